@@ -1,0 +1,3 @@
+module github.com/pilotregistry/pilotregistry
+
+go 1.26

@@ -1,0 +1,290 @@
+package protocol
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+// ErrMalformed says that a body is not one JSON object. The connection ends.
+var ErrMalformed = errors.New("malformed request: not a JSON object")
+
+// Credentials are the parts of a request that prove who sends it. They are
+// used once, at the front door, and never enter the replicated log.
+type Credentials struct {
+	Signature  Secret
+	AdminToken Secret
+}
+
+// Options are the fields that any request may carry besides its own.
+type Options struct {
+	RequestID      string
+	Consistency    Level
+	MaxStalenessMS uint64
+	MinIndex       uint64
+	Limit          int
+	Cursor         string
+	DryRun         bool
+}
+
+// Request is a decoded request. Command is nil when the type is unknown.
+type Request struct {
+	Type    string
+	Command *Command
+	Body    Body
+	Credentials
+	Options
+}
+
+// ParseRequest decodes the body of a request frame by the protocol's lenient
+// rules (core.md 1.3 and 1.7): wrong types become zero values, unknown fields
+// are ignored, the last of duplicate keys wins. The error is [ErrMalformed]
+// (wrapped) when the connection has to be closed.
+func ParseRequest(body []byte) (*Request, error) {
+	var fields map[string]any
+	if err := json.Unmarshal(body, &fields); err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrMalformed, err)
+	}
+	r := &Request{Type: text(fields["type"])}
+	r.Signature = Secret(text(fields["signature"]))
+	r.AdminToken = Secret(text(fields["admin_token"]))
+	r.Options = parseOptions(fields)
+	r.Command = ByName(r.Type)
+	if r.Command == nil {
+		return r, nil
+	}
+	r.Body = r.Command.New()
+	r.Command.plan.decode(reflect.ValueOf(r.Body), fields)
+	return r, nil
+}
+
+func parseOptions(f map[string]any) Options {
+	return Options{
+		RequestID:      text(f["request_id"]),
+		Consistency:    Level(text(f["consistency"])),
+		MaxStalenessMS: uint64(number(f["max_staleness_ms"], 1<<53)),
+		MinIndex:       uint64(number(f["min_index"], 1<<53)),
+		Limit:          int(number(f["limit"], 1<<20)),
+		Cursor:         text(f["cursor"]),
+		DryRun:         f["dry_run"] == true,
+	}
+}
+
+// Validate checks the options against the row.
+func (o *Options) Validate(c *Command) *Error {
+	switch o.Consistency {
+	case "", Linearizable, Bounded, Stale:
+	default:
+		return Errorf(CodeInvalid, "invalid consistency: want linearizable, bounded or stale")
+	}
+	if len(o.RequestID) > MaxRequestIDBytes {
+		return Errorf(CodeInvalid, "invalid request_id: too long (max %d bytes)", MaxRequestIDBytes)
+	}
+	if o.Consistency == Bounded && o.MaxStalenessMS == 0 {
+		return Errorf(CodeInvalid, "max_staleness_ms required with consistency bounded")
+	}
+	if o.DryRun {
+		return Errorf(CodeInvalid, "invalid dry_run: %s does not support it", c.Name)
+	}
+	return nil
+}
+
+func text(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+// number truncates a JSON number in [0, limit]; everything else is 0.
+func number(v any, limit float64) float64 {
+	f, ok := v.(float64)
+	if !ok || f < 0 || f > limit {
+		return 0
+	}
+	return math.Trunc(f)
+}
+
+// plan is the decoding plan of a request type: which wire field goes where.
+type plan struct {
+	fields []planField
+	byName map[string]int
+}
+
+type planField struct {
+	name  string
+	index int
+}
+
+func planFor(t reflect.Type) *plan {
+	p := &plan{byName: map[string]int{}}
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return p
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Anonymous || !f.IsExported() {
+			continue
+		}
+		name, wire := f.Tag.Lookup("wire")
+		if !wire {
+			name, _, _ = strings.Cut(f.Tag.Get("json"), ",")
+		}
+		if name == "-" || name == "" {
+			continue
+		}
+		p.byName[name] = len(p.fields)
+		p.fields = append(p.fields, planField{name: name, index: i})
+	}
+	return p
+}
+
+func (p *plan) decode(v reflect.Value, fields map[string]any) {
+	if len(p.fields) == 0 {
+		return
+	}
+	v = v.Elem()
+	for _, pf := range p.fields {
+		raw, ok := fields[pf.name]
+		if !ok {
+			continue
+		}
+		f := v.Field(pf.index)
+		switch f.Kind() {
+		case reflect.String:
+			f.SetString(text(raw))
+		case reflect.Bool:
+			f.SetBool(raw == true)
+		case reflect.Uint16:
+			f.SetUint(uint64(number(raw, math.MaxUint16)))
+		case reflect.Uint32:
+			f.SetUint(uint64(number(raw, math.MaxUint32)))
+		case reflect.Pointer: // *float64: presence matters
+			if n, isNumber := raw.(float64); isNumber {
+				f.Set(reflect.ValueOf(&n))
+			}
+		case reflect.Slice: // []string
+			list, _ := raw.([]any)
+			var out []string
+			for _, e := range list {
+				if s, isText := e.(string); isText {
+					out = append(out, s)
+				}
+			}
+			f.Set(reflect.ValueOf(out))
+		default:
+			panic("protocol: field " + pf.name + " has a type without a decoding rule")
+		}
+	}
+}
+
+// field renders a request field as challenges do: decimal numbers, strings verbatim.
+func (p *plan) field(b Body, name string) (string, bool) {
+	i, ok := p.byName[name]
+	if !ok {
+		return "", false
+	}
+	f := reflect.ValueOf(b).Elem().Field(p.fields[i].index)
+	switch f.Kind() {
+	case reflect.Uint16, reflect.Uint32:
+		return strconv.FormatUint(f.Uint(), 10), true
+	case reflect.String:
+		return f.String(), true
+	}
+	return "", false
+}
+
+// ChallengeText is the text that the signer of this request signs, or "" when
+// the command is never signed.
+func ChallengeText(c *Command, b Body) string {
+	var out strings.Builder
+	rest := c.Challenge
+	for {
+		before, after, ok := strings.Cut(rest, "{")
+		out.WriteString(before)
+		if !ok {
+			return out.String()
+		}
+		name, tail, _ := strings.Cut(after, "}")
+		value, _ := c.plan.field(b, name)
+		out.WriteString(value)
+		rest = tail
+	}
+}
+
+// SignerID is the node that signs this request, 0 when no field names one.
+func SignerID(c *Command, b Body) uint32 {
+	s, _ := c.plan.field(b, c.Signer)
+	n, _ := strconv.ParseUint(s, 10, 32)
+	return uint32(n)
+}
+
+// EncodeRequest renders a request for the wire, secrets included: for clients only.
+func EncodeRequest(c *Command, b Body, cred Credentials, o Options) ([]byte, error) {
+	m := map[string]any{"type": c.Name}
+	if len(c.plan.fields) > 0 {
+		v := reflect.ValueOf(b).Elem()
+		for _, pf := range c.plan.fields {
+			f := v.Field(pf.index)
+			switch {
+			case f.IsZero():
+			case f.Type() == reflect.TypeFor[Secret]():
+				m[pf.name] = f.String()
+			default:
+				m[pf.name] = f.Interface()
+			}
+		}
+	}
+	put := func(name string, v any, set bool) {
+		if set {
+			m[name] = v
+		}
+	}
+	put("signature", string(cred.Signature), cred.Signature != "")
+	put("admin_token", string(cred.AdminToken), cred.AdminToken != "")
+	put("request_id", o.RequestID, o.RequestID != "")
+	put("consistency", o.Consistency, o.Consistency != "")
+	put("max_staleness_ms", o.MaxStalenessMS, o.MaxStalenessMS != 0)
+	put("min_index", o.MinIndex, o.MinIndex != 0)
+	put("limit", o.Limit, o.Limit != 0)
+	put("cursor", o.Cursor, o.Cursor != "")
+	put("dry_run", o.DryRun, o.DryRun)
+	return json.Marshal(m)
+}
+
+// EncodeError renders an error reply.
+func EncodeError(e *Error) []byte {
+	b, err := json.Marshal(struct {
+		Code    string  `json:"code"`
+		Error   string  `json:"error"`
+		Outcome Outcome `json:"outcome,omitempty"`
+		Type    string  `json:"type"`
+	}{e.Code, e.Text, e.Outcome, "error"})
+	if err != nil { // strings always encode
+		panic(err)
+	}
+	return b
+}
+
+// SanitizeEndpoint is the endpoint the registry records for a node: the IP of
+// the TCP source with the port text of listen; the source unchanged when
+// listen is empty or cannot be split (core.md 5.1).
+func SanitizeEndpoint(source, listen string) string {
+	host, _, ok := splitHostPort(source)
+	if !ok {
+		return source
+	}
+	_, port, ok := splitHostPort(listen)
+	if !ok {
+		return source
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return host + ":" + port
+}

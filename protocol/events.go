@@ -1,0 +1,91 @@
+package protocol
+
+// EventClass is a retention class of the event log. Each class has its own
+// hash chain and its own bounds, so that cheap commands cannot flush security events.
+type EventClass uint8
+
+// Event classes; the numbers are kept in the log.
+const (
+	ClassSecurity EventClass = 1
+	ClassActivity EventClass = 2
+)
+
+// String names the class.
+func (c EventClass) String() string {
+	switch c {
+	case ClassSecurity:
+		return "security"
+	case ClassActivity:
+		return "activity"
+	}
+	return "unknown"
+}
+
+// Audit actions.
+const (
+	EventNodeRegistered        = "node.registered"
+	EventNodeReRegistered      = "node.re_registered"
+	EventNodeDeregistered      = "node.deregistered"
+	EventNodeReaped            = "node.reaped"
+	EventNodeReleased          = "node.released"
+	EventNetworkCreated        = "network.created"
+	EventNetworkProvisioned    = "network.provisioned"
+	EventNetworkJoined         = "network.joined"
+	EventNetworkLeft           = "network.left"
+	EventNetworkDeleted        = "network.deleted"
+	EventNetworkRenamed        = "network.renamed"
+	EventNetworkEnterprise     = "network.enterprise_changed"
+	EventOwnershipTransferred  = "network.ownership_transferred"
+	EventOwnerLost             = "network.owner_lost"
+	EventPolicyChanged         = "network.policy_changed"
+	EventMemberPromoted        = "member.promoted"
+	EventMemberDemoted         = "member.demoted"
+	EventMemberKicked          = "member.kicked"
+	EventInviteCreated         = "invite.created"
+	EventInviteResponded       = "invite.responded"
+	EventInviteExpired         = "invite.expired_cleanup"
+	EventTrustCreated          = "trust.created"
+	EventTrustRevoked          = "trust.revoked"
+	EventHandshakeRelayed      = "handshake.relayed"
+	EventHandshakeResponded    = "handshake.responded"
+	EventVisibilityChanged     = "visibility.changed"
+	EventHostnameChanged       = "hostname.changed"
+	EventTagsChanged           = "tags.changed"
+	EventTaskExecChanged       = "task_exec.changed"
+	EventKeyRotated            = "key.rotated"
+	EventKeyExpirySet          = "key.expiry_set"
+	EventKeyExpiryCleared      = "key.expiry_cleared"
+	EventHeartbeatBlocked      = "key.expired_heartbeat_blocked"
+	EventPoloUpdated           = "polo_score.updated"
+	EventPoloSet               = "polo_score.set"
+	EventExternalIDSet         = "identity.external_id_set"
+	EventIDPConfigured         = "idp.configured"
+	EventAuditExportConfigured = "audit_export.configured"
+	EventDirectorySynced       = "directory.synced"
+	EventBeaconRegistered      = "beacon.registered"
+	EventClusterTokenSeeded    = "cluster.token_seeded"
+	EventMemberJoined          = "cluster.member_joined"
+	EventMemberRemoved         = "cluster.member_removed"
+	EventFeatureLevelRaised    = "cluster.feature_level_raised"
+	EventAuditNote             = "audit.note"
+)
+
+// Events is the one list of audit actions and their retention classes.
+var Events = map[string]EventClass{
+	EventNodeRegistered: ClassActivity, EventNodeReRegistered: ClassActivity, EventNodeDeregistered: ClassSecurity,
+	EventNodeReaped: ClassActivity, EventNodeReleased: ClassActivity,
+	EventNetworkCreated: ClassSecurity, EventNetworkProvisioned: ClassSecurity, EventNetworkJoined: ClassSecurity, EventNetworkLeft: ClassSecurity,
+	EventNetworkDeleted: ClassSecurity, EventNetworkRenamed: ClassSecurity, EventNetworkEnterprise: ClassSecurity,
+	EventOwnershipTransferred: ClassSecurity, EventOwnerLost: ClassSecurity, EventPolicyChanged: ClassSecurity,
+	EventMemberPromoted: ClassSecurity, EventMemberDemoted: ClassSecurity, EventMemberKicked: ClassSecurity,
+	EventInviteCreated: ClassSecurity, EventInviteResponded: ClassSecurity, EventInviteExpired: ClassActivity,
+	EventTrustCreated: ClassSecurity, EventTrustRevoked: ClassSecurity,
+	EventHandshakeRelayed: ClassActivity, EventHandshakeResponded: ClassActivity,
+	EventVisibilityChanged: ClassActivity, EventHostnameChanged: ClassActivity, EventTagsChanged: ClassActivity, EventTaskExecChanged: ClassActivity,
+	EventKeyRotated: ClassSecurity, EventKeyExpirySet: ClassSecurity, EventKeyExpiryCleared: ClassSecurity, EventHeartbeatBlocked: ClassActivity,
+	EventPoloUpdated: ClassActivity, EventPoloSet: ClassActivity,
+	EventExternalIDSet: ClassSecurity, EventIDPConfigured: ClassSecurity, EventAuditExportConfigured: ClassSecurity,
+	EventDirectorySynced: ClassSecurity, EventBeaconRegistered: ClassActivity,
+	EventClusterTokenSeeded: ClassSecurity, EventMemberJoined: ClassSecurity, EventMemberRemoved: ClassSecurity,
+	EventFeatureLevelRaised: ClassSecurity, EventAuditNote: ClassActivity,
+}
