@@ -1,0 +1,305 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+
+	"github.com/hashicorp/raft"
+)
+
+// Kinds of log stores.
+const (
+	// KindBolt is raft-boltdb, the default.
+	KindBolt = "boltdb"
+	// KindWAL is raft-wal: faster, but called experimental by its authors.
+	KindWAL = "wal"
+)
+
+// backend is what both log stores offer.
+type backend interface {
+	raft.LogStore
+	raft.StableStore
+	Close() error
+}
+
+// Options are the observers of a store. All are optional.
+type Options struct {
+	// OnOp is called before a disk operation; the function it returns, after it.
+	OnOp func(name string) (done func(err error))
+	// OnFailure is called once per error of the disk or the database, and with
+	// a *DamageError when stored data is not what was written. Raft itself
+	// hides some of these errors.
+	OnFailure func(err error)
+}
+
+// DamageError says that stored data is not what was written, or is missing.
+type DamageError struct {
+	Path   string
+	Reason string
+}
+
+// Error names the file and what to do.
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("damaged data in %s: %s; this member must not vote with it: move the data directory away and join the cluster again", e.Path, e.Reason)
+}
+
+// Store is a raft.LogStore and raft.StableStore.
+type Store struct {
+	path   string
+	inner  backend
+	record *record
+	opts   Options
+}
+
+var (
+	_ raft.LogStore    = (*Store)(nil)
+	_ raft.StableStore = (*Store)(nil)
+)
+
+// Open opens or creates the store of the given kind in dir and verifies all
+// of it. The error is a *DamageError when the data must not be used.
+func Open(dir, kind string, opts Options) (*Store, error) {
+	if opts.OnOp == nil {
+		opts.OnOp = func(string) func(error) { return func(error) {} }
+	}
+	if opts.OnFailure == nil {
+		opts.OnFailure = func(error) {}
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := checkKind(dir, kind); err != nil {
+		return nil, err
+	}
+	inner, path, err := openBackend(dir, kind)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{path: path, inner: inner, opts: opts}
+	if s.record, err = openRecord(filepath.Join(dir, "durable")); err == nil {
+		err = s.verify()
+	}
+	if err != nil {
+		inner.Close()
+		if s.record != nil {
+			s.record.close()
+		}
+		return nil, err
+	}
+	return s, nil
+}
+
+// checkKind refuses to open a directory with another kind of store than the
+// one that wrote it, which would look like an empty log.
+func checkKind(dir, kind string) error {
+	other := map[string]string{KindBolt: walDir, KindWAL: boltFile}[kind]
+	if other == "" {
+		return fmt.Errorf("unknown log store %q: want %s or %s", kind, KindBolt, KindWAL)
+	}
+	if _, err := os.Stat(filepath.Join(dir, other)); err == nil {
+		return fmt.Errorf("%s holds a log of another kind (%s) than the configured log_store %s: set log_store back, or join again with an empty data directory", dir, other, kind)
+	}
+	return nil
+}
+
+// IsMonotonic tells raft whether the log must not have gaps, as after a
+// snapshot was installed (raft.MonotonicLogStore).
+func (s *Store) IsMonotonic() bool {
+	m, ok := s.inner.(raft.MonotonicLogStore)
+	return ok && m.IsMonotonic()
+}
+
+// Close flushes the record and closes the database.
+func (s *Store) Close() error {
+	return errors.Join(s.record.close(), s.inner.Close())
+}
+
+// do runs one operation under the observers and turns a panic or a memory
+// fault of the database, which damaged pages can cause, into a DamageError.
+func (s *Store) do(name string, op func() error) (err error) {
+	done := s.opts.OnOp(name)
+	defer func() { done(err) }()
+	old := debug.SetPanicOnFault(true)
+	defer debug.SetPanicOnFault(old)
+	defer func() {
+		if p := recover(); p != nil {
+			err = s.damaged("the database cannot be read: %v", p)
+		}
+		if err != nil && !errors.Is(err, raft.ErrLogNotFound) {
+			s.opts.OnFailure(err)
+		}
+	}()
+	return op()
+}
+
+func (s *Store) damaged(format string, args ...any) error {
+	return &DamageError{Path: s.path, Reason: fmt.Sprintf(format, args...)}
+}
+
+// FirstIndex returns the index of the oldest entry, 0 for an empty log.
+func (s *Store) FirstIndex() (i uint64, err error) {
+	err = s.do("first_index", func() error { i, err = s.inner.FirstIndex(); return err })
+	return i, err
+}
+
+// LastIndex returns the index of the newest entry, 0 for an empty log.
+func (s *Store) LastIndex() (i uint64, err error) {
+	err = s.do("last_index", func() error { i, err = s.inner.LastIndex(); return err })
+	return i, err
+}
+
+// GetLog reads and verifies an entry.
+func (s *Store) GetLog(index uint64, l *raft.Log) error {
+	return s.do("get_log", func() error {
+		if err := s.inner.GetLog(index, l); err != nil {
+			return err
+		}
+		if l.Index != index {
+			return s.damaged("entry %d was found under index %d", l.Index, index)
+		}
+		if !sumMatches(l) {
+			return s.damaged("entry %d does not match its checksum", index)
+		}
+		return nil
+	})
+}
+
+// StoreLog stores one entry.
+func (s *Store) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log{l}) }
+
+// ErrReceived says that an entry that another member sent does not match its
+// checksum. Nothing was stored; the sender will try again.
+var ErrReceived = errors.New("a received log entry does not match its checksum")
+
+// StoreLogs gives new entries their checksum, verifies received ones and
+// stores all of them durably.
+func (s *Store) StoreLogs(logs []*raft.Log) error {
+	if len(logs) == 0 {
+		return nil
+	}
+	for _, l := range logs {
+		if len(l.Extensions) == 0 {
+			l.Extensions = sum(l)
+		} else if !sumMatches(l) {
+			return fmt.Errorf("%w: index %d, term %d", ErrReceived, l.Index, l.Term)
+		}
+	}
+	return s.do("store_logs", func() error {
+		if err := s.inner.StoreLogs(logs); err != nil {
+			return err
+		}
+		return s.record.setLast(logs[len(logs)-1].Index)
+	})
+}
+
+// DeleteRange removes entries, both ends included. When the end of the log
+// goes, the record is lowered first: a crash in between must not look like damage.
+func (s *Store) DeleteRange(low, high uint64) error {
+	return s.do("delete_range", func() error {
+		if high >= s.record.last() {
+			if err := s.record.setLast(low - 1); err != nil {
+				return err
+			}
+		}
+		return s.inner.DeleteRange(low, high)
+	})
+}
+
+// Set stores a value with its checksum.
+func (s *Store) Set(key, val []byte) error {
+	return s.do("set", func() error { return s.inner.Set(key, appendValueSum(key, val)) })
+}
+
+// Get reads a value; it returns nil for a key that was never set.
+func (s *Store) Get(key []byte) (val []byte, err error) {
+	err = s.do("get", func() error { val, err = s.get(key); return err })
+	return val, err
+}
+
+func (s *Store) get(key []byte) ([]byte, error) {
+	raw, err := s.inner.Get(key)
+	if isNotFound(err) || (err == nil && len(raw) == 0) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	val, ok := cutValueSum(key, raw)
+	if !ok {
+		return nil, s.damaged("the value of %s does not match its checksum", key)
+	}
+	return val, nil
+}
+
+var keyCurrentTerm = "CurrentTerm" // raft's own name of it
+
+// SetUint64 stores a number with its checksum.
+func (s *Store) SetUint64(key []byte, val uint64) error {
+	return s.do("set_uint64", func() error {
+		raw := appendValueSum(key, binary.BigEndian.AppendUint64(nil, val))
+		if err := s.inner.Set(key, raw); err != nil {
+			return err
+		}
+		if string(key) == keyCurrentTerm {
+			return s.record.setTerm(val)
+		}
+		return nil
+	})
+}
+
+// GetUint64 reads a number; it returns 0 for a key that was never set.
+func (s *Store) GetUint64(key []byte) (n uint64, err error) {
+	err = s.do("get_uint64", func() error { n, err = s.getUint64(key); return err })
+	return n, err
+}
+
+func (s *Store) getUint64(key []byte) (uint64, error) {
+	val, err := s.get(key)
+	if err != nil || val == nil {
+		return 0, err
+	}
+	if len(val) != 8 {
+		return 0, s.damaged("the value of %s has %d bytes, want 8", key, len(val))
+	}
+	return binary.BigEndian.Uint64(val), nil
+}
+
+// verify reads everything once: no gap, no mismatch, nothing shorter than the record says.
+func (s *Store) verify() error {
+	return s.do("verify", func() error {
+		first, err := s.inner.FirstIndex()
+		if err != nil {
+			return err
+		}
+		last, err := s.inner.LastIndex()
+		if err != nil {
+			return err
+		}
+		var l raft.Log
+		for i := first; i != 0 && i <= last; i++ {
+			l = raft.Log{}
+			if err := s.inner.GetLog(i, &l); errors.Is(err, raft.ErrLogNotFound) {
+				return s.damaged("entry %d is missing between %d and %d", i, first, last)
+			} else if err != nil {
+				return s.damaged("entry %d cannot be read: %v", i, err)
+			}
+			if l.Index != i || !sumMatches(&l) {
+				return s.damaged("entry %d does not match its checksum", i)
+			}
+		}
+		term, err := s.getUint64([]byte(keyCurrentTerm))
+		if err != nil {
+			return err
+		}
+		for _, key := range []string{"LastVoteTerm", "LastVoteCand"} {
+			if _, err := s.get([]byte(key)); err != nil {
+				return err
+			}
+		}
+		return s.record.check(s, last, term)
+	})
+}
