@@ -1,0 +1,69 @@
+# Pilot registry. `make help` lists the targets.
+
+GO       ?= go
+BIN      := bin
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -X main.version=$(VERSION)
+DATA     ?= data
+PKGS     := ./...
+
+export CGO_ENABLED ?= 0
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build pilot-registry and pilotctl into bin/
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
+
+.PHONY: run
+run: build ## start a three-member cluster on this machine (Ctrl-C stops it)
+	$(BIN)/pilot-registry dev --nodes 3 --data-dir $(DATA) --base-port 9000 --admin-token-file $(DATA)/admin-token --ready-file $(DATA)/ready.json
+
+.PHONY: test
+test: build check ## everything a change must pass, under 8 minutes on two cores
+	$(GO) test -timeout 6m $(PKGS)
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 4m ./fsm ./protocol/server ./cluster
+
+.PHONY: race
+race: ## all tests under the race detector
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(PKGS)
+
+.PHONY: lint
+lint: ## formatting, go vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run: gofmt -w .'; exit 1; }
+	$(GO) vet $(PKGS)
+	$(GO) tool staticcheck $(PKGS)
+
+.PHONY: check
+check: ## lint, and what is generated is up to date
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run: gofmt -w .'; exit 1; }
+	$(GO) vet $(PKGS)
+	$(GO) run ./docs/gen -check
+
+.PHONY: generate
+generate: ## write the generated references under docs/
+	$(GO) run ./docs/gen
+
+FUZZTIME ?= 30s
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+
+.PHONY: bench
+bench: build ## the benchmark table of a three-member cluster on this machine
+	$(GO) run ./integration/bench -registry $(BIN)/pilot-registry
+
+SOAK ?= 10m
+.PHONY: soak
+soak: build ## load and member kills for SOAK
+	PILOT_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -run 'TestSoak' -v ./integration
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(BIN)

@@ -1,0 +1,296 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// Codes between members; they never reach clients.
+const (
+	codeNotLeader = "not_leader"
+	codeNotReady  = "leader_not_ready"
+)
+
+// enqueueTimeout bounds the hand-over of an entry to raft's main loop.
+const enqueueTimeout = 5 * time.Second
+
+// States of a command in the batcher.
+const (
+	itemWaiting int32 = iota
+	itemTaken
+	itemCancelled
+)
+
+// item is one command on its way into an entry.
+type item struct {
+	env   fsm.Envelope
+	term  uint64 // 0: any term
+	state atomic.Int32
+	done  chan struct{}
+	res   fsm.Result
+	err   *protocol.Error
+}
+
+func (it *item) finish(res fsm.Result, err *protocol.Error) {
+	it.res, it.err = res, err
+	close(it.done)
+}
+
+// size estimates the encoded length of a command.
+func size(e *fsm.Envelope) int { return len(e.Body) + len(e.Source) + len(e.RequestID) + 128 }
+
+// batcher is the leader's group commit: while one entry is on its way through
+// raft, arriving commands gather; they leave together as the next one. There
+// is no linger and never more than one entry in flight.
+type batcher struct {
+	node   *Node
+	limits Limits
+
+	mu      sync.Mutex
+	queue   []*item
+	stopped bool
+	wake    chan struct{}
+
+	// sent is when the entry in flight was handed over, in Unix nanoseconds, 0 for none.
+	sent atomic.Int64
+	// last is when the last entry was decided.
+	last atomic.Int64
+}
+
+func newBatcher(n *Node) *batcher {
+	b := &batcher{node: n, limits: n.cfg.Limits, wake: make(chan struct{}, 1)}
+	b.last.Store(time.Now().UnixNano())
+	return b
+}
+
+// submit waits until the command is decided, on this member as leader.
+func (b *batcher) submit(ctx context.Context, env fsm.Envelope, term uint64) (fsm.Result, *protocol.Error) {
+	if n := size(&env); n > b.limits.BatchBytes {
+		return fsm.Result{}, protocol.NotAppliedf(protocol.CodeTooLarge, "command of %d bytes (max %d per log entry)", n, b.limits.BatchBytes)
+	}
+	if err := b.node.mayLead(); err != nil {
+		return fsm.Result{}, err
+	}
+	if err := b.node.mayPropose(env.Code); err != nil {
+		return fsm.Result{}, err
+	}
+	it := &item{env: env, term: term, done: make(chan struct{})}
+	b.mu.Lock()
+	switch {
+	case b.stopped:
+		b.mu.Unlock()
+		return fsm.Result{}, protocol.NotAppliedf(codeNotLeader, "this member is stopping")
+	case len(b.queue) >= b.limits.Queue:
+		b.mu.Unlock()
+		return fsm.Result{}, protocol.NotAppliedf(protocol.CodeOverloaded, "%d writes are waiting at the leader (limit %d); send the request again later", b.limits.Queue, b.limits.Queue)
+	}
+	b.queue = append(b.queue, it)
+	b.mu.Unlock()
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+	select {
+	case <-it.done:
+		return it.res, it.err
+	case <-ctx.Done():
+	}
+	if it.state.CompareAndSwap(itemWaiting, itemCancelled) {
+		b.drop(it)
+		return fsm.Result{}, protocol.NotAppliedf(protocol.CodeTimeout, "the leader did not get to the command in time")
+	}
+	select {
+	case <-it.done:
+		return it.res, it.err
+	default:
+		return fsm.Result{}, protocol.Unknownf(protocol.CodeOutcomeUnknown, "the command was written but not decided in time")
+	}
+}
+
+// drop removes a cancelled command, so that those who gave up do not fill the queue.
+func (b *batcher) drop(it *item) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, q := range b.queue {
+		if q == it {
+			b.queue = append(b.queue[:i], b.queue[i+1:]...)
+			return
+		}
+	}
+}
+
+// waiting is the number of commands that are not in an entry yet.
+func (b *batcher) waiting() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.queue)
+}
+
+// run is the one goroutine that talks to raft.Apply for clients' commands.
+func (b *batcher) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			b.stop()
+			return
+		case <-b.wake:
+		}
+		for items := b.take(); len(items) > 0; items = b.take() {
+			b.send(ctx, items)
+		}
+	}
+}
+
+func (b *batcher) stop() {
+	b.mu.Lock()
+	b.stopped = true
+	queue := b.queue
+	b.queue = nil
+	b.mu.Unlock()
+	for _, it := range queue {
+		if it.state.CompareAndSwap(itemWaiting, itemTaken) {
+			it.finish(fsm.Result{}, protocol.NotAppliedf(codeNotLeader, "this member is stopping"))
+		}
+	}
+}
+
+// take claims the commands of the next entry.
+func (b *batcher) take() []*item {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var items []*item
+	bytes, i := 0, 0
+	for ; i < len(b.queue) && len(items) < b.limits.BatchCommands; i++ {
+		it := b.queue[i]
+		n := size(&it.env)
+		if len(items) > 0 && bytes+n > b.limits.BatchBytes {
+			break
+		}
+		if it.state.CompareAndSwap(itemWaiting, itemTaken) {
+			items = append(items, it)
+			bytes += n
+		}
+	}
+	rest := copy(b.queue, b.queue[i:])
+	clear(b.queue[rest:])
+	b.queue = b.queue[:rest]
+	return items
+}
+
+// send puts the commands into one entry and gives each its own outcome.
+func (b *batcher) send(ctx context.Context, items []*item) {
+	term := b.node.raft.CurrentTerm()
+	if err := b.node.mayLead(); err != nil {
+		failAll(items, err)
+		return
+	}
+	kept := items[:0]
+	entry := fsm.Entry{Time: b.node.clock.now().UnixMilli(), Term: term}
+	for _, it := range items {
+		if it.term != 0 && it.term != term {
+			it.finish(fsm.Result{}, protocol.NotAppliedf(protocol.CodeStaleTerm, "term %d has ended", it.term))
+			continue
+		}
+		kept = append(kept, it)
+		entry.Commands = append(entry.Commands, it.env)
+	}
+	if len(kept) == 0 {
+		return
+	}
+	start := time.Now()
+	b.sent.Store(start.UnixNano())
+	results, err := b.node.applyEntry(ctx, &entry)
+	b.sent.Store(0)
+	b.last.Store(time.Now().UnixNano())
+	if err != nil {
+		failAll(kept, err)
+		return
+	}
+	b.node.metrics.batch(len(kept), time.Since(start))
+	for i, it := range kept {
+		it.finish(results[i], nil)
+	}
+}
+
+func failAll(items []*item, err *protocol.Error) {
+	for _, it := range items {
+		it.finish(fsm.Result{}, err)
+	}
+}
+
+// applyEntry brings one entry through raft. The error is not_applied only when
+// the entry certainly did not enter the log.
+func (n *Node) applyEntry(ctx context.Context, entry *fsm.Entry) ([]fsm.Result, *protocol.Error) {
+	future := n.raft.Apply(fsm.AppendEntry(nil, entry), enqueueTimeout)
+	// A future that was queued for the state machine when raft stops is never
+	// answered, so its wait must end with this node.
+	decided := make(chan error, 1)
+	go func() { decided <- future.Error() }()
+	var err error
+	select {
+	case err = <-decided:
+	case <-n.dead:
+		return nil, protocol.Unknownf(protocol.CodeOutcomeUnknown, "the leader stopped before the command was decided")
+	}
+	if err != nil {
+		return nil, outcomeOf(err)
+	}
+	results, ok := future.Response().([]fsm.Result)
+	if !ok || len(results) != len(entry.Commands) {
+		return nil, protocol.Unknownf(protocol.CodeOutcomeUnknown, "the leader halted while applying the command: %v", future.Response())
+	}
+	return results, nil
+}
+
+// outcomeOf classifies raft's errors (api.go of raft: ErrLeadershipLost says
+// that the entry may still be committed by the next leader).
+func outcomeOf(err error) *protocol.Error {
+	switch {
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrEnqueueTimeout), errors.Is(err, raft.ErrLeadershipTransferInProgress):
+		return protocol.NotAppliedf(codeNotLeader, "%v", err)
+	default:
+		return protocol.Unknownf(protocol.CodeOutcomeUnknown, "the leader could not finish the command: %v", err)
+	}
+}
+
+// mayLead says whether this member may write now: it leads, its term has
+// begun for the state machine, and nothing forbids it.
+func (n *Node) mayLead() *protocol.Error {
+	if reason, yes := n.Quarantined(); yes {
+		return protocol.NotAppliedf(protocol.CodeQuarantined, "this member is quarantined: %s", reason)
+	}
+	if reason := n.diverged.Load(); reason != nil {
+		return protocol.NotAppliedf(protocol.CodeQuarantined, "writes have stopped: %s", *reason)
+	}
+	if n.raft.State() != raft.Leader {
+		return protocol.NotAppliedf(codeNotLeader, "member %s is not the leader", n.id)
+	}
+	if term := n.raft.CurrentTerm(); n.readyTerm.Load() != term {
+		return protocol.NotAppliedf(codeNotReady, "member %s has just become leader", n.id)
+	}
+	return nil
+}
+
+// mayPropose keeps out of the log what some member might not understand: such
+// an entry would halt it. The proposer has checked this too, but against an
+// older state, or as a newer version.
+func (n *Node) mayPropose(code protocol.Code) *protocol.Error {
+	if code >= fsm.InternalBase {
+		if code > fsm.KindAuditNote {
+			return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "internal command %d is not known to the leader (version %s)", code, n.cfg.Version)
+		}
+		return nil
+	}
+	row := protocol.ByCode(code)
+	if level := n.Root().Level(); row == nil || !row.Built || !row.Writes() || row.Since > level {
+		return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "command %d is not active at feature level %d; it will be when every member runs a version that has it", code, level)
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package cluster
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// confirmTimeout bounds one round; a round that fails is tried again.
+const confirmTimeout = time.Second
+
+// errDeposed: some voter knows a newer term.
+var errDeposed = errors.New("a newer term has begun")
+
+type confirmReply struct {
+	nonce, term uint64
+	wall        time.Time
+	err         error
+}
+
+// confirm asks the voters of the latest configuration whether they know of a
+// term after the given one. It succeeds when a majority, this member included,
+// answered this very round and knew none. A leader of a newer term needs a
+// majority whose terms are newer, which would share a voter with this
+// majority; so no newer leader was elected before the round began, and none of
+// its writes can have been acknowledged. It returns the voters' wall clocks.
+//
+// Raft changes its configuration one server at a time, so a majority of the
+// latest configuration meets every majority of the one before.
+func (n *Node) confirm(ctx context.Context, term uint64) ([]time.Time, error) {
+	n.metrics.rounds.Inc()
+	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
+	defer cancel()
+	voters := n.voters()
+	need := len(voters)/2 + 1
+	nonce := rand.Uint64()
+	answers := make(chan confirmReply, len(voters))
+	asked, have := 0, 0
+	var clocks []time.Time
+	for _, v := range voters {
+		if string(v.ID) == n.id {
+			have++
+			clocks = append(clocks, n.cfg.Clock.Now())
+			continue
+		}
+		asked++
+		go func() { answers <- n.askTerm(ctx, string(v.ID), nonce, term) }()
+	}
+	failed := errors.New("no voter answered")
+	for ; asked > 0 && have < need; asked-- {
+		a := <-answers
+		switch {
+		case a.err != nil:
+			failed = a.err
+		case a.nonce != nonce:
+			failed = errors.New("an answer to another round arrived")
+		case a.term > term:
+			return nil, errDeposed
+		default:
+			have++
+			clocks = append(clocks, a.wall)
+		}
+	}
+	if have < need {
+		return nil, failed
+	}
+	if n.raft.State() != raft.Leader || n.raft.CurrentTerm() != term {
+		return nil, errDeposed
+	}
+	return clocks, nil
+}
+
+func (n *Node) askTerm(ctx context.Context, id string, nonce, term uint64) confirmReply {
+	req := binary.BigEndian.AppendUint64(nil, nonce)
+	req = binary.BigEndian.AppendUint64(req, term)
+	req = binary.BigEndian.AppendUint64(req, uint64(n.clock.now().UnixMilli()))
+	raw, err := n.client.Call(ctx, id, rpcConfirm, req)
+	if err != nil {
+		return confirmReply{err: err}
+	}
+	if len(raw) != 24 {
+		return confirmReply{err: errors.New("malformed answer to a confirm round")}
+	}
+	return confirmReply{
+		nonce: binary.BigEndian.Uint64(raw),
+		term:  binary.BigEndian.Uint64(raw[8:]),
+		wall:  time.UnixMilli(int64(binary.BigEndian.Uint64(raw[16:]))),
+	}
+}
+
+// handleConfirm answers with the current term. Raft makes a term durable and
+// visible before it grants a vote in it.
+func (n *Node) handleConfirm(payload []byte) ([]byte, *protocol.Error) {
+	if len(payload) != 24 {
+		return nil, protocol.Errorf(protocol.CodeInternal, "malformed confirm request")
+	}
+	if reason, yes := n.Quarantined(); yes {
+		return nil, protocol.NotAppliedf(protocol.CodeQuarantined, "member %s is quarantined: %s", n.id, reason)
+	}
+	term := n.raft.CurrentTerm()
+	n.confirms.Add(1)
+	if binary.BigEndian.Uint64(payload[8:]) == term {
+		n.clock.compare(time.UnixMilli(int64(binary.BigEndian.Uint64(payload[16:]))))
+	}
+	out := binary.BigEndian.AppendUint64(nil, binary.BigEndian.Uint64(payload))
+	out = binary.BigEndian.AppendUint64(out, term)
+	return binary.BigEndian.AppendUint64(out, uint64(n.cfg.Clock.Now().UnixMilli())), nil
+}
+
+// voters of the latest configuration this member knows.
+func (n *Node) voters() []raft.Server {
+	var out []raft.Server
+	for _, s := range n.servers() {
+		if s.Suffrage == raft.Voter {
+			out = append(out, s)
+		}
+	}
+	return out
+}

@@ -1,0 +1,190 @@
+package cluster
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/pilotregistry/pilotregistry/cluster/keyring"
+	"github.com/pilotregistry/pilotregistry/cluster/peer"
+)
+
+// A data directory holds:
+//
+//	member.json      who this member is; written last, so its presence means complete
+//	bootstrap.json   seeds of a new cluster, only until they are applied
+//	peer.addr        the peer address of the running process, for DialAdmin
+//	keyring          the cluster's secret keys
+//	lock             held while a process uses the directory
+//	tls/             ca.pem, member.pem, member.key
+//	raft/            log, term and vote (package store)
+//	snapshots/       raft snapshots
+type dataDir struct {
+	path string
+	lock *os.File
+}
+
+// memberFile is member.json.
+type memberFile struct {
+	ClusterID string `json:"cluster_id"`
+	MemberID  string `json:"member_id"`
+	// NonVoter: this member does not ask for a vote.
+	NonVoter bool `json:"nonvoter,omitempty"`
+	// Seeds are the members known when this one joined, by id.
+	Seeds map[string]string `json:"seeds,omitempty"`
+	// Left: this member left its cluster for good.
+	Left bool `json:"left,omitempty"`
+}
+
+const (
+	fileMember    = "member.json"
+	fileBootstrap = "bootstrap.json"
+	fileKeyring   = "keyring"
+	filePeerAddr  = "peer.addr"
+	dirRaft       = "raft"
+	dirTLS        = "tls"
+)
+
+func (d *dataDir) file(parts ...string) string {
+	return filepath.Join(append([]string{d.path}, parts...)...)
+}
+
+// openDataDir creates the directory when needed and locks it.
+func openDataDir(path string) (*dataDir, error) {
+	if path == "" {
+		return nil, errors.New("no data directory given")
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	if err := os.Chmod(path, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = lock.Close()
+		return nil, fmt.Errorf("data directory %s is in use by another process (lock: %w)", path, err)
+	}
+	return &dataDir{path: path, lock: lock}, nil
+}
+
+// close gives the lock back.
+func (d *dataDir) close() { _ = d.lock.Close() }
+
+// requireEmpty refuses a directory that already belongs to a member.
+func (d *dataDir) requireEmpty() error {
+	for _, name := range []string{fileMember, dirRaft} {
+		if _, err := os.Stat(d.file(name)); err == nil {
+			return fmt.Errorf("%s already holds a member (%s exists): start it, or use an empty directory", d.path, name)
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *dataDir) member() (memberFile, error) {
+	var m memberFile
+	raw, err := os.ReadFile(d.file(fileMember))
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		if _, statErr := os.Stat(d.file(dirRaft)); statErr == nil {
+			return m, fmt.Errorf("%s is incomplete: it holds a raft log but no %s; restore the file, or join again with an empty directory", d.path, fileMember)
+		}
+		return m, fmt.Errorf("%s holds no member: run `pilot-registry init` for the first member of a cluster or `pilot-registry join` for another one", d.path)
+	case err != nil:
+		return m, err
+	}
+	if err := json.Unmarshal(raw, &m); err != nil || m.ClusterID == "" || m.MemberID == "" {
+		return m, fmt.Errorf("%s is damaged: restore the file, or join again with an empty directory", d.file(fileMember))
+	}
+	if m.Left {
+		return m, fmt.Errorf("member %s has left cluster %s: join again with an empty data directory", m.MemberID, m.ClusterID)
+	}
+	return m, nil
+}
+
+func (d *dataDir) writeMember(m memberFile) error {
+	raw, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return err
+	}
+	return d.write(append(raw, '\n'), fileMember)
+}
+
+func (d *dataDir) writeTLS(caPEM, certPEM, keyPEM []byte) error {
+	if err := os.MkdirAll(d.file(dirTLS), 0o700); err != nil {
+		return err
+	}
+	return errors.Join(
+		d.write(caPEM, dirTLS, "ca.pem"),
+		d.write(certPEM, dirTLS, "member.pem"),
+		d.write(keyPEM, dirTLS, "member.key"))
+}
+
+// identity reads the certificates and checks that they are this member's.
+func (d *dataDir) identity(m memberFile) (*peer.Identity, []byte, error) {
+	var files [3][]byte
+	for i, name := range []string{"ca.pem", "member.pem", "member.key"} {
+		raw, err := os.ReadFile(d.file(dirTLS, name))
+		if err != nil {
+			return nil, nil, fmt.Errorf("data directory is incomplete: %w; restore the file, or join again with an empty directory", err)
+		}
+		files[i] = raw
+	}
+	id, err := peer.NewIdentity(m.ClusterID, m.MemberID, files[0], files[1], files[2])
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", d.file(dirTLS), err)
+	}
+	return id, files[0], nil
+}
+
+func (d *dataDir) keyring() (*keyring.Keyring, error) {
+	ring, err := keyring.Open(d.file(fileKeyring))
+	if err != nil {
+		return nil, fmt.Errorf("keyring: %w", err)
+	}
+	return ring, nil
+}
+
+// write replaces a file so that after a crash it is whole, old or new.
+func (d *dataDir) write(data []byte, parts ...string) error {
+	path := d.file(parts...)
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".tmp-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(data)
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if err = errors.Join(err, tmp.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func (d *dataDir) remove(name string) error {
+	if err := os.Remove(d.file(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return syncDir(d.path)
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

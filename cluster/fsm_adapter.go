@@ -1,0 +1,127 @@
+package cluster
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/pilotregistry/pilotregistry/fsm"
+)
+
+// errHalted answers futures of entries that this member could not apply.
+var errHalted = errors.New("this member has halted")
+
+// adapter is the state machine as raft sees it. It keeps its own applied
+// index: raft's AppliedIndex means "queued", and raft's no-ops never arrive here.
+type adapter struct {
+	machine *fsm.Machine
+	applied *indexWaiter
+	halted  atomic.Bool
+	// onHalt is called once, when an entry cannot be applied by this binary.
+	onHalt func(reason string)
+	// onConfig is called for each committed configuration.
+	onConfig func(raft.Configuration)
+	observe  func(op string, d time.Duration)
+}
+
+var (
+	_ raft.BatchingFSM        = (*adapter)(nil)
+	_ raft.ConfigurationStore = (*adapter)(nil)
+)
+
+// Apply applies one entry; the response is []fsm.Result or an error.
+func (a *adapter) Apply(l *raft.Log) any { return a.ApplyBatch([]*raft.Log{l})[0] }
+
+// ApplyBatch applies commands and configurations in order. Configurations
+// advance the index, so that nobody waits for an index that never comes.
+func (a *adapter) ApplyBatch(logs []*raft.Log) []any {
+	out := make([]any, len(logs))
+	for i, l := range logs {
+		if a.halted.Load() {
+			out[i] = errHalted
+			continue
+		}
+		switch l.Type {
+		case raft.LogCommand:
+			results, err := a.machine.Apply(l.Index, l.Term, l.Data)
+			if err != nil {
+				a.halt(err)
+				out[i] = err
+				continue
+			}
+			out[i] = results
+		case raft.LogConfiguration:
+			a.machine.Configuration(l.Index, l.Term)
+			if a.onConfig != nil {
+				a.onConfig(raft.DecodeConfiguration(l.Data))
+			}
+		}
+	}
+	if !a.halted.Load() {
+		a.applied.advance(logs[len(logs)-1].Index)
+	}
+	return out
+}
+
+// StoreConfiguration is what raft calls instead of ApplyBatch for a state
+// machine that takes entries one by one.
+func (a *adapter) StoreConfiguration(index uint64, _ raft.Configuration) {
+	a.machine.Configuration(index, a.machine.Root().Term())
+	a.applied.advance(index)
+}
+
+func (a *adapter) halt(err error) {
+	if a.halted.CompareAndSwap(false, true) && a.onHalt != nil {
+		a.onHalt(err.Error())
+	}
+}
+
+// Snapshot takes the current root; nothing is copied.
+func (a *adapter) Snapshot() (raft.FSMSnapshot, error) {
+	if a.halted.Load() {
+		return nil, errHalted
+	}
+	return &snapshot{inner: a.machine.Snapshot(), observe: a.observe}, nil
+}
+
+// Restore replaces the state with a snapshot, which is verified first.
+func (a *adapter) Restore(rc io.ReadCloser) error {
+	start := time.Now()
+	defer rc.Close()
+	if err := a.machine.Restore(bufio.NewReaderSize(rc, 256<<10)); err != nil {
+		var halt *fsm.HaltError
+		if errors.As(err, &halt) {
+			a.halt(err)
+		}
+		return err
+	}
+	a.applied.advance(a.machine.Root().Index())
+	a.observe("restore", time.Since(start))
+	return nil
+}
+
+type snapshot struct {
+	inner   *fsm.Snapshot
+	observe func(op string, d time.Duration)
+}
+
+// Persist streams the snapshot to the sink.
+func (s *snapshot) Persist(sink raft.SnapshotSink) error {
+	start := time.Now()
+	w := bufio.NewWriterSize(sink, 256<<10)
+	err := s.inner.Write(w)
+	if err == nil {
+		err = w.Flush()
+	}
+	if err != nil {
+		return errors.Join(err, sink.Cancel())
+	}
+	s.observe("persist", time.Since(start))
+	return sink.Close()
+}
+
+// Release has nothing to do: roots are immutable and garbage collected.
+func (s *snapshot) Release() {}

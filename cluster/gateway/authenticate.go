@@ -1,0 +1,185 @@
+package gateway
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+
+	"github.com/pilotregistry/pilotregistry/cluster"
+	"github.com/pilotregistry/pilotregistry/cluster/keyring"
+	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/identity"
+	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/server"
+)
+
+// Purposes under which network credentials are hashed by the keyring. A token
+// of one purpose is never taken for another.
+const (
+	purposeNetwork      = "network-join"
+	purposeNetworkAdmin = "network-admin"
+)
+
+// authenticate establishes who calls against one root and adds the facts that
+// Apply cannot find out. It must be repeated for every root the request is
+// decided on. The error is a refusal that no state can lift.
+func (g *Gateway) authenticate(root *fsm.Root, conn *server.ConnState, req *protocol.Request) (*fsm.Call, *protocol.Error) {
+	c := &fsm.Call{Row: req.Command, Body: req.Body, Options: req.Options, Source: conn.Source}
+	c.SigError = g.signer(root, req, &c.Actor)
+	c.AdminError = g.admin(root, req, &c.Actor)
+	if e := g.facts(root, conn, req, c); e != nil {
+		return nil, e
+	}
+	if req.RequestID != "" {
+		c.Hash = hashRequest(req)
+	}
+	return c, nil
+}
+
+// signer verifies the signature by the stored key of the node that the
+// request names as its signer.
+func (g *Gateway) signer(root *fsm.Root, req *protocol.Request, a *fsm.Actor) *protocol.Error {
+	row := req.Command
+	if row.Challenge == "" || row.Signer == "public_key" {
+		return nil
+	}
+	id := protocol.SignerID(row, req.Body)
+	key, gen, keyless, ok := root.NodeKey(id)
+	switch {
+	case !ok:
+		return protocol.Refusef(protocol.CodeNotFound, "node %d: node not found", id)
+	case keyless:
+		return identity.ErrKeyless()
+	}
+	if e := identity.CheckSignature(key, protocol.ChallengeText(row, req.Body), req.Signature); e != nil {
+		return e
+	}
+	a.Node, a.KeyGen = id, gen
+	return nil
+}
+
+// admin recognises the admin token. A token that is neither needed nor sent costs nothing.
+func (g *Gateway) admin(root *fsm.Root, req *protocol.Request, a *fsm.Actor) *protocol.Error {
+	wrong := func() *protocol.Error { return protocol.Refusef(protocol.CodeAdminToken, "invalid admin token") }
+	if req.AdminToken == "" && req.Command.Auth != protocol.AuthAdmin {
+		return wrong()
+	}
+	tokens := root.Tokens(fsm.TokenAdmin)
+	if len(tokens) == 0 {
+		return protocol.Refusef(protocol.CodeAdminDisabled, "network creation is disabled: this cluster has no admin token, so no administrative command is accepted")
+	}
+	if t := match(g.engine.Keyring(), tokens, cluster.PurposeAdmin, req.AdminToken); t != nil {
+		a.Token, a.TokenGen = t.Name, t.Generation
+		return nil
+	}
+	return wrong()
+}
+
+// match finds the record of a presented token, in constant time per record.
+func match(k *keyring.Keyring, tokens []fsm.TokenRecord, purpose string, token protocol.Secret) *fsm.TokenRecord {
+	if token == "" {
+		return nil
+	}
+	var found *fsm.TokenRecord
+	for i := range tokens {
+		if k.Verify(tokens[i].MAC, purpose, string(token)) {
+			found = &tokens[i]
+		}
+	}
+	return found
+}
+
+// facts resolves what is not deterministic or secret before proposing.
+func (g *Gateway) facts(root *fsm.Root, conn *server.ConnState, req *protocol.Request, c *fsm.Call) *protocol.Error {
+	switch b := req.Body.(type) {
+	case *protocol.Register:
+		return g.registerFacts(conn, req, b, c)
+	case *protocol.CreateNetwork:
+		return g.networkTokens(root, b)
+	case *protocol.JoinNetwork:
+		b.TokenMAC = protocol.MAC{}
+		if version, ok := root.NetworkTokenKey(b.NetworkID); ok {
+			return g.mac(version, purposeNetwork, b.Token, &b.TokenMAC)
+		}
+	case *protocol.UpdatePoloScore, *protocol.SetPoloScore:
+		return g.access(g.policy.Polo, c, false, "auth.polo")
+	}
+	return nil
+}
+
+func (g *Gateway) registerFacts(conn *server.ConnState, req *protocol.Request, b *protocol.Register, c *fsm.Call) *protocol.Error {
+	b.Endpoint = protocol.SanitizeEndpoint(conn.Source, b.ListenAddr)
+	b.OwnerReclaim = g.policy.OwnerReclaim
+	b.Proven = false
+	if req.Signature != "" {
+		key, err := protocol.ParsePublicKey(b.PublicKey)
+		if err != nil {
+			return protocol.Errorf(protocol.CodeInvalid, "invalid public key: %v", err)
+		}
+		if e := identity.CheckSignature(key, protocol.ChallengeText(req.Command, b), req.Signature); e != nil {
+			e.Stateful = false // the key is in the request itself
+			return e
+		}
+		b.Proven = true
+	}
+	return g.access(g.policy.Register, c, b.Proven, "auth.register")
+}
+
+// access applies the operator's switch for a command that is open by default.
+func (g *Gateway) access(want Access, c *fsm.Call, signed bool, option string) *protocol.Error {
+	switch {
+	case want == AccessAdmin && c.Actor.Token == "":
+		return protocol.Refusef(protocol.CodePermissionDenied, "%s is set to admin in this cluster: %s required an admin token", option, c.Row.Name)
+	case want == AccessSigned && !signed && c.Actor.Token == "":
+		return protocol.Refusef(protocol.CodeSignatureRequired, "%s is set to signed in this cluster: a signature or the admin token is required for %s", option, c.Row.Name)
+	}
+	return nil
+}
+
+func (g *Gateway) networkTokens(root *fsm.Root, b *protocol.CreateNetwork) *protocol.Error {
+	version := root.ActiveKey()
+	if b.Token != "" || b.JoinRule == protocol.JoinToken {
+		if e := g.mac(version, purposeNetwork, b.Token, &b.TokenMAC); e != nil {
+			return e
+		}
+	}
+	if b.NetworkAdminToken != "" {
+		return g.mac(version, purposeNetworkAdmin, b.NetworkAdminToken, &b.NetworkAdminTokenMAC)
+	}
+	return nil
+}
+
+func (g *Gateway) mac(version uint32, purpose string, secret protocol.Secret, out *protocol.MAC) *protocol.Error {
+	m, err := g.engine.Keyring().MAC(version, purpose, string(secret))
+	if err != nil {
+		return protocol.NotAppliedf(protocol.CodeInternal, "this member does not hold version %d of the cluster keyring; ask another member", version)
+	}
+	*out = m
+	return nil
+}
+
+// hashRequest identifies what the client asked, so that a request id cannot
+// be used for something else. It covers the client's fields and signature, not
+// the facts added here: those may differ when the same request comes again
+// over another connection.
+func hashRequest(req *protocol.Request) [32]byte {
+	body := req.Body
+	if r, ok := body.(*protocol.Register); ok {
+		plain := *r
+		plain.Endpoint, plain.Proven, plain.OwnerReclaim, plain.ExternalID = "", false, false, ""
+		body = &plain
+	}
+	if r, ok := body.(*protocol.PollHandshakes); ok {
+		body = &protocol.PollHandshakes{NodeID: r.NodeID}
+	}
+	h := sha256.New()
+	h.Write([]byte(req.Type))
+	h.Write([]byte{0})
+	fields, err := json.Marshal(body)
+	if err != nil { // request types hold only strings, numbers and lists of them
+		panic(err)
+	}
+	h.Write(fields)
+	h.Write([]byte{0})
+	h.Write([]byte(req.Signature))
+	return [32]byte(h.Sum(nil))
+}

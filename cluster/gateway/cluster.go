@@ -1,0 +1,53 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// cluster answers the commands about the cluster itself. They ask for the
+// admin token as this member knows it: status has to work without a quorum.
+func (g *Gateway) cluster(ctx context.Context, req *protocol.Request) []byte {
+	var actor fsm.Actor
+	if e := g.admin(g.engine.Root(), req, &actor); e != nil {
+		return protocol.EncodeError(e)
+	}
+	reply, e := g.clusterCommand(ctx, req)
+	if e != nil {
+		return protocol.EncodeError(e)
+	}
+	return encode(reply, 0)
+}
+
+func (g *Gateway) clusterCommand(ctx context.Context, req *protocol.Request) (any, *protocol.Error) {
+	ok := req.Command.ReplyType()
+	switch b := req.Body.(type) {
+	case *protocol.ClusterQuery:
+		if req.Type == "cluster_members" {
+			return protocol.ClusterMembersReply{Members: g.engine.Members(ctx), Type: ok}, nil
+		}
+		status := g.engine.Status(ctx)
+		status.Type = ok
+		return status, nil
+	case *protocol.ClusterJoinToken:
+		token, expires, e := g.engine.JoinToken(ctx, b.NonVoter, time.Duration(b.TTLSeconds)*time.Second)
+		return protocol.ClusterJoinTokenReply{JoinToken: token, ExpiresAt: expires.UTC().Format(time.RFC3339), Type: ok}, e
+	case *protocol.ClusterTarget:
+		reply := protocol.ClusterChangeReply{MemberID: b.MemberID, Type: ok}
+		var e *protocol.Error
+		switch req.Type {
+		case "cluster_transfer_leadership":
+			e = g.engine.TransferLeadership(ctx, b.MemberID)
+			reply.LeaderID = g.engine.LeaderID()
+		case "cluster_promote":
+			e = g.engine.Promote(ctx, b.MemberID)
+		case "cluster_remove":
+			e = g.engine.Remove(ctx, b.MemberID, b.Force)
+		}
+		return reply, e
+	}
+	return nil, protocol.Errorf(protocol.CodeInternal, "%s has no handler", req.Type)
+}

@@ -1,0 +1,127 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/pilotregistry/pilotregistry/cluster/keyring"
+	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/server"
+)
+
+// Engine is the member behind the gateway: what package cluster offers.
+type Engine interface {
+	Propose(ctx context.Context, env fsm.Envelope) (fsm.Result, *protocol.Error)
+	ReadIndex(ctx context.Context) (uint64, *protocol.Error)
+	WaitApplied(ctx context.Context, index uint64) *protocol.Error
+	FreshWithin(d time.Duration) bool
+	Root() *fsm.Root
+	Keyring() *keyring.Keyring
+	Quarantined() (reason string, yes bool)
+
+	Status(ctx context.Context) protocol.ClusterStatusReply
+	Members(ctx context.Context) []protocol.ClusterMember
+	TransferLeadership(ctx context.Context, memberID string) *protocol.Error
+	LeaderID() string
+	JoinToken(ctx context.Context, nonvoter bool, ttl time.Duration) (token string, expires time.Time, err *protocol.Error)
+	Promote(ctx context.Context, memberID string) *protocol.Error
+	Remove(ctx context.Context, memberID string, force bool) *protocol.Error
+}
+
+// Access says who may use a command that the protocol leaves open.
+type Access string
+
+// Access values.
+const (
+	AccessOpen   Access = "open"
+	AccessSigned Access = "signed"
+	AccessAdmin  Access = "admin"
+)
+
+// Policy are the operator's switches, ARCHITECTURE section 9. The zero value
+// is the default.
+type Policy struct {
+	// OwnerReclaim lets a new key take over the node id of a known owner name,
+	// as the original registry does.
+	OwnerReclaim bool
+	// Register and Polo close what the protocol leaves open; "" means open.
+	Register Access
+	Polo     Access
+}
+
+// Gateway implements server.Backend.
+type Gateway struct {
+	engine Engine
+	policy Policy
+	log    hclog.Logger
+}
+
+var _ server.Backend = (*Gateway)(nil)
+
+// New makes the gateway of a member.
+func New(engine Engine, policy Policy, log hclog.Logger) *Gateway {
+	return &Gateway{engine: engine, policy: policy, log: log.Named("gateway")}
+}
+
+// KnownKey reports whether a public key is bound to a node, by this member's own state.
+func (g *Gateway) KnownKey(publicKey string) bool {
+	key, err := protocol.ParsePublicKey(publicKey)
+	return err == nil && g.engine.Root().KnownKey(key)
+}
+
+// Serve answers one request.
+func (g *Gateway) Serve(ctx context.Context, conn *server.ConnState, req *protocol.Request) []byte {
+	if e := g.closed(req); e != nil {
+		return protocol.EncodeError(e)
+	}
+	switch req.Command.Mode {
+	case protocol.ModeWrite:
+		return g.write(ctx, conn, req)
+	case protocol.ModeRead, protocol.ModeReadThenWrite:
+		return g.read(ctx, conn, req)
+	case protocol.ModeLocal, protocol.ModeCluster:
+		return g.cluster(ctx, req)
+	}
+	return protocol.EncodeError(protocol.Errorf(protocol.CodeInternal, "%s cannot be answered here", req.Type))
+}
+
+// closed refuses what this member must not answer now, or what the operator closed.
+func (g *Gateway) closed(req *protocol.Request) *protocol.Error {
+	row := req.Command
+	if reason, yes := g.engine.Quarantined(); yes && row.Mode != protocol.ModeLocal {
+		return protocol.NotAppliedf(protocol.CodeQuarantined, "this member is quarantined (%s); ask another member", reason)
+	}
+	if row.Since > g.engine.Root().Level() && row.Mode != protocol.ModeLocal && g.engine.Root().Level() != 0 {
+		return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "%s becomes available when all members are upgraded and the feature level is %d", row.Name, row.Since)
+	}
+	return nil
+}
+
+// encode renders a reply; index is appended when it is not 0.
+func encode(reply any, index uint64) []byte {
+	b, err := json.Marshal(reply)
+	if err != nil {
+		return protocol.EncodeError(protocol.Errorf(protocol.CodeInternal, "the reply cannot be encoded: %v", err))
+	}
+	return withIndex(b, index, false)
+}
+
+// withIndex adds index and replayed to a reply that is a JSON object with at least one member.
+func withIndex(b []byte, index uint64, replayed bool) []byte {
+	if index == 0 {
+		return b
+	}
+	out := make([]byte, 0, len(b)+40)
+	out = append(out, b[:len(b)-1]...)
+	out = append(out, `,"index":`...)
+	out = strconv.AppendUint(out, index, 10)
+	if replayed {
+		out = append(out, `,"replayed":true`...)
+	}
+	return append(out, '}')
+}

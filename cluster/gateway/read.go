@@ -1,0 +1,68 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/server"
+)
+
+// read answers from this member's state at the level the client asked for.
+func (g *Gateway) read(ctx context.Context, conn *server.ConnState, req *protocol.Request) []byte {
+	root, e := g.rootFor(ctx, conn, req)
+	if e != nil {
+		return protocol.EncodeError(e)
+	}
+	call, e := g.authenticate(root, conn, req)
+	if e != nil {
+		return protocol.EncodeError(e)
+	}
+	drains := req.Command.Mode == protocol.ModeReadThenWrite
+	if drains && req.RequestID != "" {
+		if result, found, e := root.Replay(call); e != nil {
+			return protocol.EncodeError(e)
+		} else if found {
+			return g.answer(conn, result)
+		}
+	}
+	result, e := root.Read(call)
+	if e != nil {
+		return protocol.EncodeError(e)
+	}
+	if drains && result.Propose {
+		return g.propose(ctx, conn, req, call)
+	}
+	index := uint64(0)
+	if req.Consistency != "" {
+		index = root.Index()
+	}
+	return encode(result.Reply, index)
+}
+
+// rootFor waits until this member's state satisfies the read level.
+func (g *Gateway) rootFor(ctx context.Context, conn *server.ConnState, req *protocol.Request) (*fsm.Root, *protocol.Error) {
+	level := req.Consistency
+	if level == "" || req.Command.Mode == protocol.ModeReadThenWrite {
+		level = protocol.Linearizable
+	}
+	if level == protocol.Bounded && !g.engine.FreshWithin(time.Duration(req.MaxStalenessMS)*time.Millisecond) {
+		level = protocol.Linearizable
+	}
+	if level == protocol.Linearizable {
+		if _, e := g.confirmed(ctx); e != nil {
+			return nil, e
+		}
+	}
+	// Even a stale read waits for a min_index that was asked for; it does not
+	// wait for what the connection itself wrote, so that it works without a leader.
+	want := req.MinIndex
+	if level != protocol.Stale {
+		want = max(want, conn.MinIndex)
+	}
+	if e := g.engine.WaitApplied(ctx, want); e != nil {
+		return nil, e
+	}
+	return g.engine.Root(), nil
+}

@@ -1,0 +1,67 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/cluster"
+	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/server"
+)
+
+// replicationInterval is the least time between two snapshots of a subscription.
+const replicationInterval = time.Second
+
+// Subscribe streams the registry's state: a snapshot at once and another
+// after changes, at most one a second (core.md 5.24), secrets left out.
+func (g *Gateway) Subscribe(ctx context.Context, _ *server.ConnState, req *protocol.Request, send func([]byte) error) *protocol.Error {
+	body, _ := req.Body.(*protocol.SubscribeReplication)
+	root := g.engine.Root()
+	tokens := root.Tokens(fsm.TokenReplication)
+	switch {
+	case len(tokens) == 0:
+		return protocol.Errorf(protocol.CodePermissionDenied, "replication not configured")
+	case body == nil || match(g.engine.Keyring(), tokens, cluster.PurposeReplication, body.Token) == nil:
+		return protocol.Errorf(protocol.CodeTokenInvalid, "invalid replication token")
+	}
+	ticker := time.NewTicker(replicationInterval)
+	defer ticker.Stop()
+	sent := false
+	var change uint64
+	for {
+		if reason, yes := g.engine.Quarantined(); yes {
+			return protocol.Errorf(protocol.CodeQuarantined, "this member is quarantined (%s); subscribe to another member", reason)
+		}
+		root = g.engine.Root()
+		if !sent || lastEvent(root) != change {
+			if err := sendSnapshot(root, send); err != nil {
+				return nil // the subscriber is gone
+			}
+			sent, change = true, lastEvent(root)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+func sendSnapshot(root *fsm.Root, send func([]byte) error) error {
+	frame, err := json.Marshal(struct {
+		Type     string `json:"type"`
+		Snapshot any    `json:"snapshot"`
+	}{"replication_snapshot", root.ReplicationDocument()})
+	if err != nil {
+		return err
+	}
+	return send(frame)
+}
+
+// lastEvent tells one state from another: every change of domain or
+// configuration state appends an event.
+func lastEvent(root *fsm.Root) uint64 {
+	return max(root.Chain(protocol.ClassSecurity).HeadSeq, root.Chain(protocol.ClassActivity).HeadSeq)
+}

@@ -1,0 +1,89 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/server"
+)
+
+// write takes a command through dry run and consensus.
+func (g *Gateway) write(ctx context.Context, conn *server.ConnState, req *protocol.Request) []byte {
+	// What this connection has written must be visible to its next dry run.
+	if e := g.engine.WaitApplied(ctx, max(conn.MinIndex, req.MinIndex)); e != nil {
+		return protocol.EncodeError(e)
+	}
+	call, refusal, replay := g.dryRun(g.engine.Root(), conn, req)
+	if refusal != nil && refusal.Stateful {
+		root, e := g.confirmed(ctx)
+		if e != nil {
+			return protocol.EncodeError(e)
+		}
+		call, refusal, replay = g.dryRun(root, conn, req)
+	}
+	switch {
+	case replay != nil:
+		return g.answer(conn, *replay)
+	case refusal != nil:
+		return protocol.EncodeError(refusal)
+	}
+	return g.propose(ctx, conn, req, call)
+}
+
+// dryRun decides a write on one root without changing anything. At most one
+// of refusal and replay is set; neither means: propose.
+func (g *Gateway) dryRun(root *fsm.Root, conn *server.ConnState, req *protocol.Request) (call *fsm.Call, refusal *protocol.Error, replay *fsm.Result) {
+	call, e := g.authenticate(root, conn, req)
+	if e != nil {
+		return nil, e, nil
+	}
+	if req.RequestID != "" && !req.Command.Soft {
+		result, found, e := root.Replay(call)
+		if e != nil {
+			return call, e, nil
+		}
+		if found {
+			return call, nil, &result
+		}
+	}
+	return call, root.DryRun(call), nil
+}
+
+// confirmed returns a root that has seen every write acknowledged before the call.
+func (g *Gateway) confirmed(ctx context.Context) (*fsm.Root, *protocol.Error) {
+	index, e := g.engine.ReadIndex(ctx)
+	if e != nil {
+		return nil, e
+	}
+	if e := g.engine.WaitApplied(ctx, index); e != nil {
+		return nil, e
+	}
+	return g.engine.Root(), nil
+}
+
+func (g *Gateway) propose(ctx context.Context, conn *server.ConnState, req *protocol.Request, call *fsm.Call) []byte {
+	body, err := json.Marshal(call.Body)
+	if err != nil {
+		return protocol.EncodeError(protocol.Errorf(protocol.CodeInternal, "%s cannot be encoded: %v", req.Type, err))
+	}
+	env := fsm.Envelope{Code: call.Row.Code, Actor: call.Actor, Source: conn.Source, Body: body}
+	if !call.Row.Soft {
+		env.RequestID, env.Hash = req.RequestID, call.Hash
+	}
+	result, e := g.engine.Propose(ctx, env)
+	if e != nil {
+		return protocol.EncodeError(e)
+	}
+	return g.answer(conn, result)
+}
+
+// answer renders what Apply decided.
+func (g *Gateway) answer(conn *server.ConnState, r fsm.Result) []byte {
+	conn.MinIndex = max(conn.MinIndex, r.Index)
+	if r.Err != nil {
+		return protocol.EncodeError(r.Err)
+	}
+	return withIndex(r.Reply, r.Index, r.Replayed)
+}

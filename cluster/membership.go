@@ -1,0 +1,299 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/hashicorp/raft"
+	"github.com/pilotregistry/pilotregistry/cluster/peer"
+	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// Operations that the leader carries out outside the state machine.
+const (
+	opJoinToken = "join_token"
+	opPromote   = "promote"
+	opRemove    = "remove"
+	opTransfer  = "transfer"
+	opLeave     = "leave"
+	opStatus    = "status"
+	opMembers   = "members"
+)
+
+// Limits of a join token's validity.
+const (
+	joinTokenTTL    = time.Hour
+	joinTokenMaxTTL = 30 * 24 * time.Hour
+)
+
+type adminRequest struct {
+	Op       string `json:"op"`
+	ID       string `json:"id,omitempty"`
+	NonVoter bool   `json:"nonvoter,omitempty"`
+	Force    bool   `json:"force,omitempty"`
+	TTLMS    int64  `json:"ttl_ms,omitempty"`
+	// Lead marks a request that another member has already routed to its leader.
+	Lead bool `json:"lead,omitempty"`
+}
+
+type adminReply struct {
+	Token   string                      `json:"token,omitempty"`
+	Expires int64                       `json:"expires,omitempty"`
+	Status  protocol.ClusterStatusReply `json:"status,omitzero"`
+	Members []protocol.ClusterMember    `json:"members,omitempty"`
+}
+
+// JoinToken mints a token that lets one new member in, for ttl (1 h when 0).
+func (n *Node) JoinToken(ctx context.Context, nonvoter bool, ttl time.Duration) (token string, expires time.Time, err *protocol.Error) {
+	if ttl < 0 || ttl > joinTokenMaxTTL {
+		return "", time.Time{}, protocol.Errorf(protocol.CodeInvalid, "a join token can be valid for up to %s", joinTokenMaxTTL)
+	}
+	orDefault(&ttl, joinTokenTTL)
+	r, err := n.onLeader(ctx, adminRequest{Op: opJoinToken, NonVoter: nonvoter, TTLMS: ttl.Milliseconds()})
+	return r.Token, time.UnixMilli(r.Expires), err
+}
+
+// Promote makes a non-voting member a voter, without waiting for it to catch up.
+func (n *Node) Promote(ctx context.Context, memberID string) *protocol.Error {
+	_, err := n.onLeader(ctx, adminRequest{Op: opPromote, ID: memberID})
+	return err
+}
+
+// Remove takes a member out of the cluster for good. Without force it is
+// refused when the remaining voters that answer are no majority.
+func (n *Node) Remove(ctx context.Context, memberID string, force bool) *protocol.Error {
+	_, err := n.onLeader(ctx, adminRequest{Op: opRemove, ID: memberID, Force: force})
+	return err
+}
+
+// TransferLeadership hands leadership to a voter, to any when memberID is empty.
+func (n *Node) TransferLeadership(ctx context.Context, memberID string) *protocol.Error {
+	_, err := n.onLeader(ctx, adminRequest{Op: opTransfer, ID: memberID})
+	return err
+}
+
+// Leave takes this member out of the cluster for good. The caller shuts it down next.
+func (n *Node) Leave(ctx context.Context) *protocol.Error {
+	if err := n.Remove(ctx, n.id, false); err != nil {
+		return err
+	}
+	m, err := n.dir.member()
+	if err == nil {
+		m.Left = true
+		err = n.dir.writeMember(m)
+	}
+	if err != nil {
+		return protocol.Unknownf(protocol.CodeInternal, "this member has left the cluster, but that could not be noted in %s: %v; do not start it again", n.dir.path, err)
+	}
+	return nil
+}
+
+// onLeader brings an operation to the leader and tries again while there is
+// none. All operations may be repeated.
+func (n *Node) onLeader(ctx context.Context, req adminRequest) (adminReply, *protocol.Error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	req.Lead = true
+	for pause := retryMin; ; pause = min(2*pause, retryMax) {
+		changed := n.changed.next()
+		reply, err := n.adminOnce(ctx, req)
+		if err == nil || (err.Outcome != protocol.OutcomeNotApplied) || final(err) {
+			return reply, err
+		}
+		if !rest(ctx, changed, pause) {
+			return reply, protocol.NotAppliedf(protocol.CodeNoLeader, "no leader could do this in time (%s; %s); check `pilotctl cluster status`", err.Text, n.reachability())
+		}
+	}
+}
+
+func (n *Node) adminOnce(ctx context.Context, req adminRequest) (reply adminReply, _ *protocol.Error) {
+	switch leader := n.leaderID(); leader {
+	case "":
+		return reply, protocol.NotAppliedf(protocol.CodeNoLeader, "no leader is known")
+	case n.id:
+		return n.lead(ctx, req)
+	default:
+		if err := n.callJSON(ctx, leader, rpcAdmin, req, &reply); err != nil {
+			return reply, transportOutcome(err)
+		}
+		return reply, nil
+	}
+}
+
+// lead carries out an operation on the leader.
+func (n *Node) lead(ctx context.Context, req adminRequest) (adminReply, *protocol.Error) {
+	if err := n.mayLead(); err != nil {
+		return adminReply{}, err
+	}
+	switch req.Op {
+	case opJoinToken:
+		return n.mintJoinToken(ctx, req)
+	case opPromote:
+		return adminReply{}, n.promote(req.ID)
+	case opRemove:
+		return adminReply{}, n.remove(ctx, req.ID, req.Force)
+	case opTransfer:
+		return adminReply{}, n.transfer(req.ID)
+	}
+	return adminReply{}, protocol.Errorf(protocol.CodeNotImplemented, "unknown cluster operation %q", req.Op)
+}
+
+func (n *Node) mintJoinToken(ctx context.Context, req adminRequest) (adminReply, *protocol.Error) {
+	t := peer.Token{ClusterID: n.clusterID, CASHA256: n.caHash, Name: "join-" + uuid.NewString(), Secret: newSecret()}
+	for _, s := range n.servers() {
+		t.Addrs = append(t.Addrs, string(s.Address))
+	}
+	version := n.Root().ActiveKey()
+	orDefault(&version, n.ring.Latest())
+	mac, err := n.ring.MAC(version, PurposeJoin, t.Secret)
+	if err != nil {
+		return adminReply{}, protocol.NotAppliedf(protocol.CodeInternal, "MAC of the join token: %v", err)
+	}
+	body := fsm.PutToken{Kind: fsm.TokenJoin, Name: t.Name, MAC: mac, ExpiresInMS: req.TTLMS, NonVoter: req.NonVoter}
+	if err := n.proposeDecided(ctx, fsm.KindPutToken, body); err != nil {
+		return adminReply{}, err
+	}
+	return adminReply{Token: t.String(), Expires: n.clock.now().UnixMilli() + req.TTLMS}, nil
+}
+
+func (n *Node) configuredServer(id string) (raft.Server, *protocol.Error) {
+	for _, s := range n.servers() {
+		if string(s.ID) == id {
+			return s, nil
+		}
+	}
+	return raft.Server{}, protocol.Errorf(protocol.CodeNotFound, "no member %s in this cluster; `pilotctl cluster members` lists them", id)
+}
+
+func (n *Node) promote(id string) *protocol.Error {
+	n.membership.Lock()
+	defer n.membership.Unlock()
+	s, err := n.configuredServer(id)
+	if err != nil {
+		return err
+	}
+	if s.Suffrage == raft.Voter {
+		return nil
+	}
+	return changeOutcome(n.raft.AddVoter(s.ID, s.Address, 0, changeTimeout).Error())
+}
+
+func (n *Node) remove(ctx context.Context, id string, force bool) *protocol.Error {
+	n.membership.Lock()
+	defer n.membership.Unlock()
+	s, perr := n.configuredServer(id)
+	if perr != nil {
+		return perr
+	}
+	if err := n.removable(ctx, s, force); err != nil {
+		return err
+	}
+	if id == n.id {
+		// The next leader removes this member: a leader that removes itself
+		// leaves the others to find out by election timeout.
+		if err := n.raft.LeadershipTransfer().Error(); err != nil {
+			return protocol.NotAppliedf(codeNotLeader, "leadership could not be handed over before the removal: %v", err)
+		}
+		return protocol.NotAppliedf(codeNotLeader, "leadership was handed over")
+	}
+	if err := changeOutcome(n.raft.RemoveServer(s.ID, 0, changeTimeout).Error()); err != nil {
+		return err
+	}
+	return n.proposeDecided(ctx, fsm.KindMemberForget, fsm.MemberForget{ID: id})
+}
+
+// removable refuses what would leave no majority of answering voters.
+func (n *Node) removable(ctx context.Context, s raft.Server, force bool) *protocol.Error {
+	if s.Suffrage != raft.Voter {
+		return nil
+	}
+	rest, answering := 0, 0
+	for _, v := range n.voters() {
+		if v.ID == s.ID {
+			continue
+		}
+		rest++
+		if _, err := n.askStatus(ctx, string(v.ID)); string(v.ID) == n.id || err == nil {
+			answering++
+		}
+	}
+	switch {
+	case rest == 0:
+		return protocol.Errorf(protocol.CodeConflict, "member %s is the only voter: add another one first", s.ID)
+	case !force && answering < rest/2+1:
+		return protocol.Errorf(protocol.CodeConflict, "without member %s only %d of %d voters would answer, which is no majority: bring the others back first, or use force", s.ID, answering, rest)
+	}
+	return nil
+}
+
+func (n *Node) transfer(id string) *protocol.Error {
+	if id == n.id {
+		return nil
+	}
+	if len(n.voters()) < 2 {
+		return protocol.Errorf(protocol.CodeConflict, "member %s is the only voter: nobody can take over", n.id)
+	}
+	var err error
+	if id == "" {
+		err = n.raft.LeadershipTransfer().Error()
+	} else {
+		s, perr := n.configuredServer(id)
+		if perr != nil {
+			return perr
+		}
+		if s.Suffrage != raft.Voter {
+			return protocol.Errorf(protocol.CodeConflict, "member %s has no vote: promote it first", id)
+		}
+		err = n.raft.LeadershipTransferToServer(s.ID, s.Address).Error()
+	}
+	if err != nil {
+		return protocol.Errorf(protocol.CodeConflict, "leadership was not handed over: %v; check that the member is up and try again", err)
+	}
+	return nil
+}
+
+// changeOutcome classifies errors of configuration changes.
+func changeOutcome(err error) *protocol.Error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrEnqueueTimeout), errors.Is(err, raft.ErrLeadershipTransferInProgress):
+		return protocol.NotAppliedf(codeNotLeader, "%v", err)
+	default:
+		return protocol.Unknownf(protocol.CodeOutcomeUnknown, "the change of the configuration may or may not have happened: %v; look at `pilotctl cluster members`", err)
+	}
+}
+
+// handleAdmin serves other members' requests for the leader, and the local
+// command line, which comes with this member's own certificate.
+func (n *Node) handleAdmin(ctx context.Context, payload []byte) ([]byte, *protocol.Error) {
+	var req adminRequest
+	if err := json.Unmarshal(payload, &req); err != nil {
+		return nil, protocol.Errorf(protocol.CodeInvalid, "cluster operation cannot be read")
+	}
+	var reply adminReply
+	var perr *protocol.Error
+	switch {
+	case req.Op == opStatus:
+		reply.Status = n.Status(ctx)
+	case req.Op == opMembers:
+		reply.Members = n.Members(ctx)
+	case req.Op == opLeave:
+		perr = n.Leave(ctx)
+		if perr == nil {
+			close(n.left)
+		}
+	case req.Lead:
+		reply, perr = n.lead(ctx, req)
+	default:
+		reply, perr = n.onLeader(ctx, req)
+	}
+	if perr != nil {
+		return nil, perr
+	}
+	return encodeJSON(reply)
+}

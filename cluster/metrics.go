@@ -1,0 +1,148 @@
+package cluster
+
+import (
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// MetricInfo describes one metric; the documentation is made from it.
+type MetricInfo struct {
+	Name, Kind, Help string
+	Labels           []string
+}
+
+// Metrics lists every metric of this package.
+var Metrics = []MetricInfo{
+	{"pilot_raft_leader", "gauge", "1 while this member leads, else 0", nil},
+	{"pilot_raft_term", "gauge", "raft term", nil},
+	{"pilot_raft_commit_index", "gauge", "index up to which entries are committed, as this member knows", nil},
+	{"pilot_raft_applied_index", "gauge", "index up to which entries are applied to this member's state", nil},
+	{"pilot_raft_last_log_index", "gauge", "index of the last entry in this member's log", nil},
+	{"pilot_raft_leader_changes_total", "counter", "times this member gained or lost leadership", nil},
+	{"pilot_cluster_entries_total", "counter", "log entries proposed by this member as leader", nil},
+	{"pilot_cluster_commands_total", "counter", "commands in those entries", nil},
+	{"pilot_cluster_batch_commands", "histogram", "commands per log entry", nil},
+	{"pilot_cluster_commit_seconds", "histogram", "time from proposing an entry to its being applied", nil},
+	{"pilot_cluster_confirm_rounds_total", "counter", "confirm rounds begun by this member as leader", nil},
+	{"pilot_cluster_confirms_answered_total", "counter", "confirm rounds of leaders that this member answered", nil},
+	{"pilot_cluster_waiting_proposals", "gauge", "proposals made on this member that are not answered yet", nil},
+	{"pilot_cluster_queued_commands", "gauge", "commands waiting at this member as leader for the next entry", nil},
+	{"pilot_cluster_forwards_total", "counter", "proposals sent on to the leader", nil},
+	{"pilot_cluster_clock_offset_seconds", "gauge", "this member's wall clock minus the voters' median", nil},
+	{"pilot_cluster_quarantined", "gauge", "1 when this member has stopped serving because its state or disk is suspect", nil},
+	{"pilot_store_op_seconds", "histogram", "duration of operations on the log store", []string{"op"}},
+	{"pilot_snapshot_seconds", "histogram", "duration of writing (persist) and reading (restore) snapshots", []string{"op"}},
+}
+
+var latencyBuckets = []float64{.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .25, .5, 1, 3}
+
+// metrics of one member. Without a registry they are kept but shown nowhere.
+type metrics struct {
+	leaderChanges, entries, commands, rounds, forwards prometheus.Counter
+	waiting, quarantined                               prometheus.Gauge
+	batchCommands, commitSeconds                       prometheus.Histogram
+	storeSeconds, snapshotSeconds                      *prometheus.HistogramVec
+	collectors                                         []prometheus.Collector
+}
+
+func help(name string) string {
+	for _, m := range Metrics {
+		if m.Name == name {
+			return m.Help
+		}
+	}
+	return ""
+}
+
+func newMetrics() *metrics {
+	m := &metrics{}
+	counter := func(name string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help(name)})
+		m.collectors = append(m.collectors, c)
+		return c
+	}
+	gauge := func(name string) prometheus.Gauge {
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help(name)})
+		m.collectors = append(m.collectors, g)
+		return g
+	}
+	vec := func(name string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help(name), Buckets: buckets}, labels)
+		m.collectors = append(m.collectors, h)
+		return h
+	}
+	histogram := func(name string, buckets []float64) prometheus.Histogram {
+		h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help(name), Buckets: buckets})
+		m.collectors = append(m.collectors, h)
+		return h
+	}
+	m.leaderChanges = counter("pilot_raft_leader_changes_total")
+	m.entries = counter("pilot_cluster_entries_total")
+	m.commands = counter("pilot_cluster_commands_total")
+	m.rounds = counter("pilot_cluster_confirm_rounds_total")
+	m.forwards = counter("pilot_cluster_forwards_total")
+	m.waiting = gauge("pilot_cluster_waiting_proposals")
+	m.quarantined = gauge("pilot_cluster_quarantined")
+	m.batchCommands = histogram("pilot_cluster_batch_commands", []float64{1, 2, 4, 8, 16, 32, 64, 128, 256})
+	m.commitSeconds = histogram("pilot_cluster_commit_seconds", latencyBuckets)
+	m.storeSeconds = vec("pilot_store_op_seconds", latencyBuckets, "op")
+	m.snapshotSeconds = vec("pilot_snapshot_seconds", []float64{.01, .05, .1, .5, 1, 5, 10, 30}, "op")
+	return m
+}
+
+// register adds the gauges that are read when they are scraped, and registers all.
+func (m *metrics) register(n *Node) error {
+	if n.cfg.Registry == nil {
+		return nil
+	}
+	fn := func(name string, f func() float64) {
+		m.collectors = append(m.collectors, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help(name)}, f))
+	}
+	fn("pilot_raft_leader", func() float64 {
+		if n.raft.State() == raft.Leader {
+			return 1
+		}
+		return 0
+	})
+	fn("pilot_raft_term", func() float64 { return float64(n.raft.CurrentTerm()) })
+	fn("pilot_raft_commit_index", func() float64 { return float64(n.raft.CommitIndex()) })
+	fn("pilot_raft_applied_index", func() float64 { return float64(n.applied.index.Load()) })
+	fn("pilot_raft_last_log_index", func() float64 { return float64(n.raft.LastIndex()) })
+	fn("pilot_cluster_queued_commands", func() float64 { return float64(n.batch.waiting()) })
+	fn("pilot_cluster_clock_offset_seconds", func() float64 { return n.clock.offset().Seconds() })
+	const answered = "pilot_cluster_confirms_answered_total"
+	m.collectors = append(m.collectors, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: answered, Help: help(answered)},
+		func() float64 { return float64(n.confirms.Load()) }))
+	for _, c := range m.collectors {
+		if err := n.cfg.Registry.Register(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *metrics) unregister(n *Node) {
+	if n.cfg.Registry == nil {
+		return
+	}
+	for _, c := range m.collectors {
+		n.cfg.Registry.Unregister(c)
+	}
+}
+
+func (m *metrics) batch(commands int, took time.Duration) {
+	m.entries.Inc()
+	m.commands.Add(float64(commands))
+	m.batchCommands.Observe(float64(commands))
+	m.commitSeconds.Observe(took.Seconds())
+}
+
+func (m *metrics) storeOp(name string, took time.Duration) {
+	m.storeSeconds.WithLabelValues(name).Observe(took.Seconds())
+}
+
+func (m *metrics) snapshotOp(op string, took time.Duration) {
+	m.snapshotSeconds.WithLabelValues(op).Observe(took.Seconds())
+}

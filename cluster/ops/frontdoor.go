@@ -1,0 +1,96 @@
+package ops
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pilotregistry/pilotregistry/cluster"
+	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/server"
+)
+
+// Metrics lists every metric of the wire listener. Label values are bounded:
+// type is a name of the command table or unknown, code an error code.
+var Metrics = []cluster.MetricInfo{
+	{Name: "pilot_connections", Kind: "gauge", Help: "open client connections"},
+	{Name: "pilot_connections_refused_total", Kind: "counter", Help: "connections above a cap, by cap", Labels: []string{"cap"}},
+	{Name: "pilot_accept_failures_total", Kind: "counter", Help: "accepts that failed"},
+	{Name: "pilot_requests_total", Kind: "counter", Help: "requests answered, by command", Labels: []string{"type"}},
+	{Name: "pilot_errors_total", Kind: "counter", Help: "requests answered with an error, by command and error code", Labels: []string{"type", "code"}},
+	{Name: "pilot_request_duration_seconds", Kind: "histogram", Help: "time from decoded request to reply, by command", Labels: []string{"type"}},
+	{Name: "pilot_malformed_total", Kind: "counter", Help: "connections closed for their input, by reason", Labels: []string{"reason"}},
+	{Name: "pilot_rate_limited_total", Kind: "counter", Help: "requests refused by a rate limit, by class", Labels: []string{"class"}},
+	{Name: "pilot_panics_total", Kind: "counter", Help: "handlers that panicked, by command", Labels: []string{"type"}},
+}
+
+// requestBuckets are those of the protocol's observability document, in seconds.
+var requestBuckets = []float64{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1}
+
+// FrontDoor counts what the wire listener does. It implements server.Metrics.
+type FrontDoor struct {
+	gauges     map[string]*prometheus.GaugeVec
+	counters   map[string]*prometheus.CounterVec
+	histograms map[string]*prometheus.HistogramVec
+}
+
+var _ server.Metrics = (*FrontDoor)(nil)
+
+// NewFrontDoor registers the metrics of the wire listener.
+func NewFrontDoor(r prometheus.Registerer) *FrontDoor {
+	f := &FrontDoor{
+		gauges:     map[string]*prometheus.GaugeVec{},
+		counters:   map[string]*prometheus.CounterVec{},
+		histograms: map[string]*prometheus.HistogramVec{},
+	}
+	for _, m := range Metrics {
+		switch m.Kind {
+		case "gauge":
+			f.gauges[m.Name] = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: m.Name, Help: m.Help}, m.Labels)
+			r.MustRegister(f.gauges[m.Name])
+		case "counter":
+			f.counters[m.Name] = prometheus.NewCounterVec(prometheus.CounterOpts{Name: m.Name, Help: m.Help}, m.Labels)
+			r.MustRegister(f.counters[m.Name])
+		case "histogram":
+			f.histograms[m.Name] = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: m.Name, Help: m.Help, Buckets: requestBuckets}, m.Labels)
+			r.MustRegister(f.histograms[m.Name])
+		}
+	}
+	return f
+}
+
+func (f *FrontDoor) count(name string, labels ...string) {
+	f.counters[name].WithLabelValues(labels...).Inc()
+}
+
+// ConnOpened counts an admitted connection.
+func (f *FrontDoor) ConnOpened() { f.gauges["pilot_connections"].WithLabelValues().Inc() }
+
+// ConnClosed counts its end.
+func (f *FrontDoor) ConnClosed() { f.gauges["pilot_connections"].WithLabelValues().Dec() }
+
+// ConnRefused counts a connection above a cap.
+func (f *FrontDoor) ConnRefused(reason string) { f.count("pilot_connections_refused_total", reason) }
+
+// Request counts an answered request.
+func (f *FrontDoor) Request(command, code string, took time.Duration) {
+	f.count("pilot_requests_total", command)
+	if code != "" {
+		f.count("pilot_errors_total", command, code)
+	}
+	f.histograms["pilot_request_duration_seconds"].WithLabelValues(command).Observe(took.Seconds())
+}
+
+// Malformed counts a connection closed for its input.
+func (f *FrontDoor) Malformed(reason string) { f.count("pilot_malformed_total", reason) }
+
+// RateLimited counts a refusal by a rate limit.
+func (f *FrontDoor) RateLimited(class protocol.RateClass) {
+	f.count("pilot_rate_limited_total", string(class))
+}
+
+// Panicked counts a handler that panicked.
+func (f *FrontDoor) Panicked(command string) { f.count("pilot_panics_total", command) }
+
+// AcceptFailed counts a failed accept.
+func (f *FrontDoor) AcceptFailed() { f.count("pilot_accept_failures_total") }

@@ -1,0 +1,88 @@
+package ops
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Check is one named condition of readiness.
+type Check struct {
+	Name string
+	OK   bool
+	// Detail says what is wrong and what to do, or what was found.
+	Detail string
+}
+
+// Config is what the listener shows.
+type Config struct {
+	Gatherer prometheus.Gatherer
+	// Ready evaluates the conditions of readiness.
+	Ready func(ctx context.Context) []Check
+	// Status is shown as JSON under /status.
+	Status func(ctx context.Context) any
+	// Pprof serves /debug/pprof/.
+	Pprof bool
+}
+
+// checkTimeout bounds the evaluation of readiness and status.
+const checkTimeout = 2 * time.Second
+
+// Handler serves /livez, /readyz, /status, /metrics and /debug/pprof/.
+func Handler(c Config) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		plain(w, http.StatusOK, "ok\n")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { readyz(w, r, c.Ready) })
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
+		defer cancel()
+		w.Header().Set("Content-Type", "application/json")
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		_ = enc.Encode(c.Status(ctx)) // the client has gone
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(c.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	if c.Pprof {
+		mux.HandleFunc("/debug/pprof/", pprof.Index)
+		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	}
+	return mux
+}
+
+// readyz answers 200 or 503; ?verbose lists every condition.
+func readyz(w http.ResponseWriter, r *http.Request, ready func(context.Context) []Check) {
+	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
+	defer cancel()
+	status, text := http.StatusOK, ""
+	for _, c := range ready(ctx) {
+		mark := "+"
+		if !c.OK {
+			mark, status = "-", http.StatusServiceUnavailable
+		}
+		text += fmt.Sprintf("[%s] %s: %s\n", mark, c.Name, c.Detail)
+	}
+	switch {
+	case r.URL.Query().Has("verbose") || status != http.StatusOK:
+		plain(w, status, text)
+	default:
+		plain(w, status, "ok\n")
+	}
+}
+
+func plain(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text)) // the client has gone
+}

@@ -1,0 +1,323 @@
+package peer
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+const (
+	// HandshakeTimeout bounds the time from accept to the verdict.
+	HandshakeTimeout = 10 * time.Second
+	// pendingPerIP and pendingTotal cap connections that have not finished their handshake.
+	pendingPerIP = 64
+	pendingTotal = 512
+	// inflightPerConn caps requests of one connection that are being worked on.
+	inflightPerConn = 8192
+	// idleTimeout is how long a connection may be silent; clients ping every second.
+	idleTimeout = 15 * time.Second
+	joinTimeout = 30 * time.Second
+	joinLimit   = 64 << 10
+)
+
+// Handler answers one request of a member.
+type Handler func(ctx context.Context, from string, typ byte, payload []byte) ([]byte, *protocol.Error)
+
+// ServerConfig says who may connect and who answers.
+type ServerConfig struct {
+	Identity *Identity
+	// Authorize decides whether a member with a valid certificate may open a
+	// connection for proto now.
+	Authorize func(memberID, proto string) *protocol.Error
+	// Handle answers pilot-rpc/1 requests, each in its own goroutine.
+	Handle Handler
+	// Join answers the one request of a pilot-join/1 connection.
+	Join   func(ctx context.Context, remote string, payload []byte) ([]byte, *protocol.Error)
+	Logger hclog.Logger
+}
+
+// Server is a member's peer listener.
+type Server struct {
+	cfg    ServerConfig
+	ln     net.Listener
+	tls    *tls.Config
+	raft   *StreamLayer
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	closed  bool
+	pending map[string]int
+	total   int
+	conns   map[net.Conn]string
+}
+
+// Listen opens the listener. It serves from then on.
+func Listen(addr string, cfg ServerConfig) (*Server, error) {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("peer listener: %w", err)
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = hclog.NewNullLogger()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Server{cfg: cfg, ln: ln, tls: cfg.Identity.serverConfig(), ctx: ctx, cancel: cancel,
+		pending: map[string]int{}, conns: map[net.Conn]string{}}
+	s.raft = &StreamLayer{addr: ln.Addr(), conns: make(chan net.Conn), closed: make(chan struct{}), out: map[net.Conn]struct{}{}}
+	s.wg.Add(1)
+	go s.accept()
+	return s, nil
+}
+
+// Addr is the address listened on.
+func (s *Server) Addr() net.Addr { return s.ln.Addr() }
+
+// Close stops listening, drops every connection and waits for the handlers.
+func (s *Server) Close() {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		s.wg.Wait()
+		return
+	}
+	s.closed = true
+	for c := range s.conns {
+		_ = c.Close()
+	}
+	s.mu.Unlock()
+	s.cancel()
+	_ = s.ln.Close()
+	_ = s.raft.Close()
+	s.wg.Wait()
+}
+
+// Abort closes the listener and every connection without waiting for anybody:
+// for a member that is about to exit because something is stuck.
+func (s *Server) Abort() {
+	_ = s.ln.Close()
+	_ = s.raft.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for c := range s.conns {
+		_ = c.Close()
+	}
+}
+
+// KeepMembers drops the connections of members that keep no longer names.
+func (s *Server) KeepMembers(keep func(id string) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c, member := range s.conns {
+		if member != "" && !keep(member) {
+			_ = c.Close()
+		}
+	}
+}
+
+func (s *Server) accept() {
+	defer s.wg.Done()
+	for {
+		conn, err := s.ln.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			s.cfg.Logger.Warn("peer accept failed", "error", err)
+			select {
+			case <-s.ctx.Done():
+				return
+			case <-time.After(50 * time.Millisecond):
+				continue
+			}
+		}
+		ip := hostOf(conn.RemoteAddr())
+		if !s.admit(ip, conn) {
+			_ = conn.Close()
+			continue
+		}
+		go s.serve(conn, ip)
+	}
+}
+
+// admit counts a connection that has not finished its handshake.
+func (s *Server) admit(ip string, conn net.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.pending[ip] >= pendingPerIP || s.total >= pendingTotal {
+		return false
+	}
+	s.pending[ip]++
+	s.total++
+	s.conns[conn] = ""
+	s.wg.Add(1)
+	return true
+}
+
+func (s *Server) settled(ip string, conn net.Conn, member string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pending[ip]--; s.pending[ip] == 0 {
+		delete(s.pending, ip)
+	}
+	s.total--
+	if member != "" {
+		s.conns[conn] = member
+	}
+}
+
+func (s *Server) serve(raw net.Conn, ip string) {
+	defer s.wg.Done()
+	defer func() {
+		s.mu.Lock()
+		delete(s.conns, raw)
+		s.mu.Unlock()
+		_ = raw.Close()
+	}()
+	_ = raw.SetDeadline(time.Now().Add(HandshakeTimeout))
+	conn := tls.Server(raw, s.tls)
+	member, proto, err := s.greet(conn)
+	s.settled(ip, raw, member)
+	if err != nil {
+		s.cfg.Logger.Debug("peer connection refused", "remote", raw.RemoteAddr().String(), "member", member, "error", err)
+		return
+	}
+	_ = raw.SetDeadline(time.Time{})
+	switch proto {
+	case ProtoRaft:
+		if tracked, err := s.raft.track(conn); err == nil && s.raft.deliver(tracked) {
+			select {
+			case <-tracked.closed:
+			case <-s.ctx.Done():
+			}
+		}
+	case ProtoRPC:
+		s.serveRPC(conn, member)
+	case ProtoJoin:
+		s.serveJoin(conn)
+	}
+}
+
+// greet does the handshake, finds out who is there and tells them the verdict.
+func (s *Server) greet(conn *tls.Conn) (member, proto string, err error) {
+	if err := conn.HandshakeContext(s.ctx); err != nil {
+		return "", "", err
+	}
+	cs := conn.ConnectionState()
+	proto = cs.NegotiatedProtocol
+	if proto == ProtoJoin {
+		return "", proto, nil
+	}
+	if proto != ProtoRaft && proto != ProtoRPC {
+		return "", proto, fmt.Errorf("no application protocol agreed")
+	}
+	var verdict *protocol.Error
+	if member, err = s.cfg.Identity.verify(cs.PeerCertificates[0], x509.ExtKeyUsageClientAuth); err != nil {
+		verdict = protocol.NotAppliedf(CodeNotMember, "certificate refused: %v", err)
+	} else {
+		verdict = s.cfg.Authorize(member, proto)
+	}
+	if err := writeVerdict(conn, verdict); err != nil {
+		return member, proto, err
+	}
+	if verdict != nil {
+		return "", proto, verdict
+	}
+	return member, proto, nil
+}
+
+func (s *Server) serveRPC(conn *tls.Conn, member string) {
+	ctx, cancel := context.WithCancel(s.ctx)
+	out := newOutbox()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	defer out.close()
+	wg.Add(1)
+	go func() {
+		defer wg.Done()
+		if out.run(conn, ctx.Done()) != nil {
+			_ = conn.NetConn().Close()
+		}
+	}()
+	slots := make(chan struct{}, inflightPerConn)
+	r := bufio.NewReaderSize(conn, 64<<10)
+	for {
+		_ = conn.SetReadDeadline(time.Now().Add(idleTimeout))
+		f, err := readFrame(r, MaxFrame)
+		if err != nil {
+			return
+		}
+		if f.typ >= reserved {
+			out.put(outFrame{f: frame{id: f.id, typ: typeOK}})
+			continue
+		}
+		select {
+		case slots <- struct{}{}:
+		default:
+			busy := protocol.NotAppliedf(protocol.CodeOverloaded, "this member is working on %d requests of member %s; send the request again later", inflightPerConn, member)
+			out.put(outFrame{f: frame{id: f.id, typ: typeError, payload: EncodeError(busy)}})
+			continue
+		}
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			defer func() { <-slots }()
+			s.answer(ctx, member, f, out)
+		}()
+	}
+}
+
+func (s *Server) answer(ctx context.Context, member string, f frame, out *outbox) {
+	if f.budget > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(f.budget)*time.Millisecond)
+		defer cancel()
+	}
+	resp, perr := s.cfg.Handle(ctx, member, f.typ, f.payload)
+	reply := frame{id: f.id, typ: typeOK, payload: resp}
+	if perr == nil && len(resp) > MaxFrame {
+		perr = protocol.Errorf(protocol.CodeTooLarge, "answer of %d bytes between members (max %d)", len(resp), MaxFrame)
+	}
+	if perr != nil {
+		reply = frame{id: f.id, typ: typeError, payload: EncodeError(perr)}
+	}
+	out.put(outFrame{f: reply})
+}
+
+func (s *Server) serveJoin(conn *tls.Conn) {
+	_ = conn.SetDeadline(time.Now().Add(joinTimeout))
+	ctx, cancel := context.WithTimeout(s.ctx, joinTimeout)
+	defer cancel()
+	f, err := readFrame(conn, joinLimit)
+	if err != nil {
+		return
+	}
+	resp, perr := s.cfg.Join(ctx, conn.RemoteAddr().String(), f.payload)
+	reply := frame{id: f.id, typ: typeOK, payload: resp}
+	if perr != nil {
+		reply = frame{id: f.id, typ: typeError, payload: EncodeError(perr)}
+	}
+	if _, err := conn.Write(appendFrame(nil, reply)); err == nil {
+		_ = conn.CloseWrite()
+	}
+}
+
+func hostOf(a net.Addr) string {
+	host, _, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return a.String()
+	}
+	return host
+}

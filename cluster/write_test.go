@@ -1,0 +1,281 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+func TestWriteThroughAnyMemberReachesAll(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil)
+	node := c.node(c.members[0])
+	for i, m := range c.members {
+		m.must(increment(t, node, ""))
+		for _, o := range c.members {
+			if got := o.mustRead(node); got != int64(i+1) {
+				t.Errorf("member %s reads %d after %d increments", o.id, got, i+1)
+			}
+		}
+	}
+	c.agree(c.members...)
+}
+
+func TestDecidedRefusalIsAResult(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil)
+	leader := c.leader()
+	for _, m := range []*member{leader, c.others(leader)[0]} {
+		res, perr := m.Propose(t.Context(), increment(t, 4242, ""))
+		if perr != nil {
+			t.Fatalf("want a decided refusal, got %v", perr)
+		}
+		if res.Err == nil || res.Err.Code != protocol.CodeNotFound || res.Err.Outcome != "" || !res.Err.Stateful || res.Index == 0 {
+			t.Errorf("through %s: got %+v", m.id, res.Err)
+		}
+	}
+}
+
+func TestRequestIDIsDecidedOnce(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil)
+	leader := c.leader()
+	node := c.node(leader)
+	first := leader.must(increment(t, node, "same"))
+	again := c.others(leader)[0].must(increment(t, node, "same"))
+	if !again.Replayed || again.Index != first.Index || string(again.Reply) != string(first.Reply) {
+		t.Errorf("second answer %+v differs from first %+v", again, first)
+	}
+	if got := leader.mustRead(node); got != 1 {
+		t.Errorf("counter is %d", got)
+	}
+}
+
+// TestExactlyOnceThroughLeaderChanges increments from every member, with and
+// without request ids, while leadership moves and members die.
+func TestExactlyOnceThroughLeaderChanges(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil)
+	node := c.node(c.members[0])
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	victim := c.leader()
+	survivors := c.others(victim)
+	var wg sync.WaitGroup
+	var done atomic.Int64
+	for w := range 6 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := range 60 {
+				id := ""
+				if w%2 == 0 {
+					id = fmt.Sprintf("w%d-%d", w, i)
+				}
+				res, perr := survivors[w%2].Propose(ctx, increment(t, node, id))
+				if perr != nil || res.Err != nil {
+					t.Errorf("increment: %v %v", perr, res.Err)
+					return
+				}
+				done.Add(1)
+			}
+		}()
+	}
+	c.eventually("some increments", func() bool { return done.Load() > 20 })
+	for range 3 {
+		before := done.Load()
+		_ = survivors[0].TransferLeadership(ctx, "")
+		c.eventually("progress after a transfer", func() bool { return done.Load() > before+10 || done.Load() == 360 })
+	}
+	victim.kill()
+	wg.Wait()
+	if got := survivors[0].mustRead(node); got != 360 || done.Load() != 360 {
+		t.Errorf("counter is %d after %d acknowledged increments", got, done.Load())
+	}
+}
+
+func TestWritesResumeAfterLeaderDies(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil)
+	leader := c.leader()
+	rest := c.others(leader)
+	node := c.node(leader)
+	leader.must(increment(t, node, ""))
+	leader.kill()
+	rest[0].must(increment(t, node, ""))
+	for _, m := range rest {
+		if got := m.mustRead(node); got != 2 {
+			t.Errorf("member %s reads %d", m.id, got)
+		}
+	}
+}
+
+func TestWithoutQuorumNothingIsAcknowledged(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil)
+	leader := c.leader()
+	node := c.node(leader)
+	c.faults.isolate(leader, c.others(leader)...)
+	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+	defer cancel()
+	_, perr := leader.Propose(ctx, increment(t, node, ""))
+	if perr == nil {
+		t.Fatal("a write was acknowledged by a leader without a majority")
+	}
+	if perr.Outcome != protocol.OutcomeUnknown || perr.Code != protocol.CodeOutcomeUnknown {
+		t.Errorf("the entry was in the log, so its outcome is unknown; got %s %s", perr.Code, perr.Outcome)
+	}
+	c.eventually("the cut-off leader steps down", func() bool { return leader.raft.State() != raft.Leader })
+	ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, perr = leader.Propose(ctx, increment(t, node, ""))
+	if perr == nil || perr.Outcome != protocol.OutcomeNotApplied || perr.Code != protocol.CodeNoLeader {
+		t.Errorf("nobody took the write, so it was not applied; got %v", perr)
+	}
+	if st := leader.Status(t.Context()); len(st.Problems) == 0 || st.Next == "" {
+		t.Errorf("status names no problem: %+v", st)
+	}
+}
+
+func TestOverloadedWhenTheQueueIsFull(t *testing.T) {
+	t.Parallel()
+	gate := make(chan struct{})
+	var closed atomic.Bool
+	c := newCluster(t, 1, func(_ int, cfg *Config) {
+		cfg.Limits.Queue = 4
+		cfg.hooks.storeOp = func(name string) {
+			if closed.Load() && name == "store_logs" {
+				<-gate
+			}
+		}
+	})
+	t.Cleanup(sync.OnceFunc(func() { closed.Store(false); close(gate) }))
+	leader := c.leader()
+	node := c.node(leader)
+	closed.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	errs := make(chan *protocol.Error, 32)
+	for range 32 {
+		go func() {
+			_, perr := leader.Propose(ctx, increment(t, node, ""))
+			errs <- perr
+		}()
+	}
+	overloaded := 0
+	for range 32 {
+		switch perr := <-errs; {
+		case perr == nil:
+			t.Error("acknowledged although nothing could be stored")
+		case perr.Code == protocol.CodeOverloaded && perr.Outcome == protocol.OutcomeNotApplied:
+			overloaded++
+		}
+	}
+	if overloaded < 32-4-4 {
+		t.Errorf("%d of 32 were answered overloaded, with room for 4 to wait", overloaded)
+	}
+}
+
+func TestDrainHandsOverWithoutAFailedWrite(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil)
+	leader := c.leader()
+	rest := c.others(leader)
+	node := c.node(leader)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var wg sync.WaitGroup
+	var done atomic.Int64
+	for w := range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for ctx.Err() == nil {
+				if _, perr := rest[w%2].Propose(context.Background(), increment(t, node, "")); perr != nil {
+					t.Errorf("during the drain: %v", perr)
+					return
+				}
+				done.Add(1)
+			}
+		}()
+	}
+	c.eventually("writes flow", func() bool { return done.Load() > 50 })
+	if err := leader.Shutdown(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if _, perr := leader.Propose(t.Context(), increment(t, node, "")); perr == nil || perr.Code != protocol.CodeShuttingDown || perr.Outcome != protocol.OutcomeNotApplied {
+		t.Errorf("a stopped member answered %v", perr)
+	}
+	after := done.Load()
+	c.eventually("writes flow on", func() bool { return done.Load() > after+50 })
+	cancel()
+	wg.Wait()
+	if got := rest[0].mustRead(node); got != done.Load() {
+		t.Errorf("counter is %d after %d acknowledged increments", got, done.Load())
+	}
+}
+
+func TestOutcomeOfRaftErrors(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]protocol.Outcome{
+		raft.ErrNotLeader:                    protocol.OutcomeNotApplied,
+		raft.ErrEnqueueTimeout:               protocol.OutcomeNotApplied,
+		raft.ErrLeadershipTransferInProgress: protocol.OutcomeNotApplied,
+		raft.ErrLeadershipLost:               protocol.OutcomeUnknown,
+		raft.ErrRaftShutdown:                 protocol.OutcomeUnknown,
+		raft.ErrAbortedByRestore:             protocol.OutcomeUnknown,
+		errors.New("input/output error"):     protocol.OutcomeUnknown,
+	} {
+		if got := outcomeOf(err); got.Outcome != want {
+			t.Errorf("%v: outcome %s, want %s", err, got.Outcome, want)
+		}
+	}
+}
+
+func TestResultsSurviveTheHop(t *testing.T) {
+	t.Parallel()
+	refusal := protocol.Refusef(protocol.CodeConflict, "taken")
+	later := protocol.NotAppliedf(protocol.CodeOverloaded, "later")
+	for _, want := range []fsm.Result{
+		{Index: 7, Reply: []byte(`{"a":1}`)},
+		{Index: 8, Reply: []byte(`{}`), Replayed: true},
+		{Index: 9, Err: refusal},
+		{Index: 10, Err: later, Replayed: true},
+	} {
+		got, err := decodeResult(encodeResult(want))
+		if err != nil || got.Index != want.Index || string(got.Reply) != string(want.Reply) || got.Replayed != want.Replayed {
+			t.Errorf("got %+v, %v, want %+v", got, err, want)
+		}
+		if (got.Err == nil) != (want.Err == nil) || (got.Err != nil && *got.Err != *want.Err) {
+			t.Errorf("error %+v, want %+v", got.Err, want.Err)
+		}
+	}
+	if _, err := decodeResult([]byte{1, 2}); err == nil {
+		t.Error("a short answer was accepted")
+	}
+}
+
+func TestMintedFloorIsTheLowestOpenSequence(t *testing.T) {
+	t.Parallel()
+	m := newMinter()
+	a, b := m.begin(), m.begin()
+	if m.floor() != a {
+		t.Errorf("floor %d with %d open", m.floor(), a)
+	}
+	m.end(b)
+	if m.floor() != a {
+		t.Errorf("floor %d although %d is open", m.floor(), a)
+	}
+	m.end(a)
+	if d := m.begin(); m.floor() != d {
+		t.Errorf("floor %d, want %d", m.floor(), d)
+	}
+}

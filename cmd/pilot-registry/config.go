@@ -1,0 +1,199 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/pilotregistry/pilotregistry/cluster/gateway"
+	"github.com/pilotregistry/pilotregistry/cluster/store"
+	"github.com/pilotregistry/pilotregistry/protocol/server"
+)
+
+// config is everything a member can be told. It is read from YAML, then the
+// environment, then flags; the later wins. Flag and variable names are made
+// from the yaml path: wire.max_conns is --wire-max-conns and
+// PILOT_REGISTRY_WIRE_MAX_CONNS.
+type config struct {
+	DataDir string `yaml:"data_dir" help:"directory of this member's state (prepared by init or join)"`
+
+	Wire     wireConfig     `yaml:"wire"`
+	Peer     peerConfig     `yaml:"peer"`
+	Ops      opsConfig      `yaml:"ops"`
+	Log      logConfig      `yaml:"log"`
+	Rate     rateConfig     `yaml:"rate_limits"`
+	Auth     authConfig     `yaml:"auth"`
+	Compat   compatConfig   `yaml:"compat"`
+	Raft     raftConfig     `yaml:"raft"`
+	Upgrades upgradesConfig `yaml:"upgrades"`
+}
+
+type wireConfig struct {
+	Listen            string        `yaml:"listen" help:"address for clients"`
+	Advertise         string        `yaml:"advertise" help:"address clients are told to use; default: listen"`
+	TLS               string        `yaml:"tls" help:"self_signed (the cluster's certificate, see the printed pin), files, or off"`
+	TLSCert           string        `yaml:"tls_cert" help:"PEM certificate file for tls files"`
+	TLSKey            string        `yaml:"tls_key" help:"PEM key file for tls files"`
+	MaxConns          int           `yaml:"max_conns" help:"largest number of client connections"`
+	MaxConnsPerSource int           `yaml:"max_conns_per_source" help:"largest number of client connections of one source address"`
+	IdleTimeout       time.Duration `yaml:"idle_timeout" help:"how long a client connection may rest"`
+	RequestTimeout    time.Duration `yaml:"request_timeout" help:"how long a request may take, leader changes included"`
+}
+
+type peerConfig struct {
+	Listen    string `yaml:"listen" help:"address for other members (mutual TLS)"`
+	Advertise string `yaml:"advertise" help:"address other members dial; a host name is resolved at every dial"`
+}
+
+type opsConfig struct {
+	Listen string `yaml:"listen" help:"HTTP address of health, metrics and status; empty switches it off"`
+	Pprof  bool   `yaml:"pprof" help:"serve profiles under /debug/pprof/"`
+}
+
+type logConfig struct {
+	Level  string `yaml:"level" help:"debug, info, warn or error"`
+	Format string `yaml:"format" help:"text or json"`
+}
+
+type rateConfig struct {
+	Enabled      bool     `yaml:"enabled" help:"limit requests by source address and class"`
+	Registration int      `yaml:"registration" help:"registrations per minute and source"`
+	Resolve      int      `yaml:"resolve" help:"resolves per minute and source"`
+	Query        int      `yaml:"query" help:"lookups, hostname lookups and listings per minute and source"`
+	Heartbeat    int      `yaml:"heartbeat" help:"heartbeats per minute and source"`
+	Exempt       []string `yaml:"exempt" help:"networks (CIDR) that are not limited"`
+}
+
+type authConfig struct {
+	Register string `yaml:"register" help:"who may register: open, signed or admin"`
+	Polo     string `yaml:"polo" help:"who may change polo scores: open or admin"`
+}
+
+type compatConfig struct {
+	OwnerReclaim bool `yaml:"owner_reclaim" help:"let a new key take over the node id of a known owner name, as the original registry did (insecure)"`
+}
+
+type raftConfig struct {
+	LogStore          string        `yaml:"log_store" help:"boltdb, or wal (experimental)"`
+	HeartbeatTimeout  time.Duration `yaml:"heartbeat_timeout" help:"how long a follower waits for the leader before it calls an election"`
+	ElectionTimeout   time.Duration `yaml:"election_timeout" help:"how long a candidate waits for votes"`
+	SnapshotThreshold uint64        `yaml:"snapshot_threshold" help:"new log entries that make a snapshot due"`
+	TrailingLogs      uint64        `yaml:"trailing_logs" help:"log entries kept behind a snapshot for members that lag"`
+	SnapshotInterval  time.Duration `yaml:"snapshot_interval" help:"how often a snapshot is considered"`
+	ManualPromotion   bool          `yaml:"manual_promotion" help:"leave joined members without a vote until they are promoted"`
+	StableFor         time.Duration `yaml:"stable_for" help:"how long a new member must keep up before it gets a vote"`
+}
+
+type upgradesConfig struct {
+	PreserveDowngrade bool `yaml:"preserve_downgrade" help:"keep the feature level, so that the previous version can be installed again"`
+}
+
+const (
+	wireTLSOff   = "off"
+	wireTLSSelf  = "self_signed"
+	wireTLSFiles = "files"
+)
+
+func defaultConfig() config {
+	return config{
+		DataDir: "/var/lib/pilot-registry",
+		Wire: wireConfig{Listen: ":9000", TLS: wireTLSSelf, MaxConns: 100_000, MaxConnsPerSource: 1024,
+			IdleTimeout: 5 * time.Minute, RequestTimeout: 10 * time.Second},
+		Peer: peerConfig{Listen: ":9100"},
+		Ops:  opsConfig{Listen: "127.0.0.1:9080"},
+		Log:  logConfig{Level: "info", Format: "text"},
+		Rate: rateConfig{Enabled: true, Registration: 10, Resolve: 100, Query: 500, Heartbeat: 50},
+		Auth: authConfig{Register: string(gateway.AccessOpen), Polo: string(gateway.AccessOpen)},
+		Raft: raftConfig{LogStore: store.KindBolt, HeartbeatTimeout: 250 * time.Millisecond, ElectionTimeout: 250 * time.Millisecond,
+			SnapshotThreshold: 8192, TrailingLogs: 10240, SnapshotInterval: 30 * time.Second, StableFor: 2 * time.Second},
+	}
+}
+
+// readFile overlays a YAML file. Unknown keys are errors: a misspelt key must
+// not leave a default in force that somebody believes to have changed.
+func (c *config) readFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	dec := yaml.NewDecoder(f)
+	dec.KnownFields(true)
+	if err := dec.Decode(c); err != nil && err.Error() != "EOF" {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// validate says everything that is wrong, not only the first thing.
+func (c *config) validate() error {
+	var problems []error
+	bad := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	oneOf := func(key, value string, allowed ...string) {
+		for _, a := range allowed {
+			if value == a {
+				return
+			}
+		}
+		bad("%s: %q is not one of %s", key, value, strings.Join(allowed, ", "))
+	}
+	if c.DataDir == "" {
+		bad("data_dir: required")
+	}
+	for key, addr := range map[string]string{"wire.listen": c.Wire.Listen, "peer.listen": c.Peer.Listen, "ops.listen": c.Ops.Listen} {
+		if _, _, err := net.SplitHostPort(addr); err != nil && (addr != "" || key != "ops.listen") {
+			bad("%s: %q is not host:port", key, addr)
+		}
+	}
+	oneOf("wire.tls", c.Wire.TLS, wireTLSSelf, wireTLSFiles, wireTLSOff)
+	if (c.Wire.TLS == wireTLSFiles) != (c.Wire.TLSCert != "" && c.Wire.TLSKey != "") {
+		bad("wire.tls: files needs both tls_cert and tls_key, and only files uses them")
+	}
+	oneOf("log.level", c.Log.Level, "trace", "debug", "info", "warn", "error")
+	oneOf("log.format", c.Log.Format, "text", "json")
+	oneOf("auth.register", c.Auth.Register, "open", "signed", "admin")
+	oneOf("auth.polo", c.Auth.Polo, "open", "admin")
+	oneOf("raft.log_store", c.Raft.LogStore, store.KindBolt, store.KindWAL)
+	for key, n := range map[string]int{"registration": c.Rate.Registration, "resolve": c.Rate.Resolve, "query": c.Rate.Query, "heartbeat": c.Rate.Heartbeat} {
+		if n < 1 {
+			bad("rate_limits.%s: %d is not a positive number; to limit nothing set rate_limits.enabled to false", key, n)
+		}
+	}
+	if _, err := c.exempt(); err != nil {
+		problems = append(problems, err)
+	}
+	for key, d := range map[string]time.Duration{"raft.heartbeat_timeout": c.Raft.HeartbeatTimeout, "raft.election_timeout": c.Raft.ElectionTimeout} {
+		if d < 20*time.Millisecond {
+			bad("%s: %s is below 20ms, which no scheduler keeps", key, d)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func (c *config) exempt() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range c.Rate.Exempt {
+		p, err := netip.ParsePrefix(strings.TrimSpace(s))
+		if err != nil {
+			return nil, fmt.Errorf("rate_limits.exempt: %q is not a network as in 10.0.0.0/8", s)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func (c *config) rates() server.Rates {
+	if !c.Rate.Enabled {
+		return server.RatesOff()
+	}
+	return server.Rates{
+		Registration: server.PerMinute(c.Rate.Registration), Resolve: server.PerMinute(c.Rate.Resolve),
+		Query: server.PerMinute(c.Rate.Query), Heartbeat: server.PerMinute(c.Rate.Heartbeat),
+	}
+}

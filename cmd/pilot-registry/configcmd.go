@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+)
+
+func newConfig() *cobra.Command {
+	cmd := &cobra.Command{Use: "config", Short: "Check and show the configuration"}
+
+	validate := &cobra.Command{
+		Use: "validate", Short: "Check the configuration without starting anything", Args: cobra.NoArgs,
+		Long: "Reads file, environment and flags as run does, and says everything that is wrong.",
+	}
+	loadValidate := configFlags(validate.Flags())
+	validate.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := loadValidate()
+		if err != nil {
+			return err
+		}
+		for _, w := range c.warnings() {
+			fmt.Fprintln(cmd.ErrOrStderr(), "warning:", w)
+		}
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), "configuration ok")
+		return err
+	}
+
+	show := &cobra.Command{
+		Use: "show", Short: "Print the configuration in force as YAML", Args: cobra.NoArgs,
+	}
+	loadShow := configFlags(show.Flags())
+	show.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := loadShow()
+		if err != nil {
+			return err
+		}
+		return yaml.NewEncoder(cmd.OutOrStdout()).Encode(c)
+	}
+
+	reference := &cobra.Command{
+		Use: "reference", Short: "Print every setting with its flag, variable and default as Markdown", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return printReference(cmd.OutOrStdout()) },
+	}
+
+	cmd.AddCommand(validate, show, reference)
+	return cmd
+}
+
+func printReference(out io.Writer) error {
+	c := defaultConfig()
+	fmt.Fprintf(out, "A setting is a key in the YAML file (`--config FILE` or `%sCONFIG`), an environment variable, or a flag of `pilot-registry run`. Flags win over the environment, the environment over the file. Unknown keys are errors.\n\n", envPrefix)
+	fmt.Fprintln(out, "| key | flag | variable | default | meaning |\n|---|---|---|---|---|")
+	for _, s := range settings(&c) {
+		def := s.text()
+		if def != "" {
+			def = "`" + def + "`"
+		}
+		if _, err := fmt.Fprintf(out, "| `%s` | `--%s` | `%s` | %s | %s |\n", s.path, s.flag(), s.env(), def, s.help); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// warnings are choices that work but that an operator should know of.
+func (c *config) warnings() []string {
+	var w []string
+	if c.Wire.TLS == wireTLSOff {
+		w = append(w, "wire.tls is off: admin tokens and join tokens of networks travel in clear text")
+	}
+	if c.Wire.TLS == wireTLSFiles {
+		w = append(w, "wire.tls is files: clients that pin a certificate pin one leaf; use the same files on every member")
+	}
+	if c.Compat.OwnerReclaim {
+		w = append(w, "compat.owner_reclaim is on: whoever knows a node's owner name can take over its id")
+	}
+	if c.Raft.LogStore == "wal" {
+		w = append(w, "raft.log_store is wal: faster, but its authors call it experimental")
+	}
+	if !c.Rate.Enabled {
+		w = append(w, "rate_limits.enabled is false: one source can use up this member")
+	}
+	return w
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// surveyEvery is how often dev looks at its members.
+const surveyEvery = 100 * time.Millisecond
+
+// readyNode and readyDocument are the ready file.
+type readyNode struct {
+	ID   string `json:"id"`
+	Wire string `json:"wire"`
+	Peer string `json:"peer"`
+	Ops  string `json:"ops"`
+	PID  int    `json:"pid"`
+}
+
+type readyDocument struct {
+	Nodes  []readyNode `json:"nodes"`
+	Leader string      `json:"leader"`
+}
+
+// survey asks every member. The leader is the member that leads and serves
+// reads of its term, as itself says; complete is true when all members serve
+// and have a vote, so that any one of them can be lost.
+func (d *dev) survey(ctx context.Context) (leader string, complete bool) {
+	var term uint64
+	ready, voters := 0, 0
+	for i := range d.members {
+		s, err := d.status(ctx, i)
+		if err != nil {
+			continue
+		}
+		if s.Ready {
+			ready++
+		}
+		if s.Ready && s.LeaderID == s.MemberID && s.Term >= term {
+			leader, term, voters = s.MemberID, s.Term, 0
+			for _, m := range s.Members {
+				if m.Suffrage == "voter" {
+					voters++
+				}
+			}
+		}
+	}
+	return leader, ready == len(d.members) && voters == len(d.members)
+}
+
+var surveyClient = &http.Client{Timeout: time.Second}
+
+func (d *dev) status(ctx context.Context, i int) (s protocol.ClusterStatusReply, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.addr(opsPortOffset, i)+"/status", nil)
+	if err != nil {
+		return s, err
+	}
+	resp, err := surveyClient.Do(req)
+	if err != nil {
+		return s, err
+	}
+	defer resp.Body.Close()
+	return s, json.NewDecoder(resp.Body).Decode(&s)
+}
+
+// watch keeps the ready file current until ctx ends.
+func (d *dev) watch(ctx context.Context) error {
+	var last []byte
+	greeted := false
+	for {
+		leader, complete := d.survey(ctx)
+		// The first time all members must serve; afterwards a leader is enough.
+		if leader != "" && (greeted || complete) {
+			doc, err := json.Marshal(d.document(leader))
+			if err != nil {
+				return err
+			}
+			if !bytes.Equal(doc, last) {
+				if err := d.announce(doc); err != nil {
+					return err
+				}
+				last = doc
+			}
+			if !greeted {
+				greeted = true
+				d.greet(leader)
+			}
+		}
+		if !greeted {
+			if err := d.deadMember(); err != nil && d.restart == "never" {
+				return err
+			}
+		}
+		if !pause(ctx, surveyEvery) {
+			return nil
+		}
+	}
+}
+
+func (d *dev) document(leader string) readyDocument {
+	doc := readyDocument{Leader: leader}
+	for i, m := range d.members {
+		doc.Nodes = append(doc.Nodes, readyNode{ID: memberID(m.dir), Wire: d.addr(0, i), Peer: d.addr(peerPortOffset, i),
+			Ops: d.addr(opsPortOffset, i), PID: m.pid()})
+	}
+	return doc
+}
+
+func memberID(dir string) string {
+	var m struct {
+		MemberID string `json:"member_id"`
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, "member.json"))
+	if err != nil || json.Unmarshal(raw, &m) != nil {
+		return ""
+	}
+	return m.MemberID
+}
+
+// announce replaces the ready file atomically.
+func (d *dev) announce(doc []byte) error {
+	if d.readyFile == "" {
+		return nil
+	}
+	tmp := d.readyFile + ".tmp"
+	if err := os.WriteFile(tmp, append(doc, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(tmp, d.readyFile)
+}
+
+// greet prints what to try next and writes the settings of clients to a file
+// that a shell can read.
+func (d *dev) greet(leader string) {
+	env := fmt.Sprintf("export PILOT_ADDR=%s", d.addr(0, 0))
+	for i := 1; i < d.nodes; i++ {
+		env += "," + d.addr(0, i)
+	}
+	env += "\n"
+	if !d.noTLS {
+		pin, err := wirePin(d.dir(0))
+		if err != nil {
+			fmt.Fprintln(d.out, "warning:", err)
+		}
+		env += "export PILOT_TLS_PIN=" + pin + "\n"
+	}
+	if d.adminFile != "" {
+		path, err := filepath.Abs(d.adminFile)
+		if err != nil {
+			path = d.adminFile
+		}
+		env += "export PILOT_ADMIN_TOKEN_FILE=" + path + "\n"
+	}
+	file := filepath.Join(d.dataDir, "env")
+	if err := os.WriteFile(file, []byte(env), 0o600); err != nil {
+		fmt.Fprintln(d.out, "warning:", err)
+	}
+	fmt.Fprintf(d.out, "cluster of %d members is up\n", d.nodes)
+	for i, n := range d.document(leader).Nodes {
+		mark := ""
+		if n.ID == leader {
+			mark = "  leader"
+		}
+		fmt.Fprintf(d.out, "  n%d  clients %s  ops http://%s  pid %d%s\n", i+1, n.Wire, n.Ops, n.PID, mark)
+	}
+	fmt.Fprintf(d.out, `
+Try, in another terminal:
+  . %s
+  bin/pilotctl --identity alice.json register --hostname alice
+  bin/pilotctl --identity bob.json --addr %s register --hostname bob
+  bin/pilotctl cluster status
+  kill -9 PID        (any pid above: nothing acknowledged is lost, and it comes back)
+Ctrl-C stops all members. Logs: %s/n*.log
+`, file, d.addr(0, d.nodes-1), d.dataDir)
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pilotregistry/pilotregistry/cluster"
+	"github.com/pilotregistry/pilotregistry/cluster/keyring"
+	"github.com/pilotregistry/pilotregistry/protocol/server"
+)
+
+// keyringFile is where a data directory keeps the cluster keyring.
+func keyringFile(dataDir string) string { return filepath.Join(dataDir, "keyring") }
+
+func newInit() *cobra.Command {
+	var dataDir, advertise, adminFile, replicationFile string
+	cmd := &cobra.Command{
+		Use: "init", Short: "Create a new cluster with this machine as its first member", Args: cobra.NoArgs,
+		Long: `init prepares an empty data directory for the first member of a new cluster: member id, cluster id, cluster CA,
+keyring and the cluster's wire certificate. It works offline; start the member with: pilot-registry run`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			res, err := initCluster(cmd.Context(), dataDir, advertise, adminFile, replicationFile)
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			fmt.Fprintf(out, "cluster    %s\nmember     %s\nwire pin   %s\n", res.ClusterID, res.MemberID, res.pin)
+			if res.JoinToken != "" {
+				fmt.Fprintf(out, "\nNext member, within an hour of the first start (the token works once, keep it secret):\n  pilot-registry join --token %s --peer-advertise HOST:PORT\n", res.JoinToken)
+			}
+			fmt.Fprintf(out, "\nStart this member:\n  pilot-registry run --data-dir %s --peer-advertise %s\n", dataDir, advertise)
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&dataDir, "data-dir", defaultConfig().DataDir, "empty directory for this member's state")
+	f.StringVar(&advertise, "peer-advertise", "", "host:port at which other members will reach this one")
+	f.StringVar(&adminFile, "admin-token-file", "", "file with the first admin token; without one no administrative command is accepted")
+	f.StringVar(&replicationFile, "replication-token-file", "", "file with the token for subscribe_replication")
+	_ = cmd.MarkFlagRequired("peer-advertise") // the flag exists
+	return cmd
+}
+
+type initResult struct {
+	cluster.InitResult
+	pin string
+}
+
+// initCluster makes the data directory of a first member and gives the
+// cluster its wire certificate.
+func initCluster(ctx context.Context, dataDir, advertise, adminFile, replicationFile string) (initResult, error) {
+	admin, err := readToken(adminFile)
+	if err != nil {
+		return initResult{}, err
+	}
+	replication, err := readToken(replicationFile)
+	if err != nil {
+		return initResult{}, err
+	}
+	res, err := cluster.Init(ctx, cluster.InitConfig{
+		DataDir: dataDir, AdminToken: admin, ReplicationToken: replication, PeerAdvertise: advertise, Level: levelMin,
+	})
+	if err != nil {
+		return initResult{}, err
+	}
+	k, err := keyring.Open(keyringFile(dataDir))
+	if err != nil {
+		return initResult{}, err
+	}
+	certPEM, keyPEM, err := server.SelfSigned(time.Now())
+	if err != nil {
+		return initResult{}, err
+	}
+	if err := k.SetWireCert(certPEM, keyPEM); err != nil {
+		return initResult{}, err
+	}
+	pin, err := wirePin(dataDir)
+	return initResult{InitResult: res, pin: pin}, err
+}
+
+// wirePin is what clients pin when the cluster's own certificate is in use.
+func wirePin(dataDir string) (string, error) {
+	cert, err := clusterCert(dataDir)
+	if err != nil {
+		return "", err
+	}
+	return server.Pin(cert)
+}
+
+func clusterCert(dataDir string) (tls.Certificate, error) {
+	k, err := keyring.Open(keyringFile(dataDir))
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	certPEM, keyPEM := k.WireCert()
+	if len(certPEM) == 0 {
+		return tls.Certificate{}, errors.New("the keyring holds no wire certificate: set wire.tls to files or off")
+	}
+	return tls.X509KeyPair(certPEM, keyPEM)
+}
+
+// readToken reads a token from a file that only its owner can read.
+func readToken(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return "", fmt.Errorf("%s: mode %04o lets others read the token; run: chmod 600 %s", path, info.Mode().Perm(), path)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	token := strings.TrimSpace(string(raw))
+	if token == "" {
+		return "", fmt.Errorf("%s: the token is empty", path)
+	}
+	return token, nil
+}
+
+func newJoin() *cobra.Command {
+	var cfg cluster.JoinConfig
+	var tokenFile string
+	cmd := &cobra.Command{
+		Use: "join", Short: "Make this machine another member of an existing cluster", Args: cobra.NoArgs,
+		Long: `join obtains this member's certificate and the cluster's keyring with a join token (see: pilot-registry cluster add)
+and prepares an empty data directory. Then start the member with: pilot-registry run`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cfg.Token == "" && tokenFile != "" {
+				token, err := readToken(tokenFile)
+				if err != nil {
+					return err
+				}
+				cfg.Token = token
+			}
+			if cfg.Token == "" {
+				return errors.New("a join token is required: --token or --token-file; an existing member prints one with: pilot-registry cluster add")
+			}
+			cfg.Version, cfg.LevelMin, cfg.LevelMax = buildVersion().Version, levelMin, levelMax
+			if err := cluster.Join(cmd.Context(), cfg); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "joined; start this member:\n  pilot-registry run --data-dir %s --peer-advertise %s\n", cfg.DataDir, cfg.PeerAdvertise)
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&cfg.DataDir, "data-dir", defaultConfig().DataDir, "empty directory for this member's state")
+	f.StringVar(&cfg.Token, "token", "", "join token")
+	f.StringVar(&tokenFile, "token-file", "", "file with the join token")
+	f.StringVar(&cfg.PeerAdvertise, "peer-advertise", "", "host:port at which other members will reach this one")
+	_ = cmd.MarkFlagRequired("peer-advertise") // the flag exists
+	return cmd
+}

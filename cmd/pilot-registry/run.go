@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+
+	"github.com/pilotregistry/pilotregistry/cluster"
+	"github.com/pilotregistry/pilotregistry/cluster/gateway"
+	"github.com/pilotregistry/pilotregistry/cluster/ops"
+	"github.com/pilotregistry/pilotregistry/protocol/server"
+)
+
+// drainTimeout bounds an orderly stop: requests in flight, hand-over, shutdown.
+const drainTimeout = 10 * time.Second
+
+// envParent makes a member stop when its standard input ends: the way dev's
+// members notice that dev is gone, however it went.
+const envParent = envPrefix + "STOP_WITH_PARENT"
+
+func newRun() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "run", Short: "Run the member of a data directory", Args: cobra.NoArgs,
+		Long: `run starts the member that init or join prepared. Every setting has a flag, an environment variable and a key in
+the YAML file; flags win over the environment, the environment over the file. On SIGTERM the member finishes what
+is in flight, hands leadership over and stops; it stays a member of the cluster.`,
+	}
+	load := configFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := load()
+		if err != nil {
+			return err
+		}
+		ctx := cmd.Context()
+		if os.Getenv(envParent) != "" {
+			ctx = untilEOF(ctx, os.Stdin)
+		}
+		return runMember(ctx, c)
+	}
+	return cmd
+}
+
+// untilEOF ends the context when r ends.
+func untilEOF(ctx context.Context, r io.Reader) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		_, _ = io.Copy(io.Discard, r) // any end is the end
+		cancel()
+	}()
+	return ctx
+}
+
+func newLogger(c *config) hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{
+		Name: "pilot-registry", Level: hclog.LevelFromString(c.Log.Level), JSONFormat: c.Log.Format == "json", Output: os.Stderr,
+	})
+}
+
+// runMember runs until ctx ends, the member leaves its cluster, or a listener fails.
+func runMember(ctx context.Context, c *config) error {
+	log := newLogger(c)
+	for _, w := range c.warnings() {
+		log.Warn(w)
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	wire, err := net.Listen("tcp", c.Wire.Listen)
+	if err != nil {
+		return fmt.Errorf("wire listener: %w", err)
+	}
+	defer wire.Close()
+	node, err := cluster.Start(ctx, c.cluster(wire.Addr().String(), log, registry))
+	if err != nil {
+		return err
+	}
+	front, err := newFrontDoor(c, node, log, registry)
+	if err != nil {
+		return errors.Join(err, stop(nil, nil, node))
+	}
+	opsServer, err := serveOps(c, node, registry, log)
+	if err != nil {
+		return errors.Join(err, stop(nil, nil, node))
+	}
+	served := make(chan error, 1)
+	go func() { served <- front.Serve(wire) }()
+	log.Info("serving clients", "address", wire.Addr().String(), "tls", c.Wire.TLS)
+	select {
+	case <-ctx.Done():
+		log.Info("stopping: finishing what is in flight")
+	case <-node.Left():
+		log.Info("this member has left the cluster")
+	case err = <-served:
+	}
+	return errors.Join(err, stop(front, opsServer, node))
+}
+
+// stop drains: clients first, so that nothing new arrives, then the member.
+func stop(front *server.Server, opsServer *http.Server, node *cluster.Node) error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	var errs []error
+	if front != nil {
+		errs = append(errs, front.Shutdown(ctx))
+	}
+	errs = append(errs, node.Shutdown(ctx))
+	if opsServer != nil {
+		errs = append(errs, opsServer.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// cluster translates the settings of the engine.
+func (c *config) cluster(wireAddr string, log hclog.Logger, registry prometheus.Registerer) cluster.Config {
+	advertise := c.Wire.Advertise
+	if advertise == "" {
+		advertise = wireAddr
+	}
+	return cluster.Config{
+		DataDir: c.DataDir, PeerAddr: c.Peer.Listen, PeerAdvertise: c.Peer.Advertise,
+		WireAdvertise: advertise, OpsAdvertise: c.Ops.Listen,
+		Timeouts: cluster.Timeouts{Heartbeat: c.Raft.HeartbeatTimeout, Election: c.Raft.ElectionTimeout},
+		Snapshots: cluster.Snapshots{Threshold: c.Raft.SnapshotThreshold, TrailingLogs: c.Raft.TrailingLogs,
+			Interval: c.Raft.SnapshotInterval},
+		Duties:   cluster.Duties{StableFor: c.Raft.StableFor},
+		LogStore: c.Raft.LogStore, Logger: log, Version: buildVersion().Version, LevelMin: levelMin, LevelMax: levelMax,
+		PreserveDowngrade: c.Upgrades.PreserveDowngrade, ManualPromotion: c.Raft.ManualPromotion, Registry: registry,
+	}
+}
+
+func newFrontDoor(c *config, node *cluster.Node, log hclog.Logger, registry prometheus.Registerer) (*server.Server, error) {
+	exempt, err := c.exempt()
+	if err != nil {
+		return nil, err
+	}
+	policy := gateway.Policy{OwnerReclaim: c.Compat.OwnerReclaim, Register: gateway.Access(c.Auth.Register), Polo: gateway.Access(c.Auth.Polo)}
+	cfg := server.Config{
+		Backend: gateway.New(node, policy, log), MaxConns: c.Wire.MaxConns, MaxConnsPerSource: c.Wire.MaxConnsPerSource,
+		Rates: c.rates(), Exempt: exempt, Logger: log.Named("wire"), Metrics: ops.NewFrontDoor(registry),
+		Timeouts: server.Timeouts{Idle: c.Wire.IdleTimeout, Request: c.Wire.RequestTimeout},
+	}
+	switch c.Wire.TLS {
+	case wireTLSSelf:
+		cert, err := clusterCert(c.DataDir)
+		if err != nil {
+			return nil, err
+		}
+		pin, err := server.Pin(cert)
+		if err != nil {
+			return nil, err
+		}
+		log.Info("wire certificate of the cluster in use", "pin", pin)
+		cfg.TLS = server.TLSConfig(cert)
+	case wireTLSFiles:
+		cert, err := server.LoadCertificate(c.Wire.TLSCert, c.Wire.TLSKey)
+		if err != nil {
+			return nil, err
+		}
+		cfg.TLS = server.TLSConfig(cert)
+	}
+	return server.New(cfg)
+}
+
+// serveOps starts the operator's listener; nil when it is switched off.
+func serveOps(c *config, node *cluster.Node, registry prometheus.Gatherer, log hclog.Logger) (*http.Server, error) {
+	if c.Ops.Listen == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", c.Ops.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("ops listener: %w", err)
+	}
+	s := &http.Server{
+		Handler: ops.Handler(ops.Config{
+			Gatherer: registry, Pprof: c.Ops.Pprof,
+			Ready:  func(ctx context.Context) []ops.Check { return readiness(node) },
+			Status: func(ctx context.Context) any { return node.Status(ctx) },
+		}),
+		ReadHeaderTimeout: 5 * time.Second,
+	}
+	go func() {
+		if err := s.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			log.Error("ops listener ended", "error", err)
+		}
+	}()
+	return s, nil
+}
+
+func readiness(node *cluster.Node) []ops.Check {
+	var out []ops.Check
+	for _, c := range node.Checks() {
+		out = append(out, ops.Check{Name: c.Name, OK: c.OK, Detail: c.Detail})
+	}
+	return out
+}

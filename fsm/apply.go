@@ -1,0 +1,93 @@
+package fsm
+
+import (
+	"encoding/json"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// apply decides one command and carries it out.
+func (x *txn) apply(c *command) Result {
+	x.actor, x.source = c.Actor, c.Source
+	x.system = c.Code >= InternalBase
+	var row *protocol.Command
+	if !x.system {
+		row = protocol.ByCode(c.Code)
+	}
+	minted := c.RequestID == "" && c.Session != (SessionID{}) && (x.system || !row.Soft)
+	if minted {
+		if r, known := x.settled(c); known {
+			return r
+		}
+	}
+	var r Result
+	var decided bool
+	if x.system {
+		r, decided = x.applyInternal(c)
+	} else {
+		r, decided = x.applyRow(row, c)
+	}
+	if minted && decided {
+		x.rememberMinted(c, r)
+	}
+	return r
+}
+
+// applyRow applies a client's command. decided is false when the command was
+// turned away before a decision that has to be remembered.
+func (x *txn) applyRow(row *protocol.Command, c *command) (r Result, decided bool) {
+	body, e := x.readBody(row, c)
+	if e != nil {
+		return x.refuse(e), false
+	}
+	key := ""
+	if c.RequestID != "" && !row.Soft {
+		key = resultKey(row, body, c.Actor, c.RequestID)
+		if old, e := x.remembered(key, c.Hash); e != nil {
+			return x.refuse(e), false
+		} else if old != nil {
+			return old.replay(), false
+		}
+		if e := x.roomForResult(c.RequestID); e != nil {
+			return x.refuse(e), false
+		}
+	}
+	if e := x.active(row); e != nil {
+		r = x.refuse(e)
+	} else {
+		r = x.run(handlers[row.Name].decide, &call{row: row, body: body, actor: c.Actor})
+	}
+	if key != "" {
+		x.rememberResult(key, c.Hash, r)
+	}
+	return r, true
+}
+
+func (x *txn) run(decide decision, c *call) Result {
+	effect, e := decide(&x.view, c)
+	if e != nil {
+		if effect != nil {
+			effect(x)
+		}
+		return x.refuse(e)
+	}
+	return Result{Index: x.index, Reply: encodeReply(effect(x))}
+}
+
+func (x *txn) refuse(e *protocol.Error) Result { return Result{Index: x.index, Err: e} }
+
+// readBody decodes and validates a command's body. What is wrong with it does
+// not depend on state, so such a refusal is not remembered either.
+func (x *txn) readBody(row *protocol.Command, c *command) (protocol.Body, *protocol.Error) {
+	if c.own {
+		return &protocol.NodeRequest{NodeID: c.Actor.Node}, nil
+	}
+	body := row.New()
+	if err := json.Unmarshal(c.Body, body); err != nil {
+		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid body of %s: it does not decode", row.Name)
+	}
+	if e := body.Validate(); e != nil {
+		return nil, e
+	}
+	return body, nil
+}

@@ -1,0 +1,217 @@
+package fsm
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// entryFormat is the first byte of every log entry this version writes.
+const entryFormat = 1
+
+// Flags of a command in an entry: which fields follow. A flag this version
+// does not know stops the member, because the command would mean something else.
+const (
+	flagNode        = 1 << iota // node id, key generation
+	flagToken                   // token name, generation
+	flagSource                  // source address
+	flagRequestID               // client's request id, hash
+	flagSession                 // session, sequence number, floor
+	flagSameSession             // sequence number and floor in the session of the command before
+	flagBody                    // body
+	flagOwnBody                 // heartbeat of the signing node itself: no body
+	flagsKnown      = 1<<iota - 1
+)
+
+var heartbeatCode = protocol.Must("heartbeat").Code
+
+// command is an envelope as Apply reads it from an entry.
+type command struct {
+	Envelope
+	// own is true for a heartbeat of the node in Actor: its body is implied.
+	own bool
+}
+
+// AppendEntry appends the log form of an entry.
+//
+// The form is: format byte 1 · time (zigzag) · term · number of commands · per
+// command its code, flags and the fields that the flags announce. A signed
+// heartbeat takes about six bytes: its body is implied by the signing node,
+// and its source is left out.
+func AppendEntry(dst []byte, e *Entry) []byte {
+	dst = append(dst, entryFormat)
+	dst = appendVarint(dst, e.Time)
+	dst = appendUvarint(dst, e.Term)
+	dst = appendUvarint(dst, uint64(len(e.Commands)))
+	var session SessionID
+	for i := range e.Commands {
+		dst = appendCommand(dst, &e.Commands[i], &session)
+	}
+	return dst
+}
+
+func appendCommand(dst []byte, c *Envelope, session *SessionID) []byte {
+	flags := commandFlags(c, *session)
+	dst = appendUvarint(dst, uint64(c.Code))
+	dst = appendUvarint(dst, flags)
+	if flags&flagNode != 0 {
+		dst = appendUvarint(dst, uint64(c.Actor.Node))
+		dst = appendUvarint(dst, uint64(c.Actor.KeyGen))
+	}
+	if flags&flagToken != 0 {
+		dst = appendString(dst, c.Actor.Token)
+		dst = appendUvarint(dst, uint64(c.Actor.TokenGen))
+	}
+	if flags&flagSource != 0 {
+		dst = appendString(dst, c.Source)
+	}
+	if flags&flagRequestID != 0 {
+		dst = appendString(dst, c.RequestID)
+		dst = append(dst, c.Hash[:]...)
+	}
+	if flags&flagSession != 0 {
+		dst = append(dst, c.Session[:]...)
+		*session = c.Session
+	}
+	if flags&(flagSession|flagSameSession) != 0 {
+		dst = appendUvarint(dst, c.Seq)
+		dst = appendUvarint(dst, c.Floor)
+	}
+	if flags&flagBody != 0 {
+		dst = appendBytes(dst, c.Body)
+	}
+	return dst
+}
+
+func commandFlags(c *Envelope, session SessionID) uint64 {
+	var flags uint64
+	if c.Actor.Node != 0 || c.Actor.KeyGen != 0 {
+		flags |= flagNode
+	}
+	if c.Actor.Token != "" || c.Actor.TokenGen != 0 {
+		flags |= flagToken
+	}
+	if c.RequestID != "" {
+		flags |= flagRequestID
+	}
+	if c.Session != (SessionID{}) {
+		flags |= flagSession
+		if c.Session == session {
+			flags ^= flagSession | flagSameSession
+		}
+	}
+	if c.Code == heartbeatCode {
+		if flags&flagNode != 0 && bytes.Equal(c.Body, heartbeatBody(nil, c.Actor.Node)) {
+			return flags | flagOwnBody
+		}
+	} else if c.Source != "" {
+		flags |= flagSource
+	}
+	if len(c.Body) > 0 {
+		flags |= flagBody
+	}
+	return flags
+}
+
+func heartbeatBody(dst []byte, node uint32) []byte {
+	dst = append(dst, `{"node_id":`...)
+	dst = strconv.AppendUint(dst, uint64(node), 10)
+	return append(dst, '}')
+}
+
+// ParseEntry reads the log form of an entry. It accepts codes it does not
+// know: Apply decides about those. The error is a *HaltError without an index.
+func ParseEntry(data []byte) (*Entry, error) {
+	p, reason := parseEntry(data, nil)
+	if reason != "" {
+		return nil, &HaltError{Reason: "the entry " + reason}
+	}
+	e := &Entry{Time: p.time, Term: p.term, Commands: make([]Envelope, len(p.commands))}
+	for i := range p.commands {
+		e.Commands[i] = p.commands[i].Envelope
+		c := &e.Commands[i]
+		if p.commands[i].own {
+			c.Body = heartbeatBody(nil, c.Actor.Node)
+		} else {
+			c.Body = bytes.Clone(c.Body)
+		}
+	}
+	return e, nil
+}
+
+type parsedEntry struct {
+	time     int64
+	term     uint64
+	commands []command
+}
+
+// parseEntry reads an entry; bodies alias data. Commands are appended to
+// scratch. The reason, when not empty, continues "entry 7 ".
+func parseEntry(data []byte, scratch []command) (p parsedEntry, reason string) {
+	if len(data) == 0 {
+		return p, "is damaged: it is empty"
+	}
+	if data[0] != entryFormat {
+		return p, fmt.Sprintf("has format %d, which this version does not know; upgrade this member", data[0])
+	}
+	d := &decoder{b: data[1:]}
+	p.time = d.varint()
+	p.term = d.uvarint()
+	count := d.uvarint()
+	if d.bad || count > uint64(len(d.b)) { // a command takes at least two bytes
+		return p, "is damaged: its header does not fit its length"
+	}
+	p.commands = scratch[:0]
+	var session SessionID
+	for range count {
+		p.commands = append(p.commands, command{})
+		c := &p.commands[len(p.commands)-1]
+		if reason := readCommand(d, c, &session); reason != "" {
+			return p, reason
+		}
+	}
+	if !d.done() {
+		return p, "is damaged: it has bytes behind its last command"
+	}
+	return p, ""
+}
+
+func readCommand(d *decoder, c *command, session *SessionID) (reason string) {
+	code := d.uvarint()
+	flags := d.uvarint()
+	if d.bad || code > 0xffff {
+		return "is damaged: a command in it is cut short"
+	}
+	c.Code = protocol.Code(code)
+	if flags&^uint64(flagsKnown) != 0 {
+		return fmt.Sprintf("holds a command of code %d with fields that this version does not know; upgrade this member", code)
+	}
+	if flags&flagNode != 0 {
+		c.Actor.Node, c.Actor.KeyGen = d.uvarint32(), d.uvarint32()
+	}
+	if flags&flagToken != 0 {
+		c.Actor.Token, c.Actor.TokenGen = d.str(), d.uvarint32()
+	}
+	if flags&flagSource != 0 {
+		c.Source = d.str()
+	}
+	if flags&flagRequestID != 0 {
+		c.RequestID, c.Hash = d.str(), d.hash()
+	}
+	if flags&flagSession != 0 {
+		copy(session[:], d.raw(len(session)))
+	}
+	if flags&(flagSession|flagSameSession) != 0 {
+		c.Session, c.Seq, c.Floor = *session, d.uvarint(), d.uvarint()
+	}
+	if flags&flagBody != 0 {
+		c.Body = d.bytes()
+	}
+	c.own = flags&flagOwnBody != 0
+	if d.bad || c.own && (c.Code != heartbeatCode || flags&(flagNode|flagBody) != flagNode) {
+		return "is damaged: a command in it is cut short or contradicts itself"
+	}
+	return ""
+}

@@ -1,0 +1,285 @@
+package fsm
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// retention bounds a class of events. Whichever bound is met first cuts the
+// oldest events; constants, because every member has to cut alike.
+type retention struct {
+	count uint64
+	bytes uint64
+	age   int64 // milliseconds
+}
+
+const dayMS = 24 * 60 * 60 * 1000
+
+var retentions = [2]retention{
+	{count: 200_000, bytes: 64 << 20, age: 400 * dayMS}, // security
+	{count: 100_000, bytes: 32 << 20, age: 30 * dayMS},  // activity
+}
+
+// maxCutsPerEvent bounds how many old events one new event may cut, so that
+// no entry is slow. It is more than one, so a backlog shrinks.
+const maxCutsPerEvent = 8
+
+// Event is an entry of the event log.
+type Event struct {
+	// Seq is unique over both classes and grows with time.
+	Seq uint64
+	// Class is the retention class the event is chained in.
+	Class protocol.EventClass
+	// Time is log time in Unix milliseconds, Index the log index of the change.
+	Time  int64
+	Index uint64
+	// Actor is "node:<id>", "token:<name>", "system", or "anonymous" when
+	// nobody proved who they are.
+	Actor string
+	// Source is the client's address, empty for the cluster's own doing.
+	Source string
+	// Action is one of the protocol's Event constants.
+	Action string
+	// Attrs are in the order in which the audit trail prints them.
+	Attrs []Attr
+	// Chain is SHA-256 over the previous event's Chain of the class and this
+	// event's canonical record.
+	Chain [32]byte
+}
+
+// Attr is an attribute of an event.
+type Attr struct{ Key, Value string }
+
+// Chain describes the hash chain of a class of events.
+type Chain struct {
+	// HeadSeq and Head are of the newest event, zero when there was none.
+	HeadSeq uint64
+	Head    [32]byte
+	// AnchorSeq and Anchor are of the newest event that was cut off, zero
+	// when none was: the first event left continues from Anchor.
+	AnchorSeq uint64
+	Anchor    [32]byte
+	// Count and Bytes are of the events left; Cut counts those cut off.
+	Count, Bytes, Cut uint64
+}
+
+type chain struct{ Chain }
+
+func (c *chain) append(dst []byte) []byte {
+	dst = appendUvarint(dst, c.HeadSeq)
+	dst = append(dst, c.Head[:]...)
+	dst = appendUvarint(dst, c.AnchorSeq)
+	dst = append(dst, c.Anchor[:]...)
+	dst = appendUvarint(dst, c.Count)
+	dst = appendUvarint(dst, c.Bytes)
+	return appendUvarint(dst, c.Cut)
+}
+
+func readChain(d *decoder) (c chain) {
+	c.HeadSeq, c.Head = d.uvarint(), d.hash()
+	c.AnchorSeq, c.Anchor = d.uvarint(), d.hash()
+	c.Count, c.Bytes, c.Cut = d.uvarint(), d.uvarint(), d.uvarint()
+	return c
+}
+
+// eventRecord is an event as it is stored: its chain hash, then its canonical
+// record. Events are many and rarely read, so they stay encoded.
+type eventRecord string
+
+func (e eventRecord) appendTo(dst []byte, _ uint32) []byte { return append(dst, e...) }
+
+// time reads the event's time without decoding the rest.
+func (e eventRecord) time() int64 {
+	var head [32 + 1 + 2*10]byte // chain hash, class, sequence number, time
+	d := decoder{b: head[:copy(head[:], e)]}
+	d.raw(33)
+	d.uvarint()
+	return d.varint()
+}
+
+func readEventRecord(d *decoder, _ uint32) eventRecord {
+	e := eventRecord(d.raw(len(d.b)))
+	if _, ok := decodeEvent(0, protocol.ClassSecurity, e); !ok {
+		d.fail()
+	}
+	return e
+}
+
+var (
+	securitySchema = schema[uint64, eventRecord]{kindSecurity, appendKey64, readKey64, readEventRecord}
+	activitySchema = schema[uint64, eventRecord]{kindActivity, appendKey64, readKey64, readEventRecord}
+)
+
+func classIndex(c protocol.EventClass) int {
+	if c == protocol.ClassSecurity {
+		return 0
+	}
+	return 1
+}
+
+// appendEventHead appends the canonical record up to the attributes.
+func appendEventHead(dst []byte, seq uint64, class protocol.EventClass, time int64, index uint64, actor, source, action string) []byte {
+	dst = append(dst, byte(class))
+	dst = appendUvarint(dst, seq)
+	dst = appendVarint(dst, time)
+	dst = appendUvarint(dst, index)
+	dst = appendString(dst, actor)
+	dst = appendString(dst, source)
+	return appendString(dst, action)
+}
+
+func decodeEvent(seq uint64, class protocol.EventClass, r eventRecord) (Event, bool) {
+	d := decoder{b: []byte(r)}
+	e := Event{Chain: d.hash(), Class: protocol.EventClass(d.uint8()), Seq: d.uvarint(), Time: d.varint(), Index: d.uvarint()}
+	e.Actor, e.Source, e.Action = d.str(), d.str(), d.str()
+	for !d.bad && len(d.b) > 0 {
+		e.Attrs = append(e.Attrs, Attr{Key: d.str(), Value: d.str()})
+	}
+	return e, !d.bad && (seq == 0 || e.Seq == seq && e.Class == class)
+}
+
+// eventWriter builds one event of the command being applied.
+type eventWriter struct {
+	x     *txn
+	class protocol.EventClass
+	seq   uint64
+	buf   []byte
+}
+
+// begin starts an event; end must follow.
+func (x *txn) begin(action string) *eventWriter {
+	w := &x.event
+	x.meta.eventSeq++
+	w.x, w.class, w.seq = x, protocol.Events[action], x.meta.eventSeq
+	w.buf = append(w.buf[:0], x.meta.chains[classIndex(w.class)].Head[:]...)
+	w.buf = appendEventHead(w.buf, w.seq, w.class, x.meta.now, x.index, x.actorName(), x.source, action)
+	return w
+}
+
+func (x *txn) actorName() string {
+	switch {
+	case x.system:
+		return "system"
+	case x.actor.Node != 0:
+		return "node:" + strconv.FormatUint(uint64(x.actor.Node), 10)
+	case x.actor.Token != "":
+		return "token:" + x.actor.Token
+	}
+	return "anonymous"
+}
+
+func (w *eventWriter) str(key, value string) *eventWriter {
+	w.buf = appendString(w.buf, key)
+	w.buf = appendString(w.buf, value)
+	return w
+}
+
+func (w *eventWriter) num(key string, value uint64) *eventWriter {
+	var b [20]byte
+	w.buf = appendString(w.buf, key)
+	w.buf = appendBytes(w.buf, strconv.AppendUint(b[:0], value, 10))
+	return w
+}
+
+func (w *eventWriter) int(key string, value int64) *eventWriter {
+	var b [20]byte
+	w.buf = appendString(w.buf, key)
+	w.buf = appendBytes(w.buf, strconv.AppendInt(b[:0], value, 10))
+	return w
+}
+
+func (w *eventWriter) node(id uint32) *eventWriter { return w.num("node_id", uint64(id)) }
+
+func (w *eventWriter) network(id uint16) *eventWriter { return w.num("network_id", uint64(id)) }
+
+func (w *eventWriter) bool(key string, value bool) *eventWriter {
+	return w.str(key, strconv.FormatBool(value))
+}
+
+// end chains and stores the event and cuts what retention no longer allows.
+// The buffer begins with the previous hash, which is what the chain hashes
+// over; the new hash then takes its place.
+func (w *eventWriter) end() {
+	x, c := w.x, classIndex(w.class)
+	sum := sha256.Sum256(w.buf)
+	copy(w.buf, sum[:])
+	ch := &x.meta.chains[c]
+	ch.HeadSeq, ch.Head = w.seq, sum
+	ch.Count++
+	ch.Bytes += uint64(len(w.buf))
+	x.events[c].put(x, w.seq, eventRecord(w.buf))
+	x.cutEvents(c)
+}
+
+func (x *txn) cutEvents(c int) {
+	ch, keep := &x.meta.chains[c], retentions[c]
+	for range maxCutsPerEvent {
+		seq, r, ok := x.events[c].tree.Min()
+		if !ok || seq == ch.HeadSeq {
+			return
+		}
+		if ch.Count <= keep.count && ch.Bytes <= keep.bytes && x.meta.now-r.time() <= keep.age {
+			return
+		}
+		ch.AnchorSeq = seq
+		copy(ch.Anchor[:], r)
+		ch.Count--
+		ch.Bytes -= uint64(len(r))
+		ch.Cut++
+		x.events[c].drop(x, seq)
+	}
+}
+
+// Events returns at most limit events of a class whose sequence numbers lie
+// behind after, oldest first. When after is older than the chain's AnchorSeq,
+// events between them have been cut off.
+func (r *Root) Events(class protocol.EventClass, after uint64, limit int) []Event {
+	if class != protocol.ClassSecurity && class != protocol.ClassActivity || after+1 == 0 {
+		return nil
+	}
+	var out []Event
+	r.events[classIndex(class)].ascend(after+1, func(seq uint64, rec eventRecord) bool {
+		if len(out) >= limit {
+			return false
+		}
+		if e, ok := decodeEvent(seq, class, rec); ok {
+			out = append(out, e)
+		}
+		return true
+	})
+	return out
+}
+
+// Chain describes the hash chain of a class of events.
+func (r *Root) Chain(class protocol.EventClass) Chain { return r.meta.chains[classIndex(class)].Chain }
+
+// VerifyChain recomputes the hash chain over consecutive events of one class,
+// oldest first. prev is the Chain of the event before the first, or the
+// chain's Anchor. It returns the hash at the end; the error names the first
+// event that was changed, or before which something is missing.
+func VerifyChain(prev [32]byte, events []Event) ([32]byte, error) {
+	var buf []byte
+	for i := range events {
+		e := &events[i]
+		if i > 0 && (e.Seq <= events[i-1].Seq || e.Class != events[i-1].Class) {
+			return prev, errors.New("the events are not of one class in ascending order")
+		}
+		buf = append(buf[:0], prev[:]...)
+		buf = appendEventHead(buf, e.Seq, e.Class, e.Time, e.Index, e.Actor, e.Source, e.Action)
+		for _, a := range e.Attrs {
+			buf = appendString(buf, a.Key)
+			buf = appendString(buf, a.Value)
+		}
+		sum := sha256.Sum256(buf)
+		if !bytes.Equal(sum[:], e.Chain[:]) {
+			return prev, fmt.Errorf("the chain is broken at event %d: it was changed, or events before it are missing", e.Seq)
+		}
+		prev = sum
+	}
+	return prev, nil
+}

@@ -1,0 +1,144 @@
+package fsm
+
+import (
+	"encoding/json"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// call is a command as handlers see it, in a dry run, in a read and in Apply.
+type call struct {
+	row      *protocol.Command
+	body     protocol.Body
+	actor    Actor
+	sigError *protocol.Error
+	limit    int
+	cursor   string
+}
+
+// effect changes the state and builds the reply. It runs only in Apply, right
+// after the decision that returned it, on the same state.
+type effect func(x *txn) any
+
+// decision reads the state and either returns the effect or refuses. A
+// refusal may come with an effect, which then only notes the refusal in the
+// event log; a dry run lets such a refusal through, so that Apply sees it.
+type decision func(v *view, c *call) (effect, *protocol.Error)
+
+// query answers a read from a state.
+type query func(v *view, c *call) (any, *protocol.Error)
+
+// handler is what a row of protocol.Commands does: decide for commands that
+// go through consensus, read for those that are served by a member. A
+// read_then_write command has both.
+type handler struct {
+	decide decision
+	read   query
+}
+
+// handlers binds the rows of protocol.Commands by name.
+var handlers = map[string]handler{
+	"create_network":    {decide: decideCreateNetwork},
+	"join_network":      {decide: decideJoinNetwork},
+	"leave_network":     {decide: decideLeaveNetwork},
+	"list_networks":     {read: readListNetworks},
+	"get_member_role":   {read: readMemberRole},
+	"register":          {decide: decideRegister},
+	"deregister":        {decide: decideDeregister},
+	"heartbeat":         {decide: decideHeartbeat},
+	"lookup":            {read: readLookup},
+	"resolve":           {read: readResolve},
+	"punch":             {read: readPunch},
+	"list_nodes":        {read: readListNodes},
+	"resolve_hostname":  {read: readResolveHostname},
+	"set_hostname":      {decide: decideSetHostname},
+	"set_tags":          {decide: decideSetTags},
+	"set_task_exec":     {decide: decideSetTaskExec},
+	"set_visibility":    {decide: decideSetVisibility},
+	"rotate_key":        {decide: decideRotateKey},
+	"set_key_expiry":    {decide: decideSetKeyExpiry},
+	"get_key_info":      {read: readKeyInfo},
+	"report_trust":      {decide: decideReportTrust},
+	"revoke_trust":      {decide: decideRevokeTrust},
+	"check_trust":       {read: readCheckTrust},
+	"request_handshake": {decide: decideRequestHandshake},
+	"poll_handshakes":   {decide: decidePollHandshakes, read: readPollHandshakes},
+	"respond_handshake": {decide: decideRespondHandshake},
+	"update_polo_score": {decide: decideUpdatePolo},
+	"set_polo_score":    {decide: decideSetPolo},
+	"get_polo_score":    {read: readPolo},
+	"beacon_register":   {decide: decideBeaconRegister},
+	"beacon_list":       {read: readBeaconList},
+}
+
+func callOf(c *Call) *call {
+	return &call{row: c.Row, body: c.Body, actor: c.Actor, sigError: c.SigError, limit: c.Options.Limit, cursor: c.Options.Cursor}
+}
+
+// Read answers a read from this state. For a read_then_write command it says
+// whether there is something to take away, see [ReadResult].
+func (r *Root) Read(c *Call) (ReadResult, *protocol.Error) {
+	h := handlers[c.Row.Name]
+	if h.read == nil {
+		return ReadResult{}, protocol.Errorf(protocol.CodeNotImplemented, "%s is not a read", c.Row.Name)
+	}
+	if e := r.view.active(c.Row); e != nil {
+		return ReadResult{}, e
+	}
+	reply, e := h.read(&r.view, callOf(c))
+	if e != nil {
+		return ReadResult{}, e
+	}
+	if drain, ok := reply.(*drained); ok {
+		return ReadResult{Reply: drain.reply, Propose: drain.found()}, nil
+	}
+	return ReadResult{Reply: reply}, nil
+}
+
+// DryRun says whether a write would be refused on this state. Success is
+// provisional: Apply decides again.
+func (r *Root) DryRun(c *Call) *protocol.Error {
+	h := handlers[c.Row.Name]
+	if h.decide == nil {
+		return protocol.Errorf(protocol.CodeNotImplemented, "%s is not a write", c.Row.Name)
+	}
+	if c.Options.RequestID != "" && !c.Row.Soft {
+		if e := r.view.roomForResult(c.Options.RequestID); e != nil {
+			return e
+		}
+	}
+	if e := r.view.active(c.Row); e != nil {
+		return e
+	}
+	note, e := h.decide(&r.view, callOf(c))
+	if e != nil && note != nil {
+		return nil
+	}
+	return e
+}
+
+// active refuses commands that the state's feature level does not allow yet.
+func (v *view) active(row *protocol.Command) *protocol.Error {
+	if row.Since <= v.meta.level {
+		return nil
+	}
+	if v.meta.level == 0 {
+		return protocol.Refusef(protocol.CodeFeatureNotActive, "%s is not active: the cluster is not initialised yet; try again shortly", row.Name)
+	}
+	return protocol.Refusef(protocol.CodeFeatureNotActive,
+		"%s needs feature level %d and the cluster is at %d; upgrade every member first", row.Name, row.Since, v.meta.level)
+}
+
+// rawReply is a reply that is already encoded.
+type rawReply []byte
+
+func encodeReply(reply any) []byte {
+	if raw, ok := reply.(rawReply); ok {
+		return raw
+	}
+	b, err := json.Marshal(reply)
+	if err != nil { // reply types hold only strings, numbers and lists of them
+		panic(err)
+	}
+	return b
+}

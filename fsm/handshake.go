@@ -1,0 +1,220 @@
+package fsm
+
+import (
+	"encoding/json"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// maxPollBytes bounds a poll_handshakes reply, so that it fits the 64 KiB
+// frames of deployed clients with room for the envelope.
+const maxPollBytes = 60 << 10
+
+// handshakeSigned checks the signature of the handshake commands, which have
+// texts of their own and ask nothing of a keyless sender (core.md 5.17, 5.19).
+func (v *view) handshakeSigned(c *call, n *node, what string) *protocol.Error {
+	if n.has(flagKeyless) || v.signedBy(c, n) {
+		return nil
+	}
+	e := signatureError(c)
+	switch e.Code {
+	case protocol.CodeSignatureRequired:
+		e.Text = "handshake " + what + " requires signature"
+	case protocol.CodeSignatureInvalid:
+		if e.Text == "signature verification failed" {
+			e.Text = "handshake " + what + " signature verification failed"
+		}
+	}
+	return e
+}
+
+func decideRequestHandshake(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.RequestHandshake)
+	from := v.live(r.FromNodeID)
+	if from == nil {
+		return nil, noNode(r.FromNodeID)
+	}
+	if v.live(r.ToNodeID) == nil {
+		return nil, noNode(r.ToNodeID)
+	}
+	if e := v.handshakeSigned(c, from, "request"); e != nil {
+		return nil, e
+	}
+	waiting, pending := 0, false
+	v.eachRequest(r.ToNodeID, func(_ uint64, q *request) bool {
+		waiting++
+		pending = pending || q.from == from.id
+		return true
+	})
+	if waiting >= protocol.MaxHandshakeInbox {
+		return nil, protocol.Refusef(protocol.CodeLimitReached, "handshake inbox full for node %d", r.ToNodeID)
+	}
+	if pending {
+		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "handshake request already pending from node %d", from.id)
+	}
+	return func(x *txn) any {
+		x.meta.queueSeq++
+		x.requests.put(x, queueKey(r.ToNodeID, x.meta.queueSeq), &request{from: from.id, at: x.meta.now, justification: r.Justification})
+		x.begin(protocol.EventHandshakeRelayed).num("from_node_id", uint64(from.id)).num("to_node_id", uint64(r.ToNodeID)).end()
+		return &protocol.RequestHandshakeReply{Type: "request_handshake_ok", Status: "delivered"}
+	}, nil
+}
+
+func decideRespondHandshake(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.RespondHandshake)
+	n := v.live(r.NodeID)
+	if n == nil {
+		return nil, noNode(r.NodeID)
+	}
+	if v.live(r.PeerID) == nil {
+		return nil, noNode(r.PeerID)
+	}
+	if e := v.handshakeSigned(c, n, "response"); e != nil {
+		return nil, e
+	}
+	return func(x *txn) any {
+		if r.Accept {
+			x.setTrust(r.NodeID, r.PeerID)
+		}
+		x.queueResponse(r.PeerID, &response{from: n.id, at: x.meta.now, accept: r.Accept})
+		x.begin(protocol.EventHandshakeResponded).node(n.id).num("peer_id", uint64(r.PeerID)).bool("accept", r.Accept).end()
+		return &protocol.RespondHandshakeReply{Type: "respond_handshake_ok", Accept: r.Accept, PeerID: r.PeerID}
+	}, nil
+}
+
+// queueResponse appends to a node's responses; beyond the cap the oldest goes.
+func (x *txn) queueResponse(to uint32, q *response) {
+	var oldest string
+	waiting := 0
+	x.eachResponse(to, func(seq uint64, _ *response) bool {
+		if waiting == 0 {
+			oldest = queueKey(to, seq)
+		}
+		waiting++
+		return true
+	})
+	if waiting >= protocol.MaxHandshakeResponses {
+		x.responses.drop(x, oldest)
+	}
+	x.meta.queueSeq++
+	x.responses.put(x, queueKey(to, x.meta.queueSeq), q)
+}
+
+func (v *view) eachRequest(id uint32, f func(seq uint64, q *request) bool) {
+	v.requests.ascend(queueKey(id, 0), func(k string, q *request) bool {
+		node, seq := splitQueueKey(k)
+		return node == id && f(seq, q)
+	})
+}
+
+func (v *view) eachResponse(id uint32, f func(seq uint64, q *response) bool) {
+	v.responses.ascend(queueKey(id, 0), func(k string, q *response) bool {
+		node, seq := splitQueueKey(k)
+		return node == id && f(seq, q)
+	})
+}
+
+// drained is what a poll takes from a node's queues: everything up to two
+// sequence numbers.
+type drained struct {
+	reply                     *protocol.PollHandshakesReply
+	upToRequest, upToResponse uint64
+}
+
+func (d *drained) found() bool { return len(d.reply.Requests)+len(d.reply.Responses) > 0 }
+
+// drain collects, oldest first, what fits a reply and lies within the bounds.
+func (v *view) drain(id uint32, maxRequest, maxResponse uint64) *drained {
+	d := &drained{reply: &protocol.PollHandshakesReply{
+		Type: "poll_handshakes_ok", Requests: []protocol.HandshakeRequest{}, Responses: []protocol.HandshakeResponse{},
+	}}
+	size := 128
+	v.eachRequest(id, func(seq uint64, q *request) bool {
+		size += 80 + jsonLen(q.justification)
+		if d.reply.More = seq > maxRequest || size > maxPollBytes; d.reply.More {
+			return false
+		}
+		d.reply.Requests = append(d.reply.Requests, protocol.HandshakeRequest{FromNodeID: q.from, Justification: q.justification, Timestamp: q.at / 1000})
+		d.upToRequest = seq
+		return true
+	})
+	more := false
+	v.eachResponse(id, func(seq uint64, q *response) bool {
+		size += 80
+		if more = seq > maxResponse || size > maxPollBytes; more {
+			return false
+		}
+		d.reply.Responses = append(d.reply.Responses, protocol.HandshakeResponse{FromNodeID: q.from, Accept: q.accept, Timestamp: q.at / 1000})
+		d.upToResponse = seq
+		return true
+	})
+	d.reply.More = d.reply.More || more
+	return d
+}
+
+// jsonLen is the length of a string as JSON, quotes included.
+func jsonLen(s string) int {
+	b, _ := json.Marshal(s) // a string always encodes
+	return len(b)
+}
+
+func (v *view) pollable(c *call, id uint32) *protocol.Error {
+	n := v.live(id)
+	if n == nil {
+		return noNode(id)
+	}
+	return v.signed(c, n)
+}
+
+// readPollHandshakes shows what a poll would take and notes in the body how
+// far that goes, so that Apply takes nothing that came later.
+func readPollHandshakes(v *view, c *call) (any, *protocol.Error) {
+	r := c.body.(*protocol.PollHandshakes)
+	if e := v.pollable(c, r.NodeID); e != nil {
+		return nil, e
+	}
+	d := v.drain(r.NodeID, 1<<64-1, 1<<64-1)
+	r.UpToRequest, r.UpToResponse = d.upToRequest, d.upToResponse
+	return d, nil
+}
+
+func decidePollHandshakes(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.PollHandshakes)
+	if e := v.pollable(c, r.NodeID); e != nil {
+		return nil, e
+	}
+	return func(x *txn) any {
+		d := x.drain(r.NodeID, r.UpToRequest, r.UpToResponse)
+		x.eachRequestKey(r.NodeID, d.upToRequest, func(k string) { x.requests.drop(x, k) })
+		x.eachResponseKey(r.NodeID, d.upToResponse, func(k string) { x.responses.drop(x, k) })
+		return d.reply
+	}, nil
+}
+
+// eachRequestKey visits the keys of a node's requests up to seq. They are
+// collected first, because the visit may drop them.
+func (x *txn) eachRequestKey(id uint32, upTo uint64, f func(string)) {
+	var keys []string
+	x.eachRequest(id, func(seq uint64, _ *request) bool {
+		if seq <= upTo {
+			keys = append(keys, queueKey(id, seq))
+		}
+		return seq <= upTo
+	})
+	for _, k := range keys {
+		f(k)
+	}
+}
+
+func (x *txn) eachResponseKey(id uint32, upTo uint64, f func(string)) {
+	var keys []string
+	x.eachResponse(id, func(seq uint64, _ *response) bool {
+		if seq <= upTo {
+			keys = append(keys, queueKey(id, seq))
+		}
+		return seq <= upTo
+	})
+	for _, k := range keys {
+		f(k)
+	}
+}

@@ -1,0 +1,127 @@
+package fsm
+
+import (
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// keyAge is the age of a node's key in whole days since it was rotated or
+// made, nil when neither is known.
+func (v *view) keyAge(n *node) *int64 {
+	since := n.rotated
+	if since == 0 {
+		since = n.created
+	}
+	if since == 0 {
+		return nil
+	}
+	days := (v.meta.now - since) / dayMS
+	return &days
+}
+
+func readKeyInfo(v *view, c *call) (any, *protocol.Error) {
+	id := c.body.(*protocol.NodeRequest).NodeID
+	n := v.live(id)
+	if n == nil {
+		return nil, noNode(id)
+	}
+	reply := &protocol.GetKeyInfoReply{
+		Type: "get_key_info_ok", NodeID: id, RotateCount: int64(n.rotates), KeyAgeDays: v.keyAge(n),
+		CreatedAt: time.Time{}.Format(time.RFC3339),
+	}
+	if n.created != 0 {
+		reply.CreatedAt = utc(n.created)
+	}
+	if n.rotated != 0 {
+		reply.RotatedAt = utc(n.rotated)
+	}
+	if n.expires != 0 {
+		reply.ExpiresAt = utc(n.expires)
+	}
+	return reply, nil
+}
+
+// decideRotateKey follows core.md 5.2. There is no admin substitute for the
+// signature by the old key.
+func decideRotateKey(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.RotateKey)
+	if c.sigError != nil && c.sigError.Code == protocol.CodeSignatureRequired {
+		return nil, protocol.Refusef(protocol.CodeSignatureRequired, "rotate_key requires a valid signature")
+	}
+	n := v.live(r.NodeID)
+	if n == nil {
+		return nil, noNode(r.NodeID)
+	}
+	if !v.signedBy(c, n) {
+		return nil, signatureError(c)
+	}
+	key, err := protocol.ParsePublicKey(r.NewPublicKey)
+	if err != nil {
+		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid new_public_key")
+	}
+	if holder, bound := v.byKey.get(string(key[:])); bound && holder != n.id {
+		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "new_public_key already belongs to another node; use a fresh key")
+	}
+	return func(x *txn) any {
+		x.edit(n, func(n *node) {
+			n.key, n.keyGen = key, n.keyGen+1
+			n.rotated, n.rotates = x.meta.now, n.rotates+1
+		})
+		x.seen.set(x, n.id, seconds(x.meta.now))
+		x.begin(protocol.EventKeyRotated).node(n.id).end()
+		return &protocol.RotateKeyReply{Type: "rotate_key_ok", NodeID: n.id, Address: address(0, n.id), PublicKey: r.NewPublicKey}
+	}, nil
+}
+
+func decideSetKeyExpiry(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.SetKeyExpiry)
+	at, set, e := r.Time()
+	if e != nil {
+		return nil, e
+	}
+	if set && at.UnixMilli() < v.meta.now {
+		return nil, protocol.Refusef(protocol.CodeInvalid, "expires_at must be in the future")
+	}
+	if set && at.UnixMilli() > v.meta.now+protocol.MaxKeyExpiryDays*dayMS {
+		return nil, protocol.Refusef(protocol.CodeInvalid, "invalid expires_at: cannot exceed 10 years")
+	}
+	n := v.live(r.NodeID)
+	if n == nil {
+		return nil, noNode(r.NodeID)
+	}
+	if e := v.signedOrAdmin(c, n); e != nil {
+		return nil, e
+	}
+	if !v.inEnterprise(n.id) {
+		return nil, protocol.Refusef(protocol.CodeEnterpriseRequired, "enterprise feature: key expiry requires enterprise network membership")
+	}
+	return func(x *txn) any {
+		reply := &protocol.SetKeyExpiryReply{Type: "set_key_expiry_ok", NodeID: n.id}
+		expires, action := int64(0), protocol.EventKeyExpiryCleared
+		if set {
+			expires, action = at.UnixMilli(), protocol.EventKeyExpirySet
+			reply.ExpiresAt = at.Format(time.RFC3339)
+		}
+		x.edit(n, func(n *node) { n.expires = expires })
+		w := x.begin(action).node(n.id)
+		if set {
+			w.str("expires_at", utc(expires))
+		}
+		if n.expires != 0 {
+			w.str("old_expires_at", utc(n.expires))
+		}
+		w.end()
+		return reply
+	}, nil
+}
+
+// inEnterprise reports whether a node is in an enterprise network.
+func (v *view) inEnterprise(id uint32) bool {
+	for _, net := range v.networksOf(id) {
+		if n, ok := v.networks.get(net); ok && n.enterprise {
+			return true
+		}
+	}
+	return false
+}

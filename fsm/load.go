@@ -1,0 +1,141 @@
+package fsm
+
+// loaders add a decoded record of each kind to a state that is being
+// restored, with its indexes. They report false for what does not decode or
+// contradicts a record that was loaded before.
+var loaders = map[kind]func(x *txn, d *decoder, level uint32) bool{
+	kindNode:     loadNode,
+	kindSeen:     loadSeen,
+	kindNetwork:  loadNetwork,
+	kindMember:   loadMember,
+	kindToken:    loadToken,
+	kindServer:   loadServer,
+	kindResult:   loadResult,
+	kindTrust:    plain(func(x *txn) *table[uint64, nothing] { return &x.trust }),
+	kindRequest:  plain(func(x *txn) *table[string, *request] { return &x.requests }),
+	kindResponse: plain(func(x *txn) *table[string, *response] { return &x.responses }),
+	kindBeacon:   plain(func(x *txn) *table[uint32, *beacon] { return &x.beacons }),
+	kindSealed:   plain(func(x *txn) *table[string, *sealed] { return &x.sealed }),
+	kindSession:  plain(func(x *txn) *table[string, session] { return &x.sessions }),
+	kindMinted:   plain(func(x *txn) *table[string, *result] { return &x.minted }),
+	kindSecurity: plain(func(x *txn) *table[uint64, eventRecord] { return &x.events[0] }),
+	kindActivity: plain(func(x *txn) *table[uint64, eventRecord] { return &x.events[1] }),
+	kindBlocked:  plain(func(x *txn) *table[uint32, millis] { return &x.blocked }),
+}
+
+// plain loads tables without indexes.
+func plain[K tableKey, V record](of func(*txn) *table[K, V]) func(*txn, *decoder, uint32) bool {
+	return func(x *txn, d *decoder, level uint32) bool {
+		t := of(x)
+		k, v, ok := t.decode(d, level)
+		if !ok || t.holds(k) {
+			return false
+		}
+		t.put(x, k, v)
+		return true
+	}
+}
+
+func (t *table[K, V]) holds(k K) bool {
+	_, ok := t.tree.Get(k)
+	return ok
+}
+
+func loadNode(x *txn, d *decoder, level uint32) bool {
+	id, n, ok := x.nodes.decode(d, level)
+	if !ok || id == 0 || x.nodes.holds(id) {
+		return false
+	}
+	n.id = id
+	if _, taken := x.byKey.get(string(n.key[:])); taken && !n.has(flagKeyless) {
+		return false
+	}
+	if _, taken := x.byHost.get(n.hostname); taken {
+		return false
+	}
+	x.setNode(nil, n)
+	return true
+}
+
+func loadSeen(x *txn, d *decoder, _ uint32) bool {
+	id, sec := d.key32(), d.uvarint32()
+	if !d.done() || sec == 0 || x.live(id) == nil || x.seen.get(id) != 0 {
+		return false
+	}
+	x.seen.set(x, id, sec)
+	return true
+}
+
+func loadNetwork(x *txn, d *decoder, level uint32) bool {
+	id, n, ok := x.networks.decode(d, level)
+	if _, taken := x.byName.get(n.nameOrNone()); !ok || taken || x.networks.holds(id) {
+		return false
+	}
+	x.setNetwork(id, n)
+	return true
+}
+
+func (n *network) nameOrNone() string {
+	if n == nil {
+		return ""
+	}
+	return n.name
+}
+
+func loadMember(x *txn, d *decoder, level uint32) bool {
+	k, m, ok := x.members.decode(d, level)
+	if !ok || k>>48 != 0 || x.members.holds(k) {
+		return false
+	}
+	net := uint16(k >> 32)
+	if _, taken := x.byOrder.get(orderKey(net, m.order)); taken {
+		return false
+	}
+	x.setMember(net, uint32(k), m)
+	return true
+}
+
+func loadToken(x *txn, d *decoder, level uint32) bool {
+	k, t, ok := x.tokens.decode(d, level)
+	if !ok || x.tokens.holds(k) {
+		return false
+	}
+	t.Kind, t.Name = TokenKind(k[0]), k[1:]
+	x.tokens.put(x, k, t)
+	return true
+}
+
+func loadServer(x *txn, d *decoder, level uint32) bool {
+	k, s, ok := x.servers.decode(d, level)
+	if !ok || x.servers.holds(k) {
+		return false
+	}
+	s.ID = k
+	x.servers.put(x, k, s)
+	return true
+}
+
+func loadResult(x *txn, d *decoder, level uint32) bool {
+	k, r, ok := x.results.decode(d, level)
+	if !ok || x.results.holds(k) {
+		return false
+	}
+	x.addResult(k, r)
+	return true
+}
+
+// consistent checks what the decoders of single records cannot see.
+func (x *txn) consistent() error {
+	switch {
+	case x.seen.count != x.liveNodes.len():
+		return damaged("%d nodes are live and %d have a last sign of life", x.liveNodes.len(), x.seen.count)
+	case x.meta.clusterID != "" && !x.networks.holds(0):
+		return damaged("it has no backbone network")
+	}
+	for i := range x.events {
+		if uint64(x.events[i].len()) != x.meta.chains[i].Count {
+			return damaged("events are missing")
+		}
+	}
+	return nil
+}

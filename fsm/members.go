@@ -1,0 +1,160 @@
+package fsm
+
+import (
+	"crypto/sha256"
+	"slices"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// maxNameBytes bounds the names of members, tokens and secrets.
+const maxNameBytes = 128
+
+// sortedKeys lists a map's keys in ascending order.
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m { //determinism:sorted the keys are sorted before anybody sees them
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func checkName(kind, name string) *protocol.Error {
+	if name == "" || len(name) > maxNameBytes {
+		return protocol.Errorf(protocol.CodeInvalid, "invalid %s: want a name of 1 to %d bytes", kind, maxNameBytes)
+	}
+	return nil
+}
+
+// decideMemberHello records what a member says about itself at every boot.
+func decideMemberHello(v *view, b *MemberRecord) (effect, *protocol.Error) {
+	if e := checkName("member_hello", b.ID); e != nil {
+		return nil, e
+	}
+	if b.LevelMin > b.LevelMax || len(b.Keys) > 1024 {
+		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid member_hello: its levels or keys make no sense")
+	}
+	if level := v.meta.level; level != 0 && (b.LevelMin > level || b.LevelMax < level) {
+		return nil, protocol.Refusef(protocol.CodeConflict,
+			"member %s supports feature levels %d to %d and the cluster is at %d; run a version that supports it", b.ID, b.LevelMin, b.LevelMax, level)
+	}
+	return func(x *txn) any {
+		if _, known := x.servers.get(b.ID); !known {
+			x.begin(protocol.EventMemberJoined).str("member_id", b.ID).str("peer", b.Peer).str("version", b.Version).end()
+		}
+		slices.Sort(b.Keys)
+		b.Keys = slices.Compact(b.Keys)
+		x.servers.put(x, b.ID, &server{*b})
+		return ok("member_hello")
+	}, nil
+}
+
+func decideMemberForget(v *view, b *MemberForget) (effect, *protocol.Error) {
+	return func(x *txn) any {
+		if _, known := x.servers.get(b.ID); known {
+			x.servers.drop(x, b.ID)
+			x.begin(protocol.EventMemberRemoved).str("member_id", b.ID).end()
+		}
+		return ok("member_forget")
+	}, nil
+}
+
+func decidePutToken(v *view, b *PutToken) (effect, *protocol.Error) {
+	if e := checkName("put_token", b.Name); e != nil {
+		return nil, e
+	}
+	if b.Kind < TokenAdmin || b.Kind > TokenJoin || len(b.MAC.Sum) != sha256.Size || b.ExpiresInMS < 0 || b.ExpiresInMS > 100*366*dayMS {
+		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid put_token: want a known kind, a 32-byte MAC and a life of at most 100 years")
+	}
+	key := tokenKey(b.Kind, b.Name)
+	if old, exists := v.tokens.get(key); exists && b.OnlyIfAbsent && !v.expired(old) {
+		return func(*txn) any { return ok("put_token") }, nil
+	}
+	return func(x *txn) any {
+		x.meta.tokenGen++
+		t := &token{TokenRecord: TokenRecord{Kind: b.Kind, Name: b.Name, Generation: x.meta.tokenGen, MAC: b.MAC, NonVoter: b.NonVoter}}
+		if b.ExpiresInMS > 0 {
+			t.Expires = x.meta.now + b.ExpiresInMS
+		}
+		x.tokens.put(x, key, t)
+		x.begin(protocol.EventClusterTokenSeeded).str("kind", b.Kind.String()).str("name", b.Name).num("generation", uint64(t.Generation)).end()
+		return ok("put_token")
+	}, nil
+}
+
+// String names a kind of token.
+func (k TokenKind) String() string {
+	switch k {
+	case TokenAdmin:
+		return "admin"
+	case TokenReplication:
+		return "replication"
+	case TokenJoin:
+		return "join"
+	}
+	return "unknown"
+}
+
+// decideSpendToken lets exactly one member use a join token, as often as it
+// has to try.
+func decideSpendToken(v *view, b *SpendToken) (effect, *protocol.Error) {
+	if e := checkName("spend_token", b.MemberID); e != nil {
+		return nil, e
+	}
+	key := tokenKey(TokenJoin, b.Name)
+	t, known := v.tokens.get(key)
+	switch {
+	case !known:
+		return nil, protocol.Refusef(protocol.CodeTokenInvalid, "invalid join token: it does not exist; mint a new one")
+	case v.expired(t):
+		return nil, protocol.Refusef(protocol.CodeTokenInvalid, "invalid join token: it has expired; mint a new one")
+	case t.spentBy != "" && t.spentBy != b.MemberID:
+		return nil, protocol.Refusef(protocol.CodeTokenInvalid, "invalid join token: another member has already used it; mint a new one")
+	}
+	return func(x *txn) any {
+		if t.spentBy == "" {
+			spent := *t
+			spent.spentBy = b.MemberID
+			x.tokens.put(x, key, &spent)
+		}
+		return ok("spend_token")
+	}, nil
+}
+
+func decidePutSealed(v *view, b *PutSealed) (effect, *protocol.Error) {
+	if e := checkName("put_sealed", b.Name); e != nil {
+		return nil, e
+	}
+	if _, exists := v.sealed.get(b.Name); exists && b.OnlyIfAbsent {
+		return func(*txn) any { return ok("put_sealed") }, nil
+	}
+	return func(x *txn) any {
+		x.sealed.put(x, b.Name, &sealed{Sealed: b.Sealed, public: b.Public})
+		return ok("put_sealed")
+	}, nil
+}
+
+// decideActivateKey switches to a keyring version that every member holds.
+func decideActivateKey(v *view, b *ActivateKey) (effect, *protocol.Error) {
+	if e := v.fenced(b.Term); e != nil {
+		return nil, e
+	}
+	var lacking string
+	v.servers.scan(func(id string, s *server) bool {
+		if !slices.Contains(s.Keys, b.Key) {
+			lacking = id
+		}
+		return lacking == ""
+	})
+	switch {
+	case b.Key == 0:
+		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid activate_key: keyring versions begin at 1")
+	case lacking != "":
+		return nil, protocol.Refusef(protocol.CodeConflict, "cannot activate keyring version %d: member %s does not hold it yet", b.Key, lacking)
+	}
+	return func(x *txn) any {
+		x.meta.activeKey = b.Key
+		return ok("activate_key")
+	}, nil
+}

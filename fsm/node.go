@@ -1,0 +1,204 @@
+package fsm
+
+import (
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// utc renders log time as RFC 3339 in UTC with second resolution.
+func utc(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
+
+func readLookup(v *view, c *call) (any, *protocol.Error) {
+	n := v.live(c.body.(*protocol.NodeRequest).NodeID)
+	if n == nil {
+		return nil, noNode(c.body.(*protocol.NodeRequest).NodeID)
+	}
+	reply := &protocol.LookupReply{
+		Type: "lookup_ok", NodeID: n.id, Address: address(0, n.id), Networks: append([]uint16{0}, v.networksOf(n.id)...),
+		Public: n.has(flagPublic), PoloScore: int64(n.polo), Hostname: n.hostname, Tags: n.tags,
+		TaskExec: n.has(flagTaskExec), ExternalID: n.externalID, RealAddr: n.publicAddr(),
+	}
+	if !n.has(flagKeyless) {
+		reply.PublicKey = n.key.String()
+	}
+	return reply, nil
+}
+
+// publicAddr is the endpoint that anybody may see: that of a public node
+// which does not hide behind a relay.
+func (n *node) publicAddr() string {
+	if n.has(flagPublic) && !n.has(flagRelayOnly) {
+		return n.endpoint
+	}
+	return ""
+}
+
+// peerAddr is the endpoint that a peer who may resolve the node sees.
+func (n *node) peerAddr() string {
+	if n.has(flagRelayOnly) {
+		return ""
+	}
+	return n.endpoint
+}
+
+// visibleTo is the rule of core.md 5.5 check 5: the target is public, or the
+// pair trusts each other, or both are in a network other than the backbone.
+func (v *view) visibleTo(requester uint32, target *node) bool {
+	return target.has(flagPublic) || v.trusts(requester, target.id) || v.shareNetwork(requester, target.id)
+}
+
+func readResolve(v *view, c *call) (any, *protocol.Error) {
+	r := c.body.(*protocol.Resolve)
+	requester := v.live(r.RequesterID)
+	if requester == nil {
+		return nil, protocol.Refusef(protocol.CodeNotFound, "resolve denied: requester node %d is not registered", r.RequesterID)
+	}
+	if e := v.signedOrAdmin(c, requester); e != nil {
+		return nil, e
+	}
+	n := v.live(r.NodeID)
+	if n == nil {
+		return nil, noNode(r.NodeID)
+	}
+	if !v.visibleTo(requester.id, n) {
+		return nil, protocol.Refusef(protocol.CodePermissionDenied, "resolve denied: node %d is private (establish mutual trust first)", n.id)
+	}
+	reply := &protocol.ResolveReply{
+		Type: "resolve_ok", NodeID: n.id, RealAddr: n.peerAddr(), RelayOnly: n.has(flagRelayOnly), KeyAgeDays: v.keyAge(n),
+	}
+	if !reply.RelayOnly {
+		reply.LANAddrs = n.lan
+	}
+	return reply, nil
+}
+
+func readPunch(v *view, c *call) (any, *protocol.Error) {
+	r := c.body.(*protocol.Punch)
+	requester := v.live(r.RequesterID)
+	if requester == nil {
+		return nil, noNode(r.RequesterID)
+	}
+	if requester.id != r.NodeA && requester.id != r.NodeB {
+		return nil, protocol.Refusef(protocol.CodePermissionDenied, "punch denied: requester must be participant")
+	}
+	if e := v.signed(c, requester); e != nil {
+		return nil, e
+	}
+	a, b := v.live(r.NodeA), v.live(r.NodeB)
+	if a == nil {
+		return nil, noNode(r.NodeA)
+	}
+	if b == nil {
+		return nil, noNode(r.NodeB)
+	}
+	for _, n := range []*node{a, b} {
+		if n.id != requester.id && !v.visibleTo(requester.id, n) {
+			return nil, protocol.Refusef(protocol.CodePermissionDenied, "punch denied: node %d is private (establish mutual trust first)", n.id)
+		}
+	}
+	return &protocol.PunchReply{Type: "punch_ok", NodeA: a.id, NodeAAddr: a.peerAddr(), NodeB: b.id, NodeBAddr: b.peerAddr()}, nil
+}
+
+func readResolveHostname(v *view, c *call) (any, *protocol.Error) {
+	r := c.body.(*protocol.ResolveHostname)
+	id, ok := v.byHost.get(r.Hostname)
+	n := v.live(id)
+	// A private name and a missing one get the same answer, so that nobody
+	// learns which names exist.
+	if !ok || n == nil || r.RequesterID != n.id && !v.visibleTo(r.RequesterID, n) {
+		return nil, protocol.Refusef(protocol.CodeNotFound, "hostname %s not found", quote(r.Hostname))
+	}
+	return &protocol.ResolveHostnameReply{
+		Type: "resolve_hostname_ok", NodeID: n.id, Address: address(0, n.id), Public: n.has(flagPublic), Hostname: n.hostname,
+	}, nil
+}
+
+// quote puts text from a client in double quotes as the protocol's %q does,
+// but by a fixed rule: the standard library's depends on its Unicode tables.
+func quote(s string) string {
+	b := make([]byte, 0, len(s)+2)
+	b = append(b, '"')
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c < 0x20 || c == 0x7f:
+			const digits = "0123456789abcdef"
+			b = append(b, '\\', 'x', digits[c>>4], digits[c&15])
+		default:
+			b = append(b, c)
+		}
+	}
+	return string(append(b, '"'))
+}
+
+func decideSetHostname(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.SetHostname)
+	n := v.live(r.NodeID)
+	if n == nil {
+		return nil, noNode(r.NodeID)
+	}
+	if e := v.signedOrAdmin(c, n); e != nil {
+		return nil, e
+	}
+	if holder, taken := v.byHost.get(r.Hostname); taken && holder != n.id {
+		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "hostname %s already in use by node %d", quote(r.Hostname), holder)
+	}
+	return func(x *txn) any {
+		x.edit(n, func(n *node) { n.hostname = r.Hostname })
+		x.begin(protocol.EventHostnameChanged).node(n.id).str("old_hostname", n.hostname).str("new_hostname", r.Hostname).end()
+		return &protocol.SetHostnameReply{Type: "set_hostname_ok", NodeID: n.id, Hostname: r.Hostname}
+	}, nil
+}
+
+func decideSetTags(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.SetTags)
+	n := v.live(r.NodeID)
+	if n == nil {
+		return nil, noNode(r.NodeID)
+	}
+	if e := v.signedOrAdmin(c, n); e != nil {
+		return nil, e
+	}
+	return func(x *txn) any {
+		x.edit(n, func(n *node) { n.tags = r.Tags })
+		x.begin(protocol.EventTagsChanged).node(n.id).
+			num("old_tags_count", uint64(len(n.tags))).num("new_tags_count", uint64(len(r.Tags))).end()
+		return &protocol.SetTagsReply{Type: "set_tags_ok", NodeID: n.id, Tags: r.Tags}
+	}, nil
+}
+
+func decideSetTaskExec(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.SetTaskExec)
+	return v.decideFlag(c, r.NodeID, func(x *txn, n *node) any {
+		x.edit(n, func(n *node) { n.set(flagTaskExec, r.Enabled) })
+		x.begin(protocol.EventTaskExecChanged).node(n.id).bool("old_enabled", n.has(flagTaskExec)).bool("new_enabled", r.Enabled).end()
+		return &protocol.SetTaskExecReply{Type: "set_task_exec_ok", NodeID: n.id, TaskExec: r.Enabled}
+	})
+}
+
+func decideSetVisibility(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.SetVisibility)
+	return v.decideFlag(c, r.NodeID, func(x *txn, n *node) any {
+		x.edit(n, func(n *node) { n.set(flagPublic, r.Public) })
+		x.begin(protocol.EventVisibilityChanged).node(n.id).bool("old_public", n.has(flagPublic)).bool("new_public", r.Public).end()
+		reply := &protocol.SetVisibilityReply{Type: "set_visibility_ok", NodeID: n.id, Visibility: "private"}
+		if r.Public {
+			reply.Visibility = "public"
+		}
+		return reply
+	})
+}
+
+// decideFlag is the decision about a node's own yes/no property.
+func (v *view) decideFlag(c *call, id uint32, change func(*txn, *node) any) (effect, *protocol.Error) {
+	n := v.live(id)
+	if n == nil {
+		return nil, noNode(id)
+	}
+	if e := v.signedOrAdmin(c, n); e != nil {
+		return nil, e
+	}
+	return func(x *txn) any { return change(x, n) }, nil
+}

@@ -1,0 +1,223 @@
+package fsm
+
+import (
+	"strconv"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// How long decisions are remembered, in milliseconds of log time
+// (ARCHITECTURE section 4, "Exactly once").
+const (
+	clientResultTTL = 5 * 60 * 1000
+	mintedResultTTL = 60 * 1000
+	sessionTTL      = 10 * 60 * 1000
+)
+
+// maxClientResultBytes is what all remembered client results may cost
+// together. They are never evicted early, so beyond it new ones are refused.
+const maxClientResultBytes = 64 << 20
+
+// sessionTouch is a session while an entry is applied; it is stored once, at
+// the entry's end.
+type sessionTouch struct {
+	key   string
+	floor uint64
+}
+
+// touch finds the session of a command and raises its floor.
+func (x *txn) touch(id SessionID, floor uint64) *sessionTouch {
+	for i := range x.touched {
+		if s := &x.touched[i]; s.key == string(id[:]) {
+			s.floor = max(s.floor, floor)
+			return s
+		}
+	}
+	key := string(id[:])
+	old, _ := x.sessions.get(key)
+	x.touched = append(x.touched, sessionTouch{key: key, floor: max(old.floor, floor)})
+	return &x.touched[len(x.touched)-1]
+}
+
+// settled finds the earlier decision about a command with a minted id. A
+// command below the floor whose decision is no longer known is refused: its
+// outcome has been reported long ago.
+func (x *txn) settled(c *command) (Result, bool) {
+	s := x.touch(c.Session, c.Floor)
+	if old, ok := x.minted.get(mintedKey(s.key, c.Seq)); ok {
+		return old.replay(), true
+	}
+	if c.Seq < s.floor {
+		return x.refuse(protocol.NotAppliedf(protocol.CodeConflict, "this attempt was already settled and is not carried out again")), true
+	}
+	return Result{}, false
+}
+
+func (x *txn) rememberMinted(c *command, r Result) {
+	x.minted.put(x, mintedKey(string(c.Session[:]), c.Seq),
+		&result{index: r.Index, expires: x.meta.now + mintedResultTTL, reply: string(r.Reply), refusal: r.Err})
+}
+
+// flushSessions stores the sessions an entry touched and forgets results that
+// are settled or too old. What it forgets at once is bounded; the rest is
+// forgotten with the next entry of the session.
+func (x *txn) flushSessions() {
+	for i := range x.touched {
+		s := &x.touched[i]
+		x.sessions.put(x, s.key, session{floor: s.floor, used: x.meta.now})
+		x.forgetMinted(s.key, s.floor, 1024)
+	}
+}
+
+// forgetMinted drops at most limit results of a session, from the lowest
+// sequence number up: those below the floor and those whose time is over.
+func (x *txn) forgetMinted(session string, floor uint64, limit int) (dropped int) {
+	var keys []string
+	x.minted.ascend(session, func(k string, r *result) bool {
+		if len(keys) == limit || k[:sessionBytes] != session {
+			return false
+		}
+		d := decoder{b: []byte(k[sessionBytes:])}
+		if d.key64() >= floor && r.expires > x.meta.now {
+			return false
+		}
+		keys = append(keys, k)
+		return true
+	})
+	for _, k := range keys {
+		x.minted.drop(x, k)
+	}
+	return len(keys)
+}
+
+// expireSessions forgets idle sessions with their results, and results that
+// are too old, touching at most limit records.
+func (x *txn) expireSessions(limit int) {
+	type idle struct {
+		key string
+		session
+	}
+	var all []idle
+	x.sessions.scan(func(k string, s session) bool {
+		all = append(all, idle{k, s})
+		return len(all) < limit
+	})
+	for _, s := range all {
+		floor := s.floor
+		over := x.meta.now-s.used >= sessionTTL
+		if over {
+			floor = 1<<64 - 1
+		}
+		n := x.forgetMinted(s.key, floor, limit)
+		if limit -= n; limit <= 0 {
+			return
+		}
+		if over {
+			x.sessions.drop(x, s.key)
+		}
+	}
+}
+
+// resultKey is the key of a remembered client result: who asks, which
+// command, which request id.
+func resultKey(row *protocol.Command, body protocol.Body, actor Actor, requestID string) string {
+	b := appendString(make([]byte, 0, 64), requestScope(row, body, actor))
+	b = appendKey16(b, uint16(row.Code))
+	return string(append(b, requestID...))
+}
+
+// requestScope keeps the request ids of different callers apart: the node
+// that signs, the key that is registered, the token when only a token acts.
+func requestScope(row *protocol.Command, body protocol.Body, actor Actor) string {
+	if r, ok := body.(*protocol.Register); ok {
+		if key, err := protocol.ParsePublicKey(r.PublicKey); err == nil {
+			return "k" + string(key[:])
+		}
+	}
+	switch {
+	case row.Signer != "":
+		return "n" + strconv.FormatUint(uint64(protocol.SignerID(row, body)), 10)
+	case actor.Token != "":
+		return "t" + actor.Token
+	}
+	return "open"
+}
+
+// remembered finds the earlier decision about a client's request id, nil when
+// there is none. The same id with another request is an error.
+func (v *view) remembered(key string, hash [32]byte) (*result, *protocol.Error) {
+	old, ok := v.results.get(key)
+	if !ok || old.expires <= v.meta.now {
+		return nil, nil
+	}
+	if old.hash != string(hash[:]) {
+		return nil, protocol.Refusef(protocol.CodeRequestIDReused,
+			"this request_id already belongs to a different request; use a new one")
+	}
+	return old, nil
+}
+
+// roomForResult refuses a request id that could not be remembered.
+func (v *view) roomForResult(id string) *protocol.Error {
+	if len(id) > protocol.MaxRequestIDBytes {
+		return protocol.Errorf(protocol.CodeInvalid, "invalid request_id: too long (max %d bytes)", protocol.MaxRequestIDBytes)
+	}
+	if v.clientBytes < maxClientResultBytes {
+		return nil
+	}
+	e := protocol.NotAppliedf(protocol.CodeOverloaded, "too many requests with a request_id in the last five minutes; try again later")
+	e.Stateful = true
+	return e
+}
+
+func (x *txn) rememberResult(key string, hash [32]byte, r Result) {
+	x.forgetResult(key)
+	res := &result{index: r.Index, expires: x.meta.now + clientResultTTL, hash: string(hash[:]), reply: string(r.Reply), refusal: r.Err}
+	x.addResult(key, res)
+}
+
+func (x *txn) addResult(key string, r *result) {
+	x.results.put(x, key, r)
+	x.byExpiry.put(expiryKey(r.expires, key), key)
+	x.clientBytes += resultCost(key, r)
+}
+
+func (x *txn) forgetResult(key string) {
+	if r, ok := x.results.get(key); ok {
+		x.results.drop(x, key)
+		x.byExpiry.drop(expiryKey(r.expires, key))
+		x.clientBytes -= resultCost(key, r)
+	}
+}
+
+// expireResults forgets at most limit client results whose time is over.
+func (x *txn) expireResults(limit int) {
+	for range limit {
+		_, key, ok := x.byExpiry.tree.Min()
+		if !ok {
+			return
+		}
+		if r, _ := x.results.get(key); r.expires > x.meta.now {
+			return
+		}
+		x.forgetResult(key)
+	}
+}
+
+func expiryKey(expires int64, key string) string {
+	b := appendKey64(make([]byte, 0, 8+len(key)), uint64(max(expires, 0)))
+	return string(append(b, key...))
+}
+
+// Replay finds the remembered result of a request with a client's id. The
+// error is request_id_reused: the id belongs to a different request.
+func (r *Root) Replay(c *Call) (Result, bool, *protocol.Error) {
+	if c.Options.RequestID == "" || c.Row.Soft || !c.Row.Writes() {
+		return Result{}, false, nil
+	}
+	old, e := r.remembered(resultKey(c.Row, c.Body, c.Actor, c.Options.RequestID), c.Hash)
+	if e != nil || old == nil {
+		return Result{}, false, e
+	}
+	return old.replay(), true, nil
+}

@@ -1,0 +1,134 @@
+package fsm
+
+import (
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// role is a member's role in a network.
+type role uint8
+
+const (
+	roleNone   role = 0
+	roleMember role = 1
+	roleAdmin  role = 2
+	roleOwner  role = 3
+)
+
+// String is the role's name on the wire, empty for none.
+func (r role) String() string {
+	switch r {
+	case roleMember:
+		return "member"
+	case roleAdmin:
+		return "admin"
+	case roleOwner:
+		return "owner"
+	}
+	return ""
+}
+
+// joinRule says who may join a network.
+type joinRule uint8
+
+const (
+	ruleOpen   joinRule = 1
+	ruleToken  joinRule = 2
+	ruleInvite joinRule = 3
+)
+
+func (r joinRule) String() string {
+	switch r {
+	case ruleToken:
+		return protocol.JoinToken
+	case ruleInvite:
+		return protocol.JoinInvite
+	}
+	return protocol.JoinOpen
+}
+
+func parseJoinRule(s string) joinRule {
+	switch s {
+	case protocol.JoinToken:
+		return ruleToken
+	case protocol.JoinInvite:
+		return ruleInvite
+	}
+	return ruleOpen
+}
+
+// network is a network without its members, which have a table of their own.
+// The members of network 0, the backbone, are exactly the live nodes and are
+// not stored.
+type network struct {
+	name       string
+	rule       joinRule
+	enterprise bool
+	created    int64
+	token      protocol.MAC // of the join token, zero for the empty token
+	admin      protocol.MAC // of the network's admin token, zero for none
+}
+
+func appendMAC(dst []byte, m protocol.MAC) []byte {
+	dst = appendUvarint(dst, uint64(m.Key))
+	return appendBytes(dst, m.Sum)
+}
+
+func readMAC(d *decoder) protocol.MAC {
+	m := protocol.MAC{Key: d.uvarint32()}
+	if b := d.bytes(); len(b) > 0 {
+		m.Sum = append([]byte(nil), b...)
+	}
+	return m
+}
+
+func (n *network) appendTo(dst []byte, _ uint32) []byte {
+	dst = appendString(dst, n.name)
+	dst = append(dst, byte(n.rule), boolByte(n.enterprise))
+	dst = appendVarint(dst, n.created)
+	dst = appendMAC(dst, n.token)
+	return appendMAC(dst, n.admin)
+}
+
+func readNetwork(d *decoder, _ uint32) *network {
+	n := &network{name: d.str(), rule: joinRule(d.uint8()), enterprise: d.bool(), created: d.varint()}
+	n.token, n.admin = readMAC(d), readMAC(d)
+	if n.rule < ruleOpen || n.rule > ruleInvite {
+		d.fail()
+	}
+	return n
+}
+
+var networkSchema = schema[uint16, *network]{kindNetwork, appendKey16, readKey16, readNetwork}
+
+// member is a node's membership in a network. order grows with every join
+// and gives the order of member lists.
+type member struct {
+	order uint64
+	role  role
+}
+
+// maxJoinOrder bounds member.order to what fits beside a network id in a key.
+const maxJoinOrder = 1<<48 - 1
+
+func (m member) appendTo(dst []byte, _ uint32) []byte {
+	return append(appendUvarint(dst, m.order), byte(m.role))
+}
+
+func readMember(d *decoder, _ uint32) member {
+	m := member{order: d.uvarint(), role: role(d.uint8())}
+	if m.role > roleOwner || m.order > maxJoinOrder {
+		d.fail()
+	}
+	return m
+}
+
+// Members are keyed by network and node, see memberKey.
+var memberSchema = schema[uint64, member]{kindMember, appendKey64, readKey64, readMember}
+
+func memberKey(net uint16, node uint32) uint64 { return uint64(net)<<32 | uint64(node) }
+
+// orderKey is the key of a member in the index by join order.
+func orderKey(net uint16, order uint64) uint64 { return uint64(net)<<48 | order }
+
+// nodeNetKey is the key of a membership in the index by node.
+func nodeNetKey(node uint32, net uint16) uint64 { return uint64(node)<<16 | uint64(net) }

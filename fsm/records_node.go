@@ -1,0 +1,207 @@
+package fsm
+
+import (
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// nodeState is where a node is in its life.
+type nodeState uint8
+
+const (
+	// stateLive: registered and heard of.
+	stateLive nodeState = 1
+	// stateOffline: silent for too long. To others it is not live, but a sign
+	// of life brings it back as it was.
+	stateOffline nodeState = 2
+	// stateReleased: offline for so long that its hostname, tags, visibility,
+	// score and task flag were given up.
+	stateReleased nodeState = 3
+	// stateDeregistered: only the id, the key binding and the expiry are left.
+	stateDeregistered nodeState = 4
+)
+
+// nodeFlags are a node's yes/no properties.
+type nodeFlags uint8
+
+const (
+	flagPublic    nodeFlags = 1 << 0
+	flagTaskExec  nodeFlags = 1 << 1
+	flagRelayOnly nodeFlags = 1 << 2
+	// flagKeyless marks a node without a key, which only imported data knows.
+	flagKeyless nodeFlags = 1 << 3
+)
+
+// node is the one record of a node id, which is never given to anybody else.
+// Times are Unix milliseconds of log time, 0 for none.
+type node struct {
+	key     protocol.PublicKey
+	id      uint32
+	keyGen  uint32 // grows whenever the key changes
+	rotates uint32
+	polo    int32
+	state   nodeState
+	flags   nodeFlags
+
+	created   int64 // of the key
+	rotated   int64
+	expires   int64
+	offlineAt int64 // set while offline or released
+
+	owner      string
+	endpoint   string
+	hostname   string
+	externalID string
+	version    string
+	lan        []string
+	tags       []string
+}
+
+func (n *node) live() bool { return n.state == stateLive }
+
+// reachable reports whether a sign of life can bring the node back.
+func (n *node) reachable() bool { return n.state <= stateReleased }
+
+func (n *node) has(f nodeFlags) bool { return n.flags&f != 0 }
+
+func (n *node) set(f nodeFlags, on bool) {
+	n.flags &^= f
+	if on {
+		n.flags |= f
+	}
+}
+
+func (n *node) appendTo(dst []byte, _ uint32) []byte {
+	dst = append(dst, n.key[:]...)
+	dst = append(dst, byte(n.state), byte(n.flags))
+	dst = appendUvarint(dst, uint64(n.keyGen))
+	dst = appendUvarint(dst, uint64(n.rotates))
+	dst = appendVarint(dst, int64(n.polo))
+	dst = appendVarint(dst, n.created)
+	dst = appendVarint(dst, n.rotated)
+	dst = appendVarint(dst, n.expires)
+	dst = appendVarint(dst, n.offlineAt)
+	dst = appendString(dst, n.owner)
+	dst = appendString(dst, n.endpoint)
+	dst = appendString(dst, n.hostname)
+	dst = appendString(dst, n.externalID)
+	dst = appendString(dst, n.version)
+	dst = appendStrings(dst, n.lan)
+	return appendStrings(dst, n.tags)
+}
+
+func readNode(d *decoder, _ uint32) *node {
+	n := &node{}
+	copy(n.key[:], d.raw(len(n.key)))
+	n.state, n.flags = nodeState(d.uint8()), nodeFlags(d.uint8())
+	n.keyGen, n.rotates = d.uvarint32(), d.uvarint32()
+	polo := d.varint()
+	n.polo = int32(polo)
+	n.created, n.rotated, n.expires, n.offlineAt = d.varint(), d.varint(), d.varint(), d.varint()
+	n.owner, n.endpoint, n.hostname = d.str(), d.str(), d.str()
+	n.externalID, n.version = d.str(), d.str()
+	n.lan, n.tags = d.strs(), d.strs()
+	if n.state < stateLive || n.state > stateDeregistered || int64(n.polo) != polo {
+		d.fail()
+	}
+	return n
+}
+
+var nodeSchema = schema[uint32, *node]{kindNode, appendKey32, readKey32, readNode}
+
+// request is a handshake request in a node's inbox.
+type request struct {
+	from          uint32
+	at            int64
+	justification string
+}
+
+func (r *request) appendTo(dst []byte, _ uint32) []byte {
+	dst = appendUvarint(dst, uint64(r.from))
+	dst = appendVarint(dst, r.at)
+	return appendString(dst, r.justification)
+}
+
+func readRequest(d *decoder, _ uint32) *request {
+	return &request{from: d.uvarint32(), at: d.varint(), justification: d.str()}
+}
+
+var requestSchema = schema[string, *request]{kindRequest, appendKeyStr, readQueueKey, readRequest}
+
+// response is an answer to a handshake request, waiting for its reader.
+type response struct {
+	from   uint32
+	at     int64
+	accept bool
+}
+
+func (r *response) appendTo(dst []byte, _ uint32) []byte {
+	dst = appendUvarint(dst, uint64(r.from))
+	dst = appendVarint(dst, r.at)
+	return append(dst, boolByte(r.accept))
+}
+
+func readResponse(d *decoder, _ uint32) *response {
+	return &response{from: d.uvarint32(), at: d.varint(), accept: d.bool()}
+}
+
+var responseSchema = schema[string, *response]{kindResponse, appendKeyStr, readQueueKey, readResponse}
+
+// queueKey orders a node's queue by the global sequence number of its entries.
+func queueKey(node uint32, seq uint64) string {
+	var b [12]byte
+	return string(appendKey64(appendKey32(b[:0], node), seq))
+}
+
+func splitQueueKey(k string) (node uint32, seq uint64) {
+	d := decoder{b: []byte(k)}
+	return d.key32(), d.key64()
+}
+
+func readQueueKey(d *decoder) string {
+	k := d.str()
+	if len(k) != 12 {
+		d.fail()
+	}
+	return k
+}
+
+// nothing is the record of tables whose keys say everything.
+type nothing struct{}
+
+func (nothing) appendTo(dst []byte, _ uint32) []byte { return dst }
+
+func readNothing(*decoder, uint32) nothing { return nothing{} }
+
+// Trust pairs are keyed by the smaller id in the upper half.
+var trustSchema = schema[uint64, nothing]{kindTrust, appendKey64, readKey64, readNothing}
+
+func trustKey(a, b uint32) uint64 {
+	if a > b {
+		a, b = b, a
+	}
+	return uint64(a)<<32 | uint64(b)
+}
+
+// beacon is an announced beacon; at is its last refresh.
+type beacon struct {
+	addr string
+	at   int64
+}
+
+func (b *beacon) appendTo(dst []byte, _ uint32) []byte {
+	return appendVarint(appendString(dst, b.addr), b.at)
+}
+
+func readBeacon(d *decoder, _ uint32) *beacon { return &beacon{addr: d.str(), at: d.varint()} }
+
+var beaconSchema = schema[uint32, *beacon]{kindBeacon, appendKey32, readKey32, readBeacon}
+
+// millis is a time of log in milliseconds.
+type millis int64
+
+func (m millis) appendTo(dst []byte, _ uint32) []byte { return appendVarint(dst, int64(m)) }
+
+func readMillis(d *decoder, _ uint32) millis { return millis(d.varint()) }
+
+// Heartbeats blocked by an expired key, by node: when that was last audited.
+var blockedSchema = schema[uint32, millis]{kindBlocked, appendKey32, readKey32, readMillis}

@@ -1,0 +1,252 @@
+package fsm
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// maxReplicatedEvents is how many audit entries the document carries at most.
+const maxReplicatedEvents = 1000
+
+// ReplicationDoc is the state in the form of the original single-node
+// registry's file (core.md 7.1), for standbys and exports of that form.
+// Secrets are left out: join tokens, network admin tokens, export tokens.
+// Encoded as JSON it ends with a checksum over everything before it.
+type ReplicationDoc struct {
+	Version            int                        `json:"version"`
+	NextNode           uint32                     `json:"next_node"`
+	NextNet            uint16                     `json:"next_net"`
+	Nodes              map[string]DocNode         `json:"nodes"`
+	Networks           map[string]DocNetwork      `json:"networks"`
+	TrustPairs         []string                   `json:"trust_pairs,omitempty"`
+	PubKeyIdx          map[string]uint32          `json:"pub_key_idx,omitempty"`
+	HandshakeInbox     map[string][]DocHandshake  `json:"handshake_inbox,omitempty"`
+	HandshakeResponses map[string][]DocHandshakeR `json:"handshake_responses,omitempty"`
+	TotalNodes         int                        `json:"total_nodes,omitempty"`
+	OnlineNodes        int                        `json:"online_nodes,omitempty"`
+	TrustLinks         int                        `json:"trust_links,omitempty"`
+	AuditLog           []DocAudit                 `json:"audit_log,omitempty"`
+}
+
+// DocNode is a live node of a ReplicationDoc. Times are RFC 3339 in UTC.
+type DocNode struct {
+	ID          uint32   `json:"id"`
+	Owner       string   `json:"owner,omitempty"`
+	PublicKey   string   `json:"public_key"`
+	RealAddr    string   `json:"real_addr,omitempty"`
+	Networks    []uint16 `json:"networks"`
+	Public      bool     `json:"public,omitempty"`
+	LastSeen    string   `json:"last_seen,omitempty"`
+	Hostname    string   `json:"hostname,omitempty"`
+	Tags        []string `json:"tags,omitempty"`
+	PoloScore   int64    `json:"polo_score,omitempty"`
+	TaskExec    bool     `json:"task_exec,omitempty"`
+	LANAddrs    []string `json:"lan_addrs,omitempty"`
+	KeyCreated  string   `json:"key_created,omitempty"`
+	KeyRotated  string   `json:"key_rotated,omitempty"`
+	KeyExpires  string   `json:"key_expires,omitempty"`
+	KeyRotCount uint32   `json:"key_rot_count,omitempty"`
+	ExternalID  string   `json:"external_id,omitempty"`
+}
+
+// DocNetwork is a network of a ReplicationDoc.
+type DocNetwork struct {
+	ID          uint16            `json:"id"`
+	Name        string            `json:"name"`
+	JoinRule    string            `json:"join_rule"`
+	Members     []uint32          `json:"members"`
+	MemberRoles map[string]string `json:"member_roles,omitempty"`
+	Enterprise  bool              `json:"enterprise,omitempty"`
+	Created     string            `json:"created"`
+}
+
+// DocHandshake is a waiting handshake request of a ReplicationDoc.
+type DocHandshake struct {
+	FromNodeID    uint32 `json:"from_node_id"`
+	Justification string `json:"justification"`
+	Timestamp     string `json:"timestamp"`
+}
+
+// DocHandshakeR is a waiting handshake response of a ReplicationDoc.
+type DocHandshakeR struct {
+	FromNodeID uint32 `json:"from_node_id"`
+	Accept     bool   `json:"accept"`
+	Timestamp  string `json:"timestamp"`
+}
+
+// DocAudit is an audit entry of a ReplicationDoc.
+type DocAudit struct {
+	Timestamp string `json:"timestamp"`
+	Action    string `json:"action"`
+	NetworkID uint16 `json:"network_id,omitempty"`
+	NodeID    uint32 `json:"node_id,omitempty"`
+	Details   string `json:"details,omitempty"`
+}
+
+// MarshalJSON encodes the document and appends its checksum: SHA-256 over the
+// compact document without the checksum.
+func (d *ReplicationDoc) MarshalJSON() ([]byte, error) {
+	type plainDoc ReplicationDoc
+	b, err := json.Marshal((*plainDoc)(d))
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(b)
+	b = append(b[:len(b)-1], `,"checksum":"`...)
+	b = append(b, hex.EncodeToString(sum[:])...)
+	return append(b, `"}`...), nil
+}
+
+// ReplicationDocument renders the state in the form of the original
+// registry's file, without secrets. Its cost grows with the state.
+func (r *Root) ReplicationDocument() any {
+	doc := &ReplicationDoc{
+		Version: 1, NextNode: r.meta.nextNode, NextNet: r.meta.nextNet,
+		TotalNodes: r.liveNodes.len(), OnlineNodes: r.liveNodes.len(), TrustLinks: r.trust.len(),
+		Nodes: map[string]DocNode{}, Networks: map[string]DocNetwork{}, PubKeyIdx: map[string]uint32{},
+		HandshakeInbox: map[string][]DocHandshake{}, HandshakeResponses: map[string][]DocHandshakeR{},
+	}
+	r.nodes.scan(func(id uint32, n *node) bool {
+		if !n.has(flagKeyless) {
+			doc.PubKeyIdx[n.key.String()] = id
+		}
+		if n.live() {
+			doc.Nodes[decimal(id)] = r.docNode(n)
+		}
+		return true
+	})
+	r.networks.scan(func(id uint16, n *network) bool {
+		doc.Networks[decimal(uint32(id))] = r.docNetwork(id, n)
+		return true
+	})
+	r.trust.scan(func(k uint64, _ nothing) bool {
+		doc.TrustPairs = append(doc.TrustPairs, decimal(uint32(k>>32))+":"+decimal(uint32(k)))
+		return true
+	})
+	r.requests.scan(func(k string, q *request) bool {
+		to, _ := splitQueueKey(k)
+		doc.HandshakeInbox[decimal(to)] = append(doc.HandshakeInbox[decimal(to)],
+			DocHandshake{FromNodeID: q.from, Justification: q.justification, Timestamp: utcNano(q.at)})
+		return true
+	})
+	r.responses.scan(func(k string, q *response) bool {
+		to, _ := splitQueueKey(k)
+		doc.HandshakeResponses[decimal(to)] = append(doc.HandshakeResponses[decimal(to)],
+			DocHandshakeR{FromNodeID: q.from, Accept: q.accept, Timestamp: utcNano(q.at)})
+		return true
+	})
+	doc.AuditLog = r.docAudit()
+	return doc
+}
+
+func decimal(id uint32) string { return strconv.FormatUint(uint64(id), 10) }
+
+func utcNano(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339Nano) }
+
+// utcOrNone renders a time, and none as nothing.
+func utcOrNone(ms int64) string {
+	if ms == 0 {
+		return ""
+	}
+	return utc(ms)
+}
+
+func (r *Root) docNode(n *node) DocNode {
+	d := DocNode{
+		ID: n.id, Owner: n.owner, RealAddr: n.endpoint, Networks: append([]uint16{0}, r.networksOf(n.id)...),
+		Public: n.has(flagPublic), LastSeen: utc(int64(r.seen.get(n.id)) * 1000), Hostname: n.hostname, Tags: n.tags,
+		PoloScore: int64(n.polo), TaskExec: n.has(flagTaskExec), LANAddrs: n.lan, KeyCreated: utcOrNone(n.created),
+		KeyRotated: utcOrNone(n.rotated), KeyExpires: utcOrNone(n.expires), KeyRotCount: n.rotates, ExternalID: n.externalID,
+	}
+	if !n.has(flagKeyless) {
+		d.PublicKey = n.key.String()
+	}
+	return d
+}
+
+func (r *Root) docNetwork(id uint16, n *network) DocNetwork {
+	d := DocNetwork{ID: id, Name: n.name, JoinRule: n.rule.String(), Members: []uint32{}, Enterprise: n.enterprise, Created: utc(n.created)}
+	if id == 0 {
+		r.liveNodes.ascend(0, func(node uint32, _ nothing) bool {
+			d.Members = append(d.Members, node)
+			return true
+		})
+		return d
+	}
+	d.MemberRoles = map[string]string{}
+	r.byOrder.ascend(orderKey(id, 0), func(k uint64, node uint32) bool {
+		if uint16(k>>48) != id {
+			return false
+		}
+		d.Members = append(d.Members, node)
+		if m, _ := r.member(id, node); m.role != roleNone {
+			d.MemberRoles[decimal(node)] = m.role.String()
+		}
+		return true
+	})
+	return d
+}
+
+// docAudit merges the newest events of both classes, oldest first.
+func (r *Root) docAudit() []DocAudit {
+	var newest []Event
+	next := [2]func() (Event, bool){r.newestFirst(protocol.ClassSecurity), r.newestFirst(protocol.ClassActivity)}
+	a, okA := next[0]()
+	b, okB := next[1]()
+	for len(newest) < maxReplicatedEvents && (okA || okB) {
+		if okA && (!okB || a.Seq > b.Seq) {
+			newest = append(newest, a)
+			a, okA = next[0]()
+		} else {
+			newest = append(newest, b)
+			b, okB = next[1]()
+		}
+	}
+	out := make([]DocAudit, 0, len(newest))
+	for i := len(newest) - 1; i >= 0; i-- {
+		out = append(out, docEvent(&newest[i]))
+	}
+	return out
+}
+
+// newestFirst returns a function that yields the events of a class from the
+// newest down.
+func (r *Root) newestFirst(class protocol.EventClass) func() (Event, bool) {
+	t := &r.events[classIndex(class)]
+	at := t.len()
+	return func() (Event, bool) {
+		at--
+		seq, rec, ok := t.tree.GetAt(at)
+		if at < 0 || !ok {
+			return Event{}, false
+		}
+		return decodeEvent(seq, class, rec)
+	}
+}
+
+// docEvent renders an event as the audit trail does: the attributes node_id
+// and network_id stand alone, all others are details.
+func docEvent(e *Event) DocAudit {
+	d := DocAudit{Timestamp: utc(e.Time), Action: e.Action}
+	var details []string
+	for _, a := range e.Attrs {
+		switch a.Key {
+		case "node_id":
+			id, _ := strconv.ParseUint(a.Value, 10, 32)
+			d.NodeID = uint32(id)
+		case "network_id":
+			id, _ := strconv.ParseUint(a.Value, 10, 16)
+			d.NetworkID = uint16(id)
+		default:
+			details = append(details, a.Key+"="+a.Value)
+		}
+	}
+	d.Details = strings.Join(details, ", ")
+	return d
+}

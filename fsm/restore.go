@@ -1,0 +1,221 @@
+package fsm
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+var errDamaged = errors.New("the snapshot is damaged")
+
+func damaged(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", errDamaged, fmt.Sprintf(format, args...))
+}
+
+// Restore replaces the state by a snapshot's. It reads record by record into
+// a fresh state and swaps only after the footer, the hash and the recomputed
+// digest agree; after an error the state is as before. It refuses formats,
+// feature levels and records that this version does not know.
+func (m *Machine) Restore(r io.Reader) error {
+	in := bufio.NewReader(r)
+	head, err := readHeader(in)
+	if err != nil {
+		return err
+	}
+	x := newTxn()
+	chunks := &chunkReader{r: in}
+	sum, count, err := x.loadRecords(chunks, head.level)
+	if err != nil {
+		return err
+	}
+	if err := chunks.drain(); err != nil {
+		return err
+	}
+	footer := make([]byte, footerBytes)
+	if _, err := io.ReadFull(in, footer); err != nil {
+		return damaged("its footer is missing")
+	}
+	if _, err := in.ReadByte(); err != io.EOF {
+		return damaged("it has bytes behind its footer")
+	}
+	switch {
+	case count != head.records:
+		return damaged("it holds %d records and its header says %d", count, head.records)
+	case !bytes.Equal(footer, appendFooter(nil, count, sum, x.digest.bytes())):
+		return damaged("its records do not match its footer")
+	case x.meta.level != head.level || x.meta.clusterID != head.clusterID:
+		return damaged("its header and its records are of different clusters")
+	}
+	if err := x.consistent(); err != nil {
+		return err
+	}
+	m.adopt(x, head.index, head.term)
+	return nil
+}
+
+type snapshotHeader struct {
+	level                uint32
+	clusterID            string
+	index, term, records uint64
+}
+
+func readHeader(in *bufio.Reader) (h snapshotHeader, err error) {
+	magic := make([]byte, len(snapshotMagic)+1)
+	if _, err := io.ReadFull(in, magic); err != nil || string(magic[:len(snapshotMagic)]) != snapshotMagic {
+		return h, errors.New("this is not a snapshot of a registry")
+	}
+	if f := magic[len(snapshotMagic)]; f != snapshotFormat {
+		return h, fmt.Errorf("the snapshot has format %d and this version knows format %d; use a newer version", f, snapshotFormat)
+	}
+	n, err := binary.ReadUvarint(in)
+	if err != nil || n > maxHeader {
+		return h, damaged("its header is too long")
+	}
+	buf := make([]byte, int(n)+sha256.Size)
+	if _, err := io.ReadFull(in, buf); err != nil {
+		return h, damaged("its header is cut short")
+	}
+	if sum := sha256.Sum256(buf[:n]); !bytes.Equal(sum[:], buf[n:]) {
+		return h, damaged("its header does not match its checksum")
+	}
+	d := decoder{b: buf[:n]}
+	h.level, h.clusterID = d.uvarint32(), d.str()
+	h.index, h.term, h.records = d.uvarint(), d.uvarint(), d.uvarint()
+	if !d.done() {
+		return h, damaged("its header does not decode")
+	}
+	if h.level != 0 && (h.level < LevelMin || h.level > LevelMax) {
+		return h, fmt.Errorf("the snapshot is of feature level %d and this version knows levels %d to %d; use a version that knows it", h.level, LevelMin, LevelMax)
+	}
+	return h, nil
+}
+
+// loadRecords reads all records into the state and returns their hash and number.
+func (x *txn) loadRecords(r io.Reader, level uint32) (sum []byte, count uint64, err error) {
+	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(8<<20))
+	if err != nil {
+		return nil, 0, err
+	}
+	defer z.Close()
+	in, h := bufio.NewReader(z), sha256.New()
+	var buf []byte
+	for ; ; count++ {
+		buf, err = readRecord(in, buf)
+		if err == io.EOF {
+			return h.Sum(nil), count, nil
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		var prefix [binary.MaxVarintLen64]byte
+		h.Write(appendUvarint(prefix[:0], uint64(len(buf))))
+		h.Write(buf)
+		if err := x.load(buf, level, count == 0); err != nil {
+			return nil, 0, err
+		}
+	}
+}
+
+// readRecord reads a length-prefixed record into buf, which grows only as
+// bytes arrive. The error is io.EOF at the end of the records.
+func readRecord(in *bufio.Reader, buf []byte) ([]byte, error) {
+	n, err := binary.ReadUvarint(in)
+	if err == io.EOF {
+		return nil, io.EOF
+	}
+	if err != nil || n == 0 || n > maxRecord {
+		return nil, damaged("a record is cut short or too long")
+	}
+	buf = buf[:0]
+	for uint64(len(buf)) < n {
+		k := min(n-uint64(len(buf)), 64<<10)
+		at := len(buf)
+		buf = append(buf, make([]byte, k)...)
+		if _, err := io.ReadFull(in, buf[at:]); err != nil {
+			return nil, damaged("a record is cut short")
+		}
+	}
+	return buf, nil
+}
+
+// load adds one record to a state that is being restored. The meta record
+// comes first and only once.
+func (x *txn) load(rec []byte, level uint32, first bool) error {
+	d := &decoder{b: rec[1:]}
+	k := kind(rec[0])
+	if first != (k == kindMeta) {
+		return damaged("its records do not begin with the state's own")
+	}
+	if k == kindMeta {
+		m := readMeta(d)
+		if !d.done() || m.level != level {
+			return damaged("the state's own record does not decode")
+		}
+		x.digest.sub(&x.metaHash)
+		x.meta = m
+		x.metaHash = m.hash()
+		x.digest.add(&x.metaHash)
+		return nil
+	}
+	load := loaders[k]
+	if load == nil {
+		return fmt.Errorf("the snapshot holds records of kind %d, which this version does not know; use a newer version", k)
+	}
+	if !load(x, d, level) {
+		return damaged("a record of kind %d does not decode or stands there twice", k)
+	}
+	return nil
+}
+
+// chunkReader reads what chunkWriter wrote, up to its end mark.
+type chunkReader struct {
+	r    io.Reader
+	left int
+	end  bool
+}
+
+func (c *chunkReader) Read(p []byte) (int, error) {
+	if c.left == 0 && !c.end {
+		var b [4]byte
+		if _, err := io.ReadFull(c.r, b[:]); err != nil {
+			return 0, damaged("it is cut short")
+		}
+		n := binary.BigEndian.Uint32(b[:])
+		if n > maxChunk {
+			return 0, damaged("a chunk is too long")
+		}
+		c.left, c.end = int(n), n == 0
+	}
+	if c.end {
+		return 0, io.EOF
+	}
+	n, err := c.r.Read(p[:min(len(p), c.left)])
+	c.left -= n
+	if err == io.EOF && (c.left > 0 || n == 0) {
+		err = damaged("it is cut short")
+	}
+	return n, err
+}
+
+// drain makes sure that nothing is left before the end mark.
+func (c *chunkReader) drain() error {
+	var b [1]byte
+	for range 16 {
+		n, err := c.Read(b[:])
+		switch {
+		case n > 0:
+			return damaged("it has bytes behind its records")
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+	return damaged("it is cut short")
+}

@@ -1,0 +1,194 @@
+package fsm
+
+import (
+	"crypto/sha256"
+)
+
+// LevelMin and LevelMax are the feature levels this version understands. A
+// state of another level is not restored, and an entry that raises the level
+// beyond LevelMax stops the member.
+const (
+	LevelMin uint32 = 1
+	LevelMax uint32 = 1
+)
+
+// meta is the one record of counters and settings.
+type meta struct {
+	clusterID string
+	level     uint32
+	now       int64  // log time, Unix milliseconds
+	nextNode  uint32 // next node id, 0 when exhausted
+	nextNet   uint16 // next network id, 0 when exhausted
+	joinSeq   uint64 // last join order given out
+	queueSeq  uint64 // last sequence number of a handshake queue entry
+	eventSeq  uint64 // last sequence number of an event
+	tokenGen  uint32 // last token generation given out
+	activeKey uint32 // keyring version in use
+	// leaderTerm is the newest term that began, grace its beginning in log
+	// time: nobody counts as silent before it.
+	leaderTerm uint64
+	grace      int64
+	chains     [2]chain
+}
+
+func (m *meta) appendTo(dst []byte, _ uint32) []byte {
+	dst = append(dst, byte(kindMeta))
+	dst = appendString(dst, m.clusterID)
+	dst = appendUvarint(dst, uint64(m.level))
+	dst = appendVarint(dst, m.now)
+	dst = appendUvarint(dst, uint64(m.nextNode))
+	dst = appendUvarint(dst, uint64(m.nextNet))
+	dst = appendUvarint(dst, m.joinSeq)
+	dst = appendUvarint(dst, m.queueSeq)
+	dst = appendUvarint(dst, m.eventSeq)
+	dst = appendUvarint(dst, uint64(m.tokenGen))
+	dst = appendUvarint(dst, uint64(m.activeKey))
+	dst = appendUvarint(dst, m.leaderTerm)
+	dst = appendVarint(dst, m.grace)
+	for i := range m.chains {
+		dst = m.chains[i].append(dst)
+	}
+	return dst
+}
+
+func readMeta(d *decoder) (m meta) {
+	m.clusterID, m.level, m.now = d.str(), d.uvarint32(), d.varint()
+	m.nextNode = d.uvarint32()
+	net := d.uvarint()
+	m.nextNet = uint16(net)
+	m.joinSeq, m.queueSeq, m.eventSeq = d.uvarint(), d.uvarint(), d.uvarint()
+	m.tokenGen, m.activeKey = d.uvarint32(), d.uvarint32()
+	m.leaderTerm, m.grace = d.uvarint(), d.varint()
+	for i := range m.chains {
+		m.chains[i] = readChain(d)
+	}
+	if net > 0xffff || m.joinSeq > maxJoinOrder {
+		d.fail()
+	}
+	return m
+}
+
+func (m *meta) hash() [32]byte { return sha256.Sum256(m.appendTo(nil, m.level)) }
+
+// view is all state, as the writer works on it and as roots publish it.
+type view struct {
+	meta meta
+
+	nodes     table[uint32, *node]
+	seen      seenTable
+	networks  table[uint16, *network]
+	members   table[uint64, member]
+	trust     table[uint64, nothing]
+	requests  table[string, *request]
+	responses table[string, *response]
+	beacons   table[uint32, *beacon]
+	tokens    table[string, *token]
+	sealed    table[string, *sealed]
+	servers   table[string, *server]
+	sessions  table[string, session]
+	minted    table[string, *result]
+	results   table[string, *result]
+	events    [2]table[uint64, eventRecord] // by class, see classIndex
+	blocked   table[uint32, millis]
+
+	// Derived: rebuilt from the tables.
+	byKey     index[string, uint32]  // raw public key -> node
+	byHost    index[string, uint32]  // hostname -> node
+	byOwner   index[string, uint32]  // owner, node -> node
+	liveNodes index[uint32, nothing] // ids of live nodes
+	offline   index[uint64, uint32]  // second of going offline, node -> node
+	byName    index[string, uint16]  // network name -> network
+	byOrder   index[uint64, uint32]  // network, join order -> node
+	byNode    index[uint64, nothing] // node, network
+	netSize   index[uint16, int]     // network -> number of members
+	byExpiry  index[string, string]  // expiry, client result key -> key
+	// clientBytes is what the remembered client results cost together.
+	clientBytes int64
+}
+
+func newView() view {
+	return view{
+		meta:  meta{nextNode: 1, nextNet: 1},
+		nodes: newTable(&nodeSchema), seen: seenTable{gen: 1}, networks: newTable(&networkSchema), members: newTable(&memberSchema),
+		trust: newTable(&trustSchema), requests: newTable(&requestSchema), responses: newTable(&responseSchema),
+		beacons: newTable(&beaconSchema), tokens: newTable(&tokenSchema), sealed: newTable(&sealedSchema), servers: newTable(&serverSchema),
+		sessions: newTable(&sessionSchema), minted: newTable(&mintedSchema), results: newTable(&resultSchema),
+		events:  [2]table[uint64, eventRecord]{newTable(&securitySchema), newTable(&activitySchema)},
+		blocked: newTable(&blockedSchema),
+
+		byKey: newIndex[string, uint32](), byHost: newIndex[string, uint32](), byOwner: newIndex[string, uint32](),
+		liveNodes: newIndex[uint32, nothing](), offline: newIndex[uint64, uint32](), byName: newIndex[string, uint16](),
+		byOrder: newIndex[uint64, uint32](), byNode: newIndex[uint64, nothing](), netSize: newIndex[uint16, int](),
+		byExpiry: newIndex[string, string](),
+	}
+}
+
+// stored is what snapshots and digests see of a table.
+type stored interface {
+	kind() kind
+	len() int
+	each(level uint32, emit func([]byte) error) error
+}
+
+// tables lists all tables in the order of snapshots. Nodes come before what
+// refers to them.
+func (v *view) tables() []stored {
+	return []stored{
+		&v.nodes, &v.seen, &v.networks, &v.members, &v.trust, &v.requests, &v.responses, &v.beacons,
+		&v.tokens, &v.sealed, &v.servers, &v.sessions, &v.minted, &v.results, &v.events[0], &v.events[1], &v.blocked,
+	}
+}
+
+// publish hands the writer's changes to dst, which holds the state published last.
+func (v *view) publish(dst *view) {
+	dst.meta, dst.clientBytes = v.meta, v.clientBytes
+	v.nodes.publish(&dst.nodes)
+	v.seen.publish(&dst.seen)
+	v.networks.publish(&dst.networks)
+	v.members.publish(&dst.members)
+	v.trust.publish(&dst.trust)
+	v.requests.publish(&dst.requests)
+	v.responses.publish(&dst.responses)
+	v.beacons.publish(&dst.beacons)
+	v.tokens.publish(&dst.tokens)
+	v.sealed.publish(&dst.sealed)
+	v.servers.publish(&dst.servers)
+	v.sessions.publish(&dst.sessions)
+	v.minted.publish(&dst.minted)
+	v.results.publish(&dst.results)
+	v.events[0].publish(&dst.events[0])
+	v.events[1].publish(&dst.events[1])
+	v.blocked.publish(&dst.blocked)
+
+	v.byKey.publish(&dst.byKey)
+	v.byHost.publish(&dst.byHost)
+	v.byOwner.publish(&dst.byOwner)
+	v.liveNodes.publish(&dst.liveNodes)
+	v.offline.publish(&dst.offline)
+	v.byName.publish(&dst.byName)
+	v.byOrder.publish(&dst.byOrder)
+	v.byNode.publish(&dst.byNode)
+	v.netSize.publish(&dst.netSize)
+	v.byExpiry.publish(&dst.byExpiry)
+}
+
+// txn is the writer's state while it applies one entry.
+type txn struct {
+	view
+	digest   digest
+	metaHash [32]byte // of the meta record that digest includes
+
+	index, term uint64
+	touched     []sessionTouch
+	checkpoint  bool   // the entry asks for a checkpoint
+	halt        string // why the member must stop, continues "entry 7 "
+
+	// Of the command being applied.
+	actor  Actor
+	source string
+	system bool
+
+	buf   []byte
+	sum   [32]byte
+	event eventWriter
+}

@@ -1,0 +1,180 @@
+package fsm
+
+import (
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// maxTime is the last millisecond of the year 9999: no log time lies behind
+// it, so that adding spans to it cannot overflow and every time can be printed.
+const maxTime = 253402300799999
+
+// start begins an entry.
+func (x *txn) start(index, term uint64, time int64) {
+	x.index, x.term = index, term
+	x.meta.now = max(x.meta.now, min(time, maxTime))
+	x.touched = x.touched[:0]
+	x.checkpoint = false
+}
+
+// finish settles what the commands of an entry left for its end.
+func (x *txn) finish(commands int) {
+	x.flushSessions()
+	x.expireResults(2*commands + 8)
+	hash := x.meta.hash()
+	x.digest.sub(&x.metaHash)
+	x.digest.add(&hash)
+	x.metaHash = hash
+}
+
+// live finds a node that is live.
+func (v *view) live(id uint32) *node {
+	if n, ok := v.nodes.get(id); ok && n.live() {
+		return n
+	}
+	return nil
+}
+
+// setNode stores a node and keeps its indexes. old is the node's record so
+// far, nil for a new id.
+func (x *txn) setNode(old, n *node) {
+	none := node{flags: flagKeyless, state: stateDeregistered}
+	if old == nil {
+		old = &none
+	}
+	x.nodes.put(x, n.id, n)
+	if old.key != n.key || old.has(flagKeyless) != n.has(flagKeyless) {
+		if !old.has(flagKeyless) {
+			x.byKey.drop(string(old.key[:]))
+		}
+		if !n.has(flagKeyless) {
+			x.byKey.put(string(n.key[:]), n.id)
+		}
+	}
+	if old.hostname != n.hostname {
+		if old.hostname != "" {
+			x.byHost.drop(old.hostname)
+		}
+		if n.hostname != "" {
+			x.byHost.put(n.hostname, n.id)
+		}
+	}
+	if old.owner != n.owner {
+		if old.owner != "" {
+			x.byOwner.drop(ownerKey(old.owner, n.id))
+		}
+		if n.owner != "" {
+			x.byOwner.put(ownerKey(n.owner, n.id), n.id)
+		}
+	}
+	if old.live() != n.live() {
+		if n.live() {
+			x.liveNodes.put(n.id, nothing{})
+		} else {
+			x.liveNodes.drop(n.id)
+		}
+	}
+	if a, b := old.state == stateOffline, n.state == stateOffline; a != b || a && old.offlineAt != n.offlineAt {
+		if a {
+			x.offline.drop(offlineKey(old))
+		}
+		if b {
+			x.offline.put(offlineKey(n), n.id)
+		}
+	}
+}
+
+// edit stores a changed copy of a node.
+func (x *txn) edit(old *node, change func(*node)) *node {
+	n := *old
+	change(&n)
+	x.setNode(old, &n)
+	return &n
+}
+
+// ownerKey orders nodes by owner, then id. The owner's length comes first, so
+// that no owner's nodes stand among another's.
+func ownerKey(owner string, id uint32) string {
+	b := make([]byte, 0, len(owner)+8)
+	return string(appendKey32(appendString(b, owner), id))
+}
+
+// offlineKey orders nodes by when they went offline.
+func offlineKey(n *node) uint64 { return uint64(seconds(n.offlineAt))<<32 | uint64(n.id) }
+
+// member finds a node's membership in a network other than the backbone.
+func (v *view) member(net uint16, id uint32) (member, bool) { return v.members.get(memberKey(net, id)) }
+
+// setMember stores a membership and keeps its indexes.
+func (x *txn) setMember(net uint16, id uint32, m member) {
+	key := memberKey(net, id)
+	if old, had := x.members.get(key); had {
+		x.byOrder.drop(orderKey(net, old.order))
+	} else {
+		size, _ := x.netSize.get(net)
+		x.netSize.put(net, size+1)
+		x.byNode.put(nodeNetKey(id, net), nothing{})
+	}
+	x.members.put(x, key, m)
+	x.byOrder.put(orderKey(net, m.order), id)
+}
+
+// dropMember ends a membership.
+func (x *txn) dropMember(net uint16, id uint32) {
+	key := memberKey(net, id)
+	m, had := x.members.get(key)
+	if !had {
+		return
+	}
+	x.members.drop(x, key)
+	x.byOrder.drop(orderKey(net, m.order))
+	x.byNode.drop(nodeNetKey(id, net))
+	size, _ := x.netSize.get(net)
+	x.netSize.put(net, size-1)
+}
+
+// networksOf lists the networks of a node without the backbone, ascending.
+func (v *view) networksOf(id uint32) []uint16 {
+	var out []uint16
+	v.byNode.ascend(nodeNetKey(id, 0), func(k uint64, _ nothing) bool {
+		if uint32(k>>16) != id {
+			return false
+		}
+		out = append(out, uint16(k))
+		return true
+	})
+	return out
+}
+
+// shareNetwork reports whether two nodes have a network other than the
+// backbone in common.
+func (v *view) shareNetwork(a, b uint32) bool {
+	shared := false
+	v.byNode.ascend(nodeNetKey(a, 0), func(k uint64, _ nothing) bool {
+		if uint32(k>>16) != a {
+			return false
+		}
+		_, shared = v.byNode.get(nodeNetKey(b, uint16(k)))
+		return !shared
+	})
+	return shared
+}
+
+// networkSize counts the members of a network, offline ones included.
+func (v *view) networkSize(net uint16) int {
+	if net == 0 {
+		return v.liveNodes.len()
+	}
+	size, _ := v.netSize.get(net)
+	return size
+}
+
+// trusts reports whether two nodes form a trust pair.
+func (v *view) trusts(a, b uint32) bool {
+	_, ok := v.trust.get(trustKey(a, b))
+	return ok
+}
+
+// address is a node's address in a network.
+func address(net uint16, id uint32) string {
+	return protocol.Address{Network: net, Node: id}.String()
+}

@@ -1,0 +1,30 @@
+package identity
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// CheckSignature verifies a signature (standard base64 of 64 bytes) over
+// message with key. It returns nil, or the refusal of core.md 3.2: a missing
+// signature, a wrong encoding, or one that does not verify.
+func CheckSignature(key protocol.PublicKey, message string, signature protocol.Secret) *protocol.Error {
+	if signature == "" {
+		return protocol.Refusef(protocol.CodeSignatureRequired, "signature required for authenticated node")
+	}
+	raw, err := base64.StdEncoding.DecodeString(string(signature))
+	if err != nil {
+		return protocol.Refusef(protocol.CodeSignatureInvalid, "invalid signature encoding: %v", err)
+	}
+	if len(raw) != ed25519.SignatureSize || !ed25519.Verify(key[:], []byte(message), raw) {
+		return protocol.Refusef(protocol.CodeSignatureInvalid, "signature verification failed")
+	}
+	return nil
+}
+
+// ErrKeyless is the refusal for a node that has no key (imported data only) and brings no admin token.
+func ErrKeyless() *protocol.Error {
+	return protocol.Refusef(protocol.CodeSignatureRequired, "node has no public key: signature or admin token required")
+}

@@ -1,0 +1,123 @@
+package integration
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/pilotregistry/pilotregistry"
+
+// importRules say which packages of this module a package may import, and
+// why. The longest matching prefix of the importing package decides.
+var importRules = []struct {
+	from    string
+	allowed []string
+	why     string
+}{
+	{"protocol", nil, "the contract is importable by anybody and knows nothing of ours"},
+	{"protocol/client", []string{"protocol"}, "the SDK must not drag the server into its users"},
+	{"protocol/server", []string{"protocol"}, "the front door knows no Raft and no state"},
+	{"fsm", []string{"protocol"}, "the state machine is deterministic and alone"},
+	{"identity", []string{"protocol"}, "who is calling does not depend on what is stored"},
+	{"audit", []string{"protocol"}, "rendering does not depend on what is stored"},
+	{"cluster", []string{"fsm", "identity", "audit", "protocol", "cluster"}, "the engine room uses the core, never the programs"},
+	{"cmd/pilot-registry", []string{"fsm", "identity", "audit", "protocol", "cluster"}, "the composition root"},
+	{"cmd/pilotctl", []string{"protocol"}, "the tool of operators and node owners talks the wire protocol only"},
+	{"docs/gen", []string{"protocol", "cluster", "fsm"}, "references are made from the tables"},
+	{"integration", []string{"protocol", "cluster", "fsm", "integration", "identity"}, "tests look at everything"},
+}
+
+// onlyUnder are third-party packages that may appear only below one folder.
+var onlyUnder = map[string]string{
+	"github.com/hashicorp/raft": "cluster",
+	"go.etcd.io/bbolt":          "cluster",
+}
+
+type listedPackage struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+	Standard   bool
+}
+
+func listPackages(t *testing.T) map[string]listedPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports,Deps,Standard", module+"/...")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			t.Fatalf("go list: %v\n%s", err, exit.Stderr)
+		}
+		t.Fatal(err)
+	}
+	all := map[string]listedPackage{}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listedPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all[p.ImportPath] = p
+	}
+}
+
+func within(pkg, folder string) bool { return pkg == folder || strings.HasPrefix(pkg, folder+"/") }
+
+func TestImportDirections(t *testing.T) {
+	all := listPackages(t)
+	for path, p := range all {
+		from, ours := strings.CutPrefix(path, module+"/")
+		if !ours {
+			continue
+		}
+		rule := -1
+		for i, r := range importRules {
+			if within(from, r.from) && (rule < 0 || len(r.from) > len(importRules[rule].from)) {
+				rule = i
+			}
+		}
+		if rule < 0 {
+			t.Errorf("%s: no import rule covers it; add one that says what it may use and why", from)
+			continue
+		}
+		for _, imp := range p.Imports {
+			checkImport(t, from, imp, importRules[rule].allowed, importRules[rule].why, all)
+		}
+		if from == "cmd/pilotctl" {
+			for _, dep := range p.Deps {
+				if within(dep, "github.com/hashicorp/raft") {
+					t.Errorf("cmd/pilotctl depends on %s: the tool must build without the engine", dep)
+				}
+			}
+		}
+	}
+}
+
+func checkImport(t *testing.T, from, imp string, allowed []string, why string, all map[string]listedPackage) {
+	t.Helper()
+	to, ours := strings.CutPrefix(imp, module+"/")
+	if !ours {
+		for pkg, folder := range onlyUnder {
+			if within(imp, pkg) && !within(from, folder) {
+				t.Errorf("%s imports %s, which may appear only under %s/", from, imp, folder)
+			}
+		}
+		if from == "protocol" && !all[imp].Standard {
+			t.Errorf("protocol imports %s: the contract uses the standard library only", imp)
+		}
+		return
+	}
+	for _, a := range allowed {
+		if within(to, a) && !(a == "protocol" && to != "protocol" && strings.HasPrefix(from, "protocol/")) {
+			return
+		}
+	}
+	t.Errorf("%s imports %s: %s", from, to, why)
+}

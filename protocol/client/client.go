@@ -1,0 +1,397 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	mrand "math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+const (
+	backoffMin = 50 * time.Millisecond
+	backoffMax = 2 * time.Second
+)
+
+// Client talks to a cluster. It is safe for concurrent use: calls run in
+// parallel up to Options.MaxConns, each alone on its connection.
+type Client struct {
+	opts     Options
+	slots    chan struct{}
+	minIndex atomic.Uint64
+
+	mu     sync.Mutex
+	closed bool
+	next   int // the address in use
+	idle   []*conn
+	all    map[*conn]struct{}
+}
+
+// Open makes a Client. It connects with the first call.
+func Open(o Options) (*Client, error) {
+	if err := o.setDefaults(); err != nil {
+		return nil, err
+	}
+	c := &Client{opts: o, slots: make(chan struct{}, o.MaxConns), all: map[*conn]struct{}{}}
+	if o.Shuffle {
+		c.next = mrand.IntN(len(o.Addrs))
+	}
+	return c, nil
+}
+
+// Close ends all connections. Calls in progress fail.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	for conn := range c.all {
+		conn.nc.Close()
+	}
+	c.idle = nil
+	return nil
+}
+
+// Addr is the address that the next call tries first.
+func (c *Client) Addr() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.opts.Addrs[c.next]
+}
+
+// MinIndex is the highest index a reply has carried. Later requests ask every
+// member for at least this state, so a client sees its own writes everywhere.
+func (c *Client) MinIndex() uint64 { return c.minIndex.Load() }
+
+func (c *Client) raiseMinIndex(index uint64) {
+	for {
+		old := c.minIndex.Load()
+		if index <= old || c.minIndex.CompareAndSwap(old, index) {
+			return
+		}
+	}
+}
+
+// Result is a successful reply.
+type Result struct {
+	// Raw is the reply as it came, one JSON object.
+	Raw json.RawMessage
+	// Index is the log index of a write, 0 when the reply has none.
+	Index uint64
+	// Replayed is true when an earlier sending of the same request id had the effect.
+	Replayed bool
+	// Addr is the address that answered.
+	Addr string
+	// RequestID is the id that the request was sent with.
+	RequestID string
+}
+
+// Call sends a command and decodes its reply into R, one of the protocol's
+// reply types. The error is an [*Error].
+func Call[R any](ctx context.Context, c *Client, command string, body protocol.Body, opts ...CallOption) (*R, error) {
+	res, err := c.Do(ctx, command, body, opts...)
+	if err != nil {
+		return nil, err
+	}
+	reply := new(R)
+	if err := json.Unmarshal(res.Raw, reply); err != nil {
+		p := &call{row: protocol.ByName(command), requestID: res.RequestID, writes: protocol.ByName(command).Writes()}
+		return nil, p.fail(unknown, CodeMalformedReply, res.Addr, []error{err}, "unreadable reply: %v", err).err
+	}
+	return reply, nil
+}
+
+// Do sends a command and returns its reply undecoded. It tries the addresses
+// in turn, sends again what is safe to send again, and ends with the context
+// or after Options.RetryFor. The error is an [*Error].
+func (c *Client) Do(ctx context.Context, command string, body protocol.Body, opts ...CallOption) (*Result, error) {
+	prepared, err := c.prepare(command, body, opts)
+	if err != nil {
+		return nil, err
+	}
+	res, failed := c.run(ctx, prepared)
+	if failed != nil {
+		return nil, failed
+	}
+	c.raiseMinIndex(res.Index)
+	return res, nil
+}
+
+// call is a request ready to be sent, any number of times.
+type call struct {
+	row       *protocol.Command
+	frame     []byte
+	requestID string
+	// writes: an attempt that was sent may have had an effect.
+	writes bool
+	// resendable: a second sending cannot have a second effect.
+	resendable bool
+}
+
+func (c *Client) prepare(command string, body protocol.Body, opts []CallOption) (*call, error) {
+	row := protocol.ByName(command)
+	refuse := func(code, format string, args ...any) (*call, error) {
+		return nil, &Error{Code: code, Text: fmt.Sprintf(format, args...), Outcome: protocol.OutcomeRejected, Command: command}
+	}
+	switch {
+	case row == nil:
+		return refuse(protocol.CodeUnknownCommand, "unknown command %q", command)
+	case row.Mode == protocol.ModeStream:
+		return refuse(protocol.CodeInvalid, "use Subscribe for %s", command)
+	case body == nil:
+		body = row.New()
+	}
+	o := callOptions{signer: c.opts.Signer, adminToken: c.opts.AdminToken}
+	if row.Mode == protocol.ModeRead {
+		o.Options = c.opts.level()
+	}
+	if row.Mode != protocol.ModeLocal && row.Mode != protocol.ModeCluster {
+		o.MinIndex = c.MinIndex()
+	}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if o.RequestID == "" && row.Writes() && !row.Soft && !c.opts.NoRequestIDs {
+		o.RequestID = NewRequestID()
+	}
+	cred, err := credentials(row, body, &o)
+	if err != nil {
+		return nil, err
+	}
+	encoded, err := protocol.EncodeRequest(row, body, cred, o.Options)
+	if err != nil {
+		return refuse(protocol.CodeInvalid, "encode request: %v", err)
+	}
+	if len(encoded) > protocol.MaxRequestBytes {
+		return refuse(protocol.CodeTooLarge, "request too large: %d bytes (max %d)", len(encoded), protocol.MaxRequestBytes)
+	}
+	writes := row.Writes() || row.Mode == protocol.ModeCluster
+	return &call{
+		row: row, frame: protocol.AppendFrame(nil, encoded), requestID: o.RequestID, writes: writes,
+		resendable: !writes || row.Soft || (row.Writes() && o.RequestID != ""),
+	}, nil
+}
+
+// NewRequestID mints a request id: 128 random bits in hexadecimal.
+func NewRequestID() string {
+	var id [16]byte
+	rand.Read(id[:]) // never fails, see its documentation
+	return hex.EncodeToString(id[:])
+}
+
+// credentials signs the request and decides whether the admin token goes with it.
+func credentials(row *protocol.Command, body protocol.Body, o *callOptions) (protocol.Credentials, error) {
+	var cred protocol.Credentials
+	if signs(row, body, o.signer) {
+		challenge := protocol.ChallengeText(row, body)
+		signature, err := o.signer.Sign([]byte(challenge))
+		if err == nil && len(signature) == 0 {
+			err = errors.New("empty signature")
+		}
+		if err != nil {
+			return cred, &Error{Code: CodeNoSigner, Text: fmt.Sprintf("the signer did not sign %q: %v", challenge, err),
+				Outcome: protocol.OutcomeNotApplied, Command: row.Name, causes: []error{err}}
+		}
+		cred.Signature = protocol.Secret(base64.StdEncoding.EncodeToString(signature))
+	}
+	if usesAdminToken(row, o.signer) {
+		cred.AdminToken = protocol.Secret(o.adminToken)
+	}
+	if row.Auth == protocol.AuthSignature && cred.Signature == "" && cred.AdminToken == "" {
+		return cred, &Error{Code: CodeNoSigner, Text: "this command has to be signed and no signer is configured: open the client with an Identity or Signer",
+			Outcome: protocol.OutcomeNotApplied, Command: row.Name}
+	}
+	return cred, nil
+}
+
+func signs(row *protocol.Command, body protocol.Body, s Signer) bool {
+	if s == nil || row.Challenge == "" {
+		return false
+	}
+	if r, ok := body.(*protocol.Register); ok { // proof of possession, only of the key that is registered
+		key, err := protocol.ParsePublicKey(r.PublicKey)
+		return err == nil && key == s.PublicKey()
+	}
+	return true
+}
+
+// usesAdminToken keeps the token away from commands that ignore it.
+func usesAdminToken(row *protocol.Command, s Signer) bool {
+	switch row.Auth {
+	case protocol.AuthSignature: // good for keyless nodes only
+		return s == nil
+	case protocol.AuthOpen: // an operator may have closed writes; list_nodes wants it for network 0
+		return row.Writes() || row.Lists
+	}
+	return true
+}
+
+// progress is what a call has been through so far.
+type progress struct {
+	start        time.Time
+	maybeApplied bool // an attempt was sent and its outcome not learnt
+	failures     int  // attempts that failed, stale connections not counted
+	untrusted    int  // of these, how many in a row for want of trust
+}
+
+// run tries until there is an answer or no reason to go on.
+func (c *Client) run(ctx context.Context, p *call) (*Result, *Error) {
+	state := progress{start: time.Now()}
+	for {
+		res, f := c.attempt(ctx, p)
+		if f == nil {
+			return res, nil
+		}
+		if p.writes && f.kind == unknown {
+			state.maybeApplied = true
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, f.giveUp(state.maybeApplied, err)
+		}
+		if f.kind == final || c.opts.RetryFor < 0 || (f.kind == unknown && !p.resendable) {
+			return nil, f.giveUp(state.maybeApplied, nil)
+		}
+		if f.stale {
+			continue
+		}
+		pause, reason := c.plan(&state, f)
+		if reason != nil {
+			return nil, f.giveUp(state.maybeApplied, reason)
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return nil, f.giveUp(state.maybeApplied, err)
+		}
+	}
+}
+
+// errNoTrust ends a call when no address has a certificate to be trusted.
+var errNoTrust = errors.New("waiting does not help")
+
+// plan moves to the next address and says how long to pause before trying it,
+// or why to stop.
+func (c *Client) plan(state *progress, f *failure) (time.Duration, error) {
+	state.failures++
+	state.untrusted++
+	if f.kind != untrusted {
+		state.untrusted = 0
+	}
+	c.rotate(f.err.Addr)
+	if state.untrusted == len(c.opts.Addrs) {
+		return 0, errNoTrust
+	}
+	pause := backoff(state.failures, len(c.opts.Addrs), f.kind)
+	limit := c.opts.RetryFor
+	if f.kind == unreachable && !state.maybeApplied {
+		limit = min(limit, c.opts.UnreachableFor)
+	}
+	if spent := time.Since(state.start); spent+pause > limit {
+		return 0, fmt.Errorf("tried for %v", spent.Round(time.Millisecond))
+	}
+	return pause, nil
+}
+
+// backoff is the pause before the next attempt: none while another address is
+// untried, then doubling, with jitter so that clients spread out.
+func backoff(failures, addrs int, kind failureKind) time.Duration {
+	round := failures / addrs
+	if kind != notApplied && failures%addrs != 0 {
+		return 0
+	}
+	d := backoffMin << min(round, 6)
+	d = min(d, backoffMax)
+	return d/2 + mrand.N(d/2)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// attempt sends the request once.
+func (c *Client) attempt(ctx context.Context, p *call) (*Result, *failure) {
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return nil, p.fail(final, CodeCanceled, "", []error{ctx.Err()}, "no connection became free: %v", ctx.Err())
+	}
+	conn, f := c.take(ctx, p)
+	if f != nil {
+		return nil, f
+	}
+	body, err := conn.exchange(ctx, p.frame, c.opts.Timeout)
+	if err != nil {
+		c.drop(conn)
+		return nil, c.exchangeFailure(p, conn, err)
+	}
+	res, f := p.decode(conn.addr, body)
+	if f != nil && f.err.Code == CodeMalformedReply {
+		c.drop(conn)
+		return nil, f
+	}
+	c.put(conn)
+	return res, f
+}
+
+func (c *Client) exchangeFailure(p *call, conn *conn, err error) *failure {
+	if c.isClosed() {
+		f := p.fail(unknown, CodeClosed, conn.addr, nil, "client closed while waiting for the reply")
+		f.kind = final
+		return f
+	}
+	if errors.Is(err, errSpeaksTLS) {
+		return p.fail(untrusted, CodeUntrusted, conn.addr, []error{err}, "%s: %v", conn.addr, err)
+	}
+	f := p.fail(unknown, protocol.CodeOutcomeUnknown, conn.addr, []error{err}, "connection to %s failed before the reply came: %v", conn.addr, err)
+	if !p.writes {
+		f.err.Code = CodeUnreachable
+	}
+	f.stale = conn.reused
+	return f
+}
+
+// decode reads a reply. Any member called error makes it a failure, as does a
+// missing type.
+func (p *call) decode(addr string, body []byte) (*Result, *failure) {
+	var reply struct {
+		Type     string           `json:"type"`
+		Code     string           `json:"code"`
+		Error    *json.RawMessage `json:"error"`
+		Outcome  protocol.Outcome `json:"outcome"`
+		Index    uint64           `json:"index"`
+		Replayed bool             `json:"replayed"`
+	}
+	if err := json.Unmarshal(body, &reply); err != nil {
+		return nil, p.fail(unknown, CodeMalformedReply, addr, []error{err}, "malformed reply from %s: %v", addr, err)
+	}
+	if reply.Error != nil {
+		var text string
+		if json.Unmarshal(*reply.Error, &text) != nil {
+			text = string(*reply.Error)
+		}
+		if reply.Code == "" { // the original registry has no codes
+			reply.Code = protocol.CodeInternal
+		}
+		return nil, p.refused(addr, &protocol.Error{Code: reply.Code, Text: text, Outcome: reply.Outcome})
+	}
+	if reply.Type == "" {
+		return nil, p.fail(unknown, CodeMalformedReply, addr, nil, `malformed reply from %s: no "type"`, addr)
+	}
+	return &Result{Raw: body, Index: reply.Index, Replayed: reply.Replayed, Addr: addr, RequestID: p.requestID}, nil
+}

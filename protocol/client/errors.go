@@ -1,0 +1,166 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// Codes of errors that arise in the client; all others come from the registry.
+const (
+	// CodeUnreachable: no address accepted a connection. Nothing was sent.
+	CodeUnreachable = "unreachable"
+	// CodeUntrusted: the server's certificate is not the expected one, or one
+	// side speaks TLS and the other does not. Nothing was sent.
+	CodeUntrusted = "untrusted_server"
+	// CodeCanceled: the context ended, or retries lasted too long.
+	CodeCanceled = "canceled"
+	// CodeMalformedReply: the server's answer is not one of the protocol.
+	CodeMalformedReply = "malformed_reply"
+	// CodeNoSigner: the command has to be signed and the client has no key.
+	CodeNoSigner = "no_signer"
+	// CodeClosed: the client has been closed.
+	CodeClosed = "closed"
+)
+
+// Error is every error of a call: a refusal by the registry or a failure on
+// the way to it. Compare with errors.Is and the Err variables, or by code.
+type Error struct {
+	// Code is one of the protocol's codes or of this package's.
+	Code string
+	// Text is for the person who reads it.
+	Text string
+	// Outcome says what is known about the request; never empty. Reads that
+	// failed on the way are not_applied: there is nothing to apply.
+	Outcome protocol.Outcome
+	// Addr is the address that answered or failed last.
+	Addr string
+	// Command is the wire name of the command.
+	Command string
+	// RequestID is the id that the request was sent with: sending it again with
+	// this id is how an unknown outcome is settled.
+	RequestID string
+
+	causes []error
+}
+
+// Error returns the command and the text.
+func (e *Error) Error() string {
+	if e.Command == "" {
+		return e.Text
+	}
+	return e.Command + ": " + e.Text
+}
+
+// Unwrap returns the causes: network, TLS and context errors.
+func (e *Error) Unwrap() []error { return e.causes }
+
+// Is matches the Err variables: every field they set has to agree.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	if !ok || t.Text != "" || t.Code == "" && t.Outcome == "" {
+		return false
+	}
+	return (t.Code == "" || t.Code == e.Code) && (t.Outcome == "" || t.Outcome == e.Outcome)
+}
+
+// Targets for errors.Is.
+var (
+	// ErrOutcomeUnknown matches a write that may or may not have taken effect.
+	ErrOutcomeUnknown error = &Error{Outcome: protocol.OutcomeUnknown}
+	// ErrNotApplied matches a request that certainly had no effect and was not decided.
+	ErrNotApplied error = &Error{Outcome: protocol.OutcomeNotApplied}
+	// ErrRejected matches a request that the registry decided against.
+	ErrRejected error = &Error{Outcome: protocol.OutcomeRejected}
+
+	ErrUnreachable  error = &Error{Code: CodeUnreachable}
+	ErrUntrusted    error = &Error{Code: CodeUntrusted}
+	ErrNotFound     error = &Error{Code: protocol.CodeNotFound}
+	ErrNoLeader     error = &Error{Code: protocol.CodeNoLeader}
+	ErrRateLimited  error = &Error{Code: protocol.CodeRateLimited}
+	ErrNoSigner     error = &Error{Code: CodeNoSigner}
+	ErrClosed       error = &Error{Code: CodeClosed}
+	ErrNotSupported error = &Error{Code: protocol.CodeNotImplemented}
+)
+
+// CodeOf returns the code of a call's error, "" when err is not one.
+func CodeOf(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	return ""
+}
+
+// failure is one failed attempt and what may be done about it.
+type failure struct {
+	err *Error
+	// kind says how to go on.
+	kind failureKind
+	// stale: the connection had been resting in the pool, so the first thing to
+	// try is a new one to the same address.
+	stale bool
+}
+
+type failureKind int
+
+const (
+	// final: an answer, or nothing that another attempt could change.
+	final failureKind = iota
+	// unreachable: nothing was sent; try the next address.
+	unreachable
+	// untrusted: nothing was sent and waiting does not help; try the next address once.
+	untrusted
+	// notApplied: answered, but not decided; wait and try again.
+	notApplied
+	// unknown: sent, and what came of it is not known; only a request that
+	// cannot have two effects may be sent again.
+	unknown
+)
+
+func (c *call) fail(kind failureKind, code, addr string, causes []error, format string, args ...any) *failure {
+	outcome := protocol.OutcomeNotApplied
+	if kind == unknown && c.writes {
+		outcome = protocol.OutcomeUnknown
+	}
+	return &failure{kind: kind, err: &Error{
+		Code: code, Text: fmt.Sprintf(format, args...), Outcome: outcome,
+		Addr: addr, Command: c.row.Name, RequestID: c.requestID, causes: causes,
+	}}
+}
+
+// refused turns an error reply into a failure.
+func (c *call) refused(addr string, e *protocol.Error) *failure {
+	err := &Error{Code: e.Code, Text: e.Text, Outcome: e.Outcome, Addr: addr, Command: c.row.Name, RequestID: c.requestID}
+	f := &failure{err: err}
+	switch {
+	case e.Outcome == protocol.OutcomeUnknown:
+		f.kind = unknown
+		if !c.writes {
+			err.Outcome = protocol.OutcomeNotApplied
+		}
+	case e.Outcome == protocol.OutcomeNotApplied && e.Code != protocol.CodeRateLimited && e.Code != protocol.CodeFeatureNotActive:
+		f.kind = notApplied
+	case e.Outcome == "":
+		err.Outcome = protocol.OutcomeRejected
+	}
+	return f
+}
+
+// giveUp is the error that ends a call. maybeApplied is true when an earlier
+// attempt was sent and its outcome never learnt: then the whole call's outcome
+// is unknown, whatever the last attempt said.
+func (f *failure) giveUp(maybeApplied bool, cause error) *Error {
+	e := *f.err
+	if maybeApplied && e.Outcome == protocol.OutcomeNotApplied {
+		e.Outcome = protocol.OutcomeUnknown
+		e.Code = protocol.CodeOutcomeUnknown
+		e.Text = "the request was sent and its outcome is not known; last: " + e.Text
+	}
+	if cause != nil {
+		e.Text = strings.TrimSuffix(e.Text, ".") + " (gave up: " + cause.Error() + ")"
+		e.causes = append([]error{cause}, e.causes...)
+	}
+	return &e
+}

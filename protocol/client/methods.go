@@ -1,0 +1,211 @@
+package client
+
+import (
+	"context"
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// The methods below name the commands of the table. Each is Call with the
+// command's body; all take call options and return an *Error.
+
+// Register registers a public key and an endpoint. It is signed with the
+// client's key when that is the key to be registered.
+func (c *Client) Register(ctx context.Context, r protocol.Register, opts ...CallOption) (*protocol.RegisterReply, error) {
+	return Call[protocol.RegisterReply](ctx, c, "register", &r, opts...)
+}
+
+// Lookup shows what is public about a node.
+func (c *Client) Lookup(ctx context.Context, node uint32, opts ...CallOption) (*protocol.LookupReply, error) {
+	return Call[protocol.LookupReply](ctx, c, "lookup", &protocol.NodeRequest{NodeID: node}, opts...)
+}
+
+// Resolve asks, as requester, for a node's endpoints.
+func (c *Client) Resolve(ctx context.Context, node, requester uint32, opts ...CallOption) (*protocol.ResolveReply, error) {
+	return Call[protocol.ResolveReply](ctx, c, "resolve", &protocol.Resolve{NodeID: node, RequesterID: requester}, opts...)
+}
+
+// Deregister takes a node out of the registry.
+func (c *Client) Deregister(ctx context.Context, node uint32, opts ...CallOption) (*protocol.EmptyReply, error) {
+	return Call[protocol.EmptyReply](ctx, c, "deregister", &protocol.NodeRequest{NodeID: node}, opts...)
+}
+
+// Heartbeat says that a node is alive.
+func (c *Client) Heartbeat(ctx context.Context, node uint32, opts ...CallOption) (*protocol.HeartbeatReply, error) {
+	return Call[protocol.HeartbeatReply](ctx, c, "heartbeat", &protocol.NodeRequest{NodeID: node}, opts...)
+}
+
+// ListNodes lists a network's members; network 0 needs the admin token.
+func (c *Client) ListNodes(ctx context.Context, network uint16, opts ...CallOption) (*protocol.ListNodesReply, error) {
+	return Call[protocol.ListNodesReply](ctx, c, "list_nodes", &protocol.ListNodes{NetworkID: network}, opts...)
+}
+
+// Punch asks for the endpoints of two nodes that want to meet; requester is one of them.
+func (c *Client) Punch(ctx context.Context, requester, a, b uint32, opts ...CallOption) (*protocol.PunchReply, error) {
+	return Call[protocol.PunchReply](ctx, c, "punch", &protocol.Punch{RequesterID: requester, NodeA: a, NodeB: b}, opts...)
+}
+
+// SetHostname names a node; "" clears the name.
+func (c *Client) SetHostname(ctx context.Context, node uint32, hostname string, opts ...CallOption) (*protocol.SetHostnameReply, error) {
+	return Call[protocol.SetHostnameReply](ctx, c, "set_hostname", &protocol.SetHostname{NodeID: node, Hostname: hostname}, opts...)
+}
+
+// ResolveHostname finds a node by name; requester 0 sees public nodes only.
+func (c *Client) ResolveHostname(ctx context.Context, hostname string, requester uint32, opts ...CallOption) (*protocol.ResolveHostnameReply, error) {
+	return Call[protocol.ResolveHostnameReply](ctx, c, "resolve_hostname",
+		&protocol.ResolveHostname{Hostname: hostname, RequesterID: requester}, opts...)
+}
+
+// SetTags replaces a node's tags.
+func (c *Client) SetTags(ctx context.Context, node uint32, tags []string, opts ...CallOption) (*protocol.SetTagsReply, error) {
+	return Call[protocol.SetTagsReply](ctx, c, "set_tags", &protocol.SetTags{NodeID: node, Tags: tags}, opts...)
+}
+
+// SetTaskExec says whether a node executes tasks.
+func (c *Client) SetTaskExec(ctx context.Context, node uint32, enabled bool, opts ...CallOption) (*protocol.SetTaskExecReply, error) {
+	return Call[protocol.SetTaskExecReply](ctx, c, "set_task_exec", &protocol.SetTaskExec{NodeID: node, Enabled: enabled}, opts...)
+}
+
+// SetVisibility makes a node public or private.
+func (c *Client) SetVisibility(ctx context.Context, node uint32, public bool, opts ...CallOption) (*protocol.SetVisibilityReply, error) {
+	return Call[protocol.SetVisibilityReply](ctx, c, "set_visibility", &protocol.SetVisibility{NodeID: node, Public: public}, opts...)
+}
+
+// ReportTrust makes node and peer trust each other.
+func (c *Client) ReportTrust(ctx context.Context, node, peer uint32, opts ...CallOption) (*protocol.EmptyReply, error) {
+	return Call[protocol.EmptyReply](ctx, c, "report_trust", &protocol.Trust{NodeID: node, PeerID: peer}, opts...)
+}
+
+// RevokeTrust ends the trust between node and peer.
+func (c *Client) RevokeTrust(ctx context.Context, node, peer uint32, opts ...CallOption) (*protocol.EmptyReply, error) {
+	return Call[protocol.EmptyReply](ctx, c, "revoke_trust", &protocol.Trust{NodeID: node, PeerID: peer}, opts...)
+}
+
+// CheckTrust asks whether two nodes trust each other.
+func (c *Client) CheckTrust(ctx context.Context, a, b uint32, opts ...CallOption) (*protocol.CheckTrustReply, error) {
+	return Call[protocol.CheckTrustReply](ctx, c, "check_trust", &protocol.Trust{NodeID: a, PeerID: b}, opts...)
+}
+
+// RequestHandshake leaves a request for trust in another node's inbox.
+func (c *Client) RequestHandshake(ctx context.Context, from, to uint32, justification string, opts ...CallOption) (*protocol.RequestHandshakeReply, error) {
+	return Call[protocol.RequestHandshakeReply](ctx, c, "request_handshake",
+		&protocol.RequestHandshake{FromNodeID: from, ToNodeID: to, Justification: justification}, opts...)
+}
+
+// PollHandshakes takes what waits for a node; More in the reply says to poll again.
+func (c *Client) PollHandshakes(ctx context.Context, node uint32, opts ...CallOption) (*protocol.PollHandshakesReply, error) {
+	return Call[protocol.PollHandshakesReply](ctx, c, "poll_handshakes", &protocol.PollHandshakes{NodeID: node}, opts...)
+}
+
+// RespondHandshake accepts or rejects a peer's request.
+func (c *Client) RespondHandshake(ctx context.Context, node, peer uint32, accept bool, opts ...CallOption) (*protocol.RespondHandshakeReply, error) {
+	return Call[protocol.RespondHandshakeReply](ctx, c, "respond_handshake",
+		&protocol.RespondHandshake{NodeID: node, PeerID: peer, Accept: accept}, opts...)
+}
+
+// RotateKey replaces a node's key; the client's signer holds the old one.
+// Switch to the new one only after it succeeded, and keep both while the
+// outcome is unknown.
+func (c *Client) RotateKey(ctx context.Context, node uint32, key protocol.PublicKey, opts ...CallOption) (*protocol.RotateKeyReply, error) {
+	return Call[protocol.RotateKeyReply](ctx, c, "rotate_key", &protocol.RotateKey{NodeID: node, NewPublicKey: key.String()}, opts...)
+}
+
+// SetKeyExpiry sets the time a node's key expires, to the second; the zero
+// time clears it.
+func (c *Client) SetKeyExpiry(ctx context.Context, node uint32, at time.Time, opts ...CallOption) (*protocol.SetKeyExpiryReply, error) {
+	text := "never"
+	if !at.IsZero() {
+		text = at.Format(time.RFC3339)
+	}
+	return Call[protocol.SetKeyExpiryReply](ctx, c, "set_key_expiry", &protocol.SetKeyExpiry{NodeID: node, ExpiresAt: text}, opts...)
+}
+
+// GetKeyInfo shows the age and expiry of a node's key.
+func (c *Client) GetKeyInfo(ctx context.Context, node uint32, opts ...CallOption) (*protocol.GetKeyInfoReply, error) {
+	return Call[protocol.GetKeyInfoReply](ctx, c, "get_key_info", &protocol.NodeRequest{NodeID: node}, opts...)
+}
+
+// UpdatePoloScore adds to a node's score, within ±1,000,000.
+func (c *Client) UpdatePoloScore(ctx context.Context, node uint32, delta int64, opts ...CallOption) (*protocol.PoloScoreReply, error) {
+	d := float64(delta)
+	return Call[protocol.PoloScoreReply](ctx, c, "update_polo_score", &protocol.UpdatePoloScore{NodeID: node, Delta: &d}, opts...)
+}
+
+// SetPoloScore sets a node's score.
+func (c *Client) SetPoloScore(ctx context.Context, node uint32, score int64, opts ...CallOption) (*protocol.PoloScoreReply, error) {
+	s := float64(score)
+	return Call[protocol.PoloScoreReply](ctx, c, "set_polo_score", &protocol.SetPoloScore{NodeID: node, PoloScore: &s}, opts...)
+}
+
+// GetPoloScore shows a node's score.
+func (c *Client) GetPoloScore(ctx context.Context, node uint32, opts ...CallOption) (*protocol.PoloScoreReply, error) {
+	return Call[protocol.PoloScoreReply](ctx, c, "get_polo_score", &protocol.NodeRequest{NodeID: node}, opts...)
+}
+
+// BeaconRegister announces or refreshes a beacon.
+func (c *Client) BeaconRegister(ctx context.Context, beacon uint32, addr string, opts ...CallOption) (*protocol.BeaconRegisterReply, error) {
+	return Call[protocol.BeaconRegisterReply](ctx, c, "beacon_register", &protocol.BeaconRegister{BeaconID: beacon, Addr: addr}, opts...)
+}
+
+// BeaconList lists the live beacons.
+func (c *Client) BeaconList(ctx context.Context, opts ...CallOption) (*protocol.BeaconListReply, error) {
+	return Call[protocol.BeaconListReply](ctx, c, "beacon_list", nil, opts...)
+}
+
+// CreateNetwork makes a network owned by a node; it needs the admin token.
+func (c *Client) CreateNetwork(ctx context.Context, r protocol.CreateNetwork, opts ...CallOption) (*protocol.CreateNetworkReply, error) {
+	return Call[protocol.CreateNetworkReply](ctx, c, "create_network", &r, opts...)
+}
+
+// JoinNetwork makes a node a member of a network.
+func (c *Client) JoinNetwork(ctx context.Context, r protocol.JoinNetwork, opts ...CallOption) (*protocol.JoinNetworkReply, error) {
+	return Call[protocol.JoinNetworkReply](ctx, c, "join_network", &r, opts...)
+}
+
+// LeaveNetwork ends a node's membership.
+func (c *Client) LeaveNetwork(ctx context.Context, node uint32, network uint16, opts ...CallOption) (*protocol.LeaveNetworkReply, error) {
+	return Call[protocol.LeaveNetworkReply](ctx, c, "leave_network", &protocol.LeaveNetwork{NodeID: node, NetworkID: network}, opts...)
+}
+
+// ListNetworks lists all networks.
+func (c *Client) ListNetworks(ctx context.Context, opts ...CallOption) (*protocol.ListNetworksReply, error) {
+	return Call[protocol.ListNetworksReply](ctx, c, "list_networks", nil, opts...)
+}
+
+// GetMemberRole shows the role of a network's member.
+func (c *Client) GetMemberRole(ctx context.Context, network uint16, node uint32, opts ...CallOption) (*protocol.GetMemberRoleReply, error) {
+	return Call[protocol.GetMemberRoleReply](ctx, c, "get_member_role",
+		&protocol.GetMemberRole{NetworkID: network, TargetNodeID: node}, opts...)
+}
+
+// ClusterStatus shows what the member that answers knows; it works without a quorum.
+func (c *Client) ClusterStatus(ctx context.Context, opts ...CallOption) (*protocol.ClusterStatusReply, error) {
+	return Call[protocol.ClusterStatusReply](ctx, c, "cluster_status", nil, opts...)
+}
+
+// ClusterMembers lists the members of the cluster.
+func (c *Client) ClusterMembers(ctx context.Context, opts ...CallOption) (*protocol.ClusterMembersReply, error) {
+	return Call[protocol.ClusterMembersReply](ctx, c, "cluster_members", nil, opts...)
+}
+
+// ClusterTransferLeadership hands leadership to a member, "" to any voter.
+func (c *Client) ClusterTransferLeadership(ctx context.Context, member string, opts ...CallOption) (*protocol.ClusterChangeReply, error) {
+	return Call[protocol.ClusterChangeReply](ctx, c, "cluster_transfer_leadership", &protocol.ClusterTarget{MemberID: member}, opts...)
+}
+
+// ClusterJoinToken mints a token that lets one new member in; ttl 0 means an hour.
+func (c *Client) ClusterJoinToken(ctx context.Context, nonvoter bool, ttl time.Duration, opts ...CallOption) (*protocol.ClusterJoinTokenReply, error) {
+	return Call[protocol.ClusterJoinTokenReply](ctx, c, "cluster_join_token",
+		&protocol.ClusterJoinToken{NonVoter: nonvoter, TTLSeconds: uint32(min(max(ttl/time.Second, 0), 1<<31))}, opts...)
+}
+
+// ClusterPromote makes a non-voting member a voter.
+func (c *Client) ClusterPromote(ctx context.Context, member string, opts ...CallOption) (*protocol.ClusterChangeReply, error) {
+	return Call[protocol.ClusterChangeReply](ctx, c, "cluster_promote", &protocol.ClusterTarget{MemberID: member}, opts...)
+}
+
+// ClusterRemove removes a member; force allows it when the quorum is endangered.
+func (c *Client) ClusterRemove(ctx context.Context, member string, force bool, opts ...CallOption) (*protocol.ClusterChangeReply, error) {
+	return Call[protocol.ClusterChangeReply](ctx, c, "cluster_remove", &protocol.ClusterTarget{MemberID: member, Force: force}, opts...)
+}

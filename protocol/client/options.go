@@ -1,0 +1,231 @@
+package client
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+const (
+	// DefaultPort is the registry's conventional port.
+	DefaultPort = "9000"
+	// MaxResend is the longest time a request is sent again: the registry
+	// remembers a request id for five minutes.
+	MaxResend = 2 * time.Minute
+
+	dialTimeout = 5 * time.Second
+	// idleTimeout is below the server's, so a resting connection is rarely found closed.
+	idleTimeout = 4 * time.Minute
+)
+
+// Options configure a Client. Addrs is required; a zero field means its default.
+type Options struct {
+	// Addrs are members of one cluster, host:port or host. The first that works is used.
+	Addrs []string
+	// Shuffle starts at a random address, to spread clients over the members.
+	Shuffle bool
+
+	// TLS, CAFile and Pin switch to TLS; with none of them connections are
+	// plain. TLS is used as given. CAFile verifies the server by the CAs in a PEM
+	// file, Pin by the SHA-256 of its leaf certificate and nothing else.
+	TLS    *tls.Config
+	CAFile string
+	Pin    string
+
+	// Signer signs what has to be signed; Identity is the usual one.
+	Signer   Signer
+	Identity *Identity
+	// AdminToken goes with commands that can use it.
+	AdminToken string
+
+	// Consistency and MaxStaleness are the read level of all reads; default linearizable.
+	Consistency  protocol.Level
+	MaxStaleness time.Duration
+
+	// Timeout is how long to wait for one reply before the connection is given
+	// up; default 15 s. The context bounds the whole call.
+	Timeout time.Duration
+	// RetryFor is how long a call is tried again; default and limit MaxResend,
+	// negative never.
+	RetryFor time.Duration
+	// UnreachableFor shortens RetryFor for calls of which nothing was sent
+	// because no address accepts connections; default RetryFor.
+	UnreachableFor time.Duration
+	// NoRequestIDs leaves request ids away. Writes are then never sent twice,
+	// and a lost reply is an unknown outcome.
+	NoRequestIDs bool
+	// MaxConns is the number of connections, each with one request in flight; default 4.
+	MaxConns int
+	// Dialer opens connections; default a net.Dialer with keep-alive.
+	Dialer func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+func (o *Options) setDefaults() error {
+	addrs, err := normalAddrs(o.Addrs)
+	if err != nil {
+		return err
+	}
+	o.Addrs = addrs
+	if o.TLS, err = o.tlsConfig(); err != nil {
+		return err
+	}
+	if o.Signer == nil && o.Identity != nil {
+		o.Signer = o.Identity
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 15 * time.Second
+	}
+	if o.RetryFor == 0 || o.RetryFor > MaxResend {
+		o.RetryFor = MaxResend
+	}
+	if o.UnreachableFor <= 0 {
+		o.UnreachableFor = o.RetryFor
+	}
+	if o.MaxConns <= 0 {
+		o.MaxConns = 4
+	}
+	if o.Dialer == nil {
+		o.Dialer = (&net.Dialer{Timeout: dialTimeout}).DialContext
+	}
+	opts := o.level()
+	return asError(opts.Validate(protocol.Must("lookup")))
+}
+
+func asError(e *protocol.Error) error {
+	if e == nil {
+		return nil
+	}
+	return &Error{Code: e.Code, Text: e.Text, Outcome: protocol.OutcomeRejected}
+}
+
+// level is the read level as request options.
+func (o *Options) level() protocol.Options {
+	return protocol.Options{Consistency: o.Consistency, MaxStalenessMS: uint64(max(o.MaxStaleness, 0) / time.Millisecond)}
+}
+
+func normalAddrs(list []string) ([]string, error) {
+	var out []string
+	for _, a := range list {
+		a = strings.TrimSpace(a)
+		if a == "" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(a); err != nil {
+			a = net.JoinHostPort(strings.Trim(a, "[]"), DefaultPort)
+			if _, _, err := net.SplitHostPort(a); err != nil {
+				return nil, fmt.Errorf("invalid address %q: want host:port", a)
+			}
+		}
+		out = append(out, a)
+	}
+	if len(out) == 0 {
+		return nil, errors.New("no registry address given")
+	}
+	return out, nil
+}
+
+func (o *Options) tlsConfig() (*tls.Config, error) {
+	given := 0
+	for _, set := range []bool{o.TLS != nil, o.CAFile != "", o.Pin != ""} {
+		if set {
+			given++
+		}
+	}
+	switch {
+	case given > 1:
+		return nil, errors.New("TLS, CAFile and Pin exclude each other: give one")
+	case o.CAFile != "":
+		return caConfig(o.CAFile)
+	case o.Pin != "":
+		return PinConfig(o.Pin)
+	}
+	return o.TLS, nil
+}
+
+func caConfig(file string) (*tls.Config, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read CA file: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("read CA file: no certificate in %s", file)
+	}
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
+}
+
+// ErrPinMismatch is the cause of an untrusted_server error when the leaf
+// certificate is not the pinned one.
+var ErrPinMismatch = errors.New("certificate fingerprint mismatch")
+
+// PinConfig accepts exactly the server whose leaf certificate has the given
+// pin: 64 hexadecimal digits, the SHA-256 of its DER. Chain, name and expiry
+// are not checked.
+func PinConfig(pin string) (*tls.Config, error) {
+	want := strings.ToLower(strings.TrimSpace(pin))
+	if raw, err := hex.DecodeString(want); err != nil || len(raw) != sha256.Size {
+		return nil, errors.New("invalid TLS pin: want 64 hexadecimal digits, the SHA-256 of the server's certificate")
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		// The pin replaces the chain check; without it nothing verifies.
+		InsecureSkipVerify: true,
+		VerifyConnection: func(s tls.ConnectionState) error {
+			if len(s.PeerCertificates) == 0 {
+				return errors.New("no certificate presented")
+			}
+			sum := sha256.Sum256(s.PeerCertificates[0].Raw)
+			if got := hex.EncodeToString(sum[:]); got != want {
+				return fmt.Errorf("%w: got %s, want %s", ErrPinMismatch, got, want)
+			}
+			return nil
+		},
+	}, nil
+}
+
+// CallOption changes one call.
+type CallOption func(*callOptions)
+
+type callOptions struct {
+	protocol.Options
+	signer     Signer
+	adminToken string
+}
+
+// WithRequestID sends the call under a given id, to settle the outcome of an
+// earlier one.
+func WithRequestID(id string) CallOption { return func(o *callOptions) { o.RequestID = id } }
+
+// WithConsistency sets the read level; maxStaleness is for protocol.Bounded.
+func WithConsistency(level protocol.Level, maxStaleness time.Duration) CallOption {
+	return func(o *callOptions) {
+		o.Consistency, o.MaxStalenessMS = level, uint64(max(maxStaleness, 0)/time.Millisecond)
+	}
+}
+
+// WithMinIndex asks for a state of at least this index.
+func WithMinIndex(index uint64) CallOption {
+	return func(o *callOptions) { o.MinIndex = max(o.MinIndex, index) }
+}
+
+// WithLimit asks for a part of a list; its next_cursor is for WithCursor.
+func WithLimit(n int) CallOption { return func(o *callOptions) { o.Limit = n } }
+
+// WithCursor continues a list.
+func WithCursor(cursor string) CallOption { return func(o *callOptions) { o.Cursor = cursor } }
+
+// WithSigner signs this call with another key; nil does not sign it.
+func WithSigner(s Signer) CallOption { return func(o *callOptions) { o.signer = s } }
+
+// WithAdminToken sends another admin token with this call; "" sends none.
+func WithAdminToken(token string) CallOption { return func(o *callOptions) { o.adminToken = token } }

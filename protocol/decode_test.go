@@ -1,0 +1,296 @@
+package protocol_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+func parse(t testing.TB, body string) *protocol.Request {
+	t.Helper()
+	req, err := protocol.ParseRequest([]byte(body))
+	if err != nil {
+		t.Fatalf("%s: %v", body, err)
+	}
+	return req
+}
+
+// TestValueRules goes through core.md 1.7.
+func TestValueRules(t *testing.T) {
+	t.Parallel()
+	t.Run("uint32", func(t *testing.T) {
+		t.Parallel()
+		for value, want := range map[string]uint32{
+			"1": 1, "1.9": 1, "0.99": 0, "4294967295": 4294967295, "4294967295.5": 0, "4294967296": 0, "1e3": 1000, "1e300": 0,
+			"-1": 0, "-0.5": 0, `"1"`: 0, "null": 0, "true": 0, "[1]": 0, "{}": 0, "-0": 0,
+		} {
+			r := parse(t, `{"type":"lookup","node_id":`+value+`}`).Body.(*protocol.NodeRequest)
+			if r.NodeID != want {
+				t.Errorf("%s became %d, want %d", value, r.NodeID, want)
+			}
+		}
+	})
+	t.Run("uint16", func(t *testing.T) {
+		t.Parallel()
+		for value, want := range map[string]uint16{"3": 3, "65535": 65535, "65536": 0, "-3": 0, "2.7": 2, `"3"`: 0} {
+			r := parse(t, `{"type":"list_nodes","network_id":`+value+`}`).Body.(*protocol.ListNodes)
+			if r.NetworkID != want {
+				t.Errorf("%s became %d, want %d", value, r.NetworkID, want)
+			}
+		}
+	})
+	t.Run("string", func(t *testing.T) {
+		t.Parallel()
+		for value, want := range map[string]string{`"a"`: "a", `""`: "", "5": "", "null": "", `["a"]`: "", "\"\xff\"": "\uFFFD", `"\u00e9"`: "é"} {
+			r := parse(t, `{"type":"set_hostname","hostname":`+value+`}`).Body.(*protocol.SetHostname)
+			if r.Hostname != want {
+				t.Errorf("%q became %q, want %q", value, r.Hostname, want)
+			}
+		}
+	})
+	t.Run("boolean", func(t *testing.T) {
+		t.Parallel()
+		for value, want := range map[string]bool{"true": true, "false": false, "1": false, `"true"`: false, "null": false} {
+			r := parse(t, `{"type":"set_visibility","public":`+value+`}`).Body.(*protocol.SetVisibility)
+			if r.Public != want {
+				t.Errorf("%s became %v", value, r.Public)
+			}
+		}
+	})
+	t.Run("string array", func(t *testing.T) {
+		t.Parallel()
+		for value, want := range map[string][]string{
+			`["a","b"]`: {"a", "b"}, `["a",1,null,["x"],"b"]`: {"a", "b"}, `"a"`: nil, `{"a":1}`: nil, "null": nil, "[]": nil,
+		} {
+			r := parse(t, `{"type":"set_tags","tags":`+value+`}`).Body.(*protocol.SetTags)
+			if !reflect.DeepEqual(r.Tags, want) {
+				t.Errorf("%s became %q, want %q", value, r.Tags, want)
+			}
+		}
+	})
+	t.Run("number that must be there", func(t *testing.T) {
+		t.Parallel()
+		for value, want := range map[string]string{"2.5": "2.5", "-1e6": "-1e+06", `"2"`: "nil", "null": "nil", "true": "nil"} {
+			r := parse(t, `{"type":"update_polo_score","delta":`+value+`}`).Body.(*protocol.UpdatePoloScore)
+			got := "nil"
+			if r.Delta != nil {
+				got = fmt.Sprint(*r.Delta)
+			}
+			if got != want {
+				t.Errorf("%s became %s, want %s", value, got, want)
+			}
+		}
+	})
+}
+
+func TestEnvelope(t *testing.T) {
+	t.Parallel()
+	r := parse(t, `{"type":"lookup","signature":"sig","admin_token":"tok","request_id":"r","consistency":"bounded","max_staleness_ms":250.7,
+		"min_index":9007199254740992,"limit":10,"cursor":"c","dry_run":true}`)
+	want := protocol.Options{RequestID: "r", Consistency: protocol.Bounded, MaxStalenessMS: 250, MinIndex: 1 << 53, Limit: 10, Cursor: "c", DryRun: true}
+	if r.Options != want || r.Signature != "sig" || r.AdminToken != "tok" || r.Command.Name != "lookup" {
+		t.Errorf("%+v", r)
+	}
+	r = parse(t, `{"type":"lookup","signature":1,"admin_token":null,"request_id":5,"min_index":-1,"limit":1e9,"dry_run":"true"}`)
+	if r.Options != (protocol.Options{}) || r.Signature != "" || r.AdminToken != "" {
+		t.Errorf("%+v", r)
+	}
+	for body, typ := range map[string]string{"null": "", "{}": "", `{"type":1}`: "", `{"type":"fly"}`: "fly", `{"Type":"lookup"}`: ""} {
+		if r := parse(t, body); r.Type != typ || r.Command != nil || r.Body != nil {
+			t.Errorf("%s: %+v", body, r)
+		}
+	}
+}
+
+func TestMalformedBodies(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{"", " ", "{", "[]", `"x"`, "1", "true", `{"type":"lookup"} {}`, `{"a":1e400}`, `{"a":[{"b":-1e400}]}`, "{'a':1}", "\xff"} {
+		if _, err := protocol.ParseRequest([]byte(body)); !errors.Is(err, protocol.ErrMalformed) {
+			t.Errorf("%q: %v", body, err)
+		}
+	}
+}
+
+// Facts that members add to a request cannot come from a client.
+func TestFactsCannotBeSet(t *testing.T) {
+	t.Parallel()
+	facts := `"endpoint":"6.6.6.6:6","proven":true,"owner_reclaim":true,"external_id":"root","Endpoint":"x","up_to_request":5,"up_to_response":5,` +
+		`"token_mac":{"k":1,"m":"AAAA"},"network_admin_token_mac":{"k":1,"m":"AAAA"},"TokenMAC":1`
+	for i := range protocol.Commands {
+		c := &protocol.Commands[i]
+		with, without := parse(t, `{"type":"`+c.Name+`",`+facts+`}`), parse(t, `{"type":"`+c.Name+`"}`)
+		if !reflect.DeepEqual(with.Body, without.Body) {
+			t.Errorf("%s: %+v", c.Name, with.Body)
+		}
+	}
+}
+
+func TestOptionsValidate(t *testing.T) {
+	t.Parallel()
+	row := protocol.Must("lookup")
+	for want, o := range map[string]protocol.Options{
+		"":                    {},
+		"invalid consistency": {Consistency: "eventual"},
+		"invalid request_id":  {RequestID: strings.Repeat("x", 65)},
+		"max_staleness_ms required with consistency bounded": {Consistency: protocol.Bounded},
+		"invalid dry_run": {DryRun: true},
+	} {
+		e := o.Validate(row)
+		if (e == nil) != (want == "") || e != nil && (!strings.HasPrefix(e.Text, want) || e.Code != protocol.CodeInvalid) {
+			t.Errorf("%+v: %v", o, e)
+		}
+	}
+	good := protocol.Options{Consistency: protocol.Bounded, MaxStalenessMS: 1, RequestID: strings.Repeat("x", 64)}
+	if e := good.Validate(row); e != nil {
+		t.Error(e)
+	}
+}
+
+// fill gives every field of a request that a client may set a value of its own.
+func fill(b protocol.Body, serial *int) {
+	for _, sf := range wireFields(b) {
+		f := reflect.ValueOf(b).Elem().FieldByIndex(sf.Index)
+		*serial++
+		switch f.Kind() {
+		case reflect.String:
+			f.SetString(fmt.Sprintf("text-%d-é<&>", *serial))
+		case reflect.Bool:
+			f.SetBool(true)
+		case reflect.Uint16, reflect.Uint32:
+			f.SetUint(uint64(*serial))
+		case reflect.Slice:
+			f.Set(reflect.ValueOf([]string{fmt.Sprint("a", *serial), fmt.Sprint("b", *serial)}))
+		case reflect.Pointer:
+			n := float64(*serial) + 0.5
+			f.Set(reflect.ValueOf(&n))
+		}
+	}
+}
+
+func TestEncodeAndParse(t *testing.T) {
+	t.Parallel()
+	serial := 0
+	cred := protocol.Credentials{Signature: "c2ln", AdminToken: "tok"}
+	opts := protocol.Options{RequestID: "r", Consistency: protocol.Stale, MaxStalenessMS: 5, MinIndex: 1 << 52, Limit: 7, Cursor: "c", DryRun: true}
+	for i := range protocol.Commands {
+		c := &protocol.Commands[i]
+		if !c.Built {
+			continue
+		}
+		body := c.New()
+		fill(body, &serial)
+		encoded, err := protocol.EncodeRequest(c, body, cred, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := parse(t, string(encoded))
+		if got.Command != c || !reflect.DeepEqual(got.Body, body) || got.Credentials != cred || got.Options != opts {
+			t.Errorf("%s: sent %+v, got %+v", c.Name, body, got)
+		}
+		encoded, err = protocol.EncodeRequest(c, c.New(), protocol.Credentials{}, protocol.Options{})
+		if err != nil || string(encoded) != `{"type":"`+c.Name+`"}` {
+			t.Errorf("%s: an empty request is %s, %v", c.Name, encoded, err)
+		}
+	}
+}
+
+// A request goes through the replicated log as JSON: everything but the
+// credentials comes back, facts included.
+func TestLogRoundTrip(t *testing.T) {
+	t.Parallel()
+	serial := 0
+	for i := range protocol.Commands {
+		c := &protocol.Commands[i]
+		if !c.Built {
+			continue
+		}
+		body := c.New()
+		fill(body, &serial)
+		secrets := setSecrets(body)
+		encoded, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range secrets {
+			if strings.Contains(string(encoded), s) {
+				t.Errorf("%s: the log would hold a secret: %s", c.Name, encoded)
+			}
+		}
+		back := c.New()
+		if err := json.Unmarshal(encoded, back); err != nil {
+			t.Fatal(err)
+		}
+		clearSecrets(body)
+		if !reflect.DeepEqual(back, body) {
+			t.Errorf("%s: %+v came back as %+v", c.Name, body, back)
+		}
+	}
+}
+
+func eachSecret(b protocol.Body, do func(f reflect.Value)) {
+	v := reflect.ValueOf(b).Elem()
+	for i := range v.NumField() {
+		if v.Field(i).Type() == reflect.TypeFor[protocol.Secret]() {
+			do(v.Field(i))
+		}
+	}
+}
+
+func setSecrets(b protocol.Body) (list []string) {
+	eachSecret(b, func(f reflect.Value) {
+		s := fmt.Sprintf("hush-%d", len(list))
+		f.SetString(s)
+		list = append(list, s)
+	})
+	return list
+}
+
+func clearSecrets(b protocol.Body) { eachSecret(b, func(f reflect.Value) { f.SetString("") }) }
+
+func TestSecretsAreNotShown(t *testing.T) {
+	t.Parallel()
+	const hidden = "hush-hush"
+	req := &protocol.Request{Type: "create_network", Command: protocol.Must("create_network"), Body: &protocol.CreateNetwork{Token: hidden, NetworkAdminToken: hidden},
+		Credentials: protocol.Credentials{Signature: hidden, AdminToken: hidden}}
+	encoded, err := json.Marshal(map[string]any{"credentials": req.Credentials, "body": req.Body, "secret": protocol.Secret(hidden)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := protocol.Secret(hidden)
+	for _, text := range []string{
+		string(encoded), s.String(), fmt.Sprint(s), fmt.Sprintf("%v %+v %#v %s %q", s, s, s, s, s), fmt.Sprintf("%v %+v %#v", req.Body, req.Body, req.Body),
+		fmt.Sprintf("%v %+v %#v", req.Credentials, req.Credentials, req.Credentials),
+	} {
+		if strings.Contains(text, "hush") {
+			t.Errorf("shown in %s", text)
+		}
+	}
+	// The one place where secrets are written out is a client's request.
+	wire, err := protocol.EncodeRequest(req.Command, req.Body, req.Credentials, protocol.Options{})
+	if err != nil || strings.Count(string(wire), hidden) != 4 {
+		t.Errorf("%s, %v", wire, err)
+	}
+}
+
+func TestEncodeError(t *testing.T) {
+	t.Parallel()
+	for want, e := range map[string]*protocol.Error{
+		`{"code":"not_found","error":"node 9: node not found","type":"error"}`:       protocol.Refusef(protocol.CodeNotFound, "node %d: node not found", 9),
+		`{"code":"no_leader","error":"x","outcome":"not_applied","type":"error"}`:    protocol.NotAppliedf(protocol.CodeNoLeader, "x"),
+		`{"code":"internal","error":"a\"\u003c","outcome":"unknown","type":"error"}`: protocol.Unknownf(protocol.CodeInternal, "a\"<"),
+		`{"code":"invalid_argument","error":"hostname required","type":"error"}`:     protocol.Errorf(protocol.CodeInvalid, "hostname required"),
+	} {
+		if got := string(protocol.EncodeError(e)); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	if protocol.NotAppliedf("x", "y").Retryable() != true || protocol.Unknownf("x", "y").Retryable() || protocol.Errorf("x", "y").Retryable() ||
+		!protocol.Refusef("x", "y").Stateful || protocol.Errorf("x", "y").Error() != "y" {
+		t.Error("kinds of errors")
+	}
+}

@@ -1,0 +1,82 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// Backend answers the requests that the front door has found well-formed.
+type Backend interface {
+	// Serve answers one request of one connection. The request's options and
+	// body have been validated and the command is one that is built. Serve must
+	// honour ctx; the returned bytes are the complete JSON reply body.
+	Serve(ctx context.Context, conn *ConnState, req *protocol.Request) []byte
+	// KnownKey reports whether a register's public key is already bound, which
+	// exempts it from the registration limit. The answer may be stale.
+	KnownKey(publicKey string) bool
+	// Subscribe authorises and feeds a replication stream. Frames are written
+	// through send, one JSON object each, until ctx ends or send fails; an
+	// error that is returned is the last frame of the connection.
+	Subscribe(ctx context.Context, conn *ConnState, req *protocol.Request, send func(frame []byte) error) *protocol.Error
+}
+
+// ConnState belongs to one connection. Requests of a connection are
+// sequential, so a Backend may use it without locking inside Serve.
+type ConnState struct {
+	// Source is the TCP source address, host:port.
+	Source string
+	// MinIndex is the implicit min_index of later reads (read-your-writes). It
+	// is owned by Backend.Serve.
+	MinIndex uint64
+}
+
+// Logger is what the front door writes to. *slog.Logger and hclog.Logger both
+// satisfy it; args are alternating keys and values.
+type Logger interface {
+	Debug(msg string, args ...any)
+	Info(msg string, args ...any)
+	Warn(msg string, args ...any)
+	Error(msg string, args ...any)
+}
+
+// Metrics receives what the front door counts. Label values are bounded:
+// command is a name of the table or "unknown", code one of the protocol's
+// error codes or "" for success. Methods are called concurrently.
+type Metrics interface {
+	// ConnOpened and ConnClosed frame the life of an admitted connection.
+	ConnOpened()
+	ConnClosed()
+	// ConnRefused counts connections above a cap; reason is "total" or "source".
+	ConnRefused(reason string)
+	// Request counts an answered request and its time from decoded frame to reply.
+	Request(command, code string, took time.Duration)
+	// Malformed counts connections closed for their input; reason is one of
+	// frame_too_large, frame_empty, not_an_object, binary, frame_timeout.
+	Malformed(reason string)
+	// RateLimited counts refusals by rate class.
+	RateLimited(class protocol.RateClass)
+	// Panicked counts handlers that panicked.
+	Panicked(command string)
+	// AcceptFailed counts failed accepts.
+	AcceptFailed()
+}
+
+type noMetrics struct{}
+
+func (noMetrics) ConnOpened()                           {}
+func (noMetrics) ConnClosed()                           {}
+func (noMetrics) ConnRefused(string)                    {}
+func (noMetrics) Request(string, string, time.Duration) {}
+func (noMetrics) Malformed(string)                      {}
+func (noMetrics) RateLimited(protocol.RateClass)        {}
+func (noMetrics) Panicked(string)                       {}
+func (noMetrics) AcceptFailed()                         {}
+
+type noLog struct{}
+
+func (noLog) Debug(string, ...any) {}
+func (noLog) Info(string, ...any)  {}
+func (noLog) Warn(string, ...any)  {}
+func (noLog) Error(string, ...any) {}

@@ -1,0 +1,272 @@
+package server
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+const (
+	// readBuffer is the buffered reader of a connection. Small: many
+	// connections rest, and a pipelining client gains little beyond it.
+	readBuffer = 4 << 10
+	// keepBody is the largest request buffer a resting connection keeps.
+	keepBody = 4 << 10
+	// writeChunk is how much of a reply is written under one write deadline,
+	// so that a large list reaches a slow but living client.
+	writeChunk = 256 << 10
+	// lingerTime and lingerBytes bound how long a connection that is closed
+	// with unread input waits for its peer: closing it outright would make the
+	// kernel reset it and take back replies the peer has not read yet.
+	lingerTime  = 500 * time.Millisecond
+	lingerBytes = 256 << 10
+)
+
+// conn is one client connection. One goroutine reads, serves and writes, so
+// requests are strictly in order.
+type conn struct {
+	srv   *Server
+	nc    net.Conn // the socket: deadlines and closing
+	rw    net.Conn // nc, or TLS over it
+	in    *bufio.Reader
+	ip    netip.Addr
+	state ConnState
+
+	body    []byte // reused between requests
+	replied bool   // something was written, so lingering makes sense
+
+	mu       sync.Mutex
+	busy     bool // a request has been read and is not answered yet
+	draining bool
+}
+
+func newConn(s *Server, nc net.Conn) *conn {
+	source := nc.RemoteAddr().String()
+	ip := netip.Addr{}
+	if ap, err := netip.ParseAddrPort(source); err == nil {
+		ip = ap.Addr().Unmap()
+		source = netip.AddrPortFrom(ip, ap.Port()).String()
+	}
+	return &conn{srv: s, nc: nc, ip: ip, state: ConnState{Source: source}}
+}
+
+// errDraining ends a connection between two requests.
+var errDraining = errors.New("server is draining")
+
+func (c *conn) serve() {
+	defer c.nc.Close()
+	defer func() {
+		if p := recover(); p != nil { // a defect outside the handlers: only this connection ends
+			c.srv.cfg.Metrics.Panicked("unknown")
+			c.srv.cfg.Logger.Error("connection ended by a defect", "source", c.state.Source, "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	rw, err := c.srv.secure(c.nc)
+	if err != nil {
+		c.srv.cfg.Logger.Debug("TLS handshake failed", "source", c.state.Source, "error", err)
+		return
+	}
+	c.rw = rw
+	c.in = bufio.NewReaderSize(rw, readBuffer)
+	if err := c.loop(); err != nil && !errors.Is(err, io.EOF) {
+		c.srv.cfg.Logger.Debug("connection closed", "source", c.state.Source, "reason", err)
+	}
+	c.linger()
+}
+
+// loop serves frames until the connection has to be closed and says why.
+func (c *conn) loop() error {
+	for first := true; ; first = false {
+		n, err := c.readHeader()
+		if err != nil {
+			return err
+		}
+		if first && n == binaryMagic && !c.srv.cfg.NoBinary {
+			return c.serveBinary()
+		}
+		body, err := c.readBody(n, protocol.MaxRequestBytes)
+		if err != nil {
+			return err
+		}
+		req, err := protocol.ParseRequest(body)
+		if err != nil {
+			c.srv.cfg.Metrics.Malformed("not_an_object")
+			return err
+		}
+		if err := c.answer(req, c.writeFrame); err != nil {
+			return err
+		}
+	}
+}
+
+// answer serves one request and writes its reply with write.
+func (c *conn) answer(req *protocol.Request, write func(reply []byte) error) error {
+	if !c.begin() {
+		return errDraining
+	}
+	if req.Command != nil && req.Command.Mode == protocol.ModeStream {
+		return c.stream(req)
+	}
+	reply := c.srv.handle(c, req)
+	if err := write(reply); err != nil {
+		return err
+	}
+	c.replied = true
+	if !c.end() {
+		return errDraining
+	}
+	return nil
+}
+
+// readHeader waits for a frame and reads its length.
+func (c *conn) readHeader() (uint32, error) {
+	if !c.armRead(c.srv.cfg.Timeouts.Idle) {
+		return 0, errDraining
+	}
+	if _, err := c.in.Peek(1); err != nil {
+		return 0, err
+	}
+	if !c.armRead(c.srv.cfg.Timeouts.Frame) {
+		return 0, errDraining
+	}
+	var header [protocol.FrameHeaderBytes]byte
+	if _, err := io.ReadFull(c.in, header[:]); err != nil {
+		return 0, c.frameError(err)
+	}
+	return binary.BigEndian.Uint32(header[:]), nil
+}
+
+// readBody reads n bytes into the connection's buffer, after checking n. The
+// buffer grows with the bytes that arrive, so announcing a large frame costs
+// the server nothing.
+func (c *conn) readBody(n uint32, limit int) ([]byte, error) {
+	if cap(c.body) > keepBody {
+		c.body = nil
+	}
+	if n == 0 || uint64(n) > uint64(limit) {
+		_, err := protocol.ReadFrameBody(c.in, n, limit, nil) // reads nothing, says what is wrong
+		return nil, c.frameError(err)
+	}
+	body := c.body[:0]
+	for len(body) < int(n) {
+		end := len(body) + min(int(n)-len(body), max(len(body), keepBody))
+		body = slices.Grow(body, end-len(body))
+		if _, err := io.ReadFull(c.in, body[len(body):end]); err != nil {
+			return nil, c.frameError(err)
+		}
+		body = body[:end]
+	}
+	c.body = body
+	return body, nil
+}
+
+func (c *conn) frameError(err error) error {
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	switch {
+	case errors.Is(err, protocol.ErrFrameTooLarge):
+		c.srv.cfg.Metrics.Malformed("frame_too_large")
+	case errors.Is(err, protocol.ErrFrameEmpty):
+		c.srv.cfg.Metrics.Malformed("frame_empty")
+	case errors.Is(err, os.ErrDeadlineExceeded) && !c.isDraining():
+		c.srv.cfg.Metrics.Malformed("frame_timeout")
+	}
+	return err
+}
+
+// writeFrame writes one reply with its header: a single write unless it is
+// longer than writeChunk.
+func (c *conn) writeFrame(body []byte) error {
+	frame := make([]byte, 0, protocol.FrameHeaderBytes+len(body))
+	return c.write(protocol.AppendFrame(frame, body))
+}
+
+func (c *conn) write(b []byte) error {
+	for len(b) > 0 {
+		chunk := b[:min(len(b), writeChunk)]
+		if err := c.nc.SetWriteDeadline(time.Now().Add(c.srv.cfg.Timeouts.Write)); err != nil {
+			return err
+		}
+		n, err := c.rw.Write(chunk)
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// begin marks the connection busy. It refuses once draining has begun.
+func (c *conn) begin() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.draining {
+		return false
+	}
+	c.busy = true
+	return true
+}
+
+// end marks the connection idle and reports whether it may go on.
+func (c *conn) end() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = false
+	return !c.draining
+}
+
+// drain closes the connection as soon as it is idle.
+func (c *conn) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.draining = true
+	if !c.busy {
+		c.nc.SetReadDeadline(time.Unix(1, 0)) // wakes the reader
+	}
+}
+
+// armRead sets the read deadline unless draining has begun.
+func (c *conn) armRead(d time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.draining {
+		return false
+	}
+	return c.nc.SetReadDeadline(time.Now().Add(d)) == nil
+}
+
+func (c *conn) isDraining() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.draining
+}
+
+// linger ends the sending side and gives the peer a moment to read what was
+// sent before the socket goes.
+func (c *conn) linger() {
+	type closeWriter interface{ CloseWrite() error }
+	tcp, ok := c.nc.(closeWriter)
+	if !c.replied || !ok {
+		return
+	}
+	if secured, ok := c.rw.(closeWriter); ok && c.rw != c.nc {
+		c.nc.SetWriteDeadline(time.Now().Add(lingerTime))
+		secured.CloseWrite()
+	}
+	if tcp.CloseWrite() != nil {
+		return
+	}
+	c.nc.SetReadDeadline(time.Now().Add(lingerTime))
+	io.CopyN(io.Discard, c.nc, lingerBytes)
+}

@@ -1,0 +1,120 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"runtime/debug"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// handle takes a decoded request through the pipeline of core.md 1.9 and
+// returns the reply body: row, rate limit, validation, backend.
+func (s *Server) handle(c *conn, req *protocol.Request) []byte {
+	start := s.cfg.Now()
+	reply := s.process(c, req)
+	if len(reply) > protocol.MaxReplyBytes {
+		reply = protocol.EncodeError(protocol.Errorf(protocol.CodeTooLarge,
+			"reply too large: %d bytes (max %d); ask for a part with limit and cursor", len(reply), protocol.MaxReplyBytes))
+	}
+	s.cfg.Metrics.Request(metricName(req), errorCode(reply), s.cfg.Now().Sub(start))
+	return reply
+}
+
+func (s *Server) process(c *conn, req *protocol.Request) []byte {
+	if e := s.check(c, req); e != nil {
+		return protocol.EncodeError(e)
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, s.cfg.Timeouts.Request)
+	defer cancel()
+	return s.callBackend(ctx, c, req)
+}
+
+// check refuses what can be refused without the backend.
+func (s *Server) check(c *conn, req *protocol.Request) *protocol.Error {
+	row := req.Command
+	switch {
+	case row == nil:
+		return protocol.Errorf(protocol.CodeUnknownCommand, "unknown message type: %q", req.Type)
+	case !row.Built:
+		return notImplemented(row)
+	}
+	if e := s.checkRate(c, req); e != nil {
+		return e
+	}
+	if e := req.Options.Validate(row); e != nil {
+		return e
+	}
+	return req.Body.Validate()
+}
+
+func notImplemented(row *protocol.Command) *protocol.Error {
+	return protocol.Errorf(protocol.CodeNotImplemented,
+		"%s is not implemented by this version of the registry (it would %s); `pilotctl commands` lists what is", row.Name, row.Doc)
+}
+
+func (s *Server) checkRate(c *conn, req *protocol.Request) *protocol.Error {
+	class := req.Command.Rate
+	if class == protocol.RateNone || s.rates.allow(class, c.ip) {
+		return nil
+	}
+	if r, ok := req.Body.(*protocol.Register); ok && r.PublicKey != "" && s.cfg.Backend.KnownKey(r.PublicKey) {
+		return nil
+	}
+	s.cfg.Metrics.RateLimited(class)
+	s.cfg.Logger.Debug("rate limited", "class", string(class), "source", c.state.Source)
+	return protocol.NotAppliedf(protocol.CodeRateLimited, rateTexts[class], sourceIP(c))
+}
+
+// sourceIP is the host part of the source, IPv6 without brackets.
+func sourceIP(c *conn) string {
+	if c.ip.IsValid() {
+		return c.ip.String()
+	}
+	if host, _, err := net.SplitHostPort(c.state.Source); err == nil {
+		return host
+	}
+	return c.state.Source
+}
+
+// callBackend keeps a defect in one handler from ending the process. What the
+// handler had done by then is not known.
+func (s *Server) callBackend(ctx context.Context, c *conn, req *protocol.Request) (reply []byte) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.cfg.Metrics.Panicked(req.Command.Name)
+			s.cfg.Logger.Error("request handler panicked", "command", req.Command.Name,
+				"source", c.state.Source, "panic", p, "stack", string(debug.Stack()))
+			reply = protocol.EncodeError(panicError(req.Command))
+		}
+	}()
+	return s.cfg.Backend.Serve(ctx, &c.state, req)
+}
+
+func panicError(row *protocol.Command) *protocol.Error {
+	if row.Writes() || row.Mode == protocol.ModeCluster {
+		return protocol.Unknownf(protocol.CodeInternal,
+			"internal error in %s: it may or may not have taken effect; send it again with the same request_id, and report the member's log", row.Name)
+	}
+	return protocol.NotAppliedf(protocol.CodeInternal, "internal error in %s: try another member, and report the member's log", row.Name)
+}
+
+// metricName bounds the label: a client chooses the text of unknown types.
+func metricName(req *protocol.Request) string {
+	if req.Command == nil {
+		return "unknown"
+	}
+	return req.Command.Name
+}
+
+// errorCode reads the code back from a reply made by protocol.EncodeError,
+// whose members have a fixed order; "" when the reply is a success.
+func errorCode(reply []byte) string {
+	rest, ok := bytes.CutPrefix(reply, []byte(`{"code":"`))
+	if !ok || !bytes.HasSuffix(reply, []byte(`"type":"error"}`)) {
+		return ""
+	}
+	code, _, _ := bytes.Cut(rest, []byte(`"`))
+	return string(code)
+}
