@@ -58,13 +58,23 @@ func (c *leaderClock) skewed() bool {
 	return off > maxSkew || off < -maxSkew
 }
 
-// median of wall clocks; the mean of the middle two for an even number.
-func median(clocks []time.Time) time.Time {
+// clockLinger is how long a round that asks for clocks waits for voters beyond
+// the majority: the more clocks, the less a wrong one matters.
+const clockLinger = 50 * time.Millisecond
+
+// median of wall clocks. Of an even number it takes the one of the middle two
+// that is nearer to the last log time (Unix milliseconds): their mean would let
+// one wrong clock of two move log time, and log time never goes back.
+func median(clocks []time.Time, logTime int64) time.Time {
 	slices.SortFunc(clocks, time.Time.Compare)
-	mid := clocks[len(clocks)/2]
-	if len(clocks)%2 == 0 {
-		lower := clocks[len(clocks)/2-1]
-		mid = lower.Add(mid.Sub(lower) / 2)
+	upper := clocks[len(clocks)/2]
+	if len(clocks)%2 == 1 {
+		return upper
 	}
-	return mid
+	lower := clocks[len(clocks)/2-1]
+	last := time.UnixMilli(logTime)
+	if upper.Sub(last).Abs() < lower.Sub(last).Abs() {
+		return upper
+	}
+	return lower
 }

@@ -28,51 +28,83 @@ type confirmReply struct {
 // answered this very round and knew none. A leader of a newer term needs a
 // majority whose terms are newer, which would share a voter with this
 // majority; so no newer leader was elected before the round began, and none of
-// its writes can have been acknowledged. It returns the voters' wall clocks.
+// its writes can have been acknowledged.
 //
 // Raft changes its configuration one server at a time, so a majority of the
 // latest configuration meets every majority of the one before.
-func (n *Node) confirm(ctx context.Context, term uint64) ([]time.Time, error) {
+func (n *Node) confirm(ctx context.Context, term uint64) error {
+	_, err := n.confirmRound(ctx, term, 0)
+	return err
+}
+
+// confirmRound is confirm for who also wants the voters' wall clocks: after the
+// majority it waits up to linger for the others.
+func (n *Node) confirmRound(ctx context.Context, term uint64, linger time.Duration) ([]time.Time, error) {
 	n.metrics.rounds.Inc()
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
 	voters := n.voters()
-	need := len(voters)/2 + 1
-	nonce := rand.Uint64()
+	r := collector{nonce: rand.Uint64(), term: term, need: len(voters)/2 + 1, failed: errors.New("no voter answered")}
 	answers := make(chan confirmReply, len(voters))
-	asked, have := 0, 0
-	var clocks []time.Time
+	asked := 0
 	for _, v := range voters {
 		if string(v.ID) == n.id {
-			have++
-			clocks = append(clocks, n.cfg.Clock.Now())
+			r.add(confirmReply{nonce: r.nonce, term: n.raft.CurrentTerm(), wall: n.cfg.Clock.Now()})
 			continue
 		}
 		asked++
-		go func() { answers <- n.askTerm(ctx, string(v.ID), nonce, term) }()
+		go func() { answers <- n.askTerm(ctx, string(v.ID), r.nonce, term) }()
 	}
-	failed := errors.New("no voter answered")
-	for ; asked > 0 && have < need; asked-- {
-		a := <-answers
-		switch {
-		case a.err != nil:
-			failed = a.err
-		case a.nonce != nonce:
-			failed = errors.New("an answer to another round arrived")
-		case a.term > term:
-			return nil, errDeposed
-		default:
-			have++
-			clocks = append(clocks, a.wall)
+	r.collect(answers, asked, linger)
+	switch {
+	case r.deposed || n.raft.State() != raft.Leader || n.raft.CurrentTerm() != term:
+		return nil, errDeposed
+	case len(r.clocks) < r.need:
+		return nil, r.failed
+	}
+	return r.clocks, nil
+}
+
+// collector counts the answers of one round.
+type collector struct {
+	nonce, term uint64
+	need        int
+	clocks      []time.Time
+	deposed     bool
+	failed      error
+}
+
+func (r *collector) add(a confirmReply) {
+	switch {
+	case a.err != nil:
+		r.failed = a.err
+	case a.nonce != r.nonce:
+		r.failed = errors.New("an answer to another round arrived")
+	case a.term > r.term:
+		r.deposed = true
+	default:
+		r.clocks = append(r.clocks, a.wall)
+	}
+}
+
+// collect waits for a majority, then up to linger for the rest.
+func (r *collector) collect(answers <-chan confirmReply, asked int, linger time.Duration) {
+	var late <-chan time.Time
+	for asked > 0 && !r.deposed {
+		if len(r.clocks) >= r.need && late == nil {
+			if linger == 0 {
+				return
+			}
+			late = time.After(linger)
+		}
+		select {
+		case a := <-answers:
+			asked--
+			r.add(a)
+		case <-late:
+			return
 		}
 	}
-	if have < need {
-		return nil, failed
-	}
-	if n.raft.State() != raft.Leader || n.raft.CurrentTerm() != term {
-		return nil, errDeposed
-	}
-	return clocks, nil
 }
 
 func (n *Node) askTerm(ctx context.Context, id string, nonce, term uint64) confirmReply {

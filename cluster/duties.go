@@ -128,11 +128,11 @@ func (n *Node) raiseLevel(ctx context.Context, d DutyEnv) {
 // Entries of this term carry the median and are right; the next leader's
 // clock should be too.
 func (n *Node) guardClock(ctx context.Context, d DutyEnv) {
-	clocks, err := n.confirm(ctx, d.Term())
+	clocks, err := n.confirmRound(ctx, d.Term(), clockLinger)
 	if err != nil {
 		return
 	}
-	n.clock.compare(median(clocks))
+	n.clock.compare(median(clocks, d.Root().Now()))
 	// With two voters nobody can say which of the two clocks is wrong.
 	if !n.clock.skewed() || len(n.voters()) < 3 {
 		return

@@ -146,9 +146,9 @@ func (n *Node) establish(ctx context.Context, term uint64) error {
 	defer cancel()
 	for {
 		changed := n.changed.next()
-		clocks, err := n.confirm(ctx, term)
+		clocks, err := n.confirmRound(ctx, term, clockLinger)
 		if err == nil {
-			m := median(clocks)
+			m := median(clocks, n.Root().Now())
 			n.clock.set(m)
 			n.clock.compare(m)
 			err = n.beginTerm(ctx, term)

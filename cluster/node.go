@@ -271,13 +271,19 @@ func (n *Node) leaderID() string {
 	return string(id)
 }
 
+// removalGrace is how long a removed member keeps its connections, so that it
+// gets the answer to its own request to be removed.
+const removalGrace = 2 * time.Second
+
 // onConfiguration is called by the state machine for committed configurations.
-func (n *Node) onConfiguration(c raft.Configuration) {
-	inIt := map[string]bool{n.id: true}
-	for _, s := range c.Servers {
-		inIt[string(s.ID)] = true
-	}
-	n.server.KeepMembers(func(id string) bool { return inIt[id] || n.hello.told(id) })
+func (n *Node) onConfiguration(raft.Configuration) {
+	n.run(func() {
+		select {
+		case <-n.dead:
+		case <-time.After(removalGrace):
+			n.server.KeepMembers(func(id string) bool { return id == n.id || n.knows(id) })
+		}
+	})
 }
 
 // Root is the newest applied state: immutable, and never torn.

@@ -55,7 +55,7 @@ func TestNonVotersConfirmNothing(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 3, func(_ int, cfg *Config) {
 		// A long lease keeps the cut-off leader in office while the test looks.
-		cfg.Timeouts = Timeouts{Heartbeat: 3 * time.Second, Election: time.Second, LeaderLease: 3 * time.Second}
+		cfg.Timeouts = Timeouts{Heartbeat: 1500 * time.Millisecond, Election: 1500 * time.Millisecond, LeaderLease: 1500 * time.Millisecond}
 	})
 	leader := c.leader()
 	voters := c.others(leader)
@@ -89,7 +89,7 @@ func TestOldAnswersConfirmNothing(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 3, func(i int, cfg *Config) {
 		if i == 0 {
-			cfg.Timeouts = Timeouts{Heartbeat: 8 * time.Second, Election: 8 * time.Second, LeaderLease: 8 * time.Second}
+			cfg.Timeouts = Timeouts{Heartbeat: 4 * time.Second, Election: 4 * time.Second, LeaderLease: 4 * time.Second}
 		}
 	})
 	old := c.members[0]

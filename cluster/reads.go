@@ -163,7 +163,7 @@ func (n *Node) confirmedIndex(ctx context.Context) (uint64, *protocol.Error) {
 		return 0, err
 	}
 	index := n.raft.CommitIndex()
-	if _, err := n.confirm(ctx, term); err != nil {
+	if err := n.confirm(ctx, term); err != nil {
 		return 0, protocol.NotAppliedf(codeNotLeader, "leadership of member %s could not be confirmed: %v", n.id, err)
 	}
 	if err := n.mayRead(term); err != nil {

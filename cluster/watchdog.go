@@ -118,8 +118,7 @@ func (n *Node) uncommitted() bool {
 }
 
 func (n *Node) majorityAnswers(ctx context.Context) bool {
-	_, err := n.confirm(ctx, n.raft.CurrentTerm())
-	return err == nil
+	return n.confirm(ctx, n.raft.CurrentTerm()) == nil
 }
 
 // stalled leaves the cluster at once: with listener and connections closed the

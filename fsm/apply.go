@@ -10,11 +10,11 @@ import (
 func (x *txn) apply(c *command) Result {
 	x.actor, x.source = c.Actor, c.Source
 	x.system = c.Code >= InternalBase
-	var row *protocol.Command
+	var b *binding
 	if !x.system {
-		row = protocol.ByCode(c.Code)
+		b = bound(c.Code)
 	}
-	minted := c.RequestID == "" && c.Session != (SessionID{}) && (x.system || !row.Soft)
+	minted := c.RequestID == "" && c.Session != (SessionID{}) && (x.system || !b.row.Soft)
 	if minted {
 		if r, known := x.settled(c); known {
 			return r
@@ -25,7 +25,7 @@ func (x *txn) apply(c *command) Result {
 	if x.system {
 		r, decided = x.applyInternal(c)
 	} else {
-		r, decided = x.applyRow(row, c)
+		r, decided = x.applyRow(b, c)
 	}
 	if minted && decided {
 		x.rememberMinted(c, r)
@@ -35,7 +35,8 @@ func (x *txn) apply(c *command) Result {
 
 // applyRow applies a client's command. decided is false when the command was
 // turned away before a decision that has to be remembered.
-func (x *txn) applyRow(row *protocol.Command, c *command) (r Result, decided bool) {
+func (x *txn) applyRow(b *binding, c *command) (r Result, decided bool) {
+	row := b.row
 	body, e := x.readBody(row, c)
 	if e != nil {
 		return x.refuse(e), false
@@ -55,7 +56,8 @@ func (x *txn) applyRow(row *protocol.Command, c *command) (r Result, decided boo
 	if e := x.active(row); e != nil {
 		r = x.refuse(e)
 	} else {
-		r = x.run(handlers[row.Name].decide, &call{row: row, body: body, actor: c.Actor})
+		x.call = call{row: row, body: body, actor: c.Actor}
+		r = x.run(b.decide, &x.call)
 	}
 	if key != "" {
 		x.rememberResult(key, c.Hash, r)
@@ -80,7 +82,8 @@ func (x *txn) refuse(e *protocol.Error) Result { return Result{Index: x.index, E
 // not depend on state, so such a refusal is not remembered either.
 func (x *txn) readBody(row *protocol.Command, c *command) (protocol.Body, *protocol.Error) {
 	if c.own {
-		return &protocol.NodeRequest{NodeID: c.Actor.Node}, nil
+		x.beat.NodeID = c.Actor.Node
+		return &x.beat, nil
 	}
 	body := row.New()
 	if err := json.Unmarshal(c.Body, body); err != nil {

@@ -219,7 +219,7 @@ func (w *eventWriter) end() {
 func (x *txn) cutEvents(c int) {
 	ch, keep := &x.meta.chains[c], retentions[c]
 	for range maxCutsPerEvent {
-		seq, r, ok := x.events[c].tree.Min()
+		seq, r, ok := first(x.events[c].store)
 		if !ok || seq == ch.HeadSeq {
 			return
 		}

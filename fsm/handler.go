@@ -16,7 +16,8 @@ type call struct {
 	cursor   string
 }
 
-// effect changes the state and builds the reply. It runs only in Apply, right
+// effect changes the state and builds the reply. It may keep the body of the
+// call it came from, but not the call. It runs only in Apply, right
 // after the decision that returned it, on the same state.
 type effect func(x *txn) any
 
@@ -69,6 +70,35 @@ var handlers = map[string]handler{
 	"get_polo_score":    {read: readPolo},
 	"beacon_register":   {decide: decideBeaconRegister},
 	"beacon_list":       {read: readBeaconList},
+}
+
+// binding is a row with its handler.
+type binding struct {
+	row *protocol.Command
+	handler
+}
+
+// bindings are the rows that have a handler, by code.
+var bindings = func() []binding {
+	var out []binding
+	for i := range protocol.Commands {
+		row := &protocol.Commands[i]
+		for int(row.Code) >= len(out) {
+			out = append(out, binding{})
+		}
+		if h, ok := handlers[row.Name]; ok && row.Since <= LevelMax {
+			out[row.Code] = binding{row, h}
+		}
+	}
+	return out
+}()
+
+// bound finds the row of a code and its handler, nil when this version has none.
+func bound(code protocol.Code) *binding {
+	if int(code) < len(bindings) && bindings[code].row != nil {
+		return &bindings[code]
+	}
+	return nil
 }
 
 func callOf(c *Call) *call {

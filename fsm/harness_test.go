@@ -12,8 +12,8 @@ import (
 
 const (
 	startTime = int64(1_800_000_000_000)
-	second    = int64(1000)
-	minute    = 60 * second
+	aSecond   = int64(1000)
+	minute    = 60 * aSecond
 	hour      = 60 * minute
 )
 

@@ -68,7 +68,7 @@ func decideRotateKey(v *view, c *call) (effect, *protocol.Error) {
 			n.key, n.keyGen = key, n.keyGen+1
 			n.rotated, n.rotates = x.meta.now, n.rotates+1
 		})
-		x.seen.set(x, n.id, seconds(x.meta.now))
+		x.sign(n.id)
 		x.begin(protocol.EventKeyRotated).node(n.id).end()
 		return &protocol.RotateKeyReply{Type: "rotate_key_ok", NodeID: n.id, Address: address(0, n.id), PublicKey: r.NewPublicKey}
 	}, nil

@@ -140,7 +140,7 @@ func (v *view) listed(net uint16, id uint32, n *node, m member) protocol.ListedN
 	out.PoloScore, out.Public = &polo, &public
 	out.Hostname, out.Tags, out.TaskExec, out.ExternalID = n.hostname, n.tags, n.has(flagTaskExec), n.externalID
 	out.RealAddr = n.publicAddr()
-	out.LastSeen = utc(int64(v.seen.get(id)) * 1000)
+	out.LastSeen = v.lastSeen(id)
 	return out
 }
 

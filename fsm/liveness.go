@@ -58,7 +58,7 @@ func (x *txn) heartbeat(n *node) any {
 	if !n.live() {
 		x.edit(n, func(n *node) { n.state, n.offlineAt = stateLive, 0 })
 	}
-	x.seen.set(x, n.id, seconds(x.meta.now))
+	x.sign(n.id)
 	reply := make(rawReply, 0, 80)
 	reply = append(reply, '{')
 	if n.expires != 0 && n.expires < x.meta.now+expiryWarning {
@@ -72,8 +72,8 @@ func (x *txn) heartbeat(n *node) any {
 // silent reports whether a node that was last seen in the given second has
 // been silent for too long. The beginning of a leader's term counts as a sign
 // of life of everybody, so that nobody is lost to a fail-over.
-func (v *view) silent(sec uint32, now int64) bool {
-	last := max(int64(sec), int64(seconds(v.meta.grace)))
+func (v *view) silent(sec second, now int64) bool {
+	last := int64(max(sec, seconds(v.meta.grace)))
 	return int64(seconds(now))-last > offlineAfter/1000
 }
 
@@ -116,7 +116,7 @@ func (x *txn) sweepOffline(id uint32) {
 	if n == nil {
 		return
 	}
-	sec := x.seen.get(id)
+	sec, _ := x.seen.get(id)
 	if !x.silent(sec, x.meta.now) {
 		return
 	}
@@ -124,7 +124,7 @@ func (x *txn) sweepOffline(id uint32) {
 	x.begin(protocol.EventNodeReaped).node(id).str("reason", "stale_heartbeat").str("last_seen_ago", ago.String()).
 		num("networks", uint64(len(x.networksOf(id))+1)).end()
 	x.edit(n, func(n *node) { n.state, n.offlineAt = stateOffline, x.meta.now })
-	x.seen.set(x, id, 0)
+	x.seen.drop(x, id)
 }
 
 func (x *txn) sweepRelease(id uint32) {
@@ -169,7 +169,8 @@ func (r *Root) SweepCandidates(now int64, limit int) Sweep {
 	if !r.silent(0, now) { // the grace of a new term covers everybody
 		r.sweepAt.Store(0)
 	} else {
-		r.sweepAt.Store(r.seen.scan(r.sweepAt.Load(), sweepScan, func(id, sec uint32) bool {
+		seen := r.seen.store.(*dense[second])
+		r.sweepAt.Store(seen.window(r.sweepAt.Load(), sweepScan, func(id uint32, sec second) bool {
 			if r.silent(sec, now) {
 				s.Offline = append(s.Offline, id)
 			}
@@ -200,7 +201,7 @@ func (r *Root) SweepCandidates(now int64, limit int) Sweep {
 // is past its time.
 func (v *view) somethingExpired(now int64) bool {
 	expired := false
-	if _, key, ok := v.byExpiry.tree.Min(); ok {
+	if _, key, ok := first(v.byExpiry.store); ok {
 		r, _ := v.results.get(key)
 		expired = r.expires <= now
 	}

@@ -36,11 +36,6 @@ func plain[K tableKey, V record](of func(*txn) *table[K, V]) func(*txn, *decoder
 	}
 }
 
-func (t *table[K, V]) holds(k K) bool {
-	_, ok := t.tree.Get(k)
-	return ok
-}
-
 func loadNode(x *txn, d *decoder, level uint32) bool {
 	id, n, ok := x.nodes.decode(d, level)
 	if !ok || id == 0 || x.nodes.holds(id) {
@@ -57,12 +52,12 @@ func loadNode(x *txn, d *decoder, level uint32) bool {
 	return true
 }
 
-func loadSeen(x *txn, d *decoder, _ uint32) bool {
-	id, sec := d.key32(), d.uvarint32()
-	if !d.done() || sec == 0 || x.live(id) == nil || x.seen.get(id) != 0 {
+func loadSeen(x *txn, d *decoder, level uint32) bool {
+	id, sec, ok := x.seen.decode(d, level)
+	if !ok || sec == 0 || x.live(id) == nil || x.seen.holds(id) {
 		return false
 	}
-	x.seen.set(x, id, sec)
+	x.seen.put(x, id, sec)
 	return true
 }
 
@@ -127,8 +122,8 @@ func loadResult(x *txn, d *decoder, level uint32) bool {
 // consistent checks what the decoders of single records cannot see.
 func (x *txn) consistent() error {
 	switch {
-	case x.seen.count != x.liveNodes.len():
-		return damaged("%d nodes are live and %d have a last sign of life", x.liveNodes.len(), x.seen.count)
+	case x.seen.len() != x.liveNodes.len():
+		return damaged("%d nodes are live and %d have a last sign of life", x.liveNodes.len(), x.seen.len())
 	case x.meta.clusterID != "" && !x.networks.holds(0):
 		return damaged("it has no backbone network")
 	}

@@ -117,8 +117,8 @@ func knownCode(code protocol.Code) bool {
 	if code >= InternalBase {
 		return internalKind(code) != nil
 	}
-	row := protocol.ByCode(code)
-	return row != nil && row.Since <= LevelMax && handlers[row.Name].decide != nil
+	b := bound(code)
+	return b != nil && b.decide != nil
 }
 
 // publish makes the writer's state the one that everybody reads.

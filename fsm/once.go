@@ -193,7 +193,7 @@ func (x *txn) forgetResult(key string) {
 // expireResults forgets at most limit client results whose time is over.
 func (x *txn) expireResults(limit int) {
 	for range limit {
-		_, key, ok := x.byExpiry.tree.Min()
+		_, key, ok := first(x.byExpiry.store)
 		if !ok {
 			return
 		}

@@ -104,7 +104,7 @@ func (x *txn) register(r *protocol.Register, key protocol.PublicKey, old *node, 
 		}
 		x.begin(action).node(n.id).str("mode", mode).end()
 	}
-	x.seen.set(x, n.id, seconds(x.meta.now))
+	x.sign(n.id)
 	return reply
 }
 
@@ -177,7 +177,7 @@ func (x *txn) deregister(n *node) {
 		nets++ // the backbone
 	}
 	x.begin(protocol.EventNodeDeregistered).node(n.id).num("networks", uint64(nets)).end()
-	x.seen.set(x, n.id, 0)
+	x.seen.drop(x, n.id)
 	x.blocked.drop(x, n.id)
 	x.setNode(n, &node{
 		id: n.id, key: n.key, keyGen: n.keyGen, state: stateDeregistered, flags: n.flags & flagKeyless,

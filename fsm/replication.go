@@ -160,7 +160,7 @@ func utcOrNone(ms int64) string {
 func (r *Root) docNode(n *node) DocNode {
 	d := DocNode{
 		ID: n.id, Owner: n.owner, RealAddr: n.endpoint, Networks: append([]uint16{0}, r.networksOf(n.id)...),
-		Public: n.has(flagPublic), LastSeen: utc(int64(r.seen.get(n.id)) * 1000), Hostname: n.hostname, Tags: n.tags,
+		Public: n.has(flagPublic), LastSeen: r.lastSeen(n.id), Hostname: n.hostname, Tags: n.tags,
 		PoloScore: int64(n.polo), TaskExec: n.has(flagTaskExec), LANAddrs: n.lan, KeyCreated: utcOrNone(n.created),
 		KeyRotated: utcOrNone(n.rotated), KeyExpires: utcOrNone(n.expires), KeyRotCount: n.rotates, ExternalID: n.externalID,
 	}
@@ -222,7 +222,7 @@ func (r *Root) newestFirst(class protocol.EventClass) func() (Event, bool) {
 	at := t.len()
 	return func() (Event, bool) {
 		at--
-		seq, rec, ok := t.tree.GetAt(at)
+		seq, rec, ok := t.store.(tree[uint64, eventRecord]).GetAt(at)
 		if at < 0 || !ok {
 			return Event{}, false
 		}

@@ -2,6 +2,8 @@ package fsm
 
 import (
 	"crypto/sha256"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
 // LevelMin and LevelMax are the feature levels this version understands. A
@@ -75,7 +77,7 @@ type view struct {
 	meta meta
 
 	nodes     table[uint32, *node]
-	seen      seenTable
+	seen      table[uint32, second]
 	networks  table[uint16, *network]
 	members   table[uint64, member]
 	trust     table[uint64, nothing]
@@ -109,7 +111,7 @@ type view struct {
 func newView() view {
 	return view{
 		meta:  meta{nextNode: 1, nextNet: 1},
-		nodes: newTable(&nodeSchema), seen: seenTable{gen: 1}, networks: newTable(&networkSchema), members: newTable(&memberSchema),
+		nodes: newDenseTable(&nodeSchema), seen: newDenseTable(&seenSchema), networks: newTable(&networkSchema), members: newTable(&memberSchema),
 		trust: newTable(&trustSchema), requests: newTable(&requestSchema), responses: newTable(&responseSchema),
 		beacons: newTable(&beaconSchema), tokens: newTable(&tokenSchema), sealed: newTable(&sealedSchema), servers: newTable(&serverSchema),
 		sessions: newTable(&sessionSchema), minted: newTable(&mintedSchema), results: newTable(&resultSchema),
@@ -125,7 +127,6 @@ func newView() view {
 
 // stored is what snapshots and digests see of a table.
 type stored interface {
-	kind() kind
 	len() int
 	each(level uint32, emit func([]byte) error) error
 }
@@ -142,34 +143,34 @@ func (v *view) tables() []stored {
 // publish hands the writer's changes to dst, which holds the state published last.
 func (v *view) publish(dst *view) {
 	dst.meta, dst.clientBytes = v.meta, v.clientBytes
-	v.nodes.publish(&dst.nodes)
-	v.seen.publish(&dst.seen)
-	v.networks.publish(&dst.networks)
-	v.members.publish(&dst.members)
-	v.trust.publish(&dst.trust)
-	v.requests.publish(&dst.requests)
-	v.responses.publish(&dst.responses)
-	v.beacons.publish(&dst.beacons)
-	v.tokens.publish(&dst.tokens)
-	v.sealed.publish(&dst.sealed)
-	v.servers.publish(&dst.servers)
-	v.sessions.publish(&dst.sessions)
-	v.minted.publish(&dst.minted)
-	v.results.publish(&dst.results)
-	v.events[0].publish(&dst.events[0])
-	v.events[1].publish(&dst.events[1])
-	v.blocked.publish(&dst.blocked)
+	v.nodes.handOver(&dst.nodes)
+	v.seen.handOver(&dst.seen)
+	v.networks.handOver(&dst.networks)
+	v.members.handOver(&dst.members)
+	v.trust.handOver(&dst.trust)
+	v.requests.handOver(&dst.requests)
+	v.responses.handOver(&dst.responses)
+	v.beacons.handOver(&dst.beacons)
+	v.tokens.handOver(&dst.tokens)
+	v.sealed.handOver(&dst.sealed)
+	v.servers.handOver(&dst.servers)
+	v.sessions.handOver(&dst.sessions)
+	v.minted.handOver(&dst.minted)
+	v.results.handOver(&dst.results)
+	v.events[0].handOver(&dst.events[0])
+	v.events[1].handOver(&dst.events[1])
+	v.blocked.handOver(&dst.blocked)
 
-	v.byKey.publish(&dst.byKey)
-	v.byHost.publish(&dst.byHost)
-	v.byOwner.publish(&dst.byOwner)
-	v.liveNodes.publish(&dst.liveNodes)
-	v.offline.publish(&dst.offline)
-	v.byName.publish(&dst.byName)
-	v.byOrder.publish(&dst.byOrder)
-	v.byNode.publish(&dst.byNode)
-	v.netSize.publish(&dst.netSize)
-	v.byExpiry.publish(&dst.byExpiry)
+	v.byKey.handOver(&dst.byKey)
+	v.byHost.handOver(&dst.byHost)
+	v.byOwner.handOver(&dst.byOwner)
+	v.liveNodes.handOver(&dst.liveNodes)
+	v.offline.handOver(&dst.offline)
+	v.byName.handOver(&dst.byName)
+	v.byOrder.handOver(&dst.byOrder)
+	v.byNode.handOver(&dst.byNode)
+	v.netSize.handOver(&dst.netSize)
+	v.byExpiry.handOver(&dst.byExpiry)
 }
 
 // txn is the writer's state while it applies one entry.
@@ -188,6 +189,9 @@ type txn struct {
 	source string
 	system bool
 
+	// Reused from command to command.
+	call  call
+	beat  protocol.NodeRequest // body of a heartbeat
 	buf   []byte
 	sum   [32]byte
 	event eventWriter

@@ -32,10 +32,6 @@ const (
 	// 19 is reserved for the cursors of event consumers.
 )
 
-// treeDegree is the fan-out of the copy-on-write trees. A change copies one
-// path of nodes of at most 2*degree-1 items.
-const treeDegree = 16
-
 type tableKey interface {
 	~uint16 | ~uint32 | ~uint64 | ~string
 }
@@ -45,6 +41,32 @@ type tableKey interface {
 type record interface {
 	appendTo(dst []byte, level uint32) []byte
 }
+
+// store is a copy-on-write map, ordered by key: a tree or, for keys that are
+// given out one after the other, a [dense] one.
+type store[K tableKey, V any] interface {
+	Get(K) (V, bool)
+	Set(K, V) (V, bool)
+	Delete(K) (V, bool)
+	Len() int
+	Scan(func(K, V) bool)
+	Ascend(K, func(K, V) bool)
+	// publish returns the map as it is now, for readers. Its cost does not
+	// depend on its size.
+	publish() store[K, V]
+}
+
+// treeDegree is the fan-out of the trees. A change copies one path of nodes
+// of at most 2*treeDegree-1 items.
+const treeDegree = 16
+
+type tree[K tableKey, V any] struct{ *btree.Map[K, V] }
+
+func newTree[K tableKey, V any]() store[K, V] { return tree[K, V]{btree.NewMap[K, V](treeDegree)} }
+
+// publish copies the writer's tree. Only a tree that is written to may be
+// copied: copying changes the generation of both.
+func (t tree[K, V]) publish() store[K, V] { return tree[K, V]{t.Copy()} }
 
 // schema says how a table's keys and records are encoded.
 type schema[K tableKey, V record] struct {
@@ -58,28 +80,42 @@ type schema[K tableKey, V record] struct {
 // snapshot. The writer's table is changed through put and drop only; a
 // published one is only read.
 type table[K tableKey, V record] struct {
-	tree   *btree.Map[K, V]
+	store[K, V]
 	schema *schema[K, V]
 	dirty  bool
 }
 
 func newTable[K tableKey, V record](s *schema[K, V]) table[K, V] {
-	return table[K, V]{tree: btree.NewMap[K, V](treeDegree), schema: s, dirty: true}
+	return table[K, V]{store: newTree[K, V](), schema: s, dirty: true}
 }
 
-func (t *table[K, V]) get(k K) (V, bool) { return t.tree.Get(k) }
+type comparableRecord interface {
+	comparable
+	record
+}
 
-func (t *table[K, V]) len() int { return t.tree.Len() }
+func newDenseTable[V comparableRecord](s *schema[uint32, V]) table[uint32, V] {
+	return table[uint32, V]{store: &dense[V]{gen: 1}, schema: s, dirty: true}
+}
+
+func (t *table[K, V]) get(k K) (V, bool) { return t.store.Get(k) }
+
+func (t *table[K, V]) holds(k K) bool {
+	_, ok := t.store.Get(k)
+	return ok
+}
+
+func (t *table[K, V]) len() int { return t.store.Len() }
 
 // ascend visits records from pivot upwards until f returns false.
-func (t *table[K, V]) ascend(pivot K, f func(K, V) bool) { t.tree.Ascend(pivot, f) }
+func (t *table[K, V]) ascend(pivot K, f func(K, V) bool) { t.store.Ascend(pivot, f) }
 
-func (t *table[K, V]) scan(f func(K, V) bool) { t.tree.Scan(f) }
+func (t *table[K, V]) scan(f func(K, V) bool) { t.store.Scan(f) }
 
 // put stores a record and keeps the digest.
 func (t *table[K, V]) put(x *txn, k K, v V) {
 	t.dirty = true
-	if old, had := t.tree.Set(k, v); had {
+	if old, had := t.store.Set(k, v); had {
 		x.digest.sub(t.hash(x, k, old))
 	}
 	x.digest.add(t.hash(x, k, v))
@@ -87,7 +123,7 @@ func (t *table[K, V]) put(x *txn, k K, v V) {
 
 // drop removes a record and keeps the digest.
 func (t *table[K, V]) drop(x *txn, k K) {
-	if old, had := t.tree.Delete(k); had {
+	if old, had := t.store.Delete(k); had {
 		t.dirty = true
 		x.digest.sub(t.hash(x, k, old))
 	}
@@ -106,12 +142,10 @@ func (t *table[K, V]) encode(dst []byte, k K, v V, level uint32) []byte {
 	return v.appendTo(dst, level)
 }
 
-func (t *table[K, V]) kind() kind { return t.schema.kind }
-
 // each emits all records in their encoded form. The buffer is reused.
 func (t *table[K, V]) each(level uint32, emit func([]byte) error) (err error) {
 	var buf []byte
-	t.tree.Scan(func(k K, v V) bool {
+	t.store.Scan(func(k K, v V) bool {
 		buf = t.encode(buf[:0], k, v, level)
 		err = emit(buf)
 		return err == nil
@@ -129,10 +163,10 @@ func (t *table[K, V]) decode(d *decoder, level uint32) (k K, v V, ok bool) {
 	return k, v, d.done()
 }
 
-// publish hands the changes since the last publication to dst.
-func (t *table[K, V]) publish(dst *table[K, V]) {
+// handOver gives the changes since the last publication to dst.
+func (t *table[K, V]) handOver(dst *table[K, V]) {
 	if t.dirty {
-		dst.tree, dst.schema = t.tree.Copy(), t.schema
+		dst.store, dst.schema = t.store.publish(), t.schema
 		t.dirty = false
 	}
 }
@@ -140,34 +174,43 @@ func (t *table[K, V]) publish(dst *table[K, V]) {
 // index is a copy-on-write map that is derived from tables: it is neither in
 // the digest nor in the snapshot.
 type index[K tableKey, V any] struct {
-	tree  *btree.Map[K, V]
+	store[K, V]
 	dirty bool
 }
 
 func newIndex[K tableKey, V any]() index[K, V] {
-	return index[K, V]{tree: btree.NewMap[K, V](treeDegree), dirty: true}
+	return index[K, V]{store: newTree[K, V](), dirty: true}
 }
 
-func (t *index[K, V]) get(k K) (V, bool) { return t.tree.Get(k) }
+func (t *index[K, V]) get(k K) (V, bool) { return t.store.Get(k) }
 
-func (t *index[K, V]) len() int { return t.tree.Len() }
+func (t *index[K, V]) len() int { return t.store.Len() }
 
-func (t *index[K, V]) ascend(pivot K, f func(K, V) bool) { t.tree.Ascend(pivot, f) }
+func (t *index[K, V]) ascend(pivot K, f func(K, V) bool) { t.store.Ascend(pivot, f) }
 
 func (t *index[K, V]) put(k K, v V) {
 	t.dirty = true
-	t.tree.Set(k, v)
+	t.store.Set(k, v)
 }
 
 func (t *index[K, V]) drop(k K) {
-	if _, had := t.tree.Delete(k); had {
+	if _, had := t.store.Delete(k); had {
 		t.dirty = true
 	}
 }
 
-func (t *index[K, V]) publish(dst *index[K, V]) {
+func (t *index[K, V]) handOver(dst *index[K, V]) {
 	if t.dirty {
-		dst.tree = t.tree.Copy()
+		dst.store = t.store.publish()
 		t.dirty = false
 	}
+}
+
+// first returns the record with the lowest key.
+func first[K tableKey, V any](s store[K, V]) (k K, v V, ok bool) {
+	s.Scan(func(key K, value V) bool {
+		k, v, ok = key, value, true
+		return false
+	})
+	return k, v, ok
 }

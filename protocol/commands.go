@@ -74,7 +74,7 @@ var Commands = []Command{
 		Challenge: "delete_network:{node_id}:{network_id}", Signer: "node_id", Events: []string{EventNetworkDeleted}, Doc: "delete a network"},
 	{Code: 30, Name: "rename_network", Group: GroupNetwork, Page: PageSignatureOrAdmin, Auth: AuthRole, Mode: ModeWrite, Since: 1,
 		Challenge: "rename_network:{node_id}:{network_id}:{name}", Signer: "node_id", Events: []string{EventNetworkRenamed}, Doc: "rename a network"},
-	{Code: 31, Name: "resolve", Group: GroupNode, Page: PageSignatureOrAdmin, Auth: AuthSignatureOrAdmin, Mode: ModeRead, Rate: RateResolve, Since: 1, Built: true,
+	{Code: 31, Name: "resolve", Group: GroupNode, Page: PageSignatureOrAdmin, Auth: AuthSignature, Mode: ModeRead, Rate: RateResolve, Since: 1, Built: true,
 		Challenge: "resolve:{requester_id}:{node_id}", Signer: "requester_id", newBody: body[Resolve](), newReply: reply[ResolveReply](),
 		Doc: "ask for a node's endpoints"},
 	{Code: 32, Name: "deregister", Group: GroupNode, Page: PageSignatureOrAdmin, Auth: AuthSignatureOrAdmin, Mode: ModeWrite, Since: 1, Built: true,

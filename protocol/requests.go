@@ -326,7 +326,7 @@ func (r *SetKeyExpiry) Time() (at time.Time, set bool, e *Error) {
 	}
 	at, err := time.Parse(time.RFC3339, r.ExpiresAt)
 	if err != nil {
-		return time.Time{}, false, Errorf(CodeInvalid, "invalid expires_at: want RFC 3339 (as in 2027-01-31T10:00:00Z) or never")
+		return time.Time{}, false, Errorf(CodeInvalid, "invalid expires_at: parsing %q: want RFC 3339 (as in 2027-01-31T10:00:00Z) or never", r.ExpiresAt)
 	}
 	return at.Truncate(time.Second), true, nil
 }

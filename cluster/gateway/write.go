@@ -16,7 +16,7 @@ func (g *Gateway) write(ctx context.Context, conn *server.ConnState, req *protoc
 		return protocol.EncodeError(e)
 	}
 	call, refusal, replay := g.dryRun(g.engine.Root(), conn, req)
-	if refusal != nil && refusal.Stateful {
+	if replay == nil && (refusal != nil && refusal.Stateful || unproven(call, refusal)) {
 		root, e := g.confirmed(ctx)
 		if e != nil {
 			return protocol.EncodeError(e)
@@ -49,6 +49,14 @@ func (g *Gateway) dryRun(root *fsm.Root, conn *server.ConnState, req *protocol.R
 		}
 	}
 	return call, root.DryRun(call), nil
+}
+
+// unproven reports a success that nobody's signature or token stands behind
+// although the command asks for one: deregister of a node that this member
+// does not know. If the node is only not known here yet, Apply would refuse it
+// for the missing proof, so the success is confirmed like a refusal.
+func unproven(call *fsm.Call, refusal *protocol.Error) bool {
+	return refusal == nil && call.SigError != nil && call.Actor.Node == 0 && call.Actor.Token == ""
 }
 
 // confirmed returns a root that has seen every write acknowledged before the call.

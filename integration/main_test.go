@@ -1,0 +1,51 @@
+package integration
+
+import (
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/pilotregistry/pilotregistry/integration/harness"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if shared.cluster != nil {
+		shared.cluster.Stop()
+		os.RemoveAll(shared.cluster.Dir)
+	}
+	harness.RemoveBinaries()
+	os.Exit(code)
+}
+
+var shared struct {
+	sync.Mutex
+	cluster *harness.Cluster
+}
+
+// sharedCluster is one three-member cluster for the tests that leave it as
+// they found it: all members up, nothing global changed.
+func sharedCluster(t *testing.T) *harness.Cluster {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.cluster == nil {
+		dir, err := os.MkdirTemp("", "pilot-shared-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if shared.cluster, err = harness.Launch(dir, harness.Options{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return shared.cluster
+}
+
+func binary(t *testing.T, pkg string) string {
+	t.Helper()
+	path, err := harness.Binary(pkg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
