@@ -38,7 +38,7 @@ func plain[K tableKey, V record](of func(*txn) *table[K, V]) func(*txn, *decoder
 
 func loadNode(x *txn, d *decoder, level uint32) bool {
 	id, n, ok := x.nodes.decode(d, level)
-	if !ok || id == 0 || x.nodes.holds(id) {
+	if !ok || id == 0 || x.nodes.holds(id) || x.meta.nextNode != 0 && id >= x.meta.nextNode {
 		return false
 	}
 	n.id = id
@@ -63,7 +63,7 @@ func loadSeen(x *txn, d *decoder, level uint32) bool {
 
 func loadNetwork(x *txn, d *decoder, level uint32) bool {
 	id, n, ok := x.networks.decode(d, level)
-	if _, taken := x.byName.get(n.nameOrNone()); !ok || taken || x.networks.holds(id) {
+	if _, taken := x.byName.get(n.nameOrNone()); !ok || taken || x.networks.holds(id) || x.meta.nextNet != 0 && id >= x.meta.nextNet {
 		return false
 	}
 	x.setNetwork(id, n)

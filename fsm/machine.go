@@ -62,6 +62,9 @@ func (m *Machine) Checkpoints() []Checkpoint { return *m.checkpoints.Load() }
 // Configuration notes that the entry at index changed raft's own
 // configuration: the state stays as it is, its index moves on.
 func (m *Machine) Configuration(index, term uint64) {
+	if m.halted != nil {
+		return
+	}
 	r := *m.root.Load()
 	r.index, r.term = index, term
 	m.root.Store(&r)
@@ -125,7 +128,7 @@ func knownCode(code protocol.Code) bool {
 func (m *Machine) publish(index, term uint64) {
 	old := m.root.Load()
 	r := &Root{view: old.view, index: index, term: term, digest: m.x.digest.bytes(), sweepAt: &m.sweepAt}
-	m.x.publish(&r.view)
+	m.x.handOver(&r.view)
 	m.root.Store(r)
 	if m.x.checkpoint {
 		m.remember(Checkpoint{Index: index, Level: r.meta.level, Digest: r.digest})

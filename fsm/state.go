@@ -140,8 +140,8 @@ func (v *view) tables() []stored {
 	}
 }
 
-// publish hands the writer's changes to dst, which holds the state published last.
-func (v *view) publish(dst *view) {
+// handOver gives the writer's changes to dst, which holds the state published last.
+func (v *view) handOver(dst *view) {
 	dst.meta, dst.clientBytes = v.meta, v.clientBytes
 	v.nodes.handOver(&dst.nodes)
 	v.seen.handOver(&dst.seen)

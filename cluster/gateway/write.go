@@ -11,8 +11,9 @@ import (
 
 // write takes a command through dry run and consensus.
 func (g *Gateway) write(ctx context.Context, conn *server.ConnState, req *protocol.Request) []byte {
-	// What this connection has written must be visible to its next dry run.
-	if e := g.engine.WaitApplied(ctx, max(conn.MinIndex, req.MinIndex)); e != nil {
+	// What this connection has written before need not be applied here yet: a
+	// success is provisional, and a refusal is confirmed on a root that has it.
+	if e := g.engine.WaitApplied(ctx, req.MinIndex); e != nil {
 		return protocol.EncodeError(e)
 	}
 	call, refusal, replay := g.dryRun(g.engine.Root(), conn, req)

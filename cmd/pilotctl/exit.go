@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/client"
+)
+
+// Exit codes, documented in the help of pilotctl. They are stable.
+const (
+	exitOK          = 0
+	exitFailure     = 1
+	exitUsage       = 2
+	exitNotFound    = 3
+	exitDenied      = 4
+	exitUnavailable = 5
+	exitConflict    = 6
+	exitUnknown     = 7
+)
+
+// hinted is an error of pilotctl itself.
+type hinted struct {
+	err  error
+	code string
+	hint string
+	exit int
+}
+
+func (h *hinted) Error() string { return h.err.Error() }
+func (h *hinted) Unwrap() error { return h.err }
+
+// usagef is a wrong command line.
+func usagef(cmd *cobra.Command, format string, args ...any) error {
+	return &hinted{err: fmt.Errorf(format, args...), code: protocol.CodeInvalid, exit: exitUsage, hint: "see: " + cmd.CommandPath() + " --help"}
+}
+
+// exactly, atMost and atLeast are cobra's argument counts as usage errors.
+func exactly(n int) cobra.PositionalArgs { return count(cobra.ExactArgs(n)) }
+func atLeast(n int) cobra.PositionalArgs { return count(cobra.MinimumNArgs(n)) }
+func between(low, high int) cobra.PositionalArgs {
+	return count(cobra.RangeArgs(low, high))
+}
+
+func count(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usagef(cmd, "%v: %s", err, cmd.UseLine())
+		}
+		return nil
+	}
+}
+
+// failureReport is what an error becomes for the user.
+type failureReport struct {
+	Status    string           `json:"status"`
+	Code      string           `json:"code"`
+	Message   string           `json:"message"`
+	Hint      string           `json:"hint,omitempty"`
+	Outcome   protocol.Outcome `json:"outcome,omitempty"`
+	RequestID string           `json:"request_id,omitempty"`
+	exit      int
+}
+
+// report writes an error to stderr and returns the exit code.
+func (a *app) report(cmd *cobra.Command, err error) int {
+	r := classify(cmd, err, a.flags)
+	if a.flags.json {
+		line, _ := json.Marshal(r)
+		fmt.Fprintf(a.stderr, "%s\n", line)
+		return r.exit
+	}
+	fmt.Fprintf(a.stderr, "error: %s\nhint:  %s\n", r.Message, r.Hint)
+	return r.exit
+}
+
+func classify(cmd *cobra.Command, err error, flags globalFlags) failureReport {
+	r := failureReport{Status: "error", Code: "internal", Message: err.Error(), exit: exitFailure,
+		Hint: "see: " + cmd.CommandPath() + " --help"}
+	if h, ok := errors.AsType[*hinted](err); ok {
+		r.Code, r.Hint, r.exit = h.code, h.hint, h.exit
+		return r
+	}
+	e, ok := errors.AsType[*client.Error](err)
+	if !ok {
+		switch {
+		case errors.Is(err, fs.ErrPermission):
+			r.Code, r.Hint, r.exit = protocol.CodePermissionDenied, "check the owner and mode of the file", exitDenied
+		case errors.Is(err, fs.ErrNotExist):
+			r.Code, r.Hint = protocol.CodeNotFound, "check the path"
+		case strings.Contains(err.Error(), "identity file corrupted"), strings.Contains(err.Error(), "key size"):
+			r.Hint = "restore the identity file from a backup, or give another with --identity; registering with a new key makes a new node"
+		}
+		return r
+	}
+	r.Code, r.RequestID, r.Outcome = e.Code, e.RequestID, e.Outcome
+	if e.Outcome != protocol.OutcomeUnknown {
+		r.RequestID = ""
+	}
+	if e.Code == client.CodeUnreachable {
+		r.Code = "connection_failed"
+	}
+	if e.Code == protocol.CodeAdminToken && flags.adminTokenFile == "" && !hasAdminToken(flags) {
+		r.Code = "auth_required"
+	}
+	if errors.Is(err, context.DeadlineExceeded) && e.Outcome != protocol.OutcomeUnknown && e.Code != client.CodeUnreachable {
+		r.Code = protocol.CodeTimeout
+	}
+	r.exit, r.Hint = exitCode(e), hint(r.Code, e)
+	return r
+}
+
+func hasAdminToken(flags globalFlags) bool {
+	config, err := readConfig()
+	if err != nil {
+		return false
+	}
+	token, err := flags.adminToken(config)
+	return err == nil && token != ""
+}
+
+func exitCode(e *client.Error) int {
+	if e.Outcome == protocol.OutcomeUnknown {
+		return exitUnknown
+	}
+	switch e.Code {
+	case protocol.CodeInvalid:
+		return exitUsage
+	case protocol.CodeNotFound:
+		return exitNotFound
+	case protocol.CodePermissionDenied, protocol.CodeSignatureRequired, protocol.CodeSignatureInvalid, protocol.CodeAdminDisabled,
+		protocol.CodeAdminToken, protocol.CodeTokenInvalid, protocol.CodeKeyExpired, protocol.CodeEnterpriseRequired,
+		client.CodeNoSigner, client.CodeUntrusted:
+		return exitDenied
+	case client.CodeUnreachable, client.CodeCanceled, protocol.CodeNoLeader, protocol.CodeOverloaded, protocol.CodeTimeout, protocol.CodeTimeoutRead,
+		protocol.CodeRateLimited, protocol.CodeShuttingDown, protocol.CodeQuarantined, protocol.CodeStaleTerm:
+		return exitUnavailable
+	case protocol.CodeConflict, protocol.CodeAlreadyExists, protocol.CodeRequestIDReused, protocol.CodeLimitReached:
+		return exitConflict
+	}
+	return exitFailure
+}
+
+// hints is the next thing to do, by code.
+var hints = map[string]string{
+	"connection_failed":             "check that a member runs there, and the address: --addr, PILOT_ADDR",
+	"auth_required":                 "set PILOT_ADMIN_TOKEN or give --admin-token-file",
+	client.CodeUntrusted:            "compare --tls-pin or --tls-ca with what pilot-registry prints at start; use --no-tls for a plain listener",
+	client.CodeNoSigner:             "register first: pilotctl register; or give --identity",
+	client.CodeCanceled:             "try again, with a longer --timeout",
+	client.CodeMalformedReply:       "check that the address is a Pilot registry",
+	protocol.CodeInvalid:            "correct the argument and try again",
+	protocol.CodeNotFound:           "check the id or name; a node that went quiet comes back with: pilotctl register",
+	protocol.CodePermissionDenied:   "act for another node (--node-id, --identity), establish trust, or use the admin token",
+	protocol.CodeSignatureRequired:  "give the node's identity with --identity, or the admin token",
+	protocol.CodeSignatureInvalid:   "the identity is not this node's current key: check --identity and --node-id, or finish a rotation with: pilotctl rotate-key",
+	protocol.CodeAdminDisabled:      "the cluster was made without an admin token; see the operations guide on seeding one",
+	protocol.CodeAdminToken:         "check PILOT_ADMIN_TOKEN or --admin-token-file",
+	protocol.CodeTokenInvalid:       "ask the owner of the network for its token",
+	protocol.CodeKeyExpired:         "extend it: pilotctl key set-expiry, or pilotctl key clear-expiry",
+	protocol.CodeEnterpriseRequired: "use a network that was created with --enterprise",
+	protocol.CodeRateLimited:        "wait a minute and try again",
+	protocol.CodeNoLeader:           "wait a few seconds and try again; if it stays, see: pilotctl cluster status",
+	protocol.CodeOverloaded:         "wait a few seconds and try again",
+	protocol.CodeTimeout:            "try again, with a longer --timeout; see: pilotctl cluster status",
+	protocol.CodeTimeoutRead:        "try again or ask another member with --addr; see: pilotctl cluster members",
+	protocol.CodeShuttingDown:       "ask another member with --addr",
+	protocol.CodeQuarantined:        "ask another member with --addr, and have this one repaired; see: pilotctl cluster status",
+	protocol.CodeStaleTerm:          "try again",
+	protocol.CodeConflict:           "look at the present state and try again",
+	protocol.CodeAlreadyExists:      "choose another name, or use what exists",
+	protocol.CodeLimitReached:       "make room first",
+	protocol.CodeRequestIDReused:    "use another --request-id, or none",
+	protocol.CodeNotImplemented:     "see what is: pilotctl commands",
+	protocol.CodeUnknownCommand:     "upgrade the registry, or see what it knows: pilotctl commands",
+	protocol.CodeFeatureNotActive:   "finish the upgrade of all members; see: pilotctl cluster status",
+	protocol.CodeTooLarge:           "ask for less, as with --limit",
+	protocol.CodeInternal:           "look into the log of the member that answered",
+}
+
+func hint(code string, e *client.Error) string {
+	if e.Outcome == protocol.OutcomeUnknown {
+		if e.RequestID != "" {
+			return "settle it within five minutes: run the same command with --request-id " + e.RequestID
+		}
+		return "look at the present state before trying again"
+	}
+	if h := hints[code]; h != "" {
+		return h
+	}
+	return "see: pilotctl cluster status"
+}

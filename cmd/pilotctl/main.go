@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run executes one command line and returns the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a := &app{stdout: stdout, stderr: stderr}
+	root := a.rootCommand()
+	a.flags.json = slices.Contains(args, "--json") // also for errors found before flags are read
+	root.SetArgs(protectNegatives(args))
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	return a.report(cmd, err)
+}
+
+// protectNegatives keeps "polo add 7 -5" from being read as a flag: a lone
+// negative number becomes one with the typographic minus, which parseInt reads.
+func protectNegatives(args []string) []string {
+	out := append([]string(nil), args...)
+	for i, arg := range out {
+		digits, negative := strings.CutPrefix(arg, "-")
+		if negative && digits != "" && strings.Trim(digits, "0123456789") == "" {
+			out[i] = "\u2212" + digits
+		}
+	}
+	return out
+}
+
+// app is one run of the program.
+type app struct {
+	stdout, stderr io.Writer
+	flags          globalFlags
+}
+
+const rootLong = `pilotctl talks to a Pilot registry: it registers and manages nodes, trust,
+networks and keys, and shows and changes the cluster.
+
+Any member of the cluster answers every command. With several addresses the
+first that works is used.
+
+Settings, first wins:
+  address      --addr, PILOT_ADDR, PILOT_REGISTRY, "registry" in ~/.pilot/config.json, 127.0.0.1:9000
+  admin token  --admin-token-file, PILOT_ADMIN_TOKEN, "admin_token" in ~/.pilot/config.json
+  TLS          --tls-pin, --tls-ca, --tls; PILOT_TLS_PIN, PILOT_TLS_CA; otherwise plain
+  identity     --identity, ~/.pilot/identity.json
+
+Output: data on stdout, prose on stderr, never coloured. -o chooses the form;
+--json is the envelope {"data":...,"status":"ok"} for scripts.
+
+Exit codes:
+  0  done
+  1  failure
+  2  wrong usage or an invalid argument
+  3  not found
+  4  denied: signature, token, permission or certificate
+  5  unavailable: no member reachable, no leader, overloaded, rate limited
+  6  conflict: exists already, is in use, or a limit is reached
+  7  outcome unknown: the change may or may not have been made`
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "pilotctl",
+		Short:         "operate a Pilot registry and its nodes",
+		Long:          rootLong,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs, // so that groupRun sees unknown commands
+		RunE:          groupRun,
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%v", err) })
+	a.flags.register(root)
+	root.AddGroup(
+		&cobra.Group{ID: "node", Title: "Nodes:"},
+		&cobra.Group{ID: "other", Title: "Trust, networks, keys:"},
+		&cobra.Group{ID: "cluster", Title: "Cluster:"},
+		&cobra.Group{ID: "alias", Title: "Short forms:"},
+	)
+	group := func(id string, cmds ...*cobra.Command) {
+		for _, c := range cmds {
+			c.GroupID = id
+			root.AddCommand(c)
+		}
+	}
+	group("node", a.registerCommand(), a.heartbeatCommand(), a.lookupCommand(), a.resolveCommand(), a.deregisterCommand(),
+		a.rotateKeyCommand("rotate-key"), a.nodeCommand(), a.findCommand("find"))
+	group("other", a.trustCommand(), a.handshakeCommand(), a.poloCommand(), a.beaconCommand(), a.keyCommand(), a.networkCommand())
+	group("cluster", a.clusterCommand())
+	group("alias", a.aliases()...)
+	root.AddCommand(a.versionCommand(), a.commandsCommand())
+	return root
+}
+
+// groupCommand is a noun; its verbs do the work.
+func groupCommand(use, short string, verbs ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, RunE: groupRun}
+	c.AddCommand(verbs...)
+	return c
+}
+
+// groupRun runs when no verb was given, or one that does not exist.
+func groupRun(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usagef(cmd, "%s needs a command", cmd.CommandPath())
+	}
+	text := "unknown command %q for %q"
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		text += "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usagef(cmd, text, args[0], cmd.CommandPath())
+}

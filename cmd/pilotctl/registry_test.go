@@ -1,0 +1,299 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/server"
+)
+
+const adminToken = "s3cret"
+
+// registry is a registry made of a map, good enough to talk to. Node ids from
+// 9000 on stand for the errors in faults.
+type registry struct {
+	mu    sync.Mutex
+	nodes map[uint32]*node
+	trust map[[2]uint32]bool
+	// rotations says what happens to the next rotate_key.
+	rotations string
+}
+
+type node struct {
+	key      protocol.PublicKey
+	hostname string
+	tags     []string
+	public   bool
+	polo     int64
+	inbox    []protocol.HandshakeRequest
+}
+
+var faults = map[uint32]*protocol.Error{
+	9001: protocol.Errorf(protocol.CodeInternal, "something broke"),
+	9002: protocol.Errorf(protocol.CodeInvalid, "invalid something"),
+	9003: protocol.Refusef(protocol.CodeNotFound, "node 9003: node not found"),
+	9004: protocol.Refusef(protocol.CodePermissionDenied, "not yours"),
+	9005: protocol.NotAppliedf(protocol.CodeNoLeader, "no leader"),
+	9006: protocol.Refusef(protocol.CodeConflict, "already so"),
+	9007: protocol.Unknownf(protocol.CodeOutcomeUnknown, "leadership was lost"),
+}
+
+func newRegistry() *registry {
+	return &registry{nodes: map[uint32]*node{}, trust: map[[2]uint32]bool{}}
+}
+
+func (r *registry) KnownKey(string) bool { return false }
+
+func (r *registry) Subscribe(context.Context, *server.ConnState, *protocol.Request, func([]byte) error) *protocol.Error {
+	return protocol.Errorf(protocol.CodeTokenInvalid, "replication not configured")
+}
+
+func (r *registry) Serve(_ context.Context, conn *server.ConnState, req *protocol.Request) []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	reply, e := r.answer(conn, req)
+	if e != nil {
+		return protocol.EncodeError(e)
+	}
+	encoded, err := json.Marshal(reply)
+	if err != nil {
+		panic(err)
+	}
+	return encoded
+}
+
+func (r *registry) answer(conn *server.ConnState, req *protocol.Request) (any, *protocol.Error) {
+	if e := r.authorise(req); e != nil {
+		return nil, e
+	}
+	typ := req.Command.ReplyType()
+	switch b := req.Body.(type) {
+	case *protocol.Register:
+		return r.register(conn, b), nil
+	case *protocol.NodeRequest:
+		return r.about(req.Type, typ, b.NodeID)
+	case *protocol.SetHostname:
+		r.nodes[b.NodeID].hostname = b.Hostname
+		return protocol.SetHostnameReply{Hostname: b.Hostname, NodeID: b.NodeID, Type: typ}, nil
+	case *protocol.SetTags:
+		r.nodes[b.NodeID].tags = b.Tags
+		return protocol.SetTagsReply{NodeID: b.NodeID, Tags: b.Tags, Type: typ}, nil
+	case *protocol.SetVisibility:
+		r.nodes[b.NodeID].public = b.Public
+		return protocol.SetVisibilityReply{NodeID: b.NodeID, Type: typ, Visibility: map[bool]string{true: "public", false: "private"}[b.Public]}, nil
+	case *protocol.SetTaskExec:
+		return protocol.SetTaskExecReply{NodeID: b.NodeID, TaskExec: b.Enabled, Type: typ}, nil
+	case *protocol.ResolveHostname:
+		return r.find(b, typ)
+	case *protocol.Resolve:
+		return protocol.ResolveReply{NodeID: b.NodeID, RealAddr: "203.0.113.9:4000", LANAddrs: []string{"10.0.0.4:4000"}, Type: typ}, nil
+	case *protocol.Trust:
+		return r.trusting(req.Type, typ, b)
+	case *protocol.SetPoloScore:
+		return r.setPolo(b, typ)
+	case *protocol.UpdatePoloScore:
+		r.nodes[b.NodeID].polo += int64(*b.Delta)
+		return protocol.PoloScoreReply{NodeID: b.NodeID, PoloScore: r.nodes[b.NodeID].polo, Type: typ}, nil
+	case *protocol.RotateKey:
+		return r.rotate(b, typ)
+	case *protocol.RequestHandshake:
+		to := r.nodes[b.ToNodeID]
+		to.inbox = append(to.inbox, protocol.HandshakeRequest{FromNodeID: b.FromNodeID, Justification: b.Justification, Timestamp: 1769853600})
+		return protocol.RequestHandshakeReply{Status: "delivered", Type: typ}, nil
+	case *protocol.PollHandshakes:
+		inbox := append([]protocol.HandshakeRequest{}, r.nodes[b.NodeID].inbox...)
+		r.nodes[b.NodeID].inbox = nil
+		return protocol.PollHandshakesReply{Requests: inbox, Responses: []protocol.HandshakeResponse{}, Type: typ}, nil
+	case *protocol.RespondHandshake:
+		r.trust[pair(b.NodeID, b.PeerID)] = b.Accept
+		return protocol.RespondHandshakeReply{Accept: b.Accept, PeerID: b.PeerID, Type: typ}, nil
+	case *protocol.SetKeyExpiry:
+		return protocol.SetKeyExpiryReply{ExpiresAt: b.ExpiresAt, NodeID: b.NodeID, Type: typ}, nil
+	}
+	return r.answerNetworks(req, typ)
+}
+
+func (r *registry) answerNetworks(req *protocol.Request, typ string) (any, *protocol.Error) {
+	switch b := req.Body.(type) {
+	case *protocol.CreateNetwork:
+		if b.JoinRule == protocol.JoinToken && b.Token != "open sesame" {
+			return nil, protocol.Errorf(protocol.CodeInvalid, "wrong test token")
+		}
+		return protocol.CreateNetworkReply{Enterprise: b.Enterprise, Name: b.Name, NetworkID: 3, Type: typ}, nil
+	case *protocol.JoinNetwork:
+		if b.Token != "" && b.Token != "open sesame" {
+			return nil, protocol.Errorf(protocol.CodeTokenInvalid, "invalid token for network %d", b.NetworkID)
+		}
+		return protocol.JoinNetworkReply{Address: protocol.Address{Network: b.NetworkID, Node: b.NodeID}.String(), NetworkID: b.NetworkID, Type: typ}, nil
+	case *protocol.LeaveNetwork:
+		return protocol.LeaveNetworkReply{NetworkID: b.NetworkID, Type: typ}, nil
+	case *protocol.ListNetworks:
+		return protocol.ListNetworksReply{Type: typ, Networks: []protocol.ListedNetwork{
+			{ID: 0, Name: "backbone", JoinRule: "open", Members: 2}, {ID: 3, Name: "lab", JoinRule: "token", Members: 1, Enterprise: true, Created: 1769853600}}}, nil
+	case *protocol.ListNodes:
+		public, score := true, int64(4)
+		all := []protocol.ListedNode{
+			{Address: "3:0003.0000.0001", NodeID: 1, Hostname: "alpha\x1b[31m", Public: &public, PoloScore: &score, Role: "owner", Tags: []string{"a", "b"}},
+			{Address: "3:0003.0000.0009", NodeID: 9, Offline: true, Role: "member"}}
+		if req.Options.Limit == 1 {
+			return protocol.ListNodesReply{NextCursor: "after-1", Nodes: all[:1], Type: typ}, nil
+		}
+		return protocol.ListNodesReply{Nodes: all, Type: typ}, nil
+	case *protocol.GetMemberRole:
+		return protocol.GetMemberRoleReply{NetworkID: b.NetworkID, Role: "owner", TargetNodeID: b.TargetNodeID, Type: typ}, nil
+	case *protocol.BeaconRegister:
+		return protocol.BeaconRegisterReply{BeaconID: b.BeaconID, Type: typ}, nil
+	case *protocol.BeaconList:
+		return protocol.BeaconListReply{Beacons: []protocol.Beacon{}, Type: typ}, nil
+	case *protocol.ClusterTarget:
+		return protocol.ClusterChangeReply{MemberID: b.MemberID, Type: typ}, nil
+	case *protocol.ClusterJoinToken:
+		return protocol.ClusterJoinTokenReply{ExpiresAt: "2030-01-01T00:00:00Z", JoinToken: fmt.Sprintf("join-%v-%d", b.NonVoter, b.TTLSeconds), Type: typ}, nil
+	}
+	members := []protocol.ClusterMember{
+		{ID: "m1", Address: "10.0.0.1:9100", Role: "leader", Suffrage: "voter", Reachable: true, AppliedIndex: 12},
+		{ID: "m2", Address: "10.0.0.2:9100", Role: "follower", Suffrage: "voter", Problem: "connection refused"}}
+	if req.Type == "cluster_members" {
+		return protocol.ClusterMembersReply{Members: members, Type: typ}, nil
+	}
+	return protocol.ClusterStatusReply{ClusterID: "c1", MemberID: "m1", LeaderID: "m1", State: "Leader", Ready: true, Nodes: len(r.nodes), Members: members,
+		Problems: []string{"m2 is not reachable"}, Term: 4, Type: typ}, nil
+}
+
+// authorise does what the tests rely on: admin commands need the token, and
+// signed ones the signature of a node that exists.
+func (r *registry) authorise(req *protocol.Request) *protocol.Error {
+	row := req.Command
+	signer := protocol.SignerID(row, req.Body)
+	if e := faults[signer]; e != nil {
+		return e
+	}
+	admin := string(req.AdminToken) == adminToken
+	switch row.Auth {
+	case protocol.AuthOpen:
+		return nil
+	case protocol.AuthAdmin:
+		if !admin {
+			return protocol.Errorf(protocol.CodeAdminToken, "invalid admin token")
+		}
+		return nil
+	}
+	n := r.nodes[signer]
+	if n == nil {
+		return protocol.Refusef(protocol.CodeNotFound, "node %d: node not found", signer)
+	}
+	signature, _ := base64.StdEncoding.DecodeString(string(req.Signature))
+	signed := ed25519.Verify(n.key[:], []byte(protocol.ChallengeText(row, req.Body)), signature)
+	if signed || admin && row.Auth == protocol.AuthSignatureOrAdmin {
+		return nil
+	}
+	return protocol.Refusef(protocol.CodeSignatureInvalid, "signature verification failed")
+}
+
+func (r *registry) register(conn *server.ConnState, b *protocol.Register) any {
+	key, _ := protocol.ParsePublicKey(b.PublicKey)
+	id := uint32(0)
+	for known, n := range r.nodes {
+		if n.key == key {
+			id = known
+		}
+	}
+	if id == 0 {
+		id = uint32(len(r.nodes) + 1)
+		r.nodes[id] = &node{key: key}
+	}
+	reply := protocol.RegisterReply{Address: protocol.Address{Node: id}.String(), NodeID: id, ObservedAddr: protocol.SanitizeEndpoint(conn.Source, b.ListenAddr),
+		ProtocolVersion: 1, PublicKey: b.PublicKey, Type: "register_ok"}
+	if text := protocol.CheckHostname(b.Hostname); b.Hostname != "" && text != "" {
+		reply.HostnameError = text
+	} else if b.Hostname != "taken" {
+		r.nodes[id].hostname, reply.Hostname = b.Hostname, b.Hostname
+	}
+	return reply
+}
+
+func (r *registry) about(command, typ string, id uint32) (any, *protocol.Error) {
+	if e := faults[id]; e != nil {
+		return nil, e
+	}
+	n := r.nodes[id]
+	if n == nil {
+		return nil, protocol.Refusef(protocol.CodeNotFound, "node %d: node not found", id)
+	}
+	switch command {
+	case "lookup":
+		return protocol.LookupReply{Address: protocol.Address{Node: id}.String(), NodeID: id, Hostname: n.hostname, Networks: []uint16{0}, Public: n.public,
+			PublicKey: n.key.String(), Tags: n.tags, PoloScore: n.polo, Type: typ}, nil
+	case "heartbeat":
+		return protocol.HeartbeatReply{Time: 1769853600, Type: typ}, nil
+	case "get_polo_score":
+		return protocol.PoloScoreReply{Address: protocol.Address{Node: id}.String(), NodeID: id, PoloScore: n.polo, Type: typ}, nil
+	case "get_key_info":
+		return protocol.GetKeyInfoReply{CreatedAt: "2026-01-31T10:00:00Z", NodeID: id, Type: typ}, nil
+	}
+	delete(r.nodes, id)
+	return protocol.EmptyReply{Type: typ}, nil
+}
+
+func (r *registry) find(b *protocol.ResolveHostname, typ string) (any, *protocol.Error) {
+	for id, n := range r.nodes {
+		if n.hostname == b.Hostname && (n.public || b.RequesterID == id || r.trust[pair(id, b.RequesterID)]) {
+			return protocol.ResolveHostnameReply{Address: protocol.Address{Node: id}.String(), Hostname: b.Hostname, NodeID: id, Public: n.public, Type: typ}, nil
+		}
+	}
+	return nil, protocol.Refusef(protocol.CodeNotFound, "hostname %q not found", b.Hostname)
+}
+
+func pair(a, b uint32) [2]uint32 { return [2]uint32{min(a, b), max(a, b)} }
+
+func (r *registry) trusting(command, typ string, b *protocol.Trust) (any, *protocol.Error) {
+	p := pair(b.NodeID, b.PeerID)
+	switch {
+	case command == "check_trust":
+		return protocol.CheckTrustReply{Trusted: r.trust[p], Type: typ}, nil
+	case command == "revoke_trust" && !r.trust[p]:
+		return nil, protocol.Refusef(protocol.CodeNotFound, "no trust pair between %d and %d", b.NodeID, b.PeerID)
+	}
+	r.trust[p] = command == "report_trust"
+	return protocol.EmptyReply{Type: typ}, nil
+}
+
+// setPolo also is how scripts choose what the next rotation meets.
+func (r *registry) setPolo(b *protocol.SetPoloScore, typ string) (any, *protocol.Error) {
+	if e := faults[b.NodeID]; e != nil {
+		return nil, e
+	}
+	switch b.NodeID {
+	case 9010:
+		r.rotations = "unknown, applied"
+	case 9011:
+		r.rotations = "unknown, not applied"
+	case 9012:
+		r.rotations = "refused"
+	case 9013:
+		r.rotations = ""
+	default:
+		r.nodes[b.NodeID].polo = int64(*b.PoloScore)
+	}
+	return protocol.PoloScoreReply{NodeID: b.NodeID, PoloScore: int64(*b.PoloScore), Type: typ}, nil
+}
+
+func (r *registry) rotate(b *protocol.RotateKey, typ string) (any, *protocol.Error) {
+	mode := r.rotations
+	if mode == "refused" {
+		return nil, protocol.Refusef(protocol.CodeConflict, "key already in use by another node")
+	}
+	if !strings.Contains(mode, "not applied") {
+		r.nodes[b.NodeID].key, _ = protocol.ParsePublicKey(b.NewPublicKey)
+	}
+	if mode != "" {
+		return nil, protocol.Unknownf(protocol.CodeOutcomeUnknown, "leadership was lost")
+	}
+	return protocol.RotateKeyReply{Address: protocol.Address{Node: b.NodeID}.String(), NodeID: b.NodeID, PublicKey: b.NewPublicKey, Type: typ}, nil
+}

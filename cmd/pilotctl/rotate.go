@@ -1,0 +1,146 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/client"
+)
+
+// rotateKeyCommand replaces the node's key. The new key is on disk before it
+// is sent and stays there until the registry is known to have it or not, so
+// neither a crash nor an unknown outcome loses a key: running the command
+// again finishes what was begun.
+func (a *app) rotateKeyCommand(use string) *cobra.Command {
+	cmd := a.wireCommand(use, "rotate_key", exactly(0), nil)
+	cmd.Long += `
+
+The new key is kept next to the identity file (.pending) before it is sent. If
+the outcome stays unknown, run the command again: it asks the registry which
+key it has and finishes the rotation.`
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, done, err := a.open(cmd)
+		if err != nil {
+			return err
+		}
+		defer done()
+		return s.rotate()
+	}
+	return cmd
+}
+
+func (s *session) rotate() error {
+	node, err := s.node()
+	if err != nil {
+		return err
+	}
+	if s.identity == nil {
+		return &hinted{err: fmt.Errorf("no identity at %s", s.identityPath), code: client.CodeNoSigner, exit: exitDenied,
+			hint: "a key is rotated with the old key: give it with --identity"}
+	}
+	r := &rotation{session: s, node: node, path: s.identityPath + ".pending"}
+	finished, err := r.begin()
+	if err != nil || finished {
+		return err
+	}
+	raw, err := s.call("rotate_key", &protocol.RotateKey{NodeID: node, NewPublicKey: r.next.PublicKey().String()})
+	if err != nil {
+		return r.failed(err)
+	}
+	return r.install(raw)
+}
+
+// rotation is the change of one node's key.
+type rotation struct {
+	*session
+	node uint32
+	next *client.Identity
+	path string // where next is kept until it is the identity
+	// resumed: next comes from an earlier run, which may have sent it.
+	resumed bool
+}
+
+// begin makes the new key, or takes up a rotation that was begun earlier. It
+// finishes that one when the registry has the new key already.
+func (r *rotation) begin() (finished bool, err error) {
+	r.next, err = client.LoadIdentity(r.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if r.next, err = r.identity.Rotated(); err != nil {
+			return false, err
+		}
+		r.next.SetNodeID(r.node)
+		return false, r.next.Save(r.path)
+	}
+	if err != nil {
+		return false, err
+	}
+	r.resumed = true
+	r.say("a rotation was begun earlier (%s); asking the registry which key it has", r.path)
+	has, err := r.registeredKey(r.node)
+	if err != nil {
+		return false, err
+	}
+	switch has {
+	case r.next.PublicKey():
+		return true, r.finish()
+	case r.identity.PublicKey():
+		return false, nil
+	}
+	return false, &hinted{err: fmt.Errorf("node %d has neither the key of %s nor that of %s", r.node, r.identityPath, r.path),
+		code: protocol.CodeConflict, exit: exitConflict,
+		hint: "check --node-id and --identity; move " + r.path + " away only if you know that its key is not in use"}
+}
+
+func (s *session) registeredKey(node uint32) (protocol.PublicKey, error) {
+	reply, err := s.client.Lookup(s.ctx, node, client.WithConsistency(protocol.Linearizable, 0))
+	if err != nil {
+		return protocol.PublicKey{}, err
+	}
+	return protocol.ParsePublicKey(reply.PublicKey)
+}
+
+// failed looks at what the registry has after an error. The new key is dropped
+// only when it certainly is not in use.
+func (r *rotation) failed(failure error) error {
+	has, err := r.registeredKey(r.node)
+	switch {
+	case err == nil && has == r.next.PublicKey(): // a sending had the effect after all
+		return r.finish()
+	case errors.Is(failure, client.ErrOutcomeUnknown):
+		return &hinted{err: failure, code: client.CodeOf(failure), exit: exitUnknown,
+			hint: "the new key is safe in " + r.path + "; run pilotctl rotate-key again to settle it"}
+	case err == nil && !r.resumed:
+		if err := os.Remove(r.path); err != nil {
+			r.say("note: %v", err)
+		}
+	}
+	return failure
+}
+
+// finish installs a key that the registry is known to have.
+func (r *rotation) finish() error {
+	raw, err := json.Marshal(protocol.RotateKeyReply{Address: protocol.Address{Node: r.node}.String(), NodeID: r.node,
+		PublicKey: r.next.PublicKey().String(), Type: protocol.Must("rotate_key").ReplyType()})
+	if err != nil {
+		return err
+	}
+	return r.install(raw)
+}
+
+// install makes the new key the identity.
+func (r *rotation) install(raw json.RawMessage) error {
+	if err := r.next.Save(r.identityPath); err != nil {
+		return &hinted{err: fmt.Errorf("the key was rotated, but %w", err), code: protocol.CodeInternal, exit: exitFailure,
+			hint: "the new key is safe in " + r.path + "; repair the cause and run pilotctl rotate-key again"}
+	}
+	if err := os.Remove(r.path); err != nil {
+		r.say("note: %v", err)
+	}
+	return r.print(raw, &protocol.RotateKeyReply{})
+}

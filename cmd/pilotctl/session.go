@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/client"
+)
+
+// session is a command at work: its settings, identity and connection.
+type session struct {
+	*app
+	cmd    *cobra.Command
+	ctx    context.Context
+	client *client.Client
+	opts   client.Options
+
+	identityPath string
+	identity     *client.Identity // nil before the first registration
+}
+
+// open prepares a session. close ends it.
+func (a *app) open(cmd *cobra.Command) (s *session, closeIt func(), err error) {
+	if err := a.checkOutput(cmd); err != nil {
+		return nil, nil, err
+	}
+	s = &session{app: a, cmd: cmd}
+	if s.opts, err = a.flags.clientOptions(cmd); err != nil {
+		return nil, nil, err
+	}
+	if s.identityPath, err = a.flags.identityPath(); err != nil {
+		return nil, nil, err
+	}
+	s.identity, err = client.LoadIdentity(s.identityPath)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, err
+	}
+	s.opts.Identity = s.identity
+	if err := s.connect(); err != nil {
+		return nil, nil, err
+	}
+	s.warn()
+	ctx, cancel := context.WithTimeout(cmd.Context(), a.flags.timeout)
+	s.ctx = ctx
+	return s, func() { cancel(); s.client.Close() }, nil
+}
+
+// connect makes the client; it dials with the first call.
+func (s *session) connect() error {
+	c, err := client.Open(s.opts)
+	if err != nil {
+		return usagef(s.cmd, "%v", err)
+	}
+	s.client = c
+	return nil
+}
+
+// warn tells about settings that expose secrets. Scripts that ask for the
+// envelope find nothing but errors on stderr.
+func (s *session) warn() {
+	if s.flags.json {
+		return
+	}
+	if info, err := os.Stat(s.identityPath); err == nil && info.Mode().Perm()&0o077 != 0 {
+		fmt.Fprintf(s.stderr, "warning: %s can be read by others; run: chmod 600 %s\n", s.identityPath, s.identityPath)
+	}
+	if addr := plainRemote(s.opts); addr != "" && s.opts.AdminToken != "" {
+		fmt.Fprintf(s.stderr, "warning: the admin token travels unencrypted to %s; use --tls-pin or --tls-ca\n", addr)
+	}
+}
+
+func (s *session) say(format string, args ...any) {
+	if !s.flags.json {
+		fmt.Fprintf(s.stderr, format+"\n", args...)
+	}
+}
+
+// callOptions are the call options that come from flags.
+func (s *session) callOptions() []client.CallOption {
+	var o []client.CallOption
+	if s.flags.requestID != "" {
+		o = append(o, client.WithRequestID(s.flags.requestID))
+	}
+	if s.flags.minIndex != 0 {
+		o = append(o, client.WithMinIndex(s.flags.minIndex))
+	}
+	if f := s.cmd.Flags().Lookup("limit"); f != nil && f.Changed {
+		n, _ := s.cmd.Flags().GetInt("limit")
+		o = append(o, client.WithLimit(n))
+	}
+	if f := s.cmd.Flags().Lookup("cursor"); f != nil && f.Changed {
+		o = append(o, client.WithCursor(f.Value.String()))
+	}
+	return o
+}
+
+// call sends a command and returns its raw reply.
+func (s *session) call(wire string, body protocol.Body, opts ...client.CallOption) (json.RawMessage, error) {
+	res, err := s.client.Do(s.ctx, wire, body, append(s.callOptions(), opts...)...)
+	if err != nil {
+		return nil, err
+	}
+	if res.Replayed {
+		s.say("this request id had been decided before; nothing was done again")
+	}
+	return res.Raw, nil
+}
+
+// node is the node that the command acts for.
+func (s *session) node() (uint32, error) {
+	if s.flags.nodeID != 0 {
+		return s.flags.nodeID, nil
+	}
+	if s.identity == nil {
+		return 0, &hinted{err: fmt.Errorf("no identity at %s", s.identityPath), code: "not_found", exit: exitFailure,
+			hint: "register first: pilotctl register; or name a node with --node-id"}
+	}
+	if s.identity.NodeID() == 0 {
+		return 0, &hinted{err: fmt.Errorf("the identity at %s is not registered", s.identityPath), code: "not_found", exit: exitFailure,
+			hint: "register it: pilotctl register; or name a node with --node-id"}
+	}
+	return s.identity.NodeID(), nil
+}
+
+// ownNode is like node, but 0 when there is none.
+func (s *session) ownNode() uint32 {
+	id, _ := s.node()
+	return id
+}
+
+// nodeArg reads a node named by id, virtual address or hostname.
+func (s *session) nodeArg(text string) (uint32, error) {
+	if n, err := strconv.ParseUint(text, 10, 32); err == nil && n > 0 {
+		return uint32(n), nil
+	}
+	if strings.Contains(text, ":") {
+		a, err := protocol.ParseAddress(text)
+		if err != nil {
+			return 0, usagef(s.cmd, "%v", err)
+		}
+		return a.Node, nil
+	}
+	if protocol.CheckHostname(text) != "" || strings.Trim(text, "0123456789") == "" {
+		return 0, usagef(s.cmd, "invalid node %q: want a node id (1 to 4294967295), an address or a hostname", text)
+	}
+	reply, err := s.client.ResolveHostname(s.ctx, text, s.ownNode())
+	if err != nil {
+		return 0, err
+	}
+	return reply.NodeID, nil
+}
+
+// networkArg reads a network id.
+func (s *session) networkArg(text string) (uint16, error) {
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return 0, usagef(s.cmd, "invalid network id %q: want a number from 0 to 65535; pilotctl network list shows them", text)
+	}
+	return uint16(n), nil
+}
+
+// intArg reads a whole number that may be negative.
+func (s *session) intArg(name, text string) (float64, error) {
+	n, err := strconv.ParseInt(strings.Replace(text, "\u2212", "-", 1), 10, 64)
+	if err != nil {
+		return 0, usagef(s.cmd, "invalid %s %q: want a whole number", name, text)
+	}
+	return float64(n), nil
+}

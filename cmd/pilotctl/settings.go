@@ -1,0 +1,225 @@
+package main
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/client"
+)
+
+const defaultAddr = "127.0.0.1:9000"
+
+// globalFlags are the flags of every command.
+type globalFlags struct {
+	addrs          []string
+	identity       string
+	nodeID         uint32
+	adminTokenFile string
+	tls, noTLS     bool
+	tlsCA, tlsPin  string
+	consistency    string
+	maxStaleness   time.Duration
+	minIndex       uint64
+	requestID      string
+	timeout        time.Duration
+	output         string
+	json           bool
+}
+
+func (g *globalFlags) register(root *cobra.Command) {
+	f := root.PersistentFlags()
+	f.StringSliceVar(&g.addrs, "addr", nil, "member `addresses`, host:port; repeat or separate by commas")
+	f.StringVar(&g.identity, "identity", "", "identity `file` (default ~/.pilot/identity.json)")
+	f.Uint32Var(&g.nodeID, "node-id", 0, "act for this node `id` (default: the one in the identity file)")
+	f.StringVar(&g.adminTokenFile, "admin-token-file", "", "`file` that holds the admin token (see also PILOT_ADMIN_TOKEN)")
+	f.BoolVar(&g.tls, "tls", false, "use TLS and verify the server by the system's CAs")
+	f.StringVar(&g.tlsCA, "tls-ca", "", "use TLS and verify the server by the CAs in this PEM `file`")
+	f.StringVar(&g.tlsPin, "tls-pin", "", "use TLS and accept the certificate with this `SHA-256` only")
+	f.BoolVar(&g.noTLS, "no-tls", false, "do not use TLS, whatever the environment says")
+	f.StringVar(&g.consistency, "consistency", "", "read `level`: linearizable (default), bounded or stale")
+	f.DurationVar(&g.maxStaleness, "max-staleness", 0, "how old a bounded read may be, as in 500ms")
+	f.Uint64Var(&g.minIndex, "min-index", 0, "read a state of at least this log `index`")
+	f.StringVar(&g.requestID, "request-id", "", "send a change under this `id`; the same id has one effect")
+	f.DurationVar(&g.timeout, "timeout", 15*time.Second, "give up after this time")
+	f.StringVarP(&g.output, "output", "o", "table", "output `form`: table, json or yaml")
+	f.BoolVar(&g.json, "json", false, "output the one-line JSON envelope, errors on stderr")
+	fixed := func(flag string, values ...string) {
+		must(root.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)))
+	}
+	fixed("output", "table", "json", "yaml")
+	fixed("consistency", "linearizable", "bounded", "stale")
+	for _, flag := range []string{"addr", "node-id", "tls-pin", "max-staleness", "min-index", "request-id", "timeout"} {
+		fixed(flag)
+	}
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// configFile is ~/.pilot/config.json; a missing file is an empty one.
+type configFile struct {
+	Registry   string `json:"registry"`
+	AdminToken string `json:"admin_token"`
+}
+
+func pilotDir() (string, error) {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("find the home directory: %w; set HOME or give --identity", err)
+	}
+	return filepath.Join(home, ".pilot"), nil
+}
+
+func readConfig() (configFile, error) {
+	var c configFile
+	dir, err := pilotDir()
+	if err != nil {
+		return c, nil // flags and environment may say everything
+	}
+	path := filepath.Join(dir, "config.json")
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return c, nil
+	}
+	if err != nil {
+		return c, fmt.Errorf("read settings: %w", err)
+	}
+	if err := json.Unmarshal(data, &c); err != nil {
+		return c, fmt.Errorf("read settings: %s: %w; repair or remove it", path, err)
+	}
+	return c, nil
+}
+
+func (g *globalFlags) identityPath() (string, error) {
+	if g.identity != "" {
+		return g.identity, nil
+	}
+	dir, err := pilotDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "identity.json"), nil
+}
+
+// clientOptions turns flags, environment and file into options of the SDK.
+func (g *globalFlags) clientOptions(cmd *cobra.Command) (client.Options, error) {
+	if g.timeout <= 0 {
+		return client.Options{}, usagef(cmd, "invalid --timeout %v: want more than nothing, as in 15s", g.timeout)
+	}
+	config, err := readConfig()
+	if err != nil {
+		return client.Options{}, err
+	}
+	o := client.Options{
+		Addrs: g.addresses(config), Consistency: protocol.Level(g.consistency), MaxStaleness: g.maxStaleness,
+		Timeout: g.timeout, RetryFor: g.timeout, UnreachableFor: 2 * time.Second,
+	}
+	if len(o.Addrs) > 1 { // leaves time for another member when one hangs
+		o.Timeout = g.timeout / 2
+	}
+	if g.maxStaleness > 0 && g.consistency == "" {
+		o.Consistency = protocol.Bounded
+	}
+	if o.AdminToken, err = g.adminToken(config); err != nil {
+		return o, err
+	}
+	if err := g.setTLS(cmd, &o); err != nil {
+		return o, err
+	}
+	return o, nil
+}
+
+func (g *globalFlags) addresses(config configFile) []string {
+	for _, list := range [][]string{
+		g.addrs, strings.Split(os.Getenv("PILOT_ADDR"), ","), strings.Split(os.Getenv("PILOT_REGISTRY"), ","), strings.Split(config.Registry, ","),
+	} {
+		for _, a := range list {
+			if strings.TrimSpace(a) != "" {
+				return list
+			}
+		}
+	}
+	return []string{defaultAddr}
+}
+
+func (g *globalFlags) adminToken(config configFile) (string, error) {
+	if g.adminTokenFile != "" {
+		return readSecret("--admin-token-file", g.adminTokenFile)
+	}
+	if t := os.Getenv("PILOT_ADMIN_TOKEN"); t != "" {
+		return t, nil
+	}
+	return config.AdminToken, nil
+}
+
+// readSecret reads a one-line secret file; - is standard input.
+func readSecret(flag, path string) (string, error) {
+	read := func() ([]byte, error) { return os.ReadFile(path) }
+	if path == "-" {
+		read = func() ([]byte, error) { return io.ReadAll(os.Stdin) }
+	}
+	data, err := read()
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", flag, err)
+	}
+	secret := strings.TrimSpace(string(data))
+	if secret == "" {
+		return "", fmt.Errorf("read %s: %s is empty", flag, path)
+	}
+	return secret, nil
+}
+
+func (g *globalFlags) setTLS(cmd *cobra.Command, o *client.Options) error {
+	given := 0
+	for _, set := range []bool{g.tls, g.tlsCA != "", g.tlsPin != "", g.noTLS} {
+		if set {
+			given++
+		}
+	}
+	switch {
+	case given > 1:
+		return usagef(cmd, "--tls, --tls-ca, --tls-pin and --no-tls exclude each other")
+	case g.noTLS:
+	case g.tls:
+		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	case given == 1:
+		o.CAFile, o.Pin = g.tlsCA, g.tlsPin
+	case os.Getenv("PILOT_TLS_PIN") != "":
+		o.Pin = os.Getenv("PILOT_TLS_PIN")
+	default:
+		o.CAFile = os.Getenv("PILOT_TLS_CA")
+	}
+	return nil
+}
+
+// plainRemote is an address other than loopback that would be reached without
+// TLS, or "".
+func plainRemote(o client.Options) string {
+	if o.TLS != nil || o.Pin != "" || o.CAFile != "" {
+		return ""
+	}
+	for _, a := range o.Addrs {
+		host, _, err := net.SplitHostPort(strings.TrimSpace(a))
+		if err != nil {
+			host = a
+		}
+		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return a
+		}
+	}
+	return ""
+}

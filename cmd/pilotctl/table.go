@@ -1,0 +1,155 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+)
+
+// printTable renders a reply from its type: one line per member, lists of
+// objects as tables below. Members that are absent from the reply are left out.
+func printTable(w io.Writer, reply any) error {
+	v := reflect.Indirect(reflect.ValueOf(reply))
+	if v.Kind() != reflect.Struct {
+		_, err := fmt.Fprintln(w, "done")
+		return err
+	}
+	var single, lists []member
+	for _, m := range membersOf(v) {
+		if m.value.Kind() == reflect.Slice && m.value.Type().Elem().Kind() == reflect.Struct {
+			lists = append(lists, m)
+		} else if m.name != "type" && !(m.omitEmpty && m.value.IsZero()) {
+			single = append(single, m)
+		}
+	}
+	if len(single)+len(lists) == 0 {
+		_, err := fmt.Fprintln(w, "done")
+		return err
+	}
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for _, m := range single {
+		fmt.Fprintf(tw, "%s\t%s\n", label(m.name), cell(m))
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	for i, m := range lists {
+		if i > 0 || len(single) > 0 {
+			fmt.Fprintln(w)
+		}
+		if len(single)+len(lists) > 1 {
+			fmt.Fprintf(w, "%s\n", label(m.name))
+		}
+		if err := printList(w, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printList renders a list of objects with the columns that hold something.
+func printList(w io.Writer, list member) error {
+	n := list.value.Len()
+	if n == 0 {
+		_, err := fmt.Fprintf(w, "no %s\n", strings.ToLower(label(list.name)))
+		return err
+	}
+	rows := make([][]member, n)
+	used := map[int]bool{}
+	for i := range n {
+		rows[i] = membersOf(list.value.Index(i))
+		for j, m := range rows[i] {
+			if !m.omitEmpty || !m.value.IsZero() {
+				used[j] = true
+			}
+		}
+	}
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	line := func(text func(m member) string, row []member) {
+		var cells []string
+		for j, m := range row {
+			if used[j] {
+				cells = append(cells, text(m))
+			}
+		}
+		fmt.Fprintln(tw, strings.Join(cells, "\t"))
+	}
+	line(func(m member) string { return label(m.name) }, rows[0])
+	for _, row := range rows {
+		line(cell, row)
+	}
+	return tw.Flush()
+}
+
+// member is one member of a JSON object.
+type member struct {
+	name      string
+	value     reflect.Value
+	omitEmpty bool
+}
+
+func membersOf(v reflect.Value) []member {
+	var out []member
+	for i := range v.NumField() {
+		name, opts, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		if name != "" && name != "-" {
+			out = append(out, member{name: name, value: v.Field(i), omitEmpty: strings.Contains(opts, "omitempty")})
+		}
+	}
+	return out
+}
+
+func label(name string) string { return strings.ToUpper(strings.ReplaceAll(name, "_", " ")) }
+
+// cell renders a value for people. Control characters, which a stranger's
+// text may hold, do not reach the terminal.
+func cell(m member) string {
+	v := m.value
+	if v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return "-"
+		}
+		v = v.Elem()
+	}
+	switch v.Kind() {
+	case reflect.String:
+		if v.Len() == 0 {
+			return "-"
+		}
+		return clean(v.String())
+	case reflect.Bool:
+		if v.Bool() {
+			return "yes"
+		}
+		return "no"
+	case reflect.Int64:
+		if isTime(m.name) && v.Int() > 0 {
+			return time.Unix(v.Int(), 0).UTC().Format(time.RFC3339)
+		}
+	case reflect.Slice:
+		if v.Len() == 0 {
+			return "-"
+		}
+		parts := make([]string, v.Len())
+		for i := range parts {
+			parts[i] = clean(fmt.Sprint(v.Index(i).Interface()))
+		}
+		return strings.Join(parts, ", ")
+	}
+	return fmt.Sprint(v.Interface())
+}
+
+func isTime(name string) bool { return name == "time" || name == "timestamp" || name == "created" }
+
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || !unicode.IsPrint(r) && r != ' ' {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,114 @@
+package fsm
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+func TestRowsAndHandlersMatch(t *testing.T) {
+	rows := map[string]bool{}
+	for i := range protocol.Commands {
+		row := &protocol.Commands[i]
+		h, bound := handlers[row.Name]
+		if row.Built && (row.Mode == protocol.ModeWrite || row.Mode == protocol.ModeRead || row.Mode == protocol.ModeReadThenWrite) {
+			rows[row.Name] = true
+			if !bound {
+				t.Errorf("row %s has no handler", row.Name)
+			}
+			if (h.decide != nil) != row.Writes() {
+				t.Errorf("row %s has mode %s and its handler decides: %v", row.Name, row.Mode, h.decide != nil)
+			}
+			if (h.read != nil) != (row.Mode != protocol.ModeWrite) {
+				t.Errorf("row %s has mode %s and its handler reads: %v", row.Name, row.Mode, h.read != nil)
+			}
+		}
+	}
+	for name := range handlers {
+		if !rows[name] {
+			t.Errorf("handler %s has no row that is built and goes through the state machine", name)
+		}
+	}
+}
+
+func TestEveryInternalKindHasAHandler(t *testing.T) {
+	for code := KindTermStart; code <= KindAuditNote; code++ {
+		if internalKind(code) == nil {
+			t.Errorf("internal kind %d has no handler", code-InternalBase)
+		}
+	}
+	if internalKind(KindAuditNote+1) != nil || internalKind(0xffff) != nil {
+		t.Error("a kind beyond the last has a handler")
+	}
+}
+
+// Every table takes part in publication and snapshots, each under its own kind.
+func TestTablesAreComplete(t *testing.T) {
+	v := newView()
+	if n := len(v.tables()); n != len(loaders) {
+		t.Errorf("%d tables and %d loaders", n, len(loaders))
+	}
+	var published view
+	v.handOver(&published)
+	for i, s := range published.tables() {
+		if err := s.each(1, func([]byte) error { return nil }); err != nil {
+			t.Errorf("table %d: %v", i, err)
+		}
+		if s.len() != 0 {
+			t.Errorf("table %d is not empty", i)
+		}
+	}
+}
+
+// The events a command causes are those its row announces.
+func TestEventsAreThoseOfTheRow(t *testing.T) {
+	w := newWorld(t)
+	seen := map[string]bool{}
+	check := func(name string, body protocol.Body, by who) {
+		t.Helper()
+		from := w.m.Root().meta.eventSeq
+		w.do(name, body, by)
+		row := protocol.Must(name)
+		for _, class := range []protocol.EventClass{protocol.ClassSecurity, protocol.ClassActivity} {
+			for _, e := range w.m.Root().Events(class, from, 100) {
+				if !slices.Contains(row.Events, e.Action) {
+					t.Errorf("%s caused %s, which its row does not announce", name, e.Action)
+				}
+				seen[e.Action] = true
+			}
+		}
+	}
+	reg := func(seed int) *protocol.Register {
+		return &protocol.Register{PublicKey: testKey(seed).String(), Endpoint: "1.2.3.4:5"}
+	}
+	delta, score := 3.0, 4.0
+	check("register", reg(1), nil)
+	check("register", reg(2), nil)
+	check("register", &protocol.Register{PublicKey: testKey(1).String(), Endpoint: "1.2.3.4:6"}, nil)
+	check("create_network", &protocol.CreateNetwork{NodeID: 1, Name: "a", Enterprise: true}, admin)
+	check("join_network", &protocol.JoinNetwork{NodeID: 2, NetworkID: 1}, as(2))
+	check("leave_network", &protocol.LeaveNetwork{NodeID: 2, NetworkID: 1}, as(2))
+	check("join_network", &protocol.JoinNetwork{NodeID: 2, NetworkID: 1}, as(2))
+	check("set_key_expiry", &protocol.SetKeyExpiry{NodeID: 1, ExpiresAt: utc(w.now + hour)}, as(1))
+	check("set_key_expiry", &protocol.SetKeyExpiry{NodeID: 1}, as(1))
+	check("set_hostname", &protocol.SetHostname{NodeID: 1, Hostname: "a"}, as(1))
+	check("set_tags", &protocol.SetTags{NodeID: 1, Tags: []string{"a"}}, as(1))
+	check("set_task_exec", &protocol.SetTaskExec{NodeID: 1, Enabled: true}, as(1))
+	check("set_visibility", &protocol.SetVisibility{NodeID: 1, Public: true}, as(1))
+	check("report_trust", &protocol.Trust{NodeID: 1, PeerID: 2}, as(1))
+	check("revoke_trust", &protocol.Trust{NodeID: 1, PeerID: 2}, as(1))
+	check("request_handshake", &protocol.RequestHandshake{FromNodeID: 1, ToNodeID: 2}, as(1))
+	check("respond_handshake", &protocol.RespondHandshake{NodeID: 2, PeerID: 1, Accept: true}, as(2))
+	check("update_polo_score", &protocol.UpdatePoloScore{NodeID: 1, Delta: &delta}, nil)
+	check("set_polo_score", &protocol.SetPoloScore{NodeID: 1, PoloScore: &score}, nil)
+	check("beacon_register", &protocol.BeaconRegister{BeaconID: 1, Addr: "a"}, nil)
+	check("rotate_key", &protocol.RotateKey{NodeID: 2, NewPublicKey: testKey(9).String()}, as(2))
+	check("heartbeat", &protocol.NodeRequest{NodeID: 1}, as(1))
+	check("deregister", &protocol.NodeRequest{NodeID: 1}, as(1))
+	for _, action := range []string{protocol.EventOwnerLost, protocol.EventKeyExpirySet, protocol.EventKeyExpiryCleared, protocol.EventNodeReRegistered} {
+		if !seen[action] {
+			t.Errorf("%s was not caused", action)
+		}
+	}
+}
