@@ -98,6 +98,28 @@ func TestStalledDiskEndsTheMember(t *testing.T) {
 	}
 }
 
+// TestStalledDiskEndsAFollower: a follower whose disk hangs goes too.
+func TestStalledDiskEndsAFollower(t *testing.T) {
+	t.Parallel()
+	gate := make(chan struct{})
+	var stuck atomic.Bool
+	c := newCluster(t, 2, func(i int, cfg *Config) {
+		cfg.Duties.StallLimit = 700 * time.Millisecond
+		if i == 0 {
+			cfg.Duties.StallLimit = time.Hour
+		}
+		cfg.hooks.storeOp = func(name string) {
+			if i == 1 && stuck.Load() && name == "store_logs" {
+				<-gate
+			}
+		}
+	})
+	t.Cleanup(sync.OnceFunc(func() { stuck.Store(false); close(gate) }))
+	c.leader(c.members[0])
+	stuck.Store(true)
+	c.members[1].awaitFatal(ExitStalled) // the leader's ticks reach it
+}
+
 // TestUncommittedEntryEndsTheLeader: the log does not move although the voters
 // answer, because their disks or streams hang.
 func TestUncommittedEntryEndsTheLeader(t *testing.T) {

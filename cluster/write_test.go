@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"github.com/pilotregistry/pilotregistry/cluster/peer"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -100,6 +101,57 @@ func TestExactlyOnceThroughLeaderChanges(t *testing.T) {
 	if got := survivors[0].mustRead(node); got != 360 || done.Load() != 360 {
 		t.Errorf("counter is %d after %d acknowledged increments", got, done.Load())
 	}
+}
+
+// TestLostAnswerIsNotAppliedTwice: the leader commits a write and dies before
+// its answer arrives; the follower that sent it on asks the next leader.
+func TestLostAnswerIsNotAppliedTwice(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"", "brought"} {
+		c := newCluster(t, 3, nil)
+		leader := c.leader()
+		follower, other := c.others(leader)[0], c.others(leader)[1]
+		node := c.node(leader)
+		follower.mustRead(node)
+		c.faults.hold(peer.ProtoRPC, follower, leader)
+		type answer struct {
+			res  fsm.Result
+			perr *protocol.Error
+		}
+		got := make(chan answer, 1)
+		go func() {
+			res, perr := follower.Propose(context.Background(), increment(t, node, id))
+			got <- answer{res, perr}
+		}()
+		c.eventually("the write is applied everywhere", func() bool { return leader.score(node) == 1 && other.score(node) == 1 })
+		leader.kill()
+		a := <-got
+		if a.perr != nil || a.res.Err != nil || !a.res.Replayed {
+			t.Errorf("request id %q: got %+v, %v; want the first answer", id, a.res, a.perr)
+		}
+		if n := other.mustRead(node); n != 1 {
+			t.Errorf("request id %q: applied %d times", id, n)
+		}
+	}
+}
+
+// TestNothingIsServedBeforeTheTermHasBegun: leading is not enough.
+func TestNothingIsServedBeforeTheTermHasBegun(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1, nil)
+	m := c.members[0]
+	node := c.node(m)
+	term := m.readyTerm.Swap(0)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, perr := m.Propose(ctx, increment(t, node, "")); perr == nil || perr.Outcome != protocol.OutcomeNotApplied {
+		t.Errorf("proposed: %v", perr)
+	}
+	if _, perr := m.ReadIndex(ctx); perr == nil {
+		t.Error("a read was confirmed")
+	}
+	m.readyTerm.Store(term)
+	m.must(increment(t, node, ""))
 }
 
 func TestWritesResumeAfterLeaderDies(t *testing.T) {

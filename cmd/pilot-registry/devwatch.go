@@ -157,7 +157,7 @@ func (d *dev) greet(leader string) {
 		if err != nil {
 			path = d.adminFile
 		}
-		env += "export PILOT_ADMIN_TOKEN_FILE=" + path + "\n"
+		env += "export PILOT_ADMIN_TOKEN=\"$(cat '" + path + "')\"\n"
 	}
 	file := filepath.Join(d.dataDir, "env")
 	if err := os.WriteFile(file, []byte(env), 0o600); err != nil {

@@ -121,6 +121,7 @@ func groupRun(cmd *cobra.Command, args []string) error {
 		return usagef(cmd, "%s needs a command", cmd.CommandPath())
 	}
 	text := "unknown command %q for %q"
+	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		text += "; did you mean " + strings.Join(near, " or ") + "?"
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -100,7 +101,20 @@ func membersOf(v reflect.Value) []member {
 			out = append(out, member{name: name, value: v.Field(i), omitEmpty: strings.Contains(opts, "omitempty")})
 		}
 	}
+	slices.SortStableFunc(out, func(a, b member) int { return rank(a.name) - rank(b.name) })
 	return out
+}
+
+// first are the members that say what an entry is. Replies have theirs in
+// alphabetical order, which is of no use to a reader.
+var first = []string{"id", "member_id", "cluster_id", "node_id", "from_node_id", "beacon_id", "command", "name", "network_id", "version", "hostname", "address", "addr",
+	"state", "ready", "role", "suffrage", "reachable", "offline"}
+
+func rank(name string) int {
+	if i := slices.Index(first, name); i >= 0 {
+		return i
+	}
+	return len(first)
 }
 
 func label(name string) string { return strings.ToUpper(strings.ReplaceAll(name, "_", " ")) }
@@ -127,7 +141,10 @@ func cell(m member) string {
 		}
 		return "no"
 	case reflect.Int64:
-		if isTime(m.name) && v.Int() > 0 {
+		if isTime(m.name) {
+			if v.Int() <= 0 {
+				return "-"
+			}
 			return time.Unix(v.Int(), 0).UTC().Format(time.RFC3339)
 		}
 	case reflect.Slice:

@@ -279,3 +279,11 @@ func (c *Cluster) logs() string {
 	}
 	return out.String()
 }
+
+// Signal sends a signal to the dev process.
+func (c *Cluster) Signal(t testing.TB, s syscall.Signal) {
+	t.Helper()
+	if err := c.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -205,7 +205,7 @@ func credentials(row *protocol.Command, body protocol.Body, o *callOptions) (pro
 		cred.AdminToken = protocol.Secret(o.adminToken)
 	}
 	if row.Auth == protocol.AuthSignature && cred.Signature == "" && cred.AdminToken == "" {
-		return cred, &Error{Code: CodeNoSigner, Text: "this command has to be signed and no signer is configured: open the client with an Identity or Signer",
+		return cred, &Error{Code: CodeNoSigner, Text: "this command has to be signed by the node, and there is no key to sign with",
 			Outcome: protocol.OutcomeNotApplied, Command: row.Name}
 	}
 	return cred, nil
