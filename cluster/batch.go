@@ -75,6 +75,7 @@ func (b *batcher) submit(ctx context.Context, env fsm.Envelope, term uint64) (fs
 	if n := size(&env); n > b.limits.BatchBytes {
 		return fsm.Result{}, protocol.NotAppliedf(protocol.CodeTooLarge, "command of %d bytes (max %d per log entry)", n, b.limits.BatchBytes)
 	}
+	b.node.awaitTerm(ctx)
 	if err := b.node.mayLead(); err != nil {
 		return fsm.Result{}, err
 	}

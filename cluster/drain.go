@@ -33,15 +33,6 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// kill stops without draining, as a crash would, but without leaking anything.
-func (n *Node) kill() {
-	n.stopOnce.Do(func() {
-		n.draining.Store(true)
-		n.server.Abort()
-		_ = n.stop()
-	})
-}
-
 func (n *Node) drain(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, drainLimit)
 	defer cancel()

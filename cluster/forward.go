@@ -38,11 +38,11 @@ func (n *Node) handlePropose(ctx context.Context, payload []byte) ([]byte, *prot
 	if err != nil || len(entry.Commands) != 1 {
 		return nil, protocol.NotAppliedf(protocol.CodeInternal, "a forwarded command cannot be read: %v", err)
 	}
+	n.inflight.Add(1)
+	defer n.inflight.Add(-1)
 	if n.draining.Load() {
 		return nil, protocol.NotAppliedf(codeNotLeader, "member %s is shutting down", n.id)
 	}
-	n.inflight.Add(1)
-	defer n.inflight.Add(-1)
 	res, perr := n.batch.submit(ctx, entry.Commands[0], 0)
 	if perr != nil {
 		return nil, perr

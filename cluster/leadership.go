@@ -94,6 +94,7 @@ func (n *Node) watchLeadership(ctx context.Context, notify <-chan bool) {
 			cur.end()
 		}
 	}()
+	n.observeLeaders()
 	for {
 		leader, term := n.raft.State() == raft.Leader, n.raft.CurrentTerm()
 		if cur != nil && (!leader || cur.term != term) {
@@ -214,4 +215,37 @@ func alreadyDone(code protocol.Code, err *protocol.Error) bool {
 // leading reports whether this member leads the term and may serve it.
 func (n *Node) leading(term uint64) bool {
 	return n.raft.State() == raft.Leader && n.raft.CurrentTerm() == term && n.readyTerm.Load() == term
+}
+
+// awaitTerm waits, for as long as this member leads a term that has not begun
+// for the state machine, so that callers need not knock again and again.
+func (n *Node) awaitTerm(ctx context.Context) {
+	for {
+		changed := n.changed.next()
+		if n.raft.State() != raft.Leader || n.readyTerm.Load() == n.raft.CurrentTerm() {
+			return
+		}
+		if !rest(ctx, changed, retryMax) {
+			return
+		}
+	}
+}
+
+// observeLeaders wakes those who wait for a leader when raft learns of one.
+func (n *Node) observeLeaders() {
+	seen := make(chan raft.Observation, 8)
+	n.raft.RegisterObserver(raft.NewObserver(seen, false, func(o *raft.Observation) bool {
+		_, ok := o.Data.(raft.LeaderObservation)
+		return ok
+	}))
+	n.run(func() {
+		for {
+			select {
+			case <-n.dead:
+				return
+			case <-seen:
+				n.changed.signal()
+			}
+		}
+	})
 }

@@ -19,7 +19,7 @@ const (
 	maxRetry = 30 * time.Second
 	// Pauses between attempts; a change of leadership ends a pause early.
 	retryMin = 5 * time.Millisecond
-	retryMax = 100 * time.Millisecond
+	retryMax = 50 * time.Millisecond
 )
 
 // Propose brings a command through consensus, from any member, and returns

@@ -158,6 +158,7 @@ func (n *Node) askIndex(ctx context.Context) (uint64, *protocol.Error) {
 // round. It is raft's, not that of the leader's own state machine: another
 // member may have applied, and shown, more than the leader has.
 func (n *Node) confirmedIndex(ctx context.Context) (uint64, *protocol.Error) {
+	n.awaitTerm(ctx)
 	term := n.raft.CurrentTerm()
 	if err := n.mayRead(term); err != nil {
 		return 0, err

@@ -147,6 +147,8 @@ func TestNothingIsServedBeforeTheTermHasBegun(t *testing.T) {
 	if _, perr := m.Propose(ctx, increment(t, node, "")); perr == nil || perr.Outcome != protocol.OutcomeNotApplied {
 		t.Errorf("proposed: %v", perr)
 	}
+	ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
 	if _, perr := m.ReadIndex(ctx); perr == nil {
 		t.Error("a read was confirmed")
 	}

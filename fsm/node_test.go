@@ -174,7 +174,9 @@ func TestLookupAndResolve(t *testing.T) {
 func TestHostnames(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.register(1), w.register(2)
-	set := func(id uint32, host string) *protocol.SetHostname { return &protocol.SetHostname{NodeID: id, Hostname: host} }
+	set := func(id uint32, host string) *protocol.SetHostname {
+		return &protocol.SetHostname{NodeID: id, Hostname: host}
+	}
 	w.do("set_hostname", set(a, "alpha"), as(a))
 	w.do("set_hostname", set(a, "alpha"), as(a))
 	if got := w.lastEvent(protocol.EventHostnameChanged); got != "node:1 node_id=1 old_hostname=alpha new_hostname=alpha" {

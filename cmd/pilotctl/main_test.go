@@ -66,6 +66,7 @@ func setup(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("HOME", home)
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // with -race every process would sleep a second
 	env.Setenv("PILOT_ADDR", addr)
 	env.Setenv("PLAIN_ADDR", addr)
 	env.Setenv("TLS_ADDR", secured)

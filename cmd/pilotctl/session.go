@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -70,7 +71,7 @@ func (s *session) warn() {
 	if s.flags.json {
 		return
 	}
-	if info, err := os.Stat(s.identityPath); err == nil && info.Mode().Perm()&0o077 != 0 {
+	if info, err := os.Stat(s.identityPath); err == nil && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
 		fmt.Fprintf(s.stderr, "warning: %s can be read by others; run: chmod 600 %s\n", s.identityPath, s.identityPath)
 	}
 	if addr := plainRemote(s.opts); addr != "" && s.opts.AdminToken != "" {

@@ -28,7 +28,7 @@ type prober struct {
 
 func (p *prober) run(ctx context.Context, wg *sync.WaitGroup) {
 	defer wg.Done()
-	var w *wire
+	var w *harness.Wire
 	defer func() {
 		if w != nil {
 			w.Close()
@@ -37,14 +37,14 @@ func (p *prober) run(ctx context.Context, wg *sync.WaitGroup) {
 	for i, at := 0, 0; ctx.Err() == nil; i++ {
 		if w == nil {
 			var err error
-			if w, err = dial(p.addrs[at%len(p.addrs)]); err != nil {
+			if w, err = harness.Dial(p.addrs[at%len(p.addrs)]); err != nil {
 				w = nil
 				at++
 				time.Sleep(time.Millisecond)
 				continue
 			}
 		}
-		if _, err := w.call(p.frames[i%len(p.frames)], attemptTimeout); err != nil {
+		if err := call(w, p.frames[i%len(p.frames)], attemptTimeout); err != nil {
 			p.errors.Add(1)
 			w.Close()
 			w = nil

@@ -1,104 +1,59 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"crypto/ed25519"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/integration/harness"
 )
 
 // agent is a registered node with its frames prepared, so that the load
 // generator spends nothing on signing and encoding.
-type agent struct {
-	id  uint32
-	key ed25519.PrivateKey
-}
-
-func (a agent) sign(text string) string {
-	return base64.StdEncoding.EncodeToString(ed25519.Sign(a.key, []byte(text)))
-}
-
-func frame(v map[string]any) []byte {
-	body, err := json.Marshal(v)
-	if err != nil { // strings and numbers always encode
-		panic(err)
-	}
-	return protocol.AppendFrame(nil, body)
-}
+type agent struct{ harness.Agent }
 
 // writes alternates between two tag sets: each one changes state.
 func (a agent) writes() [][]byte {
-	sig := a.sign(fmt.Sprintf("set_tags:%d", a.id))
+	sig := a.Sign(fmt.Sprintf("set_tags:%d", a.ID))
 	one := func(tag string) []byte {
-		return frame(map[string]any{"type": "set_tags", "node_id": a.id, "tags": []string{tag, "bench"}, "signature": sig})
+		return harness.Frame(map[string]any{"type": "set_tags", "node_id": a.ID, "tags": []string{tag, "bench"}, "signature": sig})
 	}
 	return [][]byte{one("even"), one("odd")}
 }
 
 func (a agent) heartbeats() [][]byte {
-	return [][]byte{frame(map[string]any{"type": "heartbeat", "node_id": a.id, "signature": a.sign(fmt.Sprintf("heartbeat:%d", a.id))})}
+	return [][]byte{harness.Frame(map[string]any{"type": "heartbeat", "node_id": a.ID, "signature": a.Sign(fmt.Sprintf("heartbeat:%d", a.ID))})}
 }
 
 func lookups(level string) func(agent) [][]byte {
 	return func(a agent) [][]byte {
-		m := map[string]any{"type": "lookup", "node_id": a.id, "consistency": level}
+		m := map[string]any{"type": "lookup", "node_id": a.ID, "consistency": level}
 		if level == "bounded" {
 			m["max_staleness_ms"] = 100
 		}
-		return [][]byte{frame(m)}
+		return [][]byte{harness.Frame(m)}
 	}
-}
-
-// wire is one connection with one request in flight.
-type wire struct {
-	net.Conn
-	r   *bufio.Reader
-	buf []byte
-}
-
-func dial(addr string) (*wire, error) {
-	c, err := net.DialTimeout("tcp", addr, time.Second)
-	if err != nil {
-		return nil, err
-	}
-	return &wire{Conn: c, r: bufio.NewReader(c)}, nil
 }
 
 var errorMark = []byte(`"type":"error"`)
 
-// call sends a prepared frame and returns the reply; an error reply is an error.
-func (w *wire) call(frame []byte, timeout time.Duration) ([]byte, error) {
-	if err := w.SetDeadline(time.Now().Add(timeout)); err != nil {
-		return nil, err
+// call sends a prepared frame; an error reply is an error.
+func call(w *harness.Wire, frame []byte, timeout time.Duration) error {
+	reply, err := w.Exchange(frame, timeout)
+	if err == nil && bytes.Contains(reply, errorMark) {
+		err = errors.New(string(reply))
 	}
-	if _, err := w.Write(frame); err != nil {
-		return nil, err
-	}
-	reply, err := protocol.ReadFrame(w.r, protocol.MaxClientReplyBytes, w.buf)
-	if err != nil {
-		return nil, err
-	}
-	w.buf = reply
-	if bytes.Contains(reply, errorMark) {
-		return nil, errors.New(string(reply))
-	}
-	return reply, nil
+	return err
 }
 
 // registerPool registers n nodes, spread over the members.
 func registerPool(addrs []string, n int) ([]agent, error) {
-	var conns []*wire
+	var conns []*harness.Wire
 	for _, a := range addrs {
-		w, err := dial(a)
+		w, err := harness.Dial(a)
 		if err != nil {
 			return nil, err
 		}
@@ -107,20 +62,11 @@ func registerPool(addrs []string, n int) ([]agent, error) {
 	}
 	pool := make([]agent, n)
 	for i := range pool {
-		public, private, err := ed25519.GenerateKey(nil)
+		a, err := conns[i%len(conns)].Register()
 		if err != nil {
 			return nil, err
 		}
-		reply, err := conns[i%len(conns)].call(frame(map[string]any{"type": "register", "listen_addr": ":4000",
-			"public_key": base64.StdEncoding.EncodeToString(public)}), 10*time.Second)
-		if err != nil {
-			return nil, err
-		}
-		var r protocol.RegisterReply
-		if err := json.Unmarshal(reply, &r); err != nil {
-			return nil, err
-		}
-		pool[i] = agent{id: r.NodeID, key: private}
+		pool[i] = agent{a}
 	}
 	return pool, nil
 }
@@ -139,7 +85,7 @@ func drive(addr string, pool []agent, load func(agent) [][]byte, d time.Duration
 	start := time.Now()
 	end := start.Add(d)
 	for _, a := range pool {
-		w, err := dial(addr)
+		w, err := harness.Dial(addr)
 		if err != nil {
 			return result{}, err
 		}
@@ -152,7 +98,7 @@ func drive(addr string, pool []agent, load func(agent) [][]byte, d time.Duration
 			var err error
 			for i := 0; time.Now().Before(end) && err == nil; i++ {
 				t := time.Now()
-				_, err = w.call(frames[i%len(frames)], 10*time.Second)
+				err = call(w, frames[i%len(frames)], 10*time.Second)
 				took = append(took, time.Since(t))
 			}
 			mu.Lock()

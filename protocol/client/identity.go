@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -214,6 +215,9 @@ func replaceFile(path string, data []byte) (err error) {
 
 // syncDir makes a rename durable where the platform can.
 func syncDir(dir string) error {
+	if runtime.GOOS == "windows" { // directories cannot be synced there
+		return nil
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -1,0 +1,173 @@
+package integration
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/pilotregistry/pilotregistry/integration/harness"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// denied are the codes that say: you may not.
+var denied = []string{protocol.CodeSignatureRequired, protocol.CodeSignatureInvalid, protocol.CodeAdminToken, protocol.CodeAdminDisabled, protocol.CodePermissionDenied}
+
+// callers of the authorisation matrix.
+var callers = []string{"nobody", "wrong signature", "other node", "signer", "admin", "wrong admin token"}
+
+// mayCall computes from the table who may use a command.
+func mayCall(row *protocol.Command, caller string) bool {
+	switch row.Auth {
+	case protocol.AuthOpen:
+		return true
+	case protocol.AuthSignature:
+		return caller == "signer"
+	case protocol.AuthSignatureOrAdmin:
+		return caller == "signer" || caller == "admin"
+	case protocol.AuthAdmin:
+		return caller == "admin"
+	}
+	return false
+}
+
+// exceptions to the class of a row, with the reason. They are few, and named.
+var exceptions = map[string]map[string]bool{
+	// A signature over register is optional, but one that is wrong is refused.
+	"register": {"wrong signature": false, "other node": false},
+	// Listing the backbone needs the admin token (network_id is 0 here).
+	"list_nodes": {"nobody": false, "wrong signature": false, "other node": false, "signer": false, "wrong admin token": false},
+}
+
+// skipped rows do things to the cluster that a matrix must not do six times over.
+var skipped = map[string]string{
+	"subscribe_replication":       "turns the connection into a stream; the replication conversations cover its token",
+	"cluster_transfer_leadership": "moves leadership; TestClusterCommandsNeedTheAdminToken covers its authorisation",
+	"cluster_remove":              "removes a member; TestClusterCommandsNeedTheAdminToken covers its authorisation",
+}
+
+// request builds a well-formed request of a row for two live nodes.
+func request(row *protocol.Command, a, b harness.Agent) (map[string]any, protocol.Body) {
+	fields := map[string]any{
+		"node_id": a.ID, "requester_id": a.ID, "from_node_id": a.ID, "inviter_id": a.ID, "node_a": a.ID,
+		"peer_id": b.ID, "to_node_id": b.ID, "node_b": b.ID, "target_node_id": b.ID,
+		"public_key": a.PublicKey(), "new_public_key": b.PublicKey(), "hostname": fmt.Sprintf("m%d", a.ID), "delta": 1, "polo_score": 1,
+		"beacon_id": a.ID, "addr": "192.0.2.1:9001", "name": fmt.Sprintf("net%d", a.ID), "listen_addr": ":4000",
+	}
+	if row.Name == "resolve" {
+		fields["node_id"] = b.ID
+	}
+	if row.Name == "join_network" || row.Name == "leave_network" {
+		fields["network_id"] = 65535
+	}
+	fields["type"] = row.Name
+	parsed, err := protocol.ParseRequest(harness.Frame(fields)[protocol.FrameHeaderBytes:])
+	if err != nil {
+		panic(err)
+	}
+	return fields, parsed.Body
+}
+
+// as adds a caller's credentials.
+func as(caller string, row *protocol.Command, fields map[string]any, body protocol.Body, c *harness.Cluster, signer, other harness.Agent) {
+	challenge := protocol.ChallengeText(row, body)
+	switch caller {
+	case "wrong signature":
+		fields["signature"] = signer.Sign("something else")
+	case "other node":
+		fields["signature"] = other.Sign(challenge)
+	case "signer":
+		fields["signature"] = signer.Sign(challenge)
+	case "admin":
+		fields["admin_token"] = c.AdminToken
+	case "wrong admin token":
+		fields["admin_token"] = c.AdminToken + "x"
+	}
+}
+
+// Every command × every caller, the expectation computed from the table.
+func TestAuthorisationMatrix(t *testing.T) {
+	c := sharedCluster(t)
+	w, err := harness.Dial(c.Addrs()[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	for i := range protocol.Commands {
+		row := &protocol.Commands[i]
+		if _, skip := skipped[row.Name]; skip || !row.Built {
+			continue
+		}
+		for _, caller := range callers {
+			var nodes [3]harness.Agent
+			for n := range nodes {
+				if nodes[n], err = w.Register(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			fields, body := request(row, nodes[0], nodes[1])
+			if row.Name == "resolve" || row.Name == "punch" { // visible, so that only authority decides
+				makePublic(t, w, nodes[0], nodes[1])
+			}
+			as(caller, row, fields, body, c, nodes[0], nodes[2])
+			reply, err := w.Call(fields)
+			if err != nil {
+				t.Fatalf("%s as %s: %v", row.Name, caller, err)
+			}
+			code, _ := reply["code"].(string)
+			want, exception := exceptions[row.Name][caller]
+			if !exception {
+				want = mayCall(row, caller)
+			}
+			if got := !slices.Contains(denied, code); got != want {
+				t.Errorf("%s as %s: allowed %t, want %t: %v", row.Name, caller, got, want, reply)
+			}
+		}
+	}
+}
+
+func makePublic(t *testing.T, w *harness.Wire, agents ...harness.Agent) {
+	t.Helper()
+	for _, a := range agents {
+		reply, err := w.Call(map[string]any{"type": "set_visibility", "node_id": a.ID, "public": true, "signature": a.Sign(fmt.Sprintf("set_visibility:%d", a.ID))})
+		if err != nil || reply["type"] != "set_visibility_ok" {
+			t.Fatalf("set_visibility: %v, %v", reply, err)
+		}
+	}
+}
+
+func TestClusterCommandsNeedTheAdminToken(t *testing.T) {
+	c := sharedCluster(t)
+	w, err := harness.Dial(c.Addrs()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	for _, name := range []string{"cluster_transfer_leadership", "cluster_remove", "cluster_promote", "cluster_join_token"} {
+		for _, token := range []string{"", "wrong"} {
+			reply, err := w.Call(map[string]any{"type": name, "member_id": "nobody", "admin_token": token})
+			if err != nil || reply["code"] != protocol.CodeAdminToken {
+				t.Errorf("%s with token %q: %v, %v", name, token, reply, err)
+			}
+		}
+	}
+}
+
+// Commands that are still to come say so, to everybody, in the same words.
+func TestCommandsNotBuiltSaySo(t *testing.T) {
+	c := sharedCluster(t)
+	w, err := harness.Dial(c.Addrs()[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	for i := range protocol.Commands {
+		row := &protocol.Commands[i]
+		if row.Built {
+			continue
+		}
+		reply, err := w.Call(map[string]any{"type": row.Name, "admin_token": c.AdminToken})
+		if err != nil || reply["type"] != "error" || reply["code"] != protocol.CodeNotImplemented {
+			t.Errorf("%s: %v, %v", row.Name, reply, err)
+		}
+	}
+}
