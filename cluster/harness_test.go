@@ -39,13 +39,14 @@ type cluster struct {
 	members []*member
 	faults  *faults
 	tune    func(i int, c *Config)
+	base    string
 }
 
 // newCluster starts n voters. tune may change the configuration of the i-th member.
 func newCluster(t testing.TB, n int, tune func(i int, c *Config)) *cluster {
 	t.Helper()
-	c := &cluster{t: t, faults: newFaults(), tune: tune}
-	t.Cleanup(c.stop)
+	c := emptyCluster(t)
+	c.tune = tune
 	cfg := c.config(0)
 	if _, err := Init(t.Context(), InitConfig{DataDir: cfg.DataDir, AdminToken: "admin-secret"}); err != nil {
 		t.Fatal(err)
@@ -60,9 +61,16 @@ func newCluster(t testing.TB, n int, tune func(i int, c *Config)) *cluster {
 	return c
 }
 
+// emptyCluster stops its members before their directories are removed.
+func emptyCluster(t testing.TB) *cluster {
+	c := &cluster{t: t, faults: newFaults(), base: t.TempDir()}
+	t.Cleanup(c.stop)
+	return c
+}
+
 func (c *cluster) config(i int) Config {
 	cfg := Config{
-		DataDir: filepath.Join(tempDir(c.t), "data"), PeerAddr: freeAddr(c.t), Version: "test",
+		DataDir: filepath.Join(c.base, fmt.Sprint(i)), PeerAddr: freeAddr(c.t), Version: "test",
 		Timeouts: Timeouts{Heartbeat: 400 * time.Millisecond, Election: 400 * time.Millisecond, LeaderLease: 200 * time.Millisecond},
 		Duties:   Duties{StableFor: 50 * time.Millisecond, ComparePoll: 50 * time.Millisecond, StallLimit: 10 * time.Second},
 	}
@@ -292,8 +300,6 @@ func (c *cluster) agree(members ...*member) {
 		return true
 	})
 }
-
-func tempDir(t testing.TB) string { return t.TempDir() }
 
 func freeAddr(t testing.TB) string {
 	t.Helper()

@@ -106,8 +106,7 @@ func TestJoinTokens(t *testing.T) {
 
 func TestFirstTokenOfInit(t *testing.T) {
 	t.Parallel()
-	c := &cluster{t: t, faults: newFaults()}
-	t.Cleanup(c.stop)
+	c := emptyCluster(t)
 	cfg := c.config(0)
 	res, err := Init(t.Context(), InitConfig{DataDir: cfg.DataDir, AdminToken: "top-secret-admin", ReplicationToken: "top-secret-repl", PeerAdvertise: cfg.PeerAdvertise})
 	if err != nil {

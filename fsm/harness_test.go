@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"testing"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -17,16 +16,25 @@ const (
 	hour      = 60 * minute
 )
 
+// tester is what tests, benchmarks and rapid's checks have in common.
+type tester interface {
+	Helper()
+	Error(...any)
+	Errorf(string, ...any)
+	Fatal(...any)
+	Fatalf(string, ...any)
+}
+
 // world drives one machine through its exported interface. Every command goes
 // through a dry run first, and both have to agree.
 type world struct {
-	t     testing.TB
+	t     tester
 	m     *Machine
 	index uint64
 	now   int64
 }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t tester) *world {
 	t.Helper()
 	w := emptyWorld(t)
 	w.internal(KindClusterInit, ClusterInit{ClusterID: "c-1", Level: 1})
@@ -35,7 +43,7 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-func emptyWorld(t testing.TB) *world { return &world{t: t, m: New(), index: 1, now: startTime} }
+func emptyWorld(t tester) *world { return &world{t: t, m: New(), index: 1, now: startTime} }
 
 func testMAC(b byte) protocol.MAC { return protocol.MAC{Key: 1, Sum: bytes.Repeat([]byte{b}, 32)} }
 

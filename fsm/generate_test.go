@@ -1,0 +1,213 @@
+package fsm
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+	"pgregory.net/rapid"
+)
+
+// generator makes realistic entries over a small space of ids, looking at the
+// newest root as a front door would, and sometimes at what is long past.
+type generator struct {
+	t    *rapid.T
+	root *Root
+	time int64
+	seq  [3]uint64
+	past []Envelope
+}
+
+func (g *generator) int(label string, lo, hi int) int { return rapid.IntRange(lo, hi).Draw(g.t, label) }
+
+func (g *generator) id() uint32 { return uint32(g.int("id", 0, 9)) }
+
+func (g *generator) net() uint16 { return uint16(g.int("net", 0, 4)) }
+
+func (g *generator) entry() *Entry {
+	switch g.int("pause", 0, 9) {
+	case 0:
+		g.time += int64(g.int("long", 0, 30*int(hour)))
+	case 1, 2:
+		g.time += int64(g.int("minutes", 0, 6*int(minute)))
+	default:
+		g.time += int64(g.int("short", -2000, 5000))
+	}
+	e := &Entry{Time: g.time, Term: 1}
+	for range g.int("batch", 0, 6) {
+		e.Commands = append(e.Commands, g.command())
+	}
+	return e
+}
+
+func (g *generator) command() Envelope {
+	if len(g.past) > 0 && g.int("again", 0, 5) == 0 {
+		return g.past[g.int("which", max(0, len(g.past)-30), len(g.past)-1)]
+	}
+	var env Envelope
+	if g.int("kind", 0, 5) == 0 {
+		env = g.internal()
+	} else {
+		env = g.row()
+	}
+	switch g.int("ident", 0, 3) {
+	case 0:
+		env.RequestID = fmt.Sprint("r", g.int("request", 0, 5))
+		env.Hash = [32]byte{byte(g.int("hash", 0, 1))}
+	case 1, 2:
+		s := g.int("session", 0, 2)
+		g.seq[s]++
+		env.Session, env.Seq = SessionID{byte(s + 1)}, g.seq[s]
+		env.Floor = g.seq[s] - min(g.seq[s], uint64(g.int("floor", 0, 4)))
+	}
+	g.past = append(g.past, env)
+	return env
+}
+
+func (g *generator) row() Envelope {
+	var rows []*protocol.Command
+	for i := range protocol.Commands {
+		if h := handlers[protocol.Commands[i].Name]; h.decide != nil {
+			rows = append(rows, &protocol.Commands[i])
+		}
+	}
+	row := rows[g.int("row", 0, len(rows)-1)]
+	if g.int("frequent", 0, 4) == 0 {
+		row = protocol.Must([]string{"register", "heartbeat", "join_network", "create_network"}[g.int("favourite", 0, 3)])
+	}
+	body := g.body(row)
+	env := Envelope{Code: row.Code, Source: "192.0.2.1:1"}
+	if signer := protocol.SignerID(row, body); g.int("signed", 0, 9) > 0 {
+		_, gen, _, _ := g.root.NodeKey(signer)
+		env.Actor.Node, env.Actor.KeyGen = signer, gen
+	}
+	if row.Auth == protocol.AuthAdmin || g.int("admin", 0, 5) == 0 {
+		rec, _ := g.root.Token(TokenAdmin, "root")
+		env.Actor.Token, env.Actor.TokenGen = "root", rec.Generation
+	}
+	if poll, ok := body.(*protocol.PollHandshakes); ok {
+		_, _ = g.root.Read(&Call{Row: row, Body: poll, Actor: env.Actor})
+	}
+	env.Body, _ = json.Marshal(body)
+	if g.int("garbage", 0, 50) == 0 {
+		env.Body = rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(g.t, "bytes")
+	}
+	return env
+}
+
+func (g *generator) body(row *protocol.Command) protocol.Body {
+	id, peer := g.id(), g.id()
+	score := float64(g.int("score", -1_000_000, 1_000_000))
+	mac := protocol.MAC{}
+	if n := g.int("mac", 0, 2); n > 0 {
+		mac = testMAC(byte(n))
+	}
+	switch row.Name {
+	case "register":
+		owner := []string{"", "a@x", "b@x"}[g.int("owner", 0, 2)]
+		return &protocol.Register{
+			PublicKey: testKey(g.int("key", 0, 11)).String(), Endpoint: fmt.Sprint("192.0.2.1:", g.int("port", 1, 2)), Owner: owner,
+			OwnerReclaim: g.int("reclaim", 0, 3) == 0, Hostname: []string{"", "h1", "h2", "BAD"}[g.int("host", 0, 3)], Proven: g.int("proven", 0, 1) == 0,
+			RelayOnly: g.int("relay", 0, 4) == 0, ExternalID: []string{"", "e1"}[g.int("ext", 0, 1)],
+		}
+	case "set_hostname":
+		return &protocol.SetHostname{NodeID: id, Hostname: []string{"", "h1", "h2", "h3"}[g.int("host", 0, 3)]}
+	case "set_tags":
+		return &protocol.SetTags{NodeID: id, Tags: []string{"a", "b", "c"}[:g.int("tags", 0, 3)]}
+	case "set_task_exec":
+		return &protocol.SetTaskExec{NodeID: id, Enabled: g.int("on", 0, 1) == 0}
+	case "set_visibility":
+		return &protocol.SetVisibility{NodeID: id, Public: g.int("on", 0, 1) == 0}
+	case "rotate_key":
+		return &protocol.RotateKey{NodeID: id, NewPublicKey: testKey(g.int("key", 0, 11)).String()}
+	case "set_key_expiry":
+		return &protocol.SetKeyExpiry{NodeID: id, ExpiresAt: []string{"", utc(g.time + hour), utc(g.time + 100*hour)}[g.int("expiry", 0, 2)]}
+	case "report_trust", "revoke_trust":
+		return &protocol.Trust{NodeID: id, PeerID: peer}
+	case "request_handshake":
+		return &protocol.RequestHandshake{FromNodeID: id, ToNodeID: peer, Justification: "<j>"}
+	case "respond_handshake":
+		return &protocol.RespondHandshake{NodeID: id, PeerID: peer, Accept: g.int("on", 0, 1) == 0}
+	case "poll_handshakes":
+		return &protocol.PollHandshakes{NodeID: id}
+	case "update_polo_score":
+		return &protocol.UpdatePoloScore{NodeID: id, Delta: &score}
+	case "set_polo_score":
+		return &protocol.SetPoloScore{NodeID: id, PoloScore: &score}
+	case "beacon_register":
+		return &protocol.BeaconRegister{BeaconID: id, Addr: fmt.Sprint("b:", g.int("port", 1, 2))}
+	case "create_network":
+		return &protocol.CreateNetwork{NodeID: id, Name: fmt.Sprint("n", g.int("name", 0, 5)), JoinRule: []string{"open", "token"}[g.int("rule", 0, 1)],
+			Enterprise: g.int("on", 0, 1) == 0, TokenMAC: mac}
+	case "join_network":
+		return &protocol.JoinNetwork{NodeID: id, NetworkID: g.net(), TokenMAC: mac}
+	case "leave_network":
+		return &protocol.LeaveNetwork{NodeID: id, NetworkID: g.net()}
+	}
+	return &protocol.NodeRequest{NodeID: id}
+}
+
+func (g *generator) internal() Envelope {
+	kinds := []struct {
+		code protocol.Code
+		body any
+	}{
+		{KindTick, struct{}{}},
+		{KindCheckpoint, struct{}{}},
+		{KindSweep, g.root.SweepCandidates(g.time, 100)},
+		{KindSweep, Sweep{Term: g.root.LeaderTerm(), Offline: []uint32{g.id(), g.id()}, Release: []uint32{g.id()}, Beacons: []uint32{g.id()}, Sessions: true}},
+		{KindTermStart, TermStart{Term: g.root.LeaderTerm() + uint64(g.int("term", 0, 2)) - 1}},
+		{KindMemberHello, MemberRecord{ID: fmt.Sprint("m", g.int("member", 1, 3)), LevelMin: 1, LevelMax: 1, Keys: []uint32{1, uint32(g.int("ring", 1, 3))}}},
+		{KindMemberForget, MemberForget{ID: fmt.Sprint("m", g.int("member", 1, 3))}},
+		{KindPutToken, PutToken{Kind: TokenKind(g.int("token", 1, 3)), Name: []string{"root", "t"}[g.int("name", 0, 1)], MAC: testMAC(byte(g.int("mac", 1, 3))), ExpiresInMS: int64(g.int("ttl", 0, 1)) * hour}},
+		{KindSpendToken, SpendToken{Name: "t", MemberID: fmt.Sprint("m", g.int("member", 1, 3))}},
+		{KindPutSealed, PutSealed{Name: fmt.Sprint("s", g.int("secret", 1, 2)), Sealed: Sealed{Key: 1, Nonce: []byte{1}, Ciphertext: []byte{byte(g.int("cipher", 0, 9))}}}},
+		{KindActivateKey, ActivateKey{Key: uint32(g.int("ring", 0, 3)), Term: g.root.LeaderTerm()}},
+		{KindAuditNote, AuditNote{Term: g.root.LeaderTerm(), Notes: map[string]uint64{"x": 1, "a": 2, "q": uint64(g.int("count", 0, 9))}}},
+		{KindRaiseLevel, RaiseLevel{From: 1, To: 2, Term: g.root.LeaderTerm()}},
+		{KindClusterInit, ClusterInit{ClusterID: "other", Level: 1}},
+	}
+	k := kinds[g.int("internal", 0, len(kinds)-1)]
+	body, _ := json.Marshal(k.body)
+	return Envelope{Code: k.code, Body: body}
+}
+
+// clone makes a second machine from a machine's snapshot.
+func clone(m *Machine) (*Machine, error) {
+	var buf bytes.Buffer
+	if err := m.Snapshot().Write(&buf); err != nil {
+		return nil, err
+	}
+	out := New()
+	return out, out.Restore(bytes.NewReader(buf.Bytes()))
+}
+
+// indexes renders everything that is derived from the tables.
+func indexes(v *view) string {
+	var out bytes.Buffer
+	dump(&out, "key", v.byKey.store)
+	dump(&out, "host", v.byHost.store)
+	dump(&out, "owner", v.byOwner.store)
+	dump(&out, "live", v.liveNodes.store)
+	dump(&out, "offline", v.offline.store)
+	dump(&out, "name", v.byName.store)
+	dump(&out, "order", v.byOrder.store)
+	dump(&out, "node", v.byNode.store)
+	dump(&out, "expiry", v.byExpiry.store)
+	v.netSize.ascend(0, func(net uint16, n int) bool {
+		if n > 0 {
+			fmt.Fprintf(&out, "size %d=%d\n", net, n)
+		}
+		return true
+	})
+	fmt.Fprintln(&out, "bytes", v.clientBytes)
+	return out.String()
+}
+
+func dump[K tableKey, V any](out *bytes.Buffer, name string, s store[K, V]) {
+	s.Scan(func(k K, v V) bool {
+		fmt.Fprintf(out, "%s %x=%v\n", name, k, v)
+		return true
+	})
+}
