@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/pilotregistry/pilotregistry/cluster/fault"
 )
 
 // Kinds of log stores.
@@ -189,10 +191,17 @@ func (s *Store) StoreLogs(logs []*raft.Log) error {
 		}
 	}
 	return s.do("store_logs", func() error {
+		if err := fault.Err(fault.StoreLogsBefore); err != nil {
+			return err
+		}
 		if err := s.inner.StoreLogs(logs); err != nil {
 			return err
 		}
-		return s.record.setLast(logs[len(logs)-1].Index)
+		fault.Hit(fault.StoreRecordBefore)
+		if err := s.record.setLast(logs[len(logs)-1].Index); err != nil {
+			return err
+		}
+		return fault.Err(fault.StoreLogsAfter)
 	})
 }
 
@@ -200,18 +209,34 @@ func (s *Store) StoreLogs(logs []*raft.Log) error {
 // goes, the record is lowered first: a crash in between must not look like damage.
 func (s *Store) DeleteRange(low, high uint64) error {
 	return s.do("delete_range", func() error {
+		if err := fault.Err(fault.StoreDeleteBefore); err != nil {
+			return err
+		}
 		if high >= s.record.last() {
 			if err := s.record.setLast(low - 1); err != nil {
 				return err
 			}
 		}
-		return s.inner.DeleteRange(low, high)
+		err := s.inner.DeleteRange(low, high)
+		fault.Hit(fault.StoreDeleteAfter)
+		return err
 	})
 }
 
 // Set stores a value with its checksum.
 func (s *Store) Set(key, val []byte) error {
-	return s.do("set", func() error { return s.inner.Set(key, appendValueSum(key, val)) })
+	return s.do("set", func() error { return s.set(key, val) })
+}
+
+// set is where term and vote become durable.
+func (s *Store) set(key, val []byte) error {
+	if err := fault.Err(fault.TermVoteBefore); err != nil {
+		return err
+	}
+	if err := s.inner.Set(key, appendValueSum(key, val)); err != nil {
+		return err
+	}
+	return fault.Err(fault.TermVoteAfter)
 }
 
 // Get reads a value; it returns nil for a key that was never set.
@@ -240,8 +265,7 @@ var keyCurrentTerm = "CurrentTerm" // raft's own name of it
 // SetUint64 stores a number with its checksum.
 func (s *Store) SetUint64(key []byte, val uint64) error {
 	return s.do("set_uint64", func() error {
-		raw := appendValueSum(key, binary.BigEndian.AppendUint64(nil, val))
-		if err := s.inner.Set(key, raw); err != nil {
+		if err := s.set(key, binary.BigEndian.AppendUint64(nil, val)); err != nil {
 			return err
 		}
 		if string(key) == keyCurrentTerm {

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pilotregistry/pilotregistry/cluster"
+	"github.com/pilotregistry/pilotregistry/cluster/fault"
 	"github.com/pilotregistry/pilotregistry/cluster/gateway"
 	"github.com/pilotregistry/pilotregistry/cluster/ops"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
@@ -69,6 +70,9 @@ func newLogger(c *config) hclog.Logger {
 // runMember runs until ctx ends, the member leaves its cluster, or a listener fails.
 func runMember(ctx context.Context, c *config) error {
 	log := newLogger(c)
+	if err := fault.Serve(); err != nil {
+		return err
+	}
 	for _, w := range c.warnings() {
 		log.Warn(w)
 	}
