@@ -265,7 +265,8 @@ func outcomeOf(err error) *protocol.Error {
 // begun for the state machine, and nothing forbids it.
 func (n *Node) mayLead() *protocol.Error {
 	if reason, yes := n.Quarantined(); yes {
-		return protocol.NotAppliedf(protocol.CodeQuarantined, "this member is quarantined: %s", reason)
+		// Another leader will take it; only our own clients are told to go elsewhere.
+		return protocol.NotAppliedf(codeNotLeader, "member %s is quarantined: %s", n.id, reason)
 	}
 	if reason := n.diverged.Load(); reason != nil {
 		return protocol.NotAppliedf(protocol.CodeQuarantined, "writes have stopped: %s", *reason)

@@ -1,0 +1,245 @@
+package fsm
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// fullWorld has something in every table.
+func fullWorld(t tester) *world {
+	w := newWorld(t)
+	for i := range 6 {
+		w.registerAs(&protocol.Register{PublicKey: testKey(i).String(), Hostname: testHost(i), Owner: "o", LANAddrs: []string{"10.0.0.1:1"}, Version: "1"})
+	}
+	net := w.network("lab", 1, "open", true)
+	w.join(net, 2)
+	w.do("create_network", &protocol.CreateNetwork{NodeID: 2, Name: "locked", JoinRule: "token", TokenMAC: testMAC(1), NetworkAdminTokenMAC: testMAC(2)}, admin)
+	w.do("set_tags", &protocol.SetTags{NodeID: 1, Tags: []string{"a", "b"}}, as(1))
+	w.do("report_trust", &protocol.Trust{NodeID: 3, PeerID: 1}, as(3))
+	w.do("request_handshake", &protocol.RequestHandshake{FromNodeID: 1, ToNodeID: 2, Justification: "j"}, as(1))
+	w.do("respond_handshake", &protocol.RespondHandshake{NodeID: 2, PeerID: 1}, as(2))
+	w.do("beacon_register", &protocol.BeaconRegister{BeaconID: 3, Addr: "b:1"}, nil)
+	w.internal(KindPutSealed, PutSealed{Name: "s", Sealed: Sealed{Key: 1, Nonce: []byte{1}, Ciphertext: []byte{2}}, Public: []byte{3}})
+	w.internal(KindMemberHello, MemberRecord{ID: "m1", Peer: "p", LevelMin: 1, LevelMax: 1, Keys: []uint32{1}})
+	w.internal(KindPutToken, PutToken{Kind: TokenJoin, Name: "j", MAC: testMAC(3), ExpiresInMS: hour})
+	w.internal(KindSpendToken, SpendToken{Name: "j", MemberID: "m2"})
+	w.do("set_key_expiry", &protocol.SetKeyExpiry{NodeID: 1, ExpiresAt: utc(w.now + minute)}, as(1))
+	w.goOffline(4)
+	w.apply(envelope(w.call("heartbeat", &protocol.NodeRequest{NodeID: 1}, as(1)))) // blocked
+	w.do("deregister", &protocol.NodeRequest{NodeID: 5}, as(5))
+	w.apply(minted(plusOne(w, 1), 1, 1, 1), minted(plusOne(w, 99), 1, 2, 1))
+	w.apply(envelope(withID(plusOne(w, 1), "r", 1)), envelope(withID(plusOne(w, 99), "s", 1)))
+	return w
+}
+
+func snapshotOf(t tester, m *Machine) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	if err := m.Snapshot().Write(&buf); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+func TestSnapshotHoldsEverything(t *testing.T) {
+	w := fullWorld(t)
+	for i, table := range w.m.Root().tables() {
+		if table.len() == 0 {
+			t.Errorf("table %d is empty: the test does not cover it", i)
+		}
+	}
+	w.m.Configuration(w.index+3, 9)
+	snap := w.m.Snapshot()
+	data := snapshotOf(t, w.m)
+	if again := snapshotOf(t, w.m); !bytes.Equal(again, data) {
+		t.Error("two snapshots of one state differ")
+	}
+	m := New()
+	if err := m.Restore(bytes.NewReader(data)); err != nil {
+		t.Fatal(err)
+	}
+	a, b := w.m.Root(), m.Root()
+	if b.Index() != w.index+3 || b.Index() != snap.Index() || b.Term() != 9 || snap.Term() != 9 {
+		t.Errorf("index %d, term %d", b.Index(), b.Term())
+	}
+	if a.Digest() != b.Digest() || fromScratch(b) != b.Digest() || indexes(&a.view) != indexes(&b.view) {
+		t.Error("the restored state is another")
+	}
+	if got, want := fmt.Sprint(b.Tokens(TokenJoin), b.Members(), b.Level(), b.ClusterID(), b.Now(), b.NodeCount(), b.LeaderTerm()),
+		fmt.Sprint(a.Tokens(TokenJoin), a.Members(), a.Level(), a.ClusterID(), a.Now(), a.NodeCount(), a.LeaderTerm()); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if !bytes.Equal(snapshotOf(t, m), data) {
+		t.Error("a snapshot of the restored state differs")
+	}
+	// What was remembered is still remembered.
+	r, known, e := b.Replay(withID(plusOne(w, 1), "r", 1))
+	if !known || e != nil || !r.Replayed {
+		t.Error("a client's result is forgotten")
+	}
+}
+
+// A snapshot is taken of a moment: what is applied while it is written does
+// not get into it.
+func TestSnapshotIsOfOneMoment(t *testing.T) {
+	w := fullWorld(t)
+	want := snapshotOf(t, w.m)
+	snap := w.m.Snapshot()
+	r, out := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		err := snap.Write(out)
+		_ = out.CloseWithError(err)
+		done <- err
+	}()
+	var got bytes.Buffer
+	buf := make([]byte, 64)
+	for i := 100; ; i++ {
+		n, err := r.Read(buf)
+		got.Write(buf[:n])
+		if err != nil {
+			break
+		}
+		w.register(i)
+		w.beat(6)
+		w.do("set_tags", &protocol.SetTags{NodeID: 2, Tags: []string{fmt.Sprint("t", i)}}, admin)
+	}
+	if err := <-done; err != nil || !bytes.Equal(got.Bytes(), want) {
+		t.Error("the snapshot changed while it was written", err)
+	}
+}
+
+func TestRestoreRefuses(t *testing.T) {
+	good := snapshotOf(t, fullWorld(t).m)
+	format := bytes.Clone(good)
+	format[len(snapshotMagic)] = 7
+	for name, c := range map[string]struct {
+		data []byte
+		want string
+	}{
+		"nothing":      {nil, "not a snapshot"},
+		"other file":   {[]byte("PK\x03\x04 and so on and so forth"), "not a snapshot"},
+		"format":       {format, "format 7 and this version knows format 1"},
+		"level":        {snapshotWith(t, func(w *world) { w.m.x.meta.level = 9 }), "feature level 9 and this version knows levels 1 to 1"},
+		"trailing":     {append(bytes.Clone(good), 0), "bytes behind its footer"},
+		"no backbone":  {snapshotWith(t, func(w *world) { w.m.x.networks.drop(w.m.x, 0) }), "no backbone"},
+		"no sign":      {snapshotWith(t, func(w *world) { w.m.x.seen.drop(w.m.x, 1) }), "sign of life"},
+		"lost event":   {snapshotWith(t, func(w *world) { w.m.x.events[0].drop(w.m.x, 1) }), "events are missing"},
+		"bad id":       {snapshotWith(t, func(w *world) { w.m.x.meta.nextNode = 2 }), "kind 2"},
+		"two hosts":    {snapshotWith(t, func(w *world) { w.m.x.nodes.put(w.m.x, 2, &node{id: 2, state: stateLive, hostname: testHost(0)}) }), "kind 2"},
+		"unknown kind": {snapshotWith(t, func(w *world) { w.m.x.blocked.schema = &schema[uint32, millis]{200, appendKey32, nil, nil} }), "kind 200, which this version does not know"},
+		"wrong sum":    {snapshotWith(t, func(w *world) { w.m.x.digest[0]++ }), "do not match its footer"},
+	} {
+		w := newWorld(t)
+		before := w.m.Root()
+		err := w.m.Restore(bytes.NewReader(c.data))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+		if w.m.Root() != before {
+			t.Errorf("%s: the state changed", name)
+		}
+		w.register(1)
+	}
+}
+
+// snapshotWith spoils a state behind the back of its checks.
+func snapshotWith(t *testing.T, spoil func(*world)) []byte {
+	w := fullWorld(t)
+	spoil(w)
+	v := w.m.Root().view
+	w.m.x.handOver(&v)
+	v.blocked.schema = w.m.x.blocked.schema
+	var buf bytes.Buffer
+	root := &Root{view: v, index: 1, term: 1, digest: w.m.x.digest.bytes()}
+	if err := (&Snapshot{root: root}).Write(&buf); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+// A damaged snapshot is refused, whichever bit is wrong and wherever it ends.
+func TestRestoreNoticesDamage(t *testing.T) {
+	w := newWorld(t)
+	w.register(1)
+	good := snapshotOf(t, w.m)
+	want := w.m.Root()
+	for i := range good {
+		if err := New().Restore(bytes.NewReader(good[:i])); err == nil {
+			t.Fatalf("the first %d bytes were accepted", i)
+		}
+		for bit := range 8 {
+			bad := bytes.Clone(good)
+			bad[i] ^= 1 << bit
+			m := New()
+			if err := m.Restore(bytes.NewReader(bad)); err == nil {
+				// A few bits of the compressed stream mean nothing.
+				if r := m.Root(); r.Digest() != want.Digest() || r.Index() != want.Index() || r.Term() != want.Term() {
+					t.Fatalf("bit %d of byte %d: accepted with another state", bit, i)
+				}
+			}
+		}
+	}
+}
+
+func TestRestoreReadsInPieces(t *testing.T) {
+	w := fullWorld(t)
+	data := snapshotOf(t, w.m)
+	m := New()
+	if err := m.Restore(oneByte{bytes.NewReader(data)}); err != nil {
+		t.Fatal(err)
+	}
+	failing := io.MultiReader(bytes.NewReader(data[:len(data)/2]), errReader{})
+	if err := m.Restore(failing); err == nil {
+		t.Error("a failing reader went unnoticed")
+	}
+	if m.Root().Digest() != w.m.Root().Digest() {
+		t.Error("the failed restore changed the state")
+	}
+}
+
+type oneByte struct{ r io.Reader }
+
+func (o oneByte) Read(p []byte) (int, error) { return o.r.Read(p[:min(1, len(p))]) }
+
+type errReader struct{}
+
+func (errReader) Read([]byte) (int, error) { return 0, errors.New("the disk is gone") }
+
+// A restore frees a machine that had stopped.
+func TestRestoreAfterHalt(t *testing.T) {
+	w := fullWorld(t)
+	data := snapshotOf(t, w.m)
+	if _, err := w.m.Apply(99, 1, []byte{77}); err == nil {
+		t.Fatal("applied")
+	}
+	if err := w.m.Restore(bytes.NewReader(data)); err != nil {
+		t.Fatal(err)
+	}
+	w.register(50)
+}
+
+func TestSnapshotWriteFails(t *testing.T) {
+	w := fullWorld(t)
+	size := len(snapshotOf(t, w.m))
+	for _, n := range []int{0, 20, size / 2, size - 1} {
+		if err := w.m.Snapshot().Write(&fullDisk{left: n}); err == nil {
+			t.Errorf("writing %d of %d bytes went unnoticed", n, size)
+		}
+	}
+}
+
+type fullDisk struct{ left int }
+
+func (d *fullDisk) Write(p []byte) (int, error) {
+	if d.left -= len(p); d.left < 0 {
+		return 0, errors.New("no space left")
+	}
+	return len(p), nil
+}
