@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"github.com/pilotregistry/pilotregistry/cluster/fault"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -229,6 +230,7 @@ func failAll(items []*item, err *protocol.Error) {
 // applyEntry brings one entry through raft. The error is not_applied only when
 // the entry certainly did not enter the log.
 func (n *Node) applyEntry(ctx context.Context, entry *fsm.Entry) ([]fsm.Result, *protocol.Error) {
+	fault.Hit(fault.ProposeBefore)
 	future := n.raft.Apply(fsm.AppendEntry(nil, entry), enqueueTimeout)
 	// A future that was queued for the state machine when raft stops is never
 	// answered, so its wait must end with this node.
@@ -240,6 +242,7 @@ func (n *Node) applyEntry(ctx context.Context, entry *fsm.Entry) ([]fsm.Result, 
 	case <-n.dead:
 		return nil, protocol.Unknownf(protocol.CodeOutcomeUnknown, "the leader stopped before the command was decided")
 	}
+	fault.Hit(fault.ProposeAfter)
 	if err != nil {
 		return nil, outcomeOf(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/pilotregistry/pilotregistry/cluster/fault"
 )
 
 // maxSkew is how far a member's clock may be from the median before it is
@@ -33,15 +35,18 @@ func (c *leaderClock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.since.IsZero() {
-		return c.source.Now()
+		return c.wall()
 	}
 	return c.base.Add(c.source.Now().Sub(c.since))
 }
 
+// wall is what this member's wall clock shows. Elapsed time is never taken from it.
+func (c *leaderClock) wall() time.Time { return c.source.Now().Add(fault.Offset()) }
+
 // compare notes how far this member's clock is from the reference.
 func (c *leaderClock) compare(reference time.Time) {
 	// Round strips the monotonic part: this is about wall clocks.
-	skew := c.source.Now().Round(0).Sub(reference.Round(0))
+	skew := c.wall().Round(0).Sub(reference.Round(0))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.skew = skew

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"github.com/pilotregistry/pilotregistry/cluster/fault"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -41,6 +42,7 @@ func (n *Node) confirm(ctx context.Context, term uint64) error {
 // majority it waits up to linger for the others.
 func (n *Node) confirmRound(ctx context.Context, term uint64, linger time.Duration) ([]time.Time, error) {
 	n.metrics.rounds.Inc()
+	fault.Hit(fault.ConfirmAsked)
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
 	voters := n.voters()
@@ -49,7 +51,7 @@ func (n *Node) confirmRound(ctx context.Context, term uint64, linger time.Durati
 	asked := 0
 	for _, v := range voters {
 		if string(v.ID) == n.id {
-			r.add(confirmReply{nonce: r.nonce, term: n.raft.CurrentTerm(), wall: n.cfg.Clock.Now()})
+			r.add(confirmReply{nonce: r.nonce, term: n.raft.CurrentTerm(), wall: n.clock.wall()})
 			continue
 		}
 		asked++
@@ -136,12 +138,13 @@ func (n *Node) handleConfirm(payload []byte) ([]byte, *protocol.Error) {
 	}
 	term := n.raft.CurrentTerm()
 	n.confirms.Add(1)
+	fault.Hit(fault.ConfirmAnswered)
 	if binary.BigEndian.Uint64(payload[8:]) == term {
 		n.clock.compare(time.UnixMilli(int64(binary.BigEndian.Uint64(payload[16:]))))
 	}
 	out := binary.BigEndian.AppendUint64(nil, binary.BigEndian.Uint64(payload))
 	out = binary.BigEndian.AppendUint64(out, term)
-	return binary.BigEndian.AppendUint64(out, uint64(n.cfg.Clock.Now().UnixMilli())), nil
+	return binary.BigEndian.AppendUint64(out, uint64(n.clock.wall().UnixMilli())), nil
 }
 
 // voters of the latest configuration this member knows.

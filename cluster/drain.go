@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"github.com/pilotregistry/pilotregistry/cluster/fault"
 )
 
 const (
@@ -53,6 +54,7 @@ func (n *Node) handOver(ctx context.Context) {
 			n.log.Warn("leadership was not handed over", "try", try+1, "error", err)
 			continue
 		}
+		fault.Hit(fault.DrainTransferAfter)
 		n.awaitSuccessor(ctx)
 	}
 }

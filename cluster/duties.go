@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"github.com/pilotregistry/pilotregistry/cluster/fault"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -119,7 +120,9 @@ func (n *Node) raiseLevel(ctx context.Context, d DutyEnv) {
 			return
 		}
 	}
+	fault.Hit(fault.LevelRaiseBefore)
 	if proposeDuty(ctx, d, fsm.KindRaiseLevel, fsm.RaiseLevel{From: from, To: from + 1, Term: d.Term()}) {
+		fault.Hit(fault.LevelRaiseAfter)
 		d.Logger().Info("feature level raised", "from", from, "to", from+1)
 	}
 }
@@ -179,7 +182,9 @@ func (p *promoter) look(ctx context.Context, d DutyEnv) {
 		}
 		delete(p.since, id)
 		n.membership.Lock()
+		fault.Hit(fault.MembershipBefore)
 		err = n.raft.AddVoter(s.ID, s.Address, 0, changeTimeout).Error()
+		fault.Hit(fault.MembershipAfter)
 		n.membership.Unlock()
 		if err != nil {
 			d.Logger().Warn("member not promoted", "member", id, "error", err)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 
+	"github.com/pilotregistry/pilotregistry/cluster/fault"
 	"github.com/pilotregistry/pilotregistry/cluster/peer"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -21,7 +22,9 @@ const (
 func (n *Node) forward(ctx context.Context, leader string, env fsm.Envelope) (fsm.Result, *protocol.Error) {
 	n.metrics.forwards.Inc()
 	payload := fsm.AppendEntry(nil, &fsm.Entry{Commands: []fsm.Envelope{env}})
+	fault.Hit(fault.ForwardBefore)
 	raw, err := n.client.Call(ctx, leader, rpcPropose, payload)
+	fault.Hit(fault.ForwardAfter)
 	if err != nil {
 		return fsm.Result{}, transportOutcome(err)
 	}
@@ -44,6 +47,7 @@ func (n *Node) handlePropose(ctx context.Context, payload []byte) ([]byte, *prot
 		return nil, protocol.NotAppliedf(codeNotLeader, "member %s is shutting down", n.id)
 	}
 	res, perr := n.batch.submit(ctx, entry.Commands[0], 0)
+	fault.Hit(fault.ForwardServed)
 	if perr != nil {
 		return nil, perr
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"github.com/pilotregistry/pilotregistry/cluster/fault"
 	"github.com/pilotregistry/pilotregistry/fsm"
 )
 
@@ -46,7 +47,9 @@ func (a *adapter) ApplyBatch(logs []*raft.Log) []any {
 		}
 		switch l.Type {
 		case raft.LogCommand:
+			fault.Hit(fault.ApplyBefore)
 			results, err := a.machine.Apply(l.Index, l.Term, l.Data)
+			fault.Hit(fault.ApplyAfter)
 			if err != nil {
 				a.halt(err)
 				out[i] = err
@@ -91,6 +94,7 @@ func (a *adapter) Snapshot() (raft.FSMSnapshot, error) {
 func (a *adapter) Restore(rc io.ReadCloser) error {
 	start := time.Now()
 	defer rc.Close()
+	fault.Hit(fault.RestoreBefore)
 	if err := a.machine.Restore(bufio.NewReaderSize(rc, 256<<10)); err != nil {
 		var halt *fsm.HaltError
 		if errors.As(err, &halt) {
@@ -98,6 +102,7 @@ func (a *adapter) Restore(rc io.ReadCloser) error {
 		}
 		return err
 	}
+	fault.Hit(fault.RestoreAfter)
 	a.applied.advance(a.machine.Root().Index())
 	a.observe("restore", time.Since(start))
 	return nil
@@ -111,16 +116,27 @@ type snapshot struct {
 // Persist streams the snapshot to the sink.
 func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 	start := time.Now()
-	w := bufio.NewWriterSize(sink, 256<<10)
-	err := s.inner.Write(w)
-	if err == nil {
-		err = w.Flush()
-	}
-	if err != nil {
+	if err := s.write(sink); err != nil {
 		return errors.Join(err, sink.Cancel())
 	}
 	s.observe("persist", time.Since(start))
-	return sink.Close()
+	err := sink.Close()
+	fault.Hit(fault.SnapshotAfter)
+	return err
+}
+
+func (s *snapshot) write(sink io.Writer) error {
+	if err := fault.Err(fault.SnapshotBefore); err != nil {
+		return err
+	}
+	w := bufio.NewWriterSize(sink, 256<<10)
+	if err := s.inner.Write(w); err != nil {
+		return err
+	}
+	if err := fault.Err(fault.SnapshotMiddle); err != nil {
+		return err
+	}
+	return w.Flush()
 }
 
 // Release has nothing to do: roots are immutable and garbage collected.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"github.com/pilotregistry/pilotregistry/cluster/fault"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -277,12 +278,14 @@ func (n *Node) configure(rec fsm.MemberRecord) *protocol.Error {
 			if s.Address == addr {
 				return nil
 			}
+			fault.Hit(fault.MembershipBefore)
 			if s.Suffrage == raft.Voter {
 				return changeOutcome(n.raft.AddVoter(id, addr, 0, changeTimeout).Error())
 			}
 			return changeOutcome(n.raft.AddNonvoter(id, addr, 0, changeTimeout).Error())
 		}
 	}
+	fault.Hit(fault.MembershipBefore)
 	return changeOutcome(n.raft.AddNonvoter(id, addr, 0, changeTimeout).Error())
 }
 

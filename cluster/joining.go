@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/hashicorp/raft"
+	"github.com/pilotregistry/pilotregistry/cluster/fault"
 	"github.com/pilotregistry/pilotregistry/cluster/keyring"
 	"github.com/pilotregistry/pilotregistry/cluster/peer"
 	"github.com/pilotregistry/pilotregistry/fsm"
@@ -202,11 +203,13 @@ func (n *Node) admit(ctx context.Context, req joinRequest) ([]byte, *protocol.Er
 	if err := n.proposeDecided(ctx, fsm.KindSpendToken, fsm.SpendToken{Name: req.Name, MemberID: req.MemberID}); err != nil {
 		return nil, err
 	}
+	fault.Hit(fault.JoinSpent)
 	// From here on the other members accept the new one's connections.
 	record := fsm.MemberRecord{ID: req.MemberID, Peer: req.Peer, Version: req.Version, LevelMin: req.LevelMin, LevelMax: req.LevelMax}
 	if err := n.proposeDecided(ctx, fsm.KindMemberHello, record); err != nil {
 		return nil, err
 	}
+	fault.Hit(fault.JoinAnswered)
 	n.log.Info("join token accepted", "member", req.MemberID, "peer", req.Peer, "token", req.Name)
 	return encodeJSON(joinReply{ClusterID: n.clusterID, CA: ca.CertPEM(), Cert: cert, Keyring: n.ring.Export(), Members: n.addresses(), NonVoter: token.NonVoter})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
+	"github.com/pilotregistry/pilotregistry/cluster/fault"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -171,6 +172,7 @@ func (n *Node) beginTerm(ctx context.Context, term uint64) error {
 	if err != nil {
 		return err
 	}
+	fault.Hit(fault.TermStartBefore)
 	start, err := envelope(fsm.KindTermStart, fsm.TermStart{Term: term, LeaderID: n.id, Version: n.cfg.Version})
 	if err != nil {
 		return err
@@ -184,6 +186,7 @@ func (n *Node) beginTerm(ctx context.Context, term uint64) error {
 	if err := n.applyAll(ctx, term, []fsm.Envelope{start}); err != nil {
 		return fmt.Errorf("term_start: %w", err)
 	}
+	fault.Hit(fault.TermStartAfter)
 	if got := n.Root().ClusterID(); got != n.clusterID {
 		n.fatal(ExitDamaged, fmt.Sprintf("the log in %s belongs to cluster %q, the certificates to %q; restore the right files, or join again with an empty directory", n.dir.path, got, n.clusterID))
 		return fmt.Errorf("the log belongs to cluster %q", got)

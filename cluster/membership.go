@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/hashicorp/raft"
+	"github.com/pilotregistry/pilotregistry/cluster/fault"
 	"github.com/pilotregistry/pilotregistry/cluster/peer"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -179,6 +180,7 @@ func (n *Node) promote(id string) *protocol.Error {
 	if s.Suffrage == raft.Voter {
 		return nil
 	}
+	fault.Hit(fault.MembershipBefore)
 	return changeOutcome(n.raft.AddVoter(s.ID, s.Address, 0, changeTimeout).Error())
 }
 
@@ -200,6 +202,7 @@ func (n *Node) remove(ctx context.Context, id string, force bool) *protocol.Erro
 		}
 		return protocol.NotAppliedf(codeNotLeader, "leadership was handed over")
 	}
+	fault.Hit(fault.MembershipBefore)
 	if err := changeOutcome(n.raft.RemoveServer(s.ID, 0, changeTimeout).Error()); err != nil {
 		return err
 	}
@@ -258,6 +261,7 @@ func (n *Node) transfer(id string) *protocol.Error {
 
 // changeOutcome classifies errors of configuration changes.
 func changeOutcome(err error) *protocol.Error {
+	fault.Hit(fault.MembershipAfter)
 	switch {
 	case err == nil:
 		return nil

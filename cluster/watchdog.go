@@ -81,20 +81,47 @@ func (n *Node) storeFailed(err error) {
 	}
 }
 
+// stopwatch measures how long something has not moved, in time in which this
+// process ran: a member that was paused (a frozen machine, a stopped process)
+// must not take its own pause for a stall of the disk.
+type stopwatch struct {
+	interval, limit time.Duration
+	resumed         time.Time
+}
+
+// waited notes a wait for the next tick; one that came late by more than half
+// the limit was a pause, and every measurement starts over.
+func (s *stopwatch) waited(from, until time.Time) {
+	if until.Sub(from) > s.interval+s.limit/2 {
+		s.resumed = until
+	}
+}
+
+// since is how long ago t was, or the end of the last pause.
+func (s *stopwatch) since(t time.Time) time.Duration {
+	if t.Before(s.resumed) {
+		t = s.resumed
+	}
+	return time.Since(t)
+}
+
 // guard runs the watchdog.
 func (n *Node) guard(ctx context.Context) {
 	limit := n.cfg.Duties.StallLimit
-	t := time.NewTicker(limit / 10)
+	watch := stopwatch{interval: limit / 10, limit: limit}
+	t := time.NewTicker(watch.interval)
 	defer t.Stop()
 	var commit uint64
 	moved := time.Now()
 	for {
+		from := time.Now()
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 		}
-		if op, ok := n.watch.oldest(); ok && op.name != "verify" && time.Since(op.begun) > limit {
+		watch.waited(from, time.Now())
+		if op, ok := n.watch.oldest(); ok && op.name != "verify" && watch.since(op.begun) > limit {
 			n.stalled(fmt.Sprintf("the log store's %s has not returned for %s", op.name, time.Since(op.begun).Round(time.Millisecond)))
 			return
 		}
@@ -102,7 +129,7 @@ func (n *Node) guard(ctx context.Context) {
 			commit, moved = now, time.Now()
 			continue
 		}
-		if time.Since(moved) > limit && n.majorityAnswers(ctx) {
+		if watch.since(moved) > limit && n.majorityAnswers(ctx) {
 			n.stalled(fmt.Sprintf("nothing was committed for %s although a majority answers", time.Since(moved).Round(time.Millisecond)))
 			return
 		}

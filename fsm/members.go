@@ -7,8 +7,13 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// maxNameBytes bounds the names of members, tokens and secrets.
-const maxNameBytes = 128
+// Bounds of what members say: the names of members, tokens and secrets, an
+// encrypted secret with its public part, a member's addresses and version.
+const (
+	maxNameBytes   = 128
+	maxSecretBytes = 1 << 20
+	maxHelloBytes  = 4 << 10
+)
 
 // sortedKeys lists a map's keys in ascending order.
 func sortedKeys[V any](m map[string]V) []string {
@@ -32,8 +37,8 @@ func decideMemberHello(v *view, b *MemberRecord) (effect, *protocol.Error) {
 	if e := checkName("member_hello", b.ID); e != nil {
 		return nil, e
 	}
-	if b.LevelMin > b.LevelMax || len(b.Keys) > 1024 {
-		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid member_hello: its levels or keys make no sense")
+	if b.LevelMin > b.LevelMax || len(b.Keys) > 1024 || len(b.Peer)+len(b.Wire)+len(b.Ops)+len(b.Version) > maxHelloBytes {
+		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid member_hello: its levels, keys or addresses make no sense")
 	}
 	if level := v.meta.level; level != 0 && (b.LevelMin > level || b.LevelMax < level) {
 		return nil, protocol.Refusef(protocol.CodeConflict,
@@ -125,6 +130,9 @@ func decideSpendToken(v *view, b *SpendToken) (effect, *protocol.Error) {
 func decidePutSealed(v *view, b *PutSealed) (effect, *protocol.Error) {
 	if e := checkName("put_sealed", b.Name); e != nil {
 		return nil, e
+	}
+	if len(b.Sealed.Nonce)+len(b.Sealed.Ciphertext)+len(b.Public) > maxSecretBytes {
+		return nil, protocol.Errorf(protocol.CodeTooLarge, "the secret is too large (max %d bytes)", maxSecretBytes)
 	}
 	if _, exists := v.sealed.get(b.Name); exists && b.OnlyIfAbsent {
 		return func(*txn) any { return ok("put_sealed") }, nil

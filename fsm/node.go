@@ -54,7 +54,7 @@ func readResolve(v *view, c *call) (any, *protocol.Error) {
 	if requester == nil {
 		return nil, protocol.Refusef(protocol.CodeNotFound, "resolve denied: requester node %d is not registered", r.RequesterID)
 	}
-	if e := v.signedOrAdmin(c, requester); e != nil {
+	if e := v.signed(c, requester); e != nil {
 		return nil, e
 	}
 	n := v.live(r.NodeID)

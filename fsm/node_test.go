@@ -42,7 +42,6 @@ func TestSignatures(t *testing.T) {
 		"set_task_exec":  &protocol.SetTaskExec{NodeID: a, Enabled: true},
 		"set_visibility": &protocol.SetVisibility{NodeID: a, Public: true},
 		"set_key_expiry": &protocol.SetKeyExpiry{NodeID: a, ExpiresAt: "never"},
-		"resolve":        &protocol.Resolve{RequesterID: a, NodeID: b},
 	}
 	for name, body := range adminToo {
 		signatureTable(t, w, name, body, a, b, true)
@@ -50,6 +49,7 @@ func TestSignatures(t *testing.T) {
 	signatureOnly := map[string]protocol.Body{
 		"heartbeat":       &protocol.NodeRequest{NodeID: a},
 		"punch":           &protocol.Punch{RequesterID: a, NodeA: a, NodeB: b},
+		"resolve":         &protocol.Resolve{RequesterID: a, NodeID: b},
 		"report_trust":    &protocol.Trust{NodeID: a, PeerID: b},
 		"poll_handshakes": &protocol.PollHandshakes{NodeID: a},
 	}

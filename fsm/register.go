@@ -24,6 +24,9 @@ func decideRegister(v *view, c *call) (effect, *protocol.Error) {
 	if err != nil {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid public key")
 	}
+	if len(r.Endpoint) > protocol.MaxTextBytes || len(r.ExternalID) > protocol.MaxTextBytes {
+		return nil, protocol.Errorf(protocol.CodeTooLarge, "endpoint or external identity too long (max %d bytes)", protocol.MaxTextBytes)
+	}
 	old, mode := v.findRegistrant(key, r)
 	if old == nil && v.meta.nextNode == 0 {
 		return nil, protocol.Refusef(protocol.CodeLimitReached, "node ID space exhausted")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/pilotregistry/pilotregistry/cluster/fault"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
@@ -90,6 +91,7 @@ func (g *Gateway) propose(ctx context.Context, conn *server.ConnState, req *prot
 
 // answer renders what Apply decided.
 func (g *Gateway) answer(conn *server.ConnState, r fsm.Result) []byte {
+	fault.Hit(fault.ReplyBefore)
 	conn.MinIndex = max(conn.MinIndex, r.Index)
 	if r.Err != nil {
 		return protocol.EncodeError(r.Err)

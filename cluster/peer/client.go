@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/pilotregistry/pilotregistry/cluster/fault"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -27,7 +28,7 @@ type DialFunc func(ctx context.Context, proto, memberID, addr string) (net.Conn,
 // NetDial is the DialFunc of production.
 func NetDial(ctx context.Context, _, _, addr string) (net.Conn, error) {
 	var d net.Dialer
-	return d.DialContext(ctx, "tcp", addr)
+	return d.DialContext(ctx, "tcp", fault.Route(addr))
 }
 
 // ClientConfig says how to reach the other members.

@@ -110,7 +110,7 @@ func defaultConfig() config {
 		Log:  logConfig{Level: "info", Format: "text"},
 		Rate: rateConfig{Enabled: true, Registration: 10, Resolve: 100, Query: 500, Heartbeat: 50},
 		Auth: authConfig{Register: string(gateway.AccessOpen), Polo: string(gateway.AccessOpen)},
-		Raft: raftConfig{LogStore: store.KindBolt, HeartbeatTimeout: 250 * time.Millisecond, ElectionTimeout: 250 * time.Millisecond,
+		Raft: raftConfig{LogStore: store.KindBolt, HeartbeatTimeout: 200 * time.Millisecond, ElectionTimeout: 200 * time.Millisecond,
 			SnapshotThreshold: 8192, TrailingLogs: 10240, SnapshotInterval: 30 * time.Second, StableFor: 2 * time.Second},
 	}
 }
