@@ -1,0 +1,115 @@
+package cluster
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/cluster/store"
+)
+
+// lateMember makes a cluster of three in which one member was away for so long
+// that it was sent a snapshot, and returns it, ready again.
+func lateMember(t *testing.T) (c *cluster, late *member, node uint32) {
+	t.Helper()
+	c = newCluster(t, 3, func(_ int, cfg *Config) {
+		cfg.Snapshots = Snapshots{Threshold: 20, TrailingLogs: 2, Interval: 50 * time.Millisecond}
+	})
+	leader := c.leader()
+	late = c.others(leader)[0]
+	node = c.node(leader)
+	late.kill()
+	behind := late.raft.LastIndex()
+	rest := c.others(late)
+	for range 60 {
+		leader.must(increment(t, node, ""))
+	}
+	c.eventually("the logs are cut", func() bool {
+		for _, m := range rest {
+			first, err := m.store.FirstIndex()
+			if err != nil || first <= behind+1 {
+				return false
+			}
+		}
+		return true
+	})
+	late = c.restart(late)
+	c.ready(late)
+	return c, late, node
+}
+
+// TestAnInstalledSnapshotLeavesNoGap: the entries of before a snapshot from the
+// leader and those of after it are not neighbours; that is no damage, and the
+// member starts again.
+func TestAnInstalledSnapshotLeavesNoGap(t *testing.T) {
+	t.Parallel()
+	c, late, node := lateMember(t)
+	c.leader().must(increment(t, node, "")) // one entry behind the snapshot
+	c.agree(c.members...)
+	late = c.restart(late)
+	c.ready(late)
+	if got := late.mustRead(node); got != 61 {
+		t.Errorf("the late member reads %d", got)
+	}
+	c.agree(c.members...)
+}
+
+// TestADamagedSnapshotIsNotStarted: the log does not reach back behind the
+// snapshots, so without them the member knows nothing of what it acknowledged.
+func TestADamagedSnapshotIsNotStarted(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(t *testing.T, file string){
+		"state":     func(t *testing.T, file string) { flipBit(t, filepath.Join(file, "state.bin")) },
+		"metadata":  func(t *testing.T, file string) { flipBit(t, filepath.Join(file, "meta.json")) },
+		"truncated": func(t *testing.T, file string) { must(t, os.Truncate(filepath.Join(file, "state.bin"), 20)) },
+		"gone":      func(t *testing.T, file string) { must(t, os.RemoveAll(file)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t, 1, func(_ int, cfg *Config) {
+				cfg.Snapshots = Snapshots{Threshold: 20, TrailingLogs: 2, Interval: 20 * time.Millisecond}
+			})
+			m := c.members[0]
+			node := c.node(m)
+			for range 60 {
+				m.must(increment(t, node, ""))
+			}
+			c.eventually("the log is cut", func() bool {
+				first, err := m.store.FirstIndex()
+				return err == nil && first > 40
+			})
+			m.kill()
+			found, err := filepath.Glob(filepath.Join(m.cfg.DataDir, "snapshots", "*-*"))
+			if err != nil || len(found) == 0 {
+				t.Fatal("no snapshot", err)
+			}
+			for _, file := range found {
+				damage(t, file)
+			}
+			m.cfg.Fatal = func(code int, reason string) { m.fatal <- fatalCall{code, reason} }
+			_, err = Start(t.Context(), m.cfg)
+			if damage := (*store.DamageError)(nil); !errors.As(err, &damage) {
+				t.Errorf("started, or did not say that the data is damaged: %v", err)
+			}
+			m.awaitFatal(ExitDamaged)
+		})
+	}
+}
+
+// flipBit changes one bit in the middle of a file.
+func flipBit(t *testing.T, file string) {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	must(t, err)
+	raw[len(raw)/2] ^= 1
+	must(t, os.WriteFile(file, raw, 0o600))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
