@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"math/bits"
 )
@@ -39,4 +40,18 @@ func (d *digest) bytes() (out [32]byte) {
 		binary.BigEndian.PutUint64(out[24-8*i:], w)
 	}
 	return out
+}
+
+// redigest computes the digest anew, at a level that encodes records
+// differently. The entry's end replaces the hash of the meta record.
+func (x *txn) redigest() {
+	x.digest = digest{}
+	x.digest.add(&x.metaHash)
+	for _, t := range x.tables() {
+		_ = t.each(x.meta.level, func(record []byte) error { // the function never fails
+			x.sum = sha256.Sum256(record)
+			x.digest.add(&x.sum)
+			return nil
+		})
+	}
 }

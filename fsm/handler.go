@@ -38,7 +38,7 @@ type handler struct {
 }
 
 // handlers binds the rows of protocol.Commands by name.
-var handlers = map[string]handler{
+var handlers = withNext(map[string]handler{
 	"create_network":    {decide: decideCreateNetwork},
 	"join_network":      {decide: decideJoinNetwork},
 	"leave_network":     {decide: decideLeaveNetwork},
@@ -70,7 +70,7 @@ var handlers = map[string]handler{
 	"get_polo_score":    {read: readPolo},
 	"beacon_register":   {decide: decideBeaconRegister},
 	"beacon_list":       {read: readBeaconList},
-}
+})
 
 // binding is a row with its handler.
 type binding struct {

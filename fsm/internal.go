@@ -116,9 +116,8 @@ func unknownLevel(level uint32) string {
 	return fmt.Sprintf("sets feature level %d and this version knows levels up to %d; upgrade this member", level, LevelMax)
 }
 
-// decideRaiseLevel raises the feature level by one. Level 1 is the only one
-// so far: whoever adds a level at which records are encoded differently has
-// to recompute the digest here.
+// decideRaiseLevel raises the feature level by one. Records may be encoded
+// differently from then on, so the digest is computed anew.
 func decideRaiseLevel(v *view, b *RaiseLevel) (effect, *protocol.Error) {
 	if e := v.fenced(b.Term); e != nil {
 		return nil, e
@@ -145,6 +144,7 @@ func decideRaiseLevel(v *view, b *RaiseLevel) (effect, *protocol.Error) {
 			return ok("raise_level")
 		}
 		x.meta.level = b.To
+		x.redigest()
 		x.begin(protocol.EventFeatureLevelRaised).num("from", uint64(b.From)).num("to", uint64(b.To)).end()
 		return ok("raise_level")
 	}, nil

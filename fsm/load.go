@@ -3,7 +3,7 @@ package fsm
 // loaders add a decoded record of each kind to a state that is being
 // restored, with its indexes. They report false for what does not decode or
 // contradicts a record that was loaded before.
-var loaders = map[kind]func(x *txn, d *decoder, level uint32) bool{
+var loaders = withNextLoaders(map[kind]func(x *txn, d *decoder, level uint32) bool{
 	kindNode:     loadNode,
 	kindSeen:     loadSeen,
 	kindNetwork:  loadNetwork,
@@ -21,7 +21,7 @@ var loaders = map[kind]func(x *txn, d *decoder, level uint32) bool{
 	kindSecurity: plain(func(x *txn) *table[uint64, eventRecord] { return &x.events[0] }),
 	kindActivity: plain(func(x *txn) *table[uint64, eventRecord] { return &x.events[1] }),
 	kindBlocked:  plain(func(x *txn) *table[uint32, millis] { return &x.blocked }),
-}
+})
 
 // plain loads tables without indexes.
 func plain[K tableKey, V record](of func(*txn) *table[K, V]) func(*txn, *decoder, uint32) bool {

@@ -15,7 +15,8 @@ func readLookup(v *view, c *call) (any, *protocol.Error) {
 		return nil, noNode(c.body.(*protocol.NodeRequest).NodeID)
 	}
 	reply := &protocol.LookupReply{
-		Type: "lookup_ok", NodeID: n.id, Address: address(0, n.id), Networks: append([]uint16{0}, v.networksOf(n.id)...),
+		LookupNext: n.nextFields.lookup(),
+		Type:       "lookup_ok", NodeID: n.id, Address: address(0, n.id), Networks: append([]uint16{0}, v.networksOf(n.id)...),
 		Public: n.has(flagPublic), PoloScore: int64(n.polo), Hostname: n.hostname, Tags: n.tags,
 		TaskExec: n.has(flagTaskExec), ExternalID: n.externalID, RealAddr: n.publicAddr(),
 	}

@@ -34,6 +34,7 @@ const (
 // node is the one record of a node id, which is never given to anybody else.
 // Times are Unix milliseconds of log time, 0 for none.
 type node struct {
+	nextFields
 	key     protocol.PublicKey
 	id      uint32
 	keyGen  uint32 // grows whenever the key changes
@@ -70,7 +71,8 @@ func (n *node) set(f nodeFlags, on bool) {
 	}
 }
 
-func (n *node) appendTo(dst []byte, _ uint32) []byte {
+// appendTo appends the fields of level 1, then those that later levels add.
+func (n *node) appendTo(dst []byte, level uint32) []byte {
 	dst = append(dst, n.key[:]...)
 	dst = append(dst, byte(n.state), byte(n.flags))
 	dst = appendUvarint(dst, uint64(n.keyGen))
@@ -86,10 +88,11 @@ func (n *node) appendTo(dst []byte, _ uint32) []byte {
 	dst = appendString(dst, n.externalID)
 	dst = appendString(dst, n.version)
 	dst = appendStrings(dst, n.lan)
-	return appendStrings(dst, n.tags)
+	dst = appendStrings(dst, n.tags)
+	return n.nextFields.appendTo(dst, level)
 }
 
-func readNode(d *decoder, _ uint32) *node {
+func readNode(d *decoder, level uint32) *node {
 	n := &node{}
 	copy(n.key[:], d.raw(len(n.key)))
 	n.state, n.flags = nodeState(d.uint8()), nodeFlags(d.uint8())
@@ -100,6 +103,7 @@ func readNode(d *decoder, _ uint32) *node {
 	n.owner, n.endpoint, n.hostname = d.str(), d.str(), d.str()
 	n.externalID, n.version = d.str(), d.str()
 	n.lan, n.tags = d.strs(), d.strs()
+	n.nextFields.read(d, level)
 	if n.state < stateLive || n.state > stateDeregistered || int64(n.polo) != polo {
 		d.fail()
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -78,10 +79,40 @@ func TestSnapshotHoldsEverything(t *testing.T) {
 	if !bytes.Equal(snapshotOf(t, m), data) {
 		t.Error("a snapshot of the restored state differs")
 	}
+	same(t, "nodes", a.nodes.store, b.nodes.store)
+	same(t, "seen", a.seen.store, b.seen.store)
+	same(t, "networks", a.networks.store, b.networks.store)
+	same(t, "members", a.members.store, b.members.store)
+	same(t, "requests", a.requests.store, b.requests.store)
+	same(t, "responses", a.responses.store, b.responses.store)
+	same(t, "beacons", a.beacons.store, b.beacons.store)
+	same(t, "tokens", a.tokens.store, b.tokens.store)
+	same(t, "sealed", a.sealed.store, b.sealed.store)
+	same(t, "servers", a.servers.store, b.servers.store)
+	same(t, "sessions", a.sessions.store, b.sessions.store)
+	same(t, "minted", a.minted.store, b.minted.store)
+	same(t, "results", a.results.store, b.results.store)
+	same(t, "blocked", a.blocked.store, b.blocked.store)
+	if a.meta != b.meta {
+		t.Errorf("meta: got %+v, want %+v", b.meta, a.meta)
+	}
 	// What was remembered is still remembered.
 	r, known, e := b.Replay(withID(plusOne(w, 1), "r", 1))
 	if !known || e != nil || !r.Replayed {
 		t.Error("a client's result is forgotten")
+	}
+}
+
+// same compares two tables record by record, with every field.
+func same[K tableKey, V any](t *testing.T, name string, a, b store[K, V]) {
+	t.Helper()
+	records := func(s store[K, V]) map[K]V {
+		m := map[K]V{}
+		s.Scan(func(k K, v V) bool { m[k] = v; return true })
+		return m
+	}
+	if !reflect.DeepEqual(records(a), records(b)) {
+		t.Errorf("table %s is another", name)
 	}
 }
 

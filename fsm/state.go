@@ -9,10 +9,7 @@ import (
 // LevelMin and LevelMax are the feature levels this version understands. A
 // state of another level is not restored, and an entry that raises the level
 // beyond LevelMax stops the member.
-const (
-	LevelMin uint32 = 1
-	LevelMax uint32 = 1
-)
+const LevelMin uint32 = 1
 
 // meta is the one record of counters and settings.
 type meta struct {
@@ -92,6 +89,7 @@ type view struct {
 	results   table[string, *result]
 	events    [2]table[uint64, eventRecord] // by class, see classIndex
 	blocked   table[uint32, millis]
+	next      nextTables
 
 	// Derived: rebuilt from the tables.
 	byKey     index[string, uint32]  // raw public key -> node
@@ -116,7 +114,7 @@ func newView() view {
 		beacons: newTable(&beaconSchema), tokens: newTable(&tokenSchema), sealed: newTable(&sealedSchema), servers: newTable(&serverSchema),
 		sessions: newTable(&sessionSchema), minted: newTable(&mintedSchema), results: newTable(&resultSchema),
 		events:  [2]table[uint64, eventRecord]{newTable(&securitySchema), newTable(&activitySchema)},
-		blocked: newTable(&blockedSchema),
+		blocked: newTable(&blockedSchema), next: newNextTables(),
 
 		byKey: newIndex[string, uint32](), byHost: newIndex[string, uint32](), byOwner: newIndex[string, uint32](),
 		liveNodes: newIndex[uint32, nothing](), offline: newIndex[uint64, uint32](), byName: newIndex[string, uint16](),
@@ -134,10 +132,10 @@ type stored interface {
 // tables lists all tables in the order of snapshots. Nodes come before what
 // refers to them.
 func (v *view) tables() []stored {
-	return []stored{
+	return append([]stored{
 		&v.nodes, &v.seen, &v.networks, &v.members, &v.trust, &v.requests, &v.responses, &v.beacons,
 		&v.tokens, &v.sealed, &v.servers, &v.sessions, &v.minted, &v.results, &v.events[0], &v.events[1], &v.blocked,
-	}
+	}, v.next.tables()...)
 }
 
 // handOver gives the writer's changes to dst, which holds the state published last.
@@ -159,6 +157,7 @@ func (v *view) handOver(dst *view) {
 	v.results.handOver(&dst.results)
 	v.events[0].handOver(&dst.events[0])
 	v.events[1].handOver(&dst.events[1])
+	v.next.handOver(&dst.next)
 	v.blocked.handOver(&dst.blocked)
 
 	v.byKey.handOver(&dst.byKey)

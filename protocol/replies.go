@@ -33,6 +33,7 @@ type EmptyReply struct {
 
 // LookupReply answers lookup. RealAddr is present only for public nodes.
 type LookupReply struct {
+	LookupNext
 	Address    string   `json:"address"`
 	ExternalID string   `json:"external_id,omitempty"`
 	Hostname   string   `json:"hostname,omitempty"`

@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/pilotregistry/pilotregistry/fsm"
 )
 
 // version is set by the linker; without it the module's build information is used.
@@ -14,8 +16,8 @@ var version = ""
 
 // levelMin and levelMax are the feature levels this binary can run at.
 const (
-	levelMin = 1
-	levelMax = 1
+	levelMin = fsm.LevelMin
+	levelMax = fsm.LevelMax
 )
 
 type versionInfo struct {
