@@ -23,7 +23,10 @@ var built = struct {
 
 // Binary builds a program of this module once per process and returns its
 // path, for example Binary("cmd/pilotctl").
-func Binary(pkg string) (string, error) {
+func Binary(pkg string) (string, error) { return Tagged(pkg, "") }
+
+// Tagged is Binary with a build tag.
+func Tagged(pkg, tag string) (string, error) {
 	built.Lock()
 	defer built.Unlock()
 	if built.dir == "" {
@@ -34,15 +37,18 @@ func Binary(pkg string) (string, error) {
 		built.dir = dir
 	}
 	path := filepath.Join(built.dir, filepath.Base(pkg))
-	if built.done[pkg] {
+	if tag != "" {
+		path += "-" + tag
+	}
+	if built.done[path] {
 		return path, nil
 	}
-	cmd := exec.Command("go", "build", "-o", path, "./"+pkg)
+	cmd := exec.Command("go", "build", "-tags", tag, "-o", path, "./"+pkg)
 	cmd.Dir = Root()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 	}
-	built.done[pkg] = true
+	built.done[path] = true
 	return path, nil
 }
 
