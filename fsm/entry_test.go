@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -84,11 +85,14 @@ func TestHaltOnUnknownEntries(t *testing.T) {
 func TestHaltOnUnknownLevel(t *testing.T) {
 	w := newWorld(t)
 	w.internal(KindMemberHello, MemberRecord{ID: "m1", LevelMin: 1, LevelMax: LevelMax + 1})
+	for level := uint32(1); level < LevelMax; level++ {
+		w.internal(KindRaiseLevel, RaiseLevel{From: level, To: level + 1, Term: 1})
+	}
 	w.internalErr(KindRaiseLevel, RaiseLevel{From: LevelMax + 1, To: LevelMax + 2, Term: 1}, protocol.CodeConflict)
 	before := w.m.Root()
 	data := AppendEntry(nil, &Entry{Time: w.now + 1, Commands: []Envelope{
 		{Code: protocol.Must("register").Code, Body: []byte(`{"public_key":"` + testKey(1).String() + `","endpoint":"1.2.3.4:5"}`)},
-		{Code: KindRaiseLevel, Body: []byte(`{"from":1,"to":2,"term":1}`)},
+		{Code: KindRaiseLevel, Body: fmt.Appendf(nil, `{"from":%d,"to":%d,"term":1}`, LevelMax, LevelMax+1)},
 	}})
 	var halt *HaltError
 	if _, err := w.m.Apply(50, 1, data); !errors.As(err, &halt) || !strings.Contains(halt.Reason, "upgrade this member") {

@@ -50,8 +50,9 @@ func snapshotOf(t tester, m *Machine) []byte {
 
 func TestSnapshotHoldsEverything(t *testing.T) {
 	w := fullWorld(t)
+	later := len(w.m.Root().next.tables()) // those of a later level
 	for i, table := range w.m.Root().tables() {
-		if table.len() == 0 {
+		if table.len() == 0 && i < len(loaders)-later {
 			t.Errorf("table %d is empty: the test does not cover it", i)
 		}
 	}
@@ -157,14 +158,14 @@ func TestRestoreRefuses(t *testing.T) {
 		"nothing":      {nil, "not a snapshot"},
 		"other file":   {[]byte("PK\x03\x04 and so on and so forth"), "not a snapshot"},
 		"format":       {format, "format 7 and this version knows format 1"},
-		"level":        {snapshotWith(t, func(w *world) { w.m.x.meta.level = 9 }), "feature level 9 and this version knows levels 1 to 1"},
+		"level":        {snapshotWith(t, func(w *world) { w.m.x.meta.level = 9 }), fmt.Sprintf("feature level 9 and this version knows levels 1 to %d", LevelMax)},
 		"trailing":     {append(bytes.Clone(good), 0), "bytes behind its footer"},
 		"no backbone":  {snapshotWith(t, func(w *world) { w.m.x.networks.drop(w.m.x, 0) }), "no backbone"},
 		"no sign":      {snapshotWith(t, func(w *world) { w.m.x.seen.drop(w.m.x, 1) }), "sign of life"},
 		"lost event":   {snapshotWith(t, func(w *world) { w.m.x.events[0].drop(w.m.x, 1) }), "events are missing"},
 		"bad id":       {snapshotWith(t, func(w *world) { w.m.x.meta.nextNode = 2 }), "kind 2"},
 		"two hosts":    {snapshotWith(t, func(w *world) { w.m.x.nodes.put(w.m.x, 2, &node{id: 2, state: stateLive, hostname: testHost(0)}) }), "kind 2"},
-		"unknown kind": {snapshotWith(t, func(w *world) { w.m.x.blocked.schema = &schema[uint32, millis]{200, appendKey32, nil, nil} }), "kind 200, which this version does not know"},
+		"unknown kind": {snapshotWith(t, func(w *world) { w.m.x.blocked.schema = &schema[uint32, millis]{250, appendKey32, nil, nil} }), "kind 250, which this version does not know"},
 		"wrong sum":    {snapshotWith(t, func(w *world) { w.m.x.digest[0]++ }), "do not match its footer"},
 	} {
 		w := newWorld(t)

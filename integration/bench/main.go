@@ -22,6 +22,8 @@ type options struct {
 	kills    int
 	nodes    int
 	conns    []int
+	only     string
+	set      string
 }
 
 func main() {
@@ -31,6 +33,8 @@ func main() {
 	flag.IntVar(&o.repeat, "repeat", 3, "measurements per figure; the median is printed")
 	flag.IntVar(&o.kills, "kills", 20, "leader kills for the fail-over gap")
 	flag.IntVar(&o.nodes, "nodes", 100_000, "nodes in the snapshot and memory measurements")
+	flag.StringVar(&o.only, "only", "", "measure only throughput rows whose name contains this")
+	flag.StringVar(&o.set, "set", "", "a setting of every member as in ops.pprof=true")
 	flag.Parse()
 	o.conns = []int{1, 16, 64, 256}
 	if err := run(o); err != nil {
@@ -48,13 +52,20 @@ func run(o options) error {
 	}
 	defer os.RemoveAll(dir)
 	defer harness.RemoveBinaries()
-	c, err := harness.Launch(dir, harness.Options{Registry: o.registry})
+	launch := harness.Options{Registry: o.registry}
+	if o.set != "" {
+		launch.Set = []string{o.set}
+	}
+	c, err := harness.Launch(dir, launch)
 	if err != nil {
 		return err
 	}
 	defer c.Stop()
 	if err := throughput(o, c); err != nil {
 		return err
+	}
+	if o.only != "" {
+		return nil
 	}
 	if err := failover(o, c); err != nil {
 		return err
@@ -81,6 +92,9 @@ func throughput(o options, c *harness.Cluster) error {
 	if err != nil {
 		return err
 	}
+	if o.only != "" {
+		fmt.Printf("leader %s (ops %s), follower %s (ops %s)\n", leader.ID, leader.Ops, follower.ID, follower.Ops)
+	}
 	fmt.Printf("%-34s", "operations/s (p50/p99 ms)")
 	for _, n := range o.conns {
 		fmt.Printf("%24s", fmt.Sprintf("C=%d", n))
@@ -100,6 +114,9 @@ func throughput(o options, c *harness.Cluster) error {
 		{"lookup bounded 100 ms, follower", follower, lookups("bounded")},
 		{"lookup stale, follower", follower, lookups("stale")},
 	} {
+		if !strings.Contains(row.name, o.only) {
+			continue
+		}
 		fmt.Printf("%-34s", row.name)
 		for _, n := range o.conns {
 			var runs []result
