@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -166,66 +165,6 @@ func (n *Node) load() (*peer.Identity, error) {
 	}
 	n.member, n.id, n.clusterID, n.caHash = m, m.MemberID, m.ClusterID, id.CAHash()
 	return id, nil
-}
-
-// openRaft opens the store and starts raft, bootstrapping a new cluster.
-func (n *Node) openRaft(notify chan<- bool) error {
-	var err error
-	if n.store, err = store.Open(n.dir.file(dirRaft), n.cfg.LogStore, n.storeOptions()); err != nil {
-		var damage *store.DamageError
-		if errors.As(err, &damage) {
-			n.fatal(ExitDamaged, err.Error())
-		}
-		return err
-	}
-	cached, err := raft.NewLogCache(512, n.store)
-	if err != nil {
-		return err
-	}
-	snaps, err := raft.NewFileSnapshotStoreWithLogger(n.dir.path, 2, n.log.Named("snapshot"))
-	if err != nil {
-		return err
-	}
-	n.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		ServerAddressProvider: addressProvider{n}, Stream: n.server.Raft(n.cfg.hooks.dial), MaxPool: 3,
-		Timeout: 10 * time.Second, Logger: n.log.Named("raft-net"), MsgpackUseNewTimeFormat: true,
-	})
-	conf := n.raftConfig(notify)
-	if err := n.bootstrap(conf, cached, snaps); err != nil {
-		return err
-	}
-	if n.raft, err = raft.NewRaft(conf, n.fsm, cached, n.store, snaps, n.trans); err != nil {
-		return fmt.Errorf("start raft: %w", err)
-	}
-	return nil
-}
-
-func (n *Node) raftConfig(notify chan<- bool) *raft.Config {
-	c := raft.DefaultConfig()
-	c.LocalID = raft.ServerID(n.id)
-	c.HeartbeatTimeout, c.ElectionTimeout = n.cfg.Timeouts.Heartbeat, n.cfg.Timeouts.Election
-	c.LeaderLeaseTimeout, c.CommitTimeout = n.cfg.Timeouts.LeaderLease, n.cfg.Timeouts.Commit
-	c.MaxAppendEntries = 512
-	c.TrailingLogs, c.SnapshotThreshold, c.SnapshotInterval = n.cfg.Snapshots.TrailingLogs, n.cfg.Snapshots.Threshold, n.cfg.Snapshots.Interval
-	// A removed member stays up to say that it was removed; it has no vote.
-	c.ShutdownOnRemove = false
-	c.NotifyCh = notify
-	c.NoLegacyTelemetry = true
-	c.Logger = n.log.Named("raft")
-	return c
-}
-
-// bootstrap writes the first configuration of a new cluster: this member alone.
-func (n *Node) bootstrap(conf *raft.Config, logs raft.LogStore, snaps raft.SnapshotStore) error {
-	if _, err := os.Stat(n.dir.file(fileBootstrap)); err != nil {
-		return nil
-	}
-	exists, err := raft.HasExistingState(logs, n.store, snaps)
-	if err != nil || exists {
-		return err
-	}
-	self := raft.Server{ID: raft.ServerID(n.id), Address: raft.ServerAddress(n.cfg.PeerAdvertise), Suffrage: raft.Voter}
-	return raft.BootstrapCluster(conf, logs, n.store, snaps, n.trans, raft.Configuration{Servers: []raft.Server{self}})
 }
 
 // addressProvider tells raft where a member is and, for Dial, which member it means.

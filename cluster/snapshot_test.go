@@ -37,6 +37,9 @@ func lateMember(t *testing.T) (c *cluster, late *member, node uint32) {
 	})
 	late = c.restart(late)
 	c.ready(late)
+	if first, err := late.store.FirstIndex(); err != nil || first != 0 && first <= behind {
+		t.Errorf("the log of before the snapshot is still there: it begins at %d, error %v", first, err)
+	}
 	return c, late, node
 }
 

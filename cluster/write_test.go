@@ -113,6 +113,7 @@ func TestLostAnswerIsNotAppliedTwice(t *testing.T) {
 		follower, other := c.others(leader)[0], c.others(leader)[1]
 		node := c.node(leader)
 		follower.mustRead(node)
+		other.mustRead(node)
 		c.faults.hold(peer.ProtoRPC, follower, leader)
 		type answer struct {
 			res  fsm.Result

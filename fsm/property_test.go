@@ -121,7 +121,7 @@ func TestDryRunAndApplyAgree(t *testing.T) {
 			index++
 			env := g.row()
 			row := protocol.ByCode(env.Code)
-			body := row.New()
+			var body protocol.Body
 			c := command{Envelope: env}
 			if decoded, e := w.m.x.readBody(row, &c); e == nil {
 				body = decoded

@@ -3,7 +3,8 @@
 //
 // Promise: without the build tag `faults` every function here is empty and
 // nothing can be injected. With it, a test controls the process over the unix
-// socket named by PILOT_FAULT_SOCKET, and learns which points were reached.
+// socket named by PILOT_FAULT_SOCKET, learns which points were reached, and
+// finds every entry the process was about to log in PILOT_FAULT_JOURNAL.
 //
 // Non-goals: it decides nothing about when to fail; a nemesis outside does.
 package fault

@@ -34,6 +34,8 @@ type Order struct {
 
 // Command is one line on the control socket.
 type Command struct {
+	// Reset takes back all orders and the offset of the clock, before the rest.
+	Reset bool   `json:"reset,omitempty"`
 	Order *Order `json:"order,omitempty"`
 	// OffsetMS moves the wall clock.
 	OffsetMS *int64 `json:"offset_ms,omitempty"`
@@ -119,23 +121,14 @@ func Route(addr string) string {
 }
 
 // Serve starts the control socket. PILOT_FAULT_ROUTES, a JSON object, is the
-// first table of routes, so that they hold from the first dial on.
+// first table of routes, so that they hold from the first dial on;
+// PILOT_FAULT_ORDERS, a JSON list, are the first orders.
 func Serve() error {
-	if raw := os.Getenv("PILOT_FAULT_ROUTES"); raw != "" {
-		if err := json.Unmarshal([]byte(raw), &table.routes); err != nil {
-			return fmt.Errorf("PILOT_FAULT_ROUTES: %w", err)
-		}
+	if err := firstOrders(); err != nil {
+		return err
 	}
-	if raw := os.Getenv("PILOT_FAULT_ORDERS"); raw != "" {
-		var orders []Order
-		if err := json.Unmarshal([]byte(raw), &orders); err != nil {
-			return fmt.Errorf("PILOT_FAULT_ORDERS: %w", err)
-		}
-		for i := range orders {
-			if err := accept(&orders[i]); err != nil {
-				return err
-			}
-		}
+	if err := openJournal(os.Getenv("PILOT_FAULT_JOURNAL")); err != nil {
+		return err
 	}
 	path := os.Getenv(SocketVariable)
 	if path == "" {
@@ -160,6 +153,28 @@ func Serve() error {
 	return nil
 }
 
+func firstOrders() error {
+	if raw := os.Getenv("PILOT_FAULT_ROUTES"); raw != "" {
+		if err := json.Unmarshal([]byte(raw), &table.routes); err != nil {
+			return fmt.Errorf("PILOT_FAULT_ROUTES: %w", err)
+		}
+	}
+	raw := os.Getenv("PILOT_FAULT_ORDERS")
+	if raw == "" {
+		return nil
+	}
+	var orders []Order
+	if err := json.Unmarshal([]byte(raw), &orders); err != nil {
+		return fmt.Errorf("PILOT_FAULT_ORDERS: %w", err)
+	}
+	for i := range orders {
+		if err := accept(&orders[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func converse(c net.Conn) {
 	defer c.Close()
 	enc := json.NewEncoder(c)
@@ -178,6 +193,12 @@ func converse(c net.Conn) {
 }
 
 func obey(cmd Command) (a Answer) {
+	if cmd.Reset {
+		table.Lock()
+		clear(table.orders)
+		table.offset = 0
+		table.Unlock()
+	}
 	if cmd.Order != nil {
 		if err := accept(cmd.Order); err != nil {
 			a.Error = err.Error()

@@ -13,6 +13,7 @@ import (
 	wal "github.com/hashicorp/raft-wal"
 	"github.com/hashicorp/raft-wal/metadb"
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 const (
@@ -54,7 +55,7 @@ func openBackend(dir, kind string) (b backend, path string, err error) {
 	switch {
 	case err == nil:
 		return db, path, nil
-	case errors.Is(err, bbolt.ErrInvalid), errors.Is(err, bbolt.ErrChecksum), errors.Is(err, bbolt.ErrVersionMismatch):
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
 		return nil, path, &DamageError{Path: path, Reason: err.Error()}
 	case err.Error() == "timeout":
 		return nil, path, fmt.Errorf("%s is in use by another process: stop it first", path)

@@ -58,8 +58,9 @@ type Store struct {
 }
 
 var (
-	_ raft.LogStore    = (*Store)(nil)
-	_ raft.StableStore = (*Store)(nil)
+	_ raft.MonotonicLogStore = (*Store)(nil)
+	_ raft.LogStore          = (*Store)(nil)
+	_ raft.StableStore       = (*Store)(nil)
 )
 
 // Open opens or creates the store of the given kind in dir and verifies all
@@ -108,12 +109,11 @@ func checkKind(dir, kind string) error {
 	return nil
 }
 
-// IsMonotonic tells raft whether the log must not have gaps, as after a
-// snapshot was installed (raft.MonotonicLogStore).
-func (s *Store) IsMonotonic() bool {
-	m, ok := s.inner.(raft.MonotonicLogStore)
-	return ok && m.IsMonotonic()
-}
+// IsMonotonic makes raft remove the old log when a snapshot from the leader
+// takes its place (raft.MonotonicLogStore), whatever the backend would allow.
+// Entries left behind could be ones that were never committed, and nothing
+// tells them from the history that the snapshot stands for.
+func (s *Store) IsMonotonic() bool { return true }
 
 // Close flushes the record and closes the database.
 func (s *Store) Close() error {
@@ -189,9 +189,13 @@ func (s *Store) StoreLogs(logs []*raft.Log) error {
 		} else if !sumMatches(l) {
 			return fmt.Errorf("%w: index %d, term %d", ErrReceived, l.Index, l.Term)
 		}
+		fault.Journal(l.Index, l.Term, uint8(l.Type), l.Data)
 	}
 	return s.do("store_logs", func() error {
 		if err := fault.Err(fault.StoreLogsBefore); err != nil {
+			return err
+		}
+		if err := s.closeGap(logs[0].Index); err != nil {
 			return err
 		}
 		if err := s.inner.StoreLogs(logs); err != nil {
@@ -205,6 +209,28 @@ func (s *Store) StoreLogs(logs []*raft.Log) error {
 	})
 }
 
+// closeGap removes what is in the log when the next entry does not follow it:
+// a snapshot from the leader took the place of entries, and the member stopped
+// before the old log was removed. A log with a hole would count as damaged at
+// the next start.
+func (s *Store) closeGap(next uint64) error {
+	if next <= s.record.last()+1 {
+		return nil
+	}
+	first, err := s.inner.FirstIndex()
+	if err != nil || first == 0 {
+		return err
+	}
+	last, err := s.inner.LastIndex()
+	if err != nil || next <= last+1 {
+		return err
+	}
+	if err := s.record.setLast(0); err != nil {
+		return err
+	}
+	return s.inner.DeleteRange(first, last)
+}
+
 // DeleteRange removes entries, both ends included. When the end of the log
 // goes, the record is lowered first: a crash in between must not look like damage.
 func (s *Store) DeleteRange(low, high uint64) error {
@@ -213,7 +239,7 @@ func (s *Store) DeleteRange(low, high uint64) error {
 			return err
 		}
 		if high >= s.record.last() {
-			if err := s.record.setLast(low - 1); err != nil {
+			if err := s.lower(low); err != nil {
 				return err
 			}
 		}
@@ -221,6 +247,19 @@ func (s *Store) DeleteRange(low, high uint64) error {
 		fault.Hit(fault.StoreDeleteAfter)
 		return err
 	})
+}
+
+// lower makes the record say what is left when everything from low on goes:
+// nothing at all if the log begins there, because a snapshot has the rest.
+func (s *Store) lower(low uint64) error {
+	first, err := s.inner.FirstIndex()
+	if err != nil {
+		return err
+	}
+	if low <= first {
+		return s.record.setLast(0)
+	}
+	return s.record.setLast(low - 1)
 }
 
 // Set stores a value with its checksum.

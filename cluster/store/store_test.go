@@ -245,6 +245,31 @@ func TestRemovingTheEndIsNotDamage(t *testing.T) {
 	}
 }
 
+// TestALogReplacedByASnapshotIsNotDamage: what was removed because a snapshot
+// stands for it is not missed, not even when the member stopped in between.
+func TestALogReplacedByASnapshotIsNotDamage(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			dir := filled(t, kind)
+			s := open(t, dir, kind)
+			must(t, s.DeleteRange(1, 5))
+			must(t, s.DeleteRange(6, 20))
+			must(t, s.Close())
+			s = open(t, dir, kind)
+			must(t, s.StoreLogs(entries(31, 40)))
+			must(t, s.StoreLogs(entries(51, 60))) // stopped before the removal
+			must(t, s.Close())
+			s = open(t, dir, kind)
+			defer s.Close()
+			first, _ := s.FirstIndex()
+			last, _ := s.LastIndex()
+			if first != 51 || last != 60 {
+				t.Fatalf("log is %d..%d, want 51..60", first, last)
+			}
+		})
+	}
+}
+
 func TestAnotherKindIsRefused(t *testing.T) {
 	dir := filled(t, store.KindBolt)
 	if _, err := store.Open(dir, store.KindWAL, store.Options{}); err == nil {

@@ -73,12 +73,6 @@ func (b *buckets) take(source netip.Addr, now time.Time) bool {
 	return bucket.AllowN(now, 1)
 }
 
-func (b *buckets) sources() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.lru.Len()
-}
-
 // exemptions are sources that limits do not apply to.
 type exemptions []netip.Prefix
 
