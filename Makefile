@@ -64,6 +64,10 @@ SOAK ?= 10m
 soak: build ## load and member kills for SOAK
 	PILOT_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -run 'TestSoak' -v ./integration
 
+.PHONY: planted
+planted: ## plant bugs into a copy of the source and see that the tests notice each
+	$(GO) run ./integration/planted
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf $(BIN)
