@@ -17,6 +17,7 @@ import (
 //	member.json      who this member is; written last, so its presence means complete
 //	bootstrap.json   seeds of a new cluster, only until they are applied
 //	peer.addr        the peer address of the running process, for DialAdmin
+//	feature-level    the highest feature level applied here
 //	keyring          the cluster's secret keys
 //	lock             held while a process uses the directory
 //	tls/             ca.pem, member.pem, member.key

@@ -26,6 +26,9 @@ type adapter struct {
 	// onConfig is called for each committed configuration.
 	onConfig func(raft.Configuration)
 	observe  func(op string, d time.Duration)
+	// onLevel is called when the state's feature level has changed.
+	onLevel func(level uint32)
+	level   uint32
 }
 
 var (
@@ -63,10 +66,18 @@ func (a *adapter) ApplyBatch(logs []*raft.Log) []any {
 			}
 		}
 	}
+	a.noteLevel()
 	if !a.halted.Load() {
 		a.applied.advance(logs[len(logs)-1].Index)
 	}
 	return out
+}
+
+func (a *adapter) noteLevel() {
+	if level := a.machine.Root().Level(); level != a.level && a.onLevel != nil {
+		a.onLevel(level)
+		a.level = level
+	}
 }
 
 // StoreConfiguration is what raft calls instead of ApplyBatch for a state
@@ -103,6 +114,7 @@ func (a *adapter) Restore(rc io.ReadCloser) error {
 		return err
 	}
 	fault.Hit(fault.RestoreAfter)
+	a.noteLevel()
 	a.applied.advance(a.machine.Root().Index())
 	a.observe("restore", time.Since(start))
 	return nil

@@ -258,7 +258,7 @@ func refusesNewerData(t *testing.T, old, dir string) {
 	if !errors.As(err, &exit) || exit.ExitCode() != 78 {
 		t.Fatalf("the old version on upgraded data: %v, want exit code 78\n%s", err, out)
 	}
-	if text := string(out); !strings.Contains(text, "upgrade this member") && !strings.Contains(text, "use a version that knows it") {
+	if text := string(out); !strings.Contains(text, "install a version that knows it") {
 		t.Errorf("the refusal does not say what to do:\n%s", text)
 	}
 }
