@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -182,6 +183,10 @@ func TestWaitAppliedTimesOut(t *testing.T) {
 // way waits for the next one; those that wait together share it.
 func TestReadsShareRoundsButJoinNone(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, testReadsShareRounds)
+}
+
+func testReadsShareRounds(t *testing.T) {
 	asked := make(chan chan uint64)
 	r := &readRounds{ctx: t.Context(), ask: func(context.Context) (uint64, *protocol.Error) {
 		answer := make(chan uint64)
@@ -198,11 +203,7 @@ func TestReadsShareRoundsButJoinNone(t *testing.T) {
 	for range 3 {
 		go read()
 	}
-	for waiting := false; !waiting; {
-		r.mu.Lock()
-		waiting = r.next != nil
-		r.mu.Unlock()
-	}
+	synctest.Wait() // all three wait
 	first <- 1
 	if got := <-results; got != 1 {
 		t.Fatalf("first read got %d", got)

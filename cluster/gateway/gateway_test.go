@@ -203,6 +203,18 @@ func TestAWrongRefusalIsNotGivenWithoutALeader(t *testing.T) {
 	}
 }
 
+func TestAWriteIsAcknowledgedOnlyWhenItIsDecided(t *testing.T) {
+	e := newEngine(t)
+	c := newClient(t, e, gateway.Policy{})
+	id := c.register()
+	e.catchUp()
+	e.noLeader = true
+	r := c.call(map[string]any{"type": "set_tags", "node_id": id, "tags": []string{"a"}, "signature": c.sign(fmt.Sprintf("set_tags:%d", id))})
+	if r["type"] != "error" || r["outcome"] != string(protocol.OutcomeNotApplied) {
+		t.Errorf("nothing was decided, and the answer is %v", r)
+	}
+}
+
 func TestBadInputIsRefusedWithoutARoundAndWithoutAProposal(t *testing.T) {
 	e := newEngine(t)
 	c := newClient(t, e, gateway.Policy{Register: gateway.AccessOpen})

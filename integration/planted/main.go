@@ -22,7 +22,7 @@ type tier struct {
 var tiers = []tier{
 	{"unit", []string{"test", "-short", "./protocol/...", "./identity", "./fsm", "./cluster/keyring", "./cluster/store", "./cluster/gateway", "./cluster/peer"}},
 	{"cluster in one process", []string{"test", "-short", "./cluster"}},
-	{"real processes", []string{"test", "./integration", "-run", "LeaderKilled|Follower|Transcripts|Roll"}},
+	{"real processes", []string{"test", "-count=1", "./integration", "-run", "LeaderKilled|Follower|Transcripts|Roll"}},
 }
 
 // tierLimit ends a tier that hangs, which counts as noticed: a test that
