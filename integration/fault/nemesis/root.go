@@ -1,0 +1,6 @@
+//go:build linux
+
+package nemesis
+
+// rootKinds need privileges.
+var rootKinds = []*Kind{}
