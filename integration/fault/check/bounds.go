@@ -48,6 +48,22 @@ func bound(states []*state, out *findings) {
 	bounded(byCall, byReturn, out)
 	upper(states, byCall)
 	sessions(byCall, out)
+	digests(byCall, out)
+}
+
+// digests checks that members show one digest at one index.
+func digests(states []*state, out *findings) {
+	first := map[uint64]*state{}
+	for _, s := range states {
+		if s.Command != history.CommandDigest {
+			continue
+		}
+		if other := first[s.Index]; other == nil {
+			first[s.Index] = s
+		} else if other.Value != s.Value {
+			out.blame(CheckerReplay, RuleDigest, []*history.Op{s.Op, other.Op}, "at index %d %s has digest %s and %s has %s", s.Index, other.Member, other.Value, s.Member, s.Value)
+		}
+	}
 }
 
 // shown, strong and wrote say which replies tell what index had been reached.

@@ -296,7 +296,7 @@ func TestBoundsWithoutTheLog(t *testing.T) {
 	for _, tt := range planted {
 		for _, rule := range tt.replay {
 			switch rule {
-			case check.RuleStaleRead, check.RuleSession, check.RuleMinIndex, check.RuleBounded, check.RuleNoIndex:
+			case check.RuleStaleRead, check.RuleSession, check.RuleMinIndex, check.RuleBounded, check.RuleNoIndex, check.RuleDigest:
 				w := newWorld(t)
 				tt.plant(w)
 				want(t, check.Bounds(w.ops), rule)

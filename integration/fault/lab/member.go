@@ -190,7 +190,7 @@ func (l *Lab) linksTo(slot int, up bool) error {
 func (l *Lab) ended(m *Member, p *process, e Exit) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	name := e.name()
+	name := e.End()
 	e.Expected = m.expected[name]
 	if e.Expected == "" {
 		e.Expected = m.expected[Aborted]

@@ -47,7 +47,8 @@ const (
 	Aborted = "any exit" // whatever
 )
 
-func (e Exit) name() string {
+// End is the kind of end, one of the names above where it is one of those.
+func (e Exit) End() string {
 	switch {
 	case e.Signal == syscall.SIGKILL.String():
 		return Killed

@@ -8,7 +8,17 @@ import (
 	"github.com/pilotregistry/pilotregistry/integration/fault/history"
 )
 
-func TestKeysAreLeftInTime(t *testing.T) {
+// keys is a pool of one key at a time, numbered from 1.
+type keys struct {
+	t      *testing.T
+	c      *Client
+	pool   *pool[int]
+	made   int
+	refuse bool
+}
+
+func newKeys(t *testing.T, budget int) *keys {
+	t.Helper()
 	rec, err := history.NewRecorder("")
 	if err != nil {
 		t.Fatal(err)
@@ -17,69 +27,76 @@ func TestKeysAreLeftInTime(t *testing.T) {
 	if err := env.setDefaults(); err != nil {
 		t.Fatal(err)
 	}
-	c := NewClient(env, "c")
-	made, refuse := 0, false
-	p := newPool(1, 10, func(context.Context, *Client) (int, bool) {
-		if refuse {
+	k := &keys{t: t, c: NewClient(env, "c")}
+	k.pool = newPool(1, budget, func(context.Context, *Client) (int, bool) {
+		if k.refuse {
 			return 0, false
 		}
-		made++
-		return made, true
+		k.made++
+		return k.made, true
 	})
-	ctx := context.Background()
-	if err := p.fill(ctx, c); err != nil {
+	if err := k.pool.fill(context.Background(), k.c); err != nil {
 		t.Fatal(err)
 	}
-	take := func() *slot[int] {
-		t.Helper()
-		s, ok := p.take(ctx, c)
-		if !ok {
-			t.Fatal("no key")
-		}
-		return s
+	return k
+}
+
+// want takes a key and fails when it is another one.
+func (k *keys) want(value int, why string) *slot[int] {
+	k.t.Helper()
+	s, ok := k.pool.take(context.Background(), k.c)
+	if !ok || s.value != value {
+		k.t.Fatalf("%s: got %+v, %t, want key %d", why, s, ok, value)
 	}
-	for range 9 {
-		if s := take(); s.value != 1 {
-			t.Fatalf("key %d before the budget of the first was spent", s.value)
-		}
+	return s
+}
+
+func TestAKeyIsLeftWhenItsBudgetIsSpent(t *testing.T) {
+	k := newKeys(t, 10)
+	for range 9 { // making it counted as the first
+		k.want(1, "before the budget is spent")
 	}
-	s := take()
-	if s.value != 2 {
-		t.Fatal("the budget of a key is not kept")
-	}
-	unknown := history.Op{Command: "set_tags", Outcome: history.Unknown}
+	k.want(2, "behind the budget")
+}
+
+func TestAKeyIsLeftWithManyOpenQuestions(t *testing.T) {
+	k := newKeys(t, maxOps)
+	s := k.want(1, "fresh")
 	for range maxUnknown {
-		p.note(s, unknown)
-		p.note(s, history.Op{Command: "lookup", Outcome: history.Unknown}) // a read leaves nothing open
-		p.note(s, history.Op{Command: "set_tags", Outcome: history.OK})
+		k.want(1, "with few open questions")
+		k.pool.note(s, history.Op{Command: "set_tags", Outcome: history.Unknown})
+		k.pool.note(s, history.Op{Command: "lookup", Outcome: history.Unknown}) // a read leaves nothing open
+		k.pool.note(s, history.Op{Command: "set_tags", Outcome: history.OK})
 	}
-	if s = take(); s.value != 3 {
-		t.Fatal("a key with many open questions is kept")
-	}
-	p.note(s, history.Op{Command: "resolve_hostname", Key: "names/1", Outcome: history.Fail, Code: "not_found"})
-	p.note(s, history.Op{Command: "lookup", Key: "key/1", Outcome: history.Fail, Code: "not_found"})
-	if s = take(); s.value != 3 {
-		t.Fatal("a key is left although nothing is wrong with it")
-	}
-	p.note(s, history.Op{Command: "lookup", Key: "node/1", Outcome: history.Fail, Code: "not_found"})
-	if s = take(); s.value != 4 {
-		t.Fatal("a key whose node is gone is kept")
-	}
+	k.want(2, "with many open questions")
+}
+
+func TestAKeyIsLeftWhenItsNodeIsGone(t *testing.T) {
+	k := newKeys(t, maxOps)
+	s := k.want(1, "fresh")
+	k.pool.note(s, history.Op{Command: "resolve_hostname", Key: "names/1", Outcome: history.Fail, Code: "not_found"})
+	k.pool.note(s, history.Op{Command: "lookup", Key: "key/1", Outcome: history.Fail, Code: "not_found"})
+	k.want(1, "nothing is wrong with it")
+	k.pool.note(s, history.Op{Command: "lookup", Key: "node/1", Outcome: history.Fail, Code: "not_found"})
+	k.want(2, "its node is gone")
+}
+
+func TestAnOldKeyIsLeft(t *testing.T) {
+	k := newKeys(t, maxOps)
+	s := k.want(1, "fresh")
 	s.born = time.Now().Add(-2 * maxAge)
-	refuse = true
-	if _, ok := p.take(ctx, c); ok {
+	k.refuse = true
+	if _, ok := k.pool.take(context.Background(), k.c); ok {
 		t.Fatal("an old key is kept when there is no fresh one")
 	}
-	refuse = false
-	if s = take(); s.value != 5 {
-		t.Fatal("an old key is kept")
+	k.refuse = false
+	fresh := k.want(2, "old")
+	if got := k.pool.recent(); len(got) != 2 {
+		t.Errorf("keys %v are read at the end, want both", got)
 	}
-	if got := p.recent(); len(got) != 5 {
-		t.Errorf("keys %v are read at the end, want all five", got)
-	}
-	s.born = time.Now().Add(-2 * finalAge)
-	if got := p.recent(); len(got) != 4 {
-		t.Errorf("keys %v are read at the end, want those that are not too old", got)
+	fresh.born = time.Now().Add(-2 * finalAge)
+	if got := k.pool.recent(); len(got) != 1 || got[0] != 1 {
+		t.Errorf("keys %v are read at the end, want the one that is not too old", got)
 	}
 }
 
@@ -94,7 +111,7 @@ func TestClientsAreTold(t *testing.T) {
 	if a.name == b.name || a.unique() == b.unique() || a.process.Client() == b.process.Client() {
 		t.Errorf("%s and %s: %s and %s", a.name, b.name, a.unique(), b.unique())
 	}
-	if string(env.newKey()) == string(env.newKey()) {
+	if one, two := env.newKey(), env.newKey(); one.Equal(two) {
 		t.Error("a key was made twice")
 	}
 	again := &Env{Seed: 1}
