@@ -113,6 +113,9 @@ func (d *dev) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if initialised(d.dir(d.nodes)) {
+		return fmt.Errorf("%s holds a cluster of more than %d members: start it with the same --nodes as before, or with an empty --data-dir", d.dataDir, d.nodes)
+	}
 	for _, path := range []string{d.adminFile, d.replicationFile} {
 		if err := ensureToken(path); err != nil {
 			return err

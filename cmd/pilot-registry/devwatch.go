@@ -95,7 +95,7 @@ func (d *dev) watch(ctx context.Context) error {
 			}
 		}
 		if !greeted {
-			if err := d.deadMember(); err != nil && d.restart == "never" {
+			if err := d.deadMember(); err != nil {
 				return err
 			}
 		}

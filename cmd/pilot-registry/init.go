@@ -107,7 +107,8 @@ func clusterCert(dataDir string) (tls.Certificate, error) {
 	return tls.X509KeyPair(certPEM, keyPEM)
 }
 
-// readToken reads a token from a file that only its owner can read.
+// readToken reads a token from a file, and warns when others can read it too:
+// mounted secrets often are readable, and their directory is not.
 func readToken(path string) (string, error) {
 	if path == "" {
 		return "", nil
@@ -117,7 +118,7 @@ func readToken(path string) (string, error) {
 		return "", err
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return "", fmt.Errorf("%s: mode %04o lets others read the token; run: chmod 600 %s", path, info.Mode().Perm(), path)
+		fmt.Fprintf(os.Stderr, "warning: %s: mode %04o lets others read the token\n", path, info.Mode().Perm())
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
