@@ -38,8 +38,8 @@ func (d *dev) survey(ctx context.Context) (leader string, complete bool) {
 	ready, voters := 0, 0
 	for i := range d.members {
 		s, err := d.status(ctx, i)
-		if err != nil {
-			continue
+		if err != nil || s.MemberID != memberID(d.dir(i)) {
+			continue // not there, or a stranger on our port
 		}
 		if s.Ready {
 			ready++
