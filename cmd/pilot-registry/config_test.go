@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// load reads the configuration as run does.
+func load(t *testing.T, yaml string, args ...string) (*config, error) {
+	t.Helper()
+	flags := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	read := configFlags(flags)
+	if yaml != "" {
+		path := filepath.Join(t.TempDir(), "config.yaml")
+		if err := os.WriteFile(path, []byte(yaml), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--config", path)
+	}
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return read()
+}
+
+func TestFlagsWinOverEnvironmentOverFile(t *testing.T) {
+	t.Setenv("PILOT_REGISTRY_RATE_LIMITS_QUERY", "222")
+	t.Setenv("PILOT_REGISTRY_RATE_LIMITS_RESOLVE", "222")
+	c, err := load(t, "rate_limits:\n  registration: 111\n  query: 111\n  resolve: 111\nraft:\n  heartbeat_timeout: 3s\n", "--rate-limits-resolve", "333")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Rate.Registration != 111 || c.Rate.Query != 222 || c.Rate.Resolve != 333 || c.Rate.Heartbeat != 50 || c.Raft.HeartbeatTimeout != 3*time.Second {
+		t.Errorf("%+v", c.Rate)
+	}
+}
+
+func TestMistakesAreNamed(t *testing.T) {
+	for _, c := range []struct{ yaml, want string }{
+		{"rate_limit:\n  query: 5\n", "rate_limit"},
+		{"wire:\n  listn: ':9000'\n", "listn"},
+		{"wire:\n  tls: sometimes\n", `wire.tls: "sometimes" is not one of self_signed, files, off`},
+		{"wire:\n  tls: files\n", "needs both tls_cert and tls_key"},
+		{"wire:\n  listen: nowhere\n", `wire.listen: "nowhere" is not host:port`},
+		{"rate_limits:\n  query: 0\n", "rate_limits.query: 0 is not a positive number"},
+		{"rate_limits:\n  exempt: [10.0.0.1]\n", `"10.0.0.1" is not a network`},
+		{"raft:\n  heartbeat_timeout: 1ms\n", "raft.heartbeat_timeout: 1ms is below 20ms"},
+		{"raft:\n  log_store: floppy\n", `raft.log_store: "floppy" is not one of`},
+		{"auth:\n  register: friends\n", `auth.register: "friends" is not one of`},
+	} {
+		if _, err := load(t, c.yaml); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: got %v, want %s", c.yaml, err, c.want)
+		}
+	}
+	if _, err := load(t, "", "--wire-max-conns", "many"); err == nil || !strings.Contains(err.Error(), `flag --wire-max-conns: wire.max_conns: "many" is not a whole number`) {
+		t.Errorf("%v", err)
+	}
+	t.Setenv("PILOT_REGISTRY_OPS_PPROF", "perhaps")
+	if _, err := load(t, ""); err == nil || !strings.Contains(err.Error(), "environment variable PILOT_REGISTRY_OPS_PPROF") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
+	_, err := load(t, "wire:\n  tls: x\nlog:\n  level: y\n")
+	if err == nil || !strings.Contains(err.Error(), "wire.tls") || !strings.Contains(err.Error(), "log.level") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestSettingsHaveHelpAndFlags(t *testing.T) {
+	c := defaultConfig()
+	seen := map[string]bool{}
+	for _, s := range settings(&c) {
+		if s.help == "" || s.path == "" || strings.HasSuffix(s.path, ".") || seen[s.flag()] {
+			t.Errorf("setting %q, flag %s, help %q", s.path, s.flag(), s.help)
+		}
+		seen[s.flag()] = true
+	}
+	if err := c.validate(); err != nil {
+		t.Errorf("the defaults are not valid: %v", err)
+	}
+}
+
+func TestShowPrintsWhatValidateAccepts(t *testing.T) {
+	root := newRoot()
+	var out bytes.Buffer
+	root.SetOut(&out)
+	root.SetArgs([]string{"config", "show", "--raft-log-store", "wal"})
+	if err := root.ExecuteContext(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	c, err := load(t, out.String())
+	if err != nil || c.Raft.LogStore != "wal" {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
+func TestDevRefusesWhatCannotWork(t *testing.T) {
+	for _, args := range [][]string{
+		{"--nodes", "0"}, {"--nodes", "10"}, {"--base-port", "65500"}, {"--rate-limits", "some"}, {"--restart", "maybe"},
+		{"--set", "raft.snapshot_threshold"}, {"--set", "raft.no_such=1"}, {"--set", "raft.snapshot_threshold=x"},
+	} {
+		root := newRoot()
+		root.SetArgs(append([]string{"dev", "--data-dir", t.TempDir()}, args...))
+		if err := root.ExecuteContext(context.Background()); err == nil {
+			t.Errorf("dev %v was accepted", args)
+		}
+	}
+}
