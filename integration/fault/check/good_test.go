@@ -130,6 +130,18 @@ func TestGroupCommit(t *testing.T) {
 		w.done(o)
 	}
 	w.score(a)
+	alike := []*history.Op{}
+	cmds = nil
+	for range 2 { // answered alike, too
+		o := w.op("set_visibility", &protocol.SetVisibility{NodeID: a, Public: true}, []how{key(fmt.Sprint("node/", a))})
+		alike, cmds = append(alike, o), append(cmds, w.envelope(o))
+	}
+	for i, r := range w.commit(cmds...) {
+		alike[i].Index, alike[i].Reply = r.Index, r.Reply
+	}
+	for _, o := range alike {
+		w.done(o)
+	}
 	want(t, w.judge().Violations)
 }
 

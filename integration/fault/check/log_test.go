@@ -197,3 +197,21 @@ func TestCollector(t *testing.T) {
 		t.Error("a log that ends before what was acknowledged passes for final")
 	}
 }
+
+// A collector keeps the data of a snapshot only when it bridges a gap.
+func TestCollectorKeepsTheSnapshotsItNeeds(t *testing.T) {
+	c := check.NewCollector()
+	snapshot := func(index uint64) check.Snapshot { return check.Snapshot{Index: index, Term: 1, Data: []byte{1}} }
+	c.Add(onDisk("a", false, run(1, 1, 1, 1, 1), snapshot(2), snapshot(4)))
+	c.Add(onDisk("a", false, run(9, 1, 1, 1), snapshot(8), snapshot(10)))
+	c.Add(onDisk("b", false, run(7, 1, 1, 1, 1, 1)))
+	log, found := c.Merge([]string{"a", "b"}, 11)
+	want(t, found)
+	kept := map[uint64]bool{}
+	for _, s := range log.Snapshots {
+		kept[s.Index] = s.Data != nil
+	}
+	if len(kept) != 4 || kept[2] || kept[4] || !kept[8] || kept[10] {
+		t.Errorf("kept %v, want only the data of 8", kept)
+	}
+}

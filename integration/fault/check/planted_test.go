@@ -131,6 +131,20 @@ var planted = []struct {
 		w.lookup(a)
 	}, []check.Rule{check.RuleRealTime}, []check.Rule{check.RuleNotLinearizable}},
 
+	{"two writes, one after the other, in one entry", func(w *world) {
+		a := w.register(1)
+		first := w.op("set_tags", &protocol.SetTags{NodeID: a, Tags: []string{"first"}}, []how{key(fmt.Sprint("node/", a))})
+		first.Return = w.tick()
+		second := w.op("set_tags", &protocol.SetTags{NodeID: a, Tags: []string{"second"}}, []how{key(fmt.Sprint("node/", a))})
+		second.ID++
+		for i, r := range w.commit(w.envelope(first), w.envelope(second)) {
+			o := []*history.Op{first, second}[i]
+			o.Index, o.Reply = r.Index, r.Reply
+		}
+		w.ops = append(w.ops, *first)
+		w.done(second)
+	}, []check.Rule{check.RuleRealTime}, none},
+
 	{"a write of unknown outcome before its call", func(w *world) {
 		a := w.register(1)
 		o := w.op("set_tags", &protocol.SetTags{NodeID: a, Tags: []string{"early"}}, []how{key(fmt.Sprint("node/", a)), id("early"), ended(history.Unknown)})
@@ -305,15 +319,31 @@ func TestBoundsWithoutTheLog(t *testing.T) {
 	}
 }
 
-func TestAWriteThatASnapshotDoesNotRemember(t *testing.T) {
-	w := newWorld(t)
-	a := w.register(1)
-	w.acknowledge(a, "lost", id("lost"))
-	w.later(1)
-	w.tags(a, "kept", id("kept"))
+// behindSnapshot is the verdict when nothing is left of the log but a snapshot
+// at its end.
+func (w *world) behindSnapshot() (check.ReplayStats, []check.Violation) {
+	w.t.Helper()
 	w.snapshot()
 	log := w.log()
 	log.Entries = nil
-	_, found := check.Replay(w.ops, log)
+	return check.Replay(w.ops, log)
+}
+
+func TestAWriteThatASnapshotDoesNotRemember(t *testing.T) {
+	w := newWorld(t)
+	a := w.register(1)
+	w.tags(a, "old", id("old"))
+	w.later(6 * 60 * 1000) // the registry has forgotten all this by now, and may
+	w.tags(a, "more", id("more"))
+	stats, found := w.behindSnapshot()
+	want(t, found)
+	if stats.Remembered != 1 {
+		t.Errorf("%+v", stats)
+	}
+	w.acknowledge(a, "lost", id("lost"))
+	w.later(1)
+	w.tags(a, "kept", id("kept"))
+	w.snaps = nil
+	_, found = w.behindSnapshot()
 	want(t, found, check.RuleLostWrite)
 }

@@ -124,9 +124,7 @@ func recovery(f Fault, acks []ack, last int64) Recovery {
 	rec := Recovery{Fault: f, Never: true}
 	at := f.Start
 	for _, a := range acks[sort.Search(len(acks), func(i int) bool { return acks[i].at > f.Start }):] {
-		if at <= f.End {
-			rec.Outage = max(rec.Outage, time.Duration(a.at-at))
-		}
+		rec.Outage = max(rec.Outage, time.Duration(a.at-at))
 		at = a.at
 		if a.called >= f.End {
 			rec.AfterHeal, rec.Never = time.Duration(a.at-f.End), false

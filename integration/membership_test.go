@@ -1,0 +1,165 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/integration/harness"
+)
+
+// operator runs pilot-registry commands as an operator would.
+type operator struct {
+	t    *testing.T
+	ctx  context.Context
+	path string
+}
+
+func (o *operator) run(args ...string) string {
+	o.t.Helper()
+	out, err := exec.CommandContext(o.ctx, o.path, args...).CombinedOutput()
+	if err != nil {
+		o.t.Fatalf("pilot-registry %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// await repeats a command until its output matches.
+func (o *operator) await(want *regexp.Regexp, args ...string) string {
+	o.t.Helper()
+	for {
+		out, err := exec.CommandContext(o.ctx, o.path, args...).CombinedOutput()
+		if err == nil && want.Match(out) {
+			return string(out)
+		}
+		select {
+		case <-o.ctx.Done():
+			o.t.Fatalf("pilot-registry %s never showed %s; last: %v\n%s", strings.Join(args, " "), want, err, out)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// member starts a member by hand and ends it with the test.
+func (o *operator) member(dir, peer string) (*exec.Cmd, *bytes.Buffer) {
+	o.t.Helper()
+	var out bytes.Buffer
+	cmd := exec.Command(o.path, "run", "--data-dir", dir, "--wire-listen", "127.0.0.1:0", "--peer-listen", peer, "--peer-advertise", peer,
+		"--ops-listen", "", "--wire-tls", "off", "--raft-stable-for", "200ms")
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		o.t.Fatal(err)
+	}
+	o.t.Cleanup(func() {
+		if cmd.ProcessState == nil {
+			_ = cmd.Process.Kill() // it may have ended
+			_ = cmd.Wait()
+		}
+	})
+	return cmd, &out
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// init, run, cluster add --nonvoter, join, promote, status without a quorum,
+// remove and leave, by the commands that the documentation names.
+func TestMembershipByHand(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	o := &operator{t: t, ctx: ctx, path: binary(t, "cmd/pilot-registry")}
+	root := t.TempDir()
+	dirs := []string{filepath.Join(root, "m1"), filepath.Join(root, "m2"), filepath.Join(root, "m3")}
+	peers := []string{freeAddr(t), freeAddr(t), freeAddr(t)}
+	made := o.run("init", "--data-dir", dirs[0], "--peer-advertise", peers[0])
+	token := regexp.MustCompile(`--token (\S+)`).FindStringSubmatch(made)
+	if token == nil || !regexp.MustCompile(`wire pin +[0-9a-f]{64}`).MatchString(made) {
+		t.Fatalf("init prints neither pin nor join token:\n%s", made)
+	}
+	o.member(dirs[0], peers[0])
+	o.await(regexp.MustCompile(`ready: true`), "status", "--data-dir", dirs[0])
+
+	o.run("join", "--data-dir", dirs[1], "--token", token[1], "--peer-advertise", peers[1])
+	second, _ := o.member(dirs[1], peers[1])
+	o.await(regexp.MustCompile(`(?s)voter +\S+ .*\n.* voter `), "cluster", "members", "--data-dir", dirs[0])
+
+	added := o.run("cluster", "add", "--nonvoter", "--data-dir", dirs[0])
+	token = regexp.MustCompile(`--token (\S+)`).FindStringSubmatch(added)
+	o.run("join", "--data-dir", dirs[2], "--token", token[1], "--peer-advertise", peers[2])
+	third, thirdOut := o.member(dirs[2], peers[2])
+	row := regexp.MustCompile(`(?m)^(\S+) +` + regexp.QuoteMeta(peers[2]) + ` +nonvoter +follower +true`)
+	id := row.FindStringSubmatch(o.await(row, "cluster", "members", "--data-dir", dirs[0]))[1]
+	o.run("cluster", "promote", id, "--data-dir", dirs[0])
+	o.await(regexp.MustCompile(`(?m)^`+id+` +\S+ +voter`), "cluster", "members", "--data-dir", dirs[0])
+
+	if again, err := exec.CommandContext(ctx, o.path, "join", "--data-dir", filepath.Join(root, "m4"), "--token", token[1], "--peer-advertise", freeAddr(t)).CombinedOutput(); err == nil {
+		t.Errorf("a join token worked twice:\n%s", again)
+	}
+
+	o.run("leave", "--data-dir", dirs[2])
+	if err := third.Wait(); err != nil {
+		t.Errorf("the member that left ended with %v\n%s", err, thirdOut)
+	}
+	o.await(regexp.MustCompile(`(?s)^MEMBER[^\n]*\n[^\n]+\n[^\n]+\n$`), "cluster", "members", "--data-dir", dirs[0])
+
+	if err := second.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	_ = second.Wait() // killed
+	out := o.await(regexp.MustCompile(`(?s)leader +none.*problem:`), "status", "--data-dir", dirs[0])
+	if !strings.Contains(out, "next:") {
+		t.Errorf("status without a quorum does not say what to do next:\n%s", out)
+	}
+}
+
+// The opt-in log store carries a cluster through kills of its leader too.
+func TestWALClusterSurvivesKills(t *testing.T) {
+	c := harness.Start(t, harness.Options{Set: []string{"raft.log_store=wal", "raft.snapshot_threshold=64", "raft.trailing_logs=16", "raft.snapshot_interval=1s"}})
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	w, err := harness.Dial(c.Addrs()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	keys := map[uint32]string{}
+	for range 3 {
+		hurtLeader(ctx, t, c, "kill")
+		addrs := c.Addrs()
+		w, err := harness.Dial(addrs[len(keys)%len(addrs)])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 100 {
+			a, err := w.Register()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, twice := keys[a.ID]; twice {
+				t.Fatalf("node id %d was given twice", a.ID)
+			}
+			keys[a.ID] = a.PublicKey()
+		}
+		for id, key := range keys {
+			if r, err := w.Call(map[string]any{"type": "lookup", "node_id": id}); err != nil || r["public_key"] != key {
+				t.Fatalf("node %d: %v, %v", id, r, err)
+			}
+		}
+		w.Close()
+	}
+	awaitEqualDigests(ctx, t, c)
+}
