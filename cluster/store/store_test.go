@@ -114,34 +114,50 @@ func wantDamage(t *testing.T, dir, kind string) {
 	}
 }
 
+// flip changes one bit of every place on disk that holds text.
+func flip(t *testing.T, dir, text string) {
+	t.Helper()
+	flipped := 0
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for at := 0; ; {
+			i := bytes.Index(raw[at:], []byte(text))
+			if i < 0 {
+				break
+			}
+			at += i
+			raw[at] ^= 1
+			flipped++
+		}
+		return os.WriteFile(path, raw, 0o600)
+	})
+	must(t, err)
+	if flipped == 0 {
+		t.Fatalf("%q was not found on disk", text)
+	}
+}
+
 func TestFlippedPayloadIsDamage(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			dir := filled(t, kind)
-			flipped := 0
-			err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-				if err != nil || d.IsDir() {
-					return err
-				}
-				raw, err := os.ReadFile(path)
-				if err != nil {
-					return err
-				}
-				for at := 0; ; {
-					i := bytes.Index(raw[at:], []byte("payload of entry 9"))
-					if i < 0 {
-						break
-					}
-					at += i
-					raw[at] ^= 1
-					flipped++
-				}
-				return os.WriteFile(path, raw, 0o600)
-			})
-			must(t, err)
-			if flipped == 0 {
-				t.Fatal("the payload was not found on disk")
-			}
+			flip(t, dir, "payload of entry 9")
+			wantDamage(t, dir, kind)
+		})
+	}
+}
+
+func TestFlippedVoteIsDamage(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			dir := filled(t, kind)
+			flip(t, dir, "somebody")
 			wantDamage(t, dir, kind)
 		})
 	}
