@@ -122,7 +122,7 @@ func (n *Node) Status(ctx context.Context) protocol.ClusterStatusReply {
 	digest := root.Digest()
 	members := n.Members(ctx)
 	r := protocol.ClusterStatusReply{
-		AppliedIndex: st.AppliedIndex, ClusterID: n.clusterID, CommitIndex: st.CommitIndex,
+		AppliedIndex: root.Index(), ClusterID: n.clusterID, CommitIndex: st.CommitIndex, // of the same moment as the digest
 		Digest: fmt.Sprintf("%x", digest[:]), FeatureLevel: root.Level(), LastLogIndex: st.LastLogIndex, LeaderID: st.LeaderID,
 		LogTime:  time.UnixMilli(root.Now()).UTC().Format(time.RFC3339),
 		MemberID: n.id, Members: members, Nodes: root.NodeCount(), State: st.State, Term: st.Term, Version: n.cfg.Version,

@@ -89,12 +89,14 @@ func (g *Gateway) propose(ctx context.Context, conn *server.ConnState, req *prot
 	return g.answer(conn, result)
 }
 
-// answer renders what Apply decided.
+// answer renders what Apply decided. A refusal that was decided there carries
+// the index: it is final, also for other sendings of the same request id,
+// unlike one that the front door gives from what it reads.
 func (g *Gateway) answer(conn *server.ConnState, r fsm.Result) []byte {
 	fault.Hit(fault.ReplyBefore)
 	conn.MinIndex = max(conn.MinIndex, r.Index)
 	if r.Err != nil {
-		return protocol.EncodeError(r.Err)
+		return withIndex(protocol.EncodeError(r.Err), r.Index, r.Replayed)
 	}
 	return withIndex(r.Reply, r.Index, r.Replayed)
 }

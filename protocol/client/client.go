@@ -388,7 +388,9 @@ func (p *call) decode(addr string, body []byte) (*Result, *failure) {
 		if reply.Code == "" { // the original registry has no codes
 			reply.Code = protocol.CodeInternal
 		}
-		return nil, p.refused(addr, &protocol.Error{Code: reply.Code, Text: text, Outcome: reply.Outcome})
+		f := p.refused(addr, &protocol.Error{Code: reply.Code, Text: text, Outcome: reply.Outcome})
+		f.decided = reply.Index != 0
+		return nil, f
 	}
 	if reply.Type == "" {
 		return nil, p.fail(unknown, CodeMalformedReply, addr, nil, `malformed reply from %s: no "type"`, addr)

@@ -101,6 +101,9 @@ type failure struct {
 	// stale: the connection had been resting in the pool, so the first thing to
 	// try is a new one to the same address.
 	stale bool
+	// decided: the refusal was decided in log order, at an index, and holds for
+	// every sending of the request id.
+	decided bool
 }
 
 type failureKind int
@@ -150,10 +153,12 @@ func (c *call) refused(addr string, e *protocol.Error) *failure {
 
 // giveUp is the error that ends a call. maybeApplied is true when an earlier
 // attempt was sent and its outcome never learnt: then the whole call's outcome
-// is unknown, whatever the last attempt said.
+// is unknown, whatever the last attempt said, unless that was decided for the
+// request id. A refusal that the front door read from the state is not: the
+// earlier attempt may still be on its way.
 func (f *failure) giveUp(maybeApplied bool, cause error) *Error {
 	e := *f.err
-	if maybeApplied && e.Outcome == protocol.OutcomeNotApplied {
+	if maybeApplied && e.Outcome != protocol.OutcomeUnknown && !f.decided {
 		e.Outcome = protocol.OutcomeUnknown
 		e.Code = protocol.CodeOutcomeUnknown
 		e.Text = "the request was sent and its outcome is not known; last: " + e.Text

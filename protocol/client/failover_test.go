@@ -122,6 +122,32 @@ func TestOutcomeUnknownIsReported(t *testing.T) {
 	})
 }
 
+// An attempt whose reply was lost may still be on its way when another member
+// refuses the request by what it reads; only a refusal decided in log order
+// settles both.
+func TestARefusalAfterALostReply(t *testing.T) {
+	refusal := `{"type":"error","code":"conflict","error":"hostname \"x\" already in use by node 9"%s}`
+	for name, test := range map[string]struct {
+		extra   string
+		code    string
+		outcome protocol.Outcome
+	}{
+		"read from the state":  {"", protocol.CodeOutcomeUnknown, protocol.OutcomeUnknown},
+		"decided in log order": {`,"index":12`, protocol.CodeConflict, protocol.OutcomeRejected},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCluster(&member{addr: "a:1"}, &member{addr: "b:1"})
+				c.members["a:1"].answer = func(int, request) string { return "" }
+				c.members["b:1"].answer = func(int, request) string { return fmt.Sprintf(refusal, test.extra) }
+				cl := c.client(t, client.Options{})
+				_, err := cl.SetPoloScore(t.Context(), 7, 1)
+				wantError(t, err, test.code, test.outcome)
+			})
+		})
+	}
+}
+
 func TestUnreachable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(&member{addr: "a:1", down: true}, &member{addr: "b:1", down: true})

@@ -15,9 +15,9 @@ import (
 
 	"github.com/pilotregistry/pilotregistry/cluster/fault"
 	"github.com/pilotregistry/pilotregistry/integration/fault/check"
-	"github.com/pilotregistry/pilotregistry/integration/fault/history"
 	"github.com/pilotregistry/pilotregistry/integration/fault/lab"
 	"github.com/pilotregistry/pilotregistry/integration/fault/nemesis"
+	"github.com/pilotregistry/pilotregistry/integration/fault/report"
 )
 
 // Result is what a run did and found.
@@ -30,10 +30,12 @@ type Result struct {
 	Ended     time.Time     `json:"ended"`
 	Dir       string        `json:"dir"`
 
-	OKs, Rejected, Unknown, Acked int64
+	OKs, Rejected, Unknown, Acked int
 	// Gap is the longest time without an acknowledged write, in the middle of
-	// whichever faults.
-	Gap time.Duration `json:"gap"`
+	// whichever faults; Outage50 and Outage99 are quantiles of that time by fault.
+	Gap      time.Duration `json:"gap"`
+	Outage50 time.Duration `json:"outage_p50"`
+	Outage99 time.Duration `json:"outage_p99"`
 	// Faults counts the actions that took place, by kind.
 	Faults map[string]int `json:"faults"`
 	// Reached counts hits by fault point.
@@ -57,28 +59,11 @@ func (r *Result) note(format string, args ...any) {
 	r.Found = append(r.Found, fmt.Sprintf(format, args...))
 }
 
-// measure counts operations and finds the longest time without a write.
-func (r *Result) measure(ops []history.Op) {
-	var acked []int64
-	for i := range ops {
-		op := &ops[i]
-		switch op.Outcome {
-		case history.OK:
-			r.OKs++
-			if op.Writes() {
-				r.Acked++
-				acked = append(acked, op.Return)
-			}
-		case history.Fail:
-			r.Rejected++
-		default:
-			r.Unknown++
-		}
-	}
-	slices.Sort(acked)
-	for i := 1; i < len(acked); i++ {
-		r.Gap = max(r.Gap, time.Duration(acked[i]-acked[i-1]))
-	}
+// measure takes over the figures of the report.
+func (r *Result) measure(run *report.Run) {
+	s := report.Summarize(run)
+	r.OKs, r.Rejected, r.Unknown, r.Acked = s.OK, s.Failed, s.Unknown, s.Acked
+	r.Gap, r.Outage50, r.Outage99 = s.WriteGap, s.OutageP50, s.OutageP99
 }
 
 // count takes over what the lab has seen.
@@ -162,8 +147,8 @@ func (r *Result) Print(out io.Writer) error {
 	if len(missing) > 0 {
 		row("not reached", "%s", strings.Join(missing, ", "))
 	}
-	row("recovery", "p50 %s, p99 %s after healing", r.quantile(0.5), r.quantile(0.99))
-	row("longest write gap", "%s", r.Gap.Round(time.Millisecond))
+	row("recovery", "p50 %s, p99 %s from healing until every member takes writes", r.quantile(0.5), r.quantile(0.99))
+	row("write outage", "p50 %s, p99 %s per fault; longest %s", r.Outage50.Round(time.Millisecond), r.Outage99.Round(time.Millisecond), r.Gap.Round(time.Millisecond))
 	if r.Check != nil {
 		s, l := r.Check.Replay, r.Check.Linear
 		row("replay", "%d entries, %d writes, %d reads, %d refusals, %d digests compared, %d unknown resolved, coverage %.1f %%", s.Entries, s.Writes, s.Reads, s.Refusals, s.Digests, s.Resolved, 100*s.Coverage())

@@ -32,15 +32,17 @@ type Line struct {
 	Go         string        `json:"go"`
 	Began      time.Time     `json:"began"`
 	Took       time.Duration `json:"took"`
-	OK         int64         `json:"ok"`
-	Rejected   int64         `json:"rejected"`
-	Unknown    int64         `json:"unknown"`
+	OK         int           `json:"ok"`
+	Rejected   int           `json:"rejected"`
+	Unknown    int           `json:"unknown"`
 	Faults     int           `json:"faults"`
 	FaultKinds int           `json:"fault_kinds"`
 	Points     int           `json:"points"`
 	PointsAll  int           `json:"points_all"`
 	P50        time.Duration `json:"recovery_p50"`
 	P99        time.Duration `json:"recovery_p99"`
+	Outage50   time.Duration `json:"write_outage_p50"`
+	Outage99   time.Duration `json:"write_outage_p99"`
 	Gap        time.Duration `json:"longest_write_gap"`
 	Violations int           `json:"violations"`
 }
@@ -100,7 +102,7 @@ func (r *Results) Add(res *Result) error {
 	l := Line{Seed: res.Seed, Length: res.Length, Voters: res.Voters, NonVoters: res.NonVoters, Commit: commit(), Go: runtime.Version(),
 		Began: res.Began, Took: res.Ended.Sub(res.Began), OK: res.OKs, Rejected: res.Rejected, Unknown: res.Unknown,
 		FaultKinds: len(res.Faults), PointsAll: len(fault.Points), Points: len(fault.Points) - len(res.unreached()),
-		P50: res.quantile(0.5), P99: res.quantile(0.99), Gap: res.Gap, Violations: len(res.Found)}
+		P50: res.quantile(0.5), P99: res.quantile(0.99), Outage50: res.Outage50, Outage99: res.Outage99, Gap: res.Gap, Violations: len(res.Found)}
 	for _, n := range res.Faults {
 		l.Faults += n
 	}
@@ -126,10 +128,11 @@ func (r *Results) Print(out io.Writer) error {
 		return nil
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "\nseed\tlength\tmembers\tops\tok\trejected\tunknown\tfaults\tkinds\tpoints\tp50\tp99\tgap\tviolations\t")
+	fmt.Fprintln(w, "\nseed\tlength\tmembers\tops\tok\trejected\tunknown\tfaults\tkinds\tpoints\trecovery p50\tp99\toutage p50\tp99\tlongest\tviolations\t")
 	for _, l := range slices.SortedFunc(slices.Values(r.lines), func(a, b Line) int { return a.Began.Compare(b.Began) }) {
-		fmt.Fprintf(w, "%d\t%s\t%d+%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d/%d\t%s\t%s\t%s\t%d\t\n", l.Seed, l.Length, l.Voters, l.NonVoters, l.OK+l.Rejected+l.Unknown, l.OK, l.Rejected, l.Unknown,
-			l.Faults, l.FaultKinds, l.Points, l.PointsAll, l.P50.Round(time.Millisecond), l.P99.Round(time.Millisecond), l.Gap.Round(time.Millisecond), l.Violations)
+		fmt.Fprintf(w, "%d\t%s\t%d+%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d/%d\t%s\t%s\t%s\t%s\t%s\t%d\t\n", l.Seed, l.Length, l.Voters, l.NonVoters, l.OK+l.Rejected+l.Unknown, l.OK, l.Rejected, l.Unknown,
+			l.Faults, l.FaultKinds, l.Points, l.PointsAll, l.P50.Round(time.Millisecond), l.P99.Round(time.Millisecond),
+			l.Outage50.Round(time.Millisecond), l.Outage99.Round(time.Millisecond), l.Gap.Round(time.Millisecond), l.Violations)
 	}
 	return w.Flush()
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/integration/fault/check"
 	"github.com/pilotregistry/pilotregistry/integration/fault/lab"
 	"github.com/pilotregistry/pilotregistry/integration/fault/nemesis"
+	"github.com/pilotregistry/pilotregistry/integration/fault/report"
 )
 
 // run is a run under way.
@@ -23,6 +24,7 @@ type run struct {
 	load   *load
 	result *Result
 	index  uint64 // highest index that all members have shown
+	page   *report.Run
 }
 
 // Limits of the end of a run.
@@ -32,6 +34,10 @@ const (
 	leakLimit  = 20 * time.Second
 	stopLimit  = 30 * time.Second
 )
+
+// removalGrace is how long a removed member may go on: the others keep its
+// connections for 2 s, over which its requests reach the leader as before.
+const removalGrace = 3 * time.Second
 
 // Run carries out one run. The error says why it could not be carried out;
 // what was found is in the result.
@@ -155,16 +161,17 @@ func (r *run) end(ctx context.Context) error {
 func (r *run) judge() error {
 	ops := r.load.recorder.Ops()
 	r.cfg.say("checking %d operations", len(ops))
-	r.result.measure(ops)
 	in := check.Input{Ops: ops, MinCoverage: minCoverage,
 		Linear: check.LinearOptions{Models: r.load.suite.Models(), Dir: filepath.Join(r.cfg.Dir, "porcupine")}}
 	for _, gone := range r.lab.Removals() {
-		in.Removed = append(in.Removed, check.Removal{Member: gone.Member, From: int64(gone.At.Sub(r.load.recorder.Base()))})
+		in.Removed = append(in.Removed, check.Removal{Member: gone.Member, From: int64(gone.At.Add(removalGrace).Sub(r.load.recorder.Base()))})
 	}
 	if err := r.logs(&in); err != nil {
 		return err
 	}
 	r.result.Check = check.Run(in)
+	r.page = r.newPage(ops)
+	r.result.measure(r.page)
 	for _, v := range r.result.Check.Violations {
 		r.result.note("violation: %s", v)
 	}
@@ -188,23 +195,19 @@ func (r *run) judge() error {
 // which has everything, and the snapshots on their disks.
 func (r *run) logs(in *check.Input) error {
 	collector := check.NewCollector()
-	var final []string
-	today := map[string]bool{}
-	for _, m := range r.lab.Members() {
-		today[m.Name] = true
-		final = append(final, m.Name)
-	}
 	for _, m := range r.lab.Everyone() {
-		if today[m.Name] {
-			if err := collector.Collect(m.Name, m.Dir); err != nil {
-				r.result.note("the data of %s cannot be read: %v", m.Name, err)
-			}
-		}
 		journal, err := r.lab.Journal(m)
 		if err != nil {
 			return err
 		}
 		collector.Add(journal)
+	}
+	var final []string
+	for _, m := range r.lab.Members() {
+		final = append(final, m.Name)
+		if err := collector.Collect(m.Name, m.Dir); err != nil {
+			r.result.note("the data of %s cannot be read: %v", m.Name, err)
+		}
 	}
 	in.Log, in.LogViolations = collector.Merge(final, r.index)
 	return nil
