@@ -60,9 +60,10 @@ bench: build ## the benchmark table of a three-member cluster on this machine
 	$(GO) run ./integration/bench -registry $(BIN)/pilot-registry
 
 SOAK ?= 10m
+export SOAK
 .PHONY: soak
-soak: build ## load and member kills for SOAK
-	PILOT_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -run 'TestSoak' -v ./integration
+soak: ## real processes under load and faults for SOAK (SOAK_SEED=1,2,5-9 picks and resumes seeds)
+	$(GO) run ./integration/fault/soak/run
 
 .PHONY: planted
 planted: ## plant bugs into a copy of the source and see that the tests notice each
