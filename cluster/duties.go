@@ -180,8 +180,10 @@ func (p *promoter) look(ctx context.Context, d DutyEnv) {
 		if time.Since(first) < n.cfg.Duties.StableFor {
 			continue
 		}
+		if !n.membership.TryLock() {
+			continue // another change is under way; its turn comes at the next look
+		}
 		delete(p.since, id)
-		n.membership.Lock()
 		fault.Hit(fault.MembershipBefore)
 		err = n.raft.AddVoter(s.ID, s.Address, 0, changeTimeout).Error()
 		fault.Hit(fault.MembershipAfter)

@@ -26,6 +26,8 @@ type adapter struct {
 	// onConfig is called for each committed configuration.
 	onConfig func(raft.Configuration)
 	observe  func(op string, d time.Duration)
+	// failed is told of errors of the disk.
+	failed func(error)
 	// onLevel is called when the state's feature level has changed.
 	onLevel func(level uint32)
 	level   uint32
@@ -98,7 +100,7 @@ func (a *adapter) Snapshot() (raft.FSMSnapshot, error) {
 	if a.halted.Load() {
 		return nil, errHalted
 	}
-	return &snapshot{inner: a.machine.Snapshot(), observe: a.observe}, nil
+	return &snapshot{inner: a.machine.Snapshot(), observe: a.observe, failed: a.failed}, nil
 }
 
 // Restore replaces the state with a snapshot, which is verified first.
@@ -123,12 +125,14 @@ func (a *adapter) Restore(rc io.ReadCloser) error {
 type snapshot struct {
 	inner   *fsm.Snapshot
 	observe func(op string, d time.Duration)
+	failed  func(error)
 }
 
 // Persist streams the snapshot to the sink.
 func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 	start := time.Now()
 	if err := s.write(sink); err != nil {
+		s.failed(err)
 		return errors.Join(err, sink.Cancel())
 	}
 	s.observe("persist", time.Since(start))

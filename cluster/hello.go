@@ -47,6 +47,8 @@ type greeter struct {
 	mu    sync.Mutex
 	names map[string]string
 	at    time.Time
+	// configured are the members of the newest committed configuration.
+	configured map[string]bool
 }
 
 func newGreeter(seeds map[string]string) *greeter {
@@ -65,6 +67,20 @@ func (g *greeter) learn(members map[string]string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.names, g.at = members, time.Now()
+}
+
+// follow forgets members that a committed configuration has no more. Those that
+// no configuration had so far are only on their way.
+func (g *greeter) follow(members map[string]bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	kept := map[string]string{}
+	for id, addr := range g.names {
+		if members[id] || !g.configured[id] {
+			kept[id] = addr
+		}
+	}
+	g.names, g.configured = kept, members
 }
 
 // told reports whether a current member named this one lately.
@@ -126,7 +142,7 @@ func (n *Node) waitLonely(ctx context.Context) bool {
 		case <-n.hello.kick:
 			return true
 		case <-t.C:
-			if n.leaderID() == "" || !n.configured() {
+			if _, recorded := n.record(n.id); !recorded || n.leaderID() == "" || !n.configured() {
 				return true
 			}
 		}
@@ -223,10 +239,19 @@ func (n *Node) handleHello(ctx context.Context, from string, payload []byte) ([]
 }
 
 // welcome records a member, on the leader, adds it when it is new and updates
-// its address in raft's configuration when it moved.
+// its address in raft's configuration when it moved. It holds the membership,
+// and looks at a state that has the whole configuration: a member that is
+// being removed must not be taken for one that is joining.
 func (n *Node) welcome(ctx context.Context, rec fsm.MemberRecord) (helloReply, *protocol.Error) {
+	n.membership.Lock()
+	defer n.membership.Unlock()
 	if err := n.mayLead(); err != nil {
 		return helloReply{}, err
+	}
+	if conf := n.raft.GetConfiguration(); conf.Error() == nil {
+		if err := n.WaitApplied(ctx, conf.Index()); err != nil {
+			return helloReply{}, err
+		}
 	}
 	if err := n.checkLevels(rec.Version, rec.LevelMin, rec.LevelMax); err != nil {
 		return helloReply{}, err
@@ -268,10 +293,8 @@ func (n *Node) inConfiguration(id string) bool {
 }
 
 // configure brings raft's configuration in line with a member's record. It
-// never changes who votes.
+// never changes who votes. The caller holds the membership.
 func (n *Node) configure(rec fsm.MemberRecord) *protocol.Error {
-	n.membership.Lock()
-	defer n.membership.Unlock()
 	id, addr := raft.ServerID(rec.ID), raft.ServerAddress(rec.Peer)
 	for _, s := range n.servers() {
 		if s.ID == id {

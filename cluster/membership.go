@@ -184,12 +184,20 @@ func (n *Node) promote(id string) *protocol.Error {
 	return changeOutcome(n.raft.AddVoter(s.ID, s.Address, 0, changeTimeout).Error())
 }
 
+// remove takes a member out of the cluster: first its record, then its place
+// in the configuration. In the other order a leader that changes in between
+// would find a record without a place, which is what a member has that just
+// joined, and add it back.
 func (n *Node) remove(ctx context.Context, id string, force bool) *protocol.Error {
 	n.membership.Lock()
 	defer n.membership.Unlock()
+	_, recorded := n.record(id)
 	s, perr := n.configuredServer(id)
-	if perr != nil {
+	switch {
+	case perr != nil && !recorded:
 		return perr
+	case perr != nil: // an earlier attempt got half-way, or it never started
+		return n.proposeDecided(ctx, fsm.KindMemberForget, fsm.MemberForget{ID: id})
 	}
 	if err := n.removable(ctx, s, force); err != nil {
 		return err
@@ -202,11 +210,11 @@ func (n *Node) remove(ctx context.Context, id string, force bool) *protocol.Erro
 		}
 		return protocol.NotAppliedf(codeNotLeader, "leadership was handed over")
 	}
-	fault.Hit(fault.MembershipBefore)
-	if err := changeOutcome(n.raft.RemoveServer(s.ID, 0, changeTimeout).Error()); err != nil {
+	if err := n.proposeDecided(ctx, fsm.KindMemberForget, fsm.MemberForget{ID: id}); err != nil {
 		return err
 	}
-	return n.proposeDecided(ctx, fsm.KindMemberForget, fsm.MemberForget{ID: id})
+	fault.Hit(fault.MembershipBefore)
+	return changeOutcome(n.raft.RemoveServer(s.ID, 0, changeTimeout).Error())
 }
 
 // removable refuses what would leave no majority of answering voters.

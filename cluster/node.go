@@ -119,7 +119,7 @@ func (n *Node) wire(ctx context.Context) error {
 	n.hello = newGreeter(n.member.Seeds)
 	n.batch = newBatcher(n)
 	n.rounds = &readRounds{ctx: ctx, ask: n.askIndex}
-	n.fsm = &adapter{machine: n.machine, applied: n.applied, observe: n.metrics.snapshotOp, onConfig: n.onConfiguration, onLevel: n.onLevel,
+	n.fsm = &adapter{machine: n.machine, applied: n.applied, observe: n.metrics.snapshotOp, failed: n.storeFailed, onConfig: n.onConfiguration, onLevel: n.onLevel,
 		onHalt: func(reason string) { n.fatal(ExitDamaged, reason) }}
 	n.client = peer.NewClient(peer.ClientConfig{Identity: id, Dial: n.cfg.hooks.dial, Addr: n.addressOf, Logger: n.log.Named("peer")})
 	n.server, err = peer.Listen(n.cfg.PeerAddr, peer.ServerConfig{Identity: id, Authorize: n.authorize, Handle: n.handle, Join: n.join, Logger: n.log.Named("peer")})
@@ -218,7 +218,12 @@ func (n *Node) leaderID() string {
 const removalGrace = 2 * time.Second
 
 // onConfiguration is called by the state machine for committed configurations.
-func (n *Node) onConfiguration(raft.Configuration) {
+func (n *Node) onConfiguration(c raft.Configuration) {
+	members := map[string]bool{}
+	for _, s := range c.Servers {
+		members[string(s.ID)] = true
+	}
+	n.hello.follow(members)
 	n.run(func() {
 		select {
 		case <-n.dead:

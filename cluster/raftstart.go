@@ -20,7 +20,7 @@ func (n *Node) openRaft(notify chan<- bool) error {
 	if err != nil {
 		return err
 	}
-	snaps, err := store.OpenSnapshots(n.dir.path, 2, n.log.Named("snapshot"))
+	snaps, err := store.OpenSnapshots(n.dir.path, 2, n.log.Named("snapshot"), n.storeFailed)
 	if err != nil {
 		return err
 	}

@@ -102,6 +102,26 @@ func TestADamagedSnapshotIsNotStarted(t *testing.T) {
 	}
 }
 
+// TestASnapshotThatCannotBeWrittenEndsTheMember: raft would only log it, and a
+// member that is sent a snapshot would stay behind for ever.
+func TestASnapshotThatCannotBeWrittenEndsTheMember(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1, func(_ int, cfg *Config) {
+		cfg.Snapshots = Snapshots{Threshold: 20, TrailingLogs: 2, Interval: 20 * time.Millisecond}
+	})
+	m := c.members[0]
+	dir := filepath.Join(m.cfg.DataDir, "snapshots")
+	must(t, os.RemoveAll(dir))
+	must(t, os.WriteFile(dir, nil, 0o600)) // no directory can be made in a file
+	node := c.node(m)
+	for range 40 {
+		if _, perr := m.Propose(t.Context(), increment(t, node, "")); perr != nil {
+			break // it has stopped already
+		}
+	}
+	m.awaitFatal(ExitStalled)
+}
+
 // flipBit changes one bit in the middle of a file.
 func flipBit(t *testing.T, file string) {
 	t.Helper()

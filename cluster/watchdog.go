@@ -77,7 +77,7 @@ func (n *Node) storeFailed(err error) {
 		n.fatal(ExitDamaged, err.Error())
 	case n.stopping.Load():
 	default:
-		n.fatal(ExitStalled, fmt.Sprintf("the log store failed: %v; check the disk of %s, then start the member again", err, n.dir.path))
+		n.fatal(ExitStalled, fmt.Sprintf("the disk failed: %v; check the disk of %s, then start the member again", err, n.dir.path))
 	}
 }
 
@@ -129,7 +129,10 @@ func (n *Node) guard(ctx context.Context) {
 			commit, moved = now, time.Now()
 			continue
 		}
-		if watch.since(moved) > limit && n.majorityAnswers(ctx) {
+		// A leader whose heartbeats a majority does not answer steps down by
+		// itself, so one that still leads after twice the limit is stuck even
+		// if nothing but heartbeats comes through.
+		if stuck := watch.since(moved); stuck > 2*limit || stuck > limit && n.majorityAnswers(ctx) {
 			n.stalled(fmt.Sprintf("nothing was committed for %s although a majority answers", time.Since(moved).Round(time.Millisecond)))
 			return
 		}

@@ -1,8 +1,12 @@
 package cluster
 
 import (
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/pilotregistry/pilotregistry/cluster/peer"
 )
 
 // TestAPauseOfTheMemberIsNotAStall: the guard's own ticker comes late when the
@@ -30,4 +34,37 @@ func TestAPauseOfTheMemberIsNotAStall(t *testing.T) {
 	if got := w.since(begun); got <= limit {
 		t.Errorf("an operation that does not return for %s after the pause counts as %s", 2*limit, got)
 	}
+}
+
+// TestHeartbeatsAloneDoNotKeepALeader: of what the leader sends and is
+// answered, nothing but heartbeats comes through, not even confirm rounds. It
+// goes, instead of being leader for ever without committing anything.
+func TestHeartbeatsAloneDoNotKeepALeader(t *testing.T) {
+	t.Parallel()
+	gate := make(chan struct{})
+	var stuck atomic.Bool
+	c := newCluster(t, 3, func(i int, cfg *Config) {
+		cfg.Duties.StallLimit = 700 * time.Millisecond
+		if i > 0 {
+			cfg.Duties.StallLimit = time.Hour // only the first member is watched
+		}
+		cfg.hooks.storeOp = func(name string) {
+			if i > 0 && stuck.Load() && name == "store_logs" {
+				<-gate
+			}
+		}
+	})
+	t.Cleanup(sync.OnceFunc(func() { stuck.Store(false); close(gate) }))
+	first := c.members[0]
+	if perr := c.leader().TransferLeadership(t.Context(), first.id); perr != nil {
+		t.Fatal(perr)
+	}
+	c.leader(first)
+	node := c.node(first)
+	for _, m := range c.others(first) {
+		c.faults.hold(peer.ProtoRPC, first, m)
+	}
+	stuck.Store(true)
+	go func() { _, _ = first.Propose(t.Context(), increment(t, node, "")) }()
+	first.awaitFatal(ExitStalled)
 }

@@ -139,6 +139,9 @@ func TestWALClusterSurvivesKills(t *testing.T) {
 	keys := map[uint32]string{}
 	for range 3 {
 		hurtLeader(ctx, t, c, "kill")
+		if _, err := c.Await(ctx, serving); err != nil {
+			t.Fatal(err)
+		}
 		addrs := c.Addrs()
 		w, err := harness.Dial(addrs[len(keys)%len(addrs)])
 		if err != nil {
@@ -162,4 +165,14 @@ func TestWALClusterSurvivesKills(t *testing.T) {
 		w.Close()
 	}
 	awaitEqualDigests(ctx, t, c)
+}
+
+// serving reports whether every member says that it is ready.
+func serving(r harness.Ready) bool {
+	for _, n := range r.Nodes {
+		if s, err := n.Status(); err != nil || !s.Ready {
+			return false
+		}
+	}
+	return true
 }

@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"path/filepath"
 	"sync"
 )
 
 // record is the small file that says how far the log reached and which term
 // was current. Two slots are written in turn, so that a torn write leaves the
 // other one. It is written after the log and not synced each time: after a
-// power cut it may lag behind the log, which is the harmless direction.
+// power cut it may lag behind the log, which is the harmless direction. It is
+// synced where the other direction is possible: when it is made, because a
+// log without its record counts as damaged, and before the log gets shorter.
 type record struct {
 	mu    sync.Mutex
 	file  *os.File
@@ -61,6 +64,21 @@ func (r *record) setLast(index uint64) error {
 	return r.write()
 }
 
+// lower is setLast for an index that is about to be the last again.
+func (r *record) lower(index uint64) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.index = index
+	return errors.Join(r.write(), r.sync())
+}
+
+func (r *record) sync() error {
+	if err := r.file.Sync(); err != nil {
+		return fmt.Errorf("record of the durable index: %w", err)
+	}
+	return nil
+}
+
 func (r *record) setTerm(term uint64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -93,7 +111,11 @@ func (r *record) check(s *Store, last, term uint64) error {
 		return s.damaged("the current term is %d but had been %d", term, r.term)
 	}
 	r.index, r.term = last, term
-	return r.write()
+	if err := errors.Join(r.write(), r.sync()); err != nil || !r.fresh {
+		return err
+	}
+	r.fresh = false
+	return syncDir(filepath.Dir(r.file.Name()))
 }
 
 func (r *record) close() error {

@@ -27,18 +27,22 @@ const (
 type Snapshots struct {
 	*raft.FileSnapshotStore
 	dir string
+	// failed is told of every error of the disk.
+	failed func(error)
 
 	mu     sync.Mutex
 	damage error
 }
 
-// OpenSnapshots opens the snapshots below base, of which retain are kept.
-func OpenSnapshots(base string, retain int, log hclog.Logger) (*Snapshots, error) {
+// OpenSnapshots opens the snapshots below base, of which retain are kept. Raft
+// only logs that a snapshot could not be written, and a member that is sent one
+// would then stay behind for ever, so failed is told.
+func OpenSnapshots(base string, retain int, log hclog.Logger, failed func(error)) (*Snapshots, error) {
 	inner, err := raft.NewFileSnapshotStoreWithLogger(base, retain, log)
 	if err != nil {
 		return nil, err
 	}
-	return &Snapshots{FileSnapshotStore: inner, dir: filepath.Join(base, "snapshots")}, nil
+	return &Snapshots{FileSnapshotStore: inner, dir: filepath.Join(base, "snapshots"), failed: failed}, nil
 }
 
 // Damage is a *DamageError for the first snapshot that could not be used since
@@ -120,6 +124,7 @@ func (s *Snapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 func (s *Snapshots) Create(version raft.SnapshotVersion, index, term uint64, conf raft.Configuration, confIndex uint64, trans raft.Transport) (raft.SnapshotSink, error) {
 	sink, err := s.FileSnapshotStore.Create(version, index, term, conf, confIndex, trans)
 	if err != nil {
+		s.failed(err)
 		return nil, err
 	}
 	return &snapshotSink{SnapshotSink: sink, store: s}, nil
@@ -130,12 +135,29 @@ type snapshotSink struct {
 	store *Snapshots
 }
 
+// Write adds to the snapshot.
+func (k *snapshotSink) Write(b []byte) (int, error) {
+	n, err := k.SnapshotSink.Write(b)
+	if err != nil {
+		k.store.failed(err)
+	}
+	return n, err
+}
+
 // Close finishes the snapshot and then writes the checksum of its metadata,
 // durably: only after that is the log behind the snapshot cut.
 func (k *snapshotSink) Close() error {
-	if err := k.SnapshotSink.Close(); err != nil {
-		return err
+	err := k.SnapshotSink.Close()
+	if err == nil {
+		err = k.writeSum()
 	}
+	if err != nil {
+		k.store.failed(err)
+	}
+	return err
+}
+
+func (k *snapshotSink) writeSum() error {
 	sum, err := k.store.sum(k.ID())
 	if errors.Is(err, os.ErrNotExist) {
 		return nil // cancelled, or already replaced by a newer one
@@ -159,7 +181,11 @@ func writeDurably(path, text string) error {
 	if err := os.Rename(path+".tmp", path); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
 	if err != nil {
 		return err
 	}

@@ -225,7 +225,7 @@ func (s *Store) closeGap(next uint64) error {
 	if err != nil || next <= last+1 {
 		return err
 	}
-	if err := s.record.setLast(0); err != nil {
+	if err := s.record.lower(0); err != nil {
 		return err
 	}
 	return s.inner.DeleteRange(first, last)
@@ -257,9 +257,9 @@ func (s *Store) lower(low uint64) error {
 		return err
 	}
 	if low <= first {
-		return s.record.setLast(0)
+		return s.record.lower(0)
 	}
-	return s.record.setLast(low - 1)
+	return s.record.lower(low - 1)
 }
 
 // Set stores a value with its checksum.

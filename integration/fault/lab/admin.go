@@ -46,6 +46,9 @@ func (l *Lab) Join(ctx context.Context, slot int, nonvoter bool) (*Member, error
 		return nil, fmt.Errorf("join token: %w", err)
 	}
 	m := l.newMember(slot, nonvoter)
+	if err := l.makeDisk(ctx, m); err != nil {
+		return nil, err
+	}
 	if err := l.command(ctx, m.binary, "join", "--data-dir", m.Dir, "--token", token, "--peer-advertise", l.net.addr(slot, peerPort)); err != nil {
 		return nil, err
 	}
@@ -143,6 +146,13 @@ func (l *Lab) Abandon(m *Member, why string) {
 	l.mu.Unlock()
 	_ = l.Kill(m) // it may be down already
 	l.Note("abandon", m.Name, "%s", why)
+	if l.Disks { // the image stays, the loop device is needed again
+		ctx, cancel := context.WithTimeout(context.Background(), remountLimit)
+		defer cancel()
+		if err := l.unmount(ctx, m); err != nil {
+			l.Note("error", m.Name, "%v", err)
+		}
+	}
 }
 
 // AwaitShape waits until the configuration has exactly the lab's members, with

@@ -80,3 +80,23 @@ func replayJournal(raw []byte, out *check.MemberLog) error {
 	}
 	return nil
 }
+
+// Stretches splits a log where a snapshot from the leader took the place of
+// entries. What lies before such a hole may end with entries that were never
+// committed, so for a checker it is a log of its own.
+func Stretches(log *check.MemberLog) []*check.MemberLog {
+	var out []*check.MemberLog
+	from := 0
+	for i := 1; i <= len(log.Entries); i++ {
+		if i < len(log.Entries) && log.Entries[i].Index == log.Entries[i-1].Index+1 {
+			continue
+		}
+		name := log.Member
+		if i < len(log.Entries) {
+			name = fmt.Sprintf("%s up to %d", log.Member, log.Entries[i-1].Index)
+		}
+		out = append(out, &check.MemberLog{Member: name, Entries: log.Entries[from:i]})
+		from = i
+	}
+	return out
+}

@@ -29,6 +29,9 @@ type Options struct {
 	// StayDown leaves a member down that ended with 75 or was killed by a
 	// fault point; else it is started again, as a supervisor would.
 	StayDown bool
+	// Disks gives every member a file system of its own, which can be filled
+	// and lose its power; see NoDisks.
+	Disks bool
 	// NoJournal does without the members' journals of their log.
 	NoJournal bool
 	// Seed makes the relays' jitter and loss repeatable.
@@ -58,6 +61,7 @@ type Lab struct {
 	members []*Member // of all times
 	named   int
 	exits   []Exit
+	mounted map[string]string // member → its data directory, of those with disks
 	watch   *watch
 }
 
@@ -82,7 +86,7 @@ func New(ctx context.Context, o Options) (*Lab, error) {
 		}
 	}
 	l := &Lab{Options: o, spawns: make(chan spawnRequest), closed: make(chan struct{}),
-		peers: map[[2]int]*Link{}, sites: map[[2]int]*Link{}}
+		peers: map[[2]int]*Link{}, sites: map[[2]int]*Link{}, mounted: map[string]string{}}
 	if err := l.prepare(); err != nil {
 		l.Close()
 		return nil, err
@@ -146,6 +150,9 @@ func (l *Lab) spawner() {
 // populate brings up the first member and lets the others join one by one.
 func (l *Lab) populate(ctx context.Context) error {
 	first := l.newMember(1, false)
+	if err := l.makeDisk(ctx, first); err != nil {
+		return err
+	}
 	if err := l.command(ctx, first.binary, "init", "--data-dir", first.Dir, "--peer-advertise", l.net.addr(1, peerPort), "--admin-token-file", l.adminFile()); err != nil {
 		return err
 	}
@@ -191,6 +198,7 @@ func (l *Lab) Close() {
 			}
 		}
 		l.wg.Wait()
+		l.unmountAll()
 		if l.events != nil {
 			l.events.close()
 		}

@@ -129,3 +129,48 @@ func TestAClusterIsHurtAndHeals(t *testing.T) {
 		t.Error(found)
 	}
 }
+
+// TestAPowerCutOfAllMembersLosesNothing: what was acknowledged was synced, and
+// the members start again on what is left.
+func TestAPowerCutOfAllMembersLosesNothing(t *testing.T) {
+	if why := lab.NoDisks(); why != "" {
+		t.Skip("members cannot have disks of their own: " + why)
+	}
+	l, ctx := newLab(t, lab.Options{Disks: true})
+	id, err := client.NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := client.Open(client.Options{Addrs: l.SiteAddrs(0), Identity: id, Timeout: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var nodes []uint32
+	for range 20 {
+		fresh, err := client.NewIdentity()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := c.Register(ctx, protocol.Register{PublicKey: fresh.PublicKey().String(), ListenAddr: ":4000"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		nodes = append(nodes, r.NodeID)
+	}
+	for _, step := range []func(*lab.Member) error{l.PowerOff, l.PowerOn, func(m *lab.Member) error { return l.Start(m) }} {
+		for _, m := range l.Members() {
+			if err := step(m); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := l.AwaitShape(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodes {
+		if _, err := c.Lookup(ctx, n); err != nil {
+			t.Errorf("node %d: %v", n, err)
+		}
+	}
+}

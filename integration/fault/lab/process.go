@@ -64,7 +64,6 @@ type process struct {
 	run    int
 	began  time.Time
 	exited chan struct{}
-	exit   Exit
 }
 
 // launch starts a member's process. It dies with this one, also when this one
@@ -104,7 +103,7 @@ func (l *Lab) Spawn(cmd *exec.Cmd) error {
 	case l.spawns <- spawnRequest{cmd, done}:
 		return <-done
 	case <-l.closed:
-		return errors.New("the lab is closed")
+		return errClosed
 	}
 }
 

@@ -113,25 +113,24 @@ func (l *Lab) Restart(ctx context.Context, m *Member) error {
 	return l.Start(m)
 }
 
-// AwaitExit waits until the member's process has ended and returns how.
-func (l *Lab) AwaitExit(ctx context.Context, m *Member) (Exit, error) {
-	l.mu.Lock()
-	p := m.proc
-	l.mu.Unlock()
-	if p == nil {
-		return Exit{}, fmt.Errorf("%s was never started", m.Name)
-	}
-	select {
-	case <-p.exited:
-	case <-ctx.Done():
-		return Exit{}, fmt.Errorf("%s is still running: %w", m.Name, ctx.Err())
-	}
+// RunOf is the number of a member's present or last run, for AwaitExit.
+func (l *Lab) RunOf(m *Member) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i := len(l.exits) - 1; i >= 0; i-- {
-		if l.exits[i].Member == m.Name && l.exits[i].Run == p.run {
-			return l.exits[i], nil
+	return m.runs
+}
+
+// AwaitExit waits until a run of a member has ended and returns how. By then
+// the member may have been started again.
+func (l *Lab) AwaitExit(ctx context.Context, m *Member, run int) (exit Exit, err error) {
+	err = await(ctx, func() error {
+		for _, e := range l.Exits() {
+			if e.Member == m.Name && e.Run == run {
+				exit = e
+				return nil
+			}
 		}
-	}
-	return Exit{}, fmt.Errorf("%s: the end of run %d was not noted", m.Name, p.run)
+		return fmt.Errorf("run %d of %s has not ended", run, m.Name)
+	})
+	return exit, err
 }

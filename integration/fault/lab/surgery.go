@@ -29,12 +29,12 @@ func (m *Member) Snapshots() ([]string, error) {
 			out = append(out, dir)
 		}
 	}
-	sort.Slice(out, func(i, j int) bool { return age(out[i]) < age(out[j]) })
+	sort.Slice(out, func(i, j int) bool { return SnapshotIndex(out[i]) < SnapshotIndex(out[j]) })
 	return out, nil
 }
 
-// age orders snapshots by index, which their names hold in the middle.
-func age(dir string) uint64 {
+// SnapshotIndex is up to which entry a snapshot reaches; its name says so.
+func SnapshotIndex(dir string) uint64 {
 	var term, index, at uint64
 	_, _ = fmt.Sscanf(filepath.Base(dir), "%d-%d-%d", &term, &index, &at) // 0 when it is named otherwise
 	return index

@@ -78,6 +78,7 @@ func snapshotFails(ctx context.Context, e *env, a Action) error {
 	if err != nil {
 		return err
 	}
+	e.foresee("its snapshots fail", members, lab.Stalled)
 	r := a.rand()
 	var errs []error
 	for _, p := range []fault.Point{fault.SnapshotBefore, fault.SnapshotMiddle} {

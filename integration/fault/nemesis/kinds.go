@@ -5,7 +5,6 @@ package nemesis
 import (
 	"context"
 	"math/rand/v2"
-	"os"
 	"slices"
 )
 
@@ -85,13 +84,6 @@ func kindByName(name string) *Kind {
 		}
 	}
 	return nil
-}
-
-func needsRoot() string {
-	if os.Geteuid() != 0 {
-		return "needs root"
-	}
-	return ""
 }
 
 // between draws a number for an argument.

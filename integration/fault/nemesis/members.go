@@ -4,7 +4,6 @@ package nemesis
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -30,22 +29,10 @@ func addMember(nonvoter bool) func(context.Context, *env, Action) error {
 		m, err := e.lab.Join(ctx, e.lab.Voters+e.lab.NonVoters+1, nonvoter)
 		until(ctx)
 		if err != nil && m == nil {
-			return soft(err)
+			return err
 		}
 		return nil
 	}
-}
-
-// softError is a failure that other faults explain.
-type softError struct{ error }
-
-func (s softError) Unwrap() error { return s.error }
-
-func soft(err error) error {
-	if err == nil {
-		return nil
-	}
-	return softError{err}
 }
 
 // insist tries until it works or ctx ends.
@@ -65,7 +52,7 @@ func removeMember(ctx context.Context, e *env, a Action) error {
 	}
 	err = insist(ctx, func() error { return e.lab.Remove(ctx, members[0], false) })
 	until(ctx)
-	return soft(err)
+	return err
 }
 
 func replaceMember(ctx context.Context, e *env, a Action) error {
@@ -75,16 +62,16 @@ func replaceMember(ctx context.Context, e *env, a Action) error {
 	}
 	m := members[0]
 	if err := insist(ctx, func() error { return e.lab.Remove(ctx, m, false) }); err != nil {
-		return soft(err)
+		return err
 	}
 	e.lab.Abandon(m, "it was replaced")
-	return soft(insist(ctx, func() error {
+	return insist(ctx, func() error {
 		fresh, err := e.lab.Join(ctx, m.Slot, m.NonVoter)
 		if err != nil && fresh != nil {
 			return nil // it is on its way
 		}
 		return err
-	}))
+	})
 }
 
 // roll starts every member with the next of the binaries, in a random order
@@ -129,10 +116,4 @@ func (e *env) transfer(ctx context.Context, r *rand.Rand) error {
 		to = voters[r.IntN(len(voters))]
 	}
 	return e.lab.Transfer(ctx, to)
-}
-
-// isSoft reports whether other faults explain an error.
-func isSoft(err error) bool {
-	var s softError
-	return errors.As(err, &s) || errors.Is(err, lab.ErrNothingThere) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

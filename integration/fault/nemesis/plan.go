@@ -58,7 +58,7 @@ const (
 	calmTime     = 2500 * time.Millisecond
 	minFaultTime = 6 * time.Second
 	maxFaultTime = 10 * time.Second
-	healTime     = 4500 * time.Millisecond
+	healTime     = time.Second
 	maxAtOnce    = 3
 	// freeOf of every so many periods one has no faults.
 	freeOf = 4
@@ -153,6 +153,18 @@ func (d *deck) action(k *Kind, faultMS int64) Action {
 		k.args(d.rng, &a, rest)
 	}
 	return a
+}
+
+// Uses reports whether the plan has an action of a kind.
+func (p *Plan) Uses(kind string) bool {
+	for _, period := range p.Periods {
+		for _, a := range period.Actions {
+			if a.Kind == kind {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // JSON prints the plan.

@@ -70,6 +70,7 @@ func (e *env) judge(ctx context.Context, m *lab.Member, certain bool, what strin
 	if err := e.lab.Start(m); err != nil {
 		return err
 	}
+	run := e.lab.RunOf(m)
 	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), verdictTime)
 	defer cancel()
 	done := make(chan struct{})
@@ -79,7 +80,7 @@ func (e *env) judge(ctx context.Context, m *lab.Member, certain bool, what strin
 			cancel() // it serves: there will be no exit
 		}
 	}()
-	exit, err := e.lab.AwaitExit(look, m)
+	exit, err := e.lab.AwaitExit(look, m, run)
 	cancel()
 	<-done
 	switch {
@@ -165,12 +166,12 @@ func staleLog(ctx context.Context, e *env, a Action) error {
 		return err
 	}
 	if err := e.lab.AwaitReady(ctx, m); err != nil {
-		return soft(err)
+		return err
 	}
 	first, err := e.lab.Sample(ctx, m)
 	for last := first; last.Applied < first.Applied+3; last, err = e.lab.Sample(ctx, m) {
 		if err != nil || !wait(ctx, 50*time.Millisecond) {
-			return soft(err) // nothing happened that could be forgotten
+			return err // nothing happened that could be forgotten
 		}
 	}
 	if err := e.lab.Kill(m); err != nil {

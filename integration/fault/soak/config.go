@@ -87,13 +87,14 @@ func (c *Config) setDefaults() error {
 			return err
 		}
 	}
-	if c.Next == "" {
-		if c.Next, err = lab.Binary(lab.Build{Version: "next"}); err != nil {
+	if c.Plan == nil {
+		o := nemesis.PlanOptions{Seed: c.Seed, Voters: c.Voters, NonVoters: c.NonVoters, Length: c.Length, Kinds: c.Kinds}
+		if c.Plan, err = nemesis.NewPlan(o); err != nil {
 			return err
 		}
 	}
-	if c.Plan == nil {
-		c.Plan, err = nemesis.NewPlan(nemesis.PlanOptions{Seed: c.Seed, Voters: c.Voters, NonVoters: c.NonVoters, Length: c.Length, Kinds: c.Kinds})
+	if c.Next == "" && c.Plan.Uses("roll") {
+		c.Next, err = lab.Binary(lab.Build{Version: "next"})
 	}
 	return err
 }

@@ -20,34 +20,34 @@ import (
 )
 
 // newPage gathers what the page of a run shows.
-func (r *run) newPage(ops []history.Op) *report.Run {
-	base := r.load.recorder.Base()
-	return &report.Run{Ops: ops, Faults: faultBars(base, r.result.Rounds), Leaders: leaderChanges(base, r.lab.Reigns()), Result: r.result.Check,
-		Meta: report.Meta{Title: fmt.Sprintf("Soak of %d voters and %d others, seed %d", r.cfg.Voters, r.cfg.NonVoters, r.cfg.Seed),
-			Seed: r.cfg.Seed, Commit: commit(), GoVersion: runtime.Version(), Started: r.result.Began}}
+func (s *Session) newPage(ops []history.Op) *report.Run {
+	base := s.load.recorder.Base()
+	return &report.Run{Ops: ops, Faults: faultBars(base, s.result.Rounds), Leaders: leaderChanges(base, s.lab.Reigns()), Result: s.result.Check,
+		Meta: report.Meta{Title: fmt.Sprintf("Soak of %d voters and %d others, seed %d", s.cfg.Voters, s.cfg.NonVoters, s.cfg.Seed),
+			Seed: s.cfg.Seed, Commit: commit(), GoVersion: runtime.Version(), Started: s.result.Began}}
 }
 
 // report leaves the result, and the page that shows what happened when.
-func (r *run) report() error {
-	raw, err := json.MarshalIndent(r.result, "", " ")
+func (s *Session) report() error {
+	raw, err := json.MarshalIndent(s.result, "", " ")
 	if err != nil {
 		return err
 	}
-	r.page.Meta.Notes = r.notes()
-	return errors.Join(os.WriteFile(filepath.Join(r.cfg.Dir, "result.json"), append(raw, '\n'), 0o600),
-		report.Write(filepath.Join(r.cfg.Dir, "report.html"), r.page))
+	s.page.Meta.Notes = s.notes()
+	return errors.Join(os.WriteFile(filepath.Join(s.cfg.Dir, "result.json"), append(raw, '\n'), 0o600),
+		report.Write(filepath.Join(s.cfg.Dir, "report.html"), s.page))
 }
 
 // notes are what the page says in words: what was found beside the checkers,
 // and what was not tested.
-func (r *run) notes() []string {
-	out := slices.Clone(r.result.Found)
+func (s *Session) notes() []string {
+	out := slices.Clone(s.result.Found)
 	for _, k := range nemesis.Kinds() {
 		if why := k.Missing(); why != "" {
 			out = append(out, fmt.Sprintf("not used: %s (%s): %s", k.Name, k.Doc, why))
 		}
 	}
-	for _, p := range r.result.unreached() {
+	for _, p := range s.result.unreached() {
 		out = append(out, "not reached: "+p)
 	}
 	return append(out, workload.Missing()...)

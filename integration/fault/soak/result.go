@@ -83,22 +83,6 @@ func (r *Result) count(l *lab.Lab) {
 	r.Leaders = len(l.Reigns())
 }
 
-// work fails a run that did too little to mean anything.
-func (r *run) work() {
-	if len(r.result.Rounds) < len(r.cfg.Plan.Periods) {
-		r.result.note("only %d of %d periods were played", len(r.result.Rounds), len(r.cfg.Plan.Periods))
-		return
-	}
-	if r.cfg.Length < everyKindFrom {
-		return
-	}
-	for _, kind := range r.cfg.Plan.Kinds {
-		if r.result.Faults[kind] == 0 {
-			r.result.note("no fault of kind %s took place", kind)
-		}
-	}
-}
-
 // unreached are the points that no member came to.
 func (r *Result) unreached() []string {
 	var out []string

@@ -1,0 +1,76 @@
+package cluster
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/raft"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// blockedIn counts the goroutines that wait for a mutex in a function.
+func blockedIn(function string) int {
+	buf := make([]byte, 1<<20)
+	n := 0
+	for _, stack := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if strings.Contains(stack, "sync.(*Mutex).Lock") && strings.Contains(stack, "."+function+"(") {
+			n++
+		}
+	}
+	return n
+}
+
+// TestARemovedMemberDoesNotComeBack: it announces itself while its removal is
+// under way, as a member does that has just lost its leader. It must not be
+// taken for one that joined and is to be added.
+func TestARemovedMemberDoesNotComeBack(t *testing.T) {
+	c := newCluster(t, 3, nil) // not parallel: the stacks of all goroutines are read
+	leader := c.leader()
+	gone := c.others(leader)[0]
+	removed, greeted := make(chan *protocol.Error, 1), make(chan *protocol.Error, 1)
+	leader.membership.Lock()
+	go func() { removed <- leader.Remove(context.Background(), gone.id, false) }()
+	c.eventually("the removal waits", func() bool { return blockedIn("remove") == 1 })
+	go func() {
+		_, perr := leader.welcome(context.Background(), gone.ownRecord())
+		greeted <- perr
+	}()
+	c.eventually("the announcement waits", func() bool { return blockedIn("welcome") == 1 })
+	leader.membership.Unlock()
+	if perr := <-removed; perr != nil {
+		t.Fatal(perr)
+	}
+	if perr := <-greeted; perr == nil || perr.Code != protocol.CodeNotFound {
+		t.Errorf("a removed member announced itself: %v", perr)
+	}
+	if leader.inConfiguration(gone.id) {
+		t.Error("the removed member is in the configuration again")
+	}
+	if _, recorded := leader.record(gone.id); recorded {
+		t.Error("the removed member's record is there again")
+	}
+}
+
+// TestARemovalCanBeFinished: a leader failed in the middle of a removal. A
+// record that is left over is removed by asking again.
+func TestARemovalCanBeFinished(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil)
+	leader := c.leader()
+	gone := c.others(leader)[0]
+	gone.kill()
+	if err := leader.raft.RemoveServer(raft.ServerID(gone.id), 0, changeTimeout).Error(); err != nil {
+		t.Fatal(err)
+	}
+	if perr := leader.Remove(t.Context(), gone.id, false); perr != nil {
+		t.Fatal(perr)
+	}
+	if _, recorded := leader.record(gone.id); recorded {
+		t.Error("the record is still there")
+	}
+	if perr := leader.Remove(t.Context(), gone.id, false); perr == nil || perr.Code != protocol.CodeNotFound {
+		t.Errorf("a member that is not there was removed: %v", perr)
+	}
+}
