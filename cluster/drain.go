@@ -75,14 +75,24 @@ func (n *Node) awaitSuccessor(ctx context.Context) {
 	}
 }
 
+// raftStopLimit is how long raft may take to stop.
+const raftStopLimit = 5 * time.Second
+
 // stop ends everything, in an order in which nothing waits for what is gone:
 // the goroutines that use raft, raft, the network, the disk.
 func (n *Node) stop() error {
 	n.stopping.Store(true)
 	n.cancel()
 	failures := []error{}
-	if err := n.raft.Shutdown().Error(); err != nil {
-		failures = append(failures, fmt.Errorf("stop raft: %w", err))
+	stopped := make(chan error, 1)
+	go func() { stopped <- n.raft.Shutdown().Error() }()
+	select {
+	case err := <-stopped:
+		if err != nil {
+			failures = append(failures, fmt.Errorf("stop raft: %w", err))
+		}
+	case <-time.After(raftStopLimit): // a stuck replication to a silent peer must not keep the process
+		failures = append(failures, errors.New("raft did not stop in time"))
 	}
 	close(n.dead)
 	n.changed.signal()

@@ -25,7 +25,8 @@ func (n *Node) openRaft(notify chan<- bool) error {
 		return err
 	}
 	n.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		ServerAddressProvider: addressProvider{n}, Stream: n.server.Raft(n.cfg.hooks.dial), MaxPool: 3,
+		// One request in flight: raft's pipeline can wedge for good on a stalled peer.
+		ServerAddressProvider: addressProvider{n}, Stream: n.server.Raft(n.cfg.hooks.dial), MaxPool: 3, MaxRPCsInFlight: 1,
 		Timeout: 10 * time.Second, Logger: n.log.Named("raft-net"), MsgpackUseNewTimeFormat: true,
 	})
 	conf := n.raftConfig(notify)
