@@ -32,13 +32,12 @@ type Options struct {
 	// Disks gives every member a file system of its own, which can be filled
 	// and lose its power; see NoDisks.
 	Disks bool
+	// WallClocks makes it possible to move members' wall clocks; see NoWallClocks.
+	WallClocks bool
 	// NoJournal does without the members' journals of their log.
 	NoJournal bool
 	// Seed makes the relays' jitter and loss repeatable.
 	Seed uint64
-	// Wrap, when set, changes a member's command line, for example to run it
-	// in a network namespace or with another clock.
-	Wrap func(m *Member, argv []string) []string
 }
 
 // Lab is a running cluster with everything that can be made to fail.
@@ -142,7 +141,12 @@ func (l *Lab) spawner() {
 		case <-l.closed:
 			return
 		case r := <-l.spawns:
-			r.done <- r.cmd.Start()
+			if r.clock {
+				at, err := startWithClock(r.cmd)
+				r.done <- spawned{at, err}
+				continue
+			}
+			r.done <- spawned{0, r.cmd.Start()}
 		}
 	}
 }

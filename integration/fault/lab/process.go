@@ -64,6 +64,7 @@ type process struct {
 	run    int
 	began  time.Time
 	exited chan struct{}
+	clock  uint64 // where its wall clock can be moved, 0 for nowhere
 }
 
 // launch starts a member's process. It dies with this one, also when this one
@@ -85,7 +86,7 @@ func (m *Member) launch(env []string) error {
 		return err
 	}
 	p.began = time.Now()
-	if err := m.lab.Spawn(p.cmd); err != nil {
+	if p.clock, err = m.lab.spawn(p.cmd, m.lab.WallClocks); err != nil {
 		return err
 	}
 	m.proc = p
@@ -93,23 +94,35 @@ func (m *Member) launch(env []string) error {
 	return nil
 }
 
-// Spawn starts a process that ends with this one at the latest. It is started
-// from a thread that never ends: the kernel counts the end of the thread that
-// forked as the end of the parent.
+// Spawn starts a process that ends with this one at the latest.
 func (l *Lab) Spawn(cmd *exec.Cmd) error {
+	_, err := l.spawn(cmd, false)
+	return err
+}
+
+// spawn starts a process from a thread that never ends: the kernel counts the
+// end of the thread that forked as the end of the parent.
+func (l *Lab) spawn(cmd *exec.Cmd, clock bool) (at uint64, err error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	done := make(chan error, 1)
+	r := spawnRequest{cmd: cmd, clock: clock, done: make(chan spawned, 1)}
 	select {
-	case l.spawns <- spawnRequest{cmd, done}:
-		return <-done
+	case l.spawns <- r:
+		s := <-r.done
+		return s.clock, s.err
 	case <-l.closed:
-		return errClosed
+		return 0, errClosed
 	}
 }
 
 type spawnRequest struct {
-	cmd  *exec.Cmd
-	done chan error
+	cmd   *exec.Cmd
+	clock bool
+	done  chan spawned
+}
+
+type spawned struct {
+	clock uint64
+	err   error
 }
 
 // await notes how the process ended.

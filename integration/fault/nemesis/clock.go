@@ -15,6 +15,8 @@ var clockKinds = []*Kind{
 	{Name: "clock-strobe", Doc: "the wall clock of a minority jumps to and fro by 100 ms", group: groupClock, target: targetMinority, run: clockStrobe},
 	{Name: "clock-hour", Doc: "the leader's wall clock is an hour off", group: groupClock, target: targetLeader, args: jump(time.Hour), run: clockJump},
 	{Name: "clock-day", Doc: "the wall clock of one member is a day off", group: groupClock, target: targetOne, args: jump(24 * time.Hour), run: clockJump},
+	{Name: "wall-hour", Doc: "the leader's wall clock is an hour off, for whoever in its process asks", group: groupClock, target: targetLeader, args: jump(time.Hour), run: wallJump, missing: lab.NoWallClocks},
+	{Name: "wall-day", Doc: "the wall clock of one member is a day off, for whoever in its process asks", group: groupClock, target: targetOne, args: jump(24 * time.Hour), run: wallJump, missing: lab.NoWallClocks},
 	{Name: "clock-ages", Doc: "the wall clock of a minority is decades off", group: groupClock, target: targetMinority, args: jump(13 * 365 * 24 * time.Hour), run: clockJump},
 }
 
@@ -59,4 +61,20 @@ func setRight(e *env, members []*lab.Member) error {
 		}
 		return nil
 	})
+}
+
+// MovesWallClocks reports whether an action of the plan does.
+func (p *Plan) MovesWallClocks() bool { return p.Uses("wall-hour") || p.Uses("wall-day") }
+
+func wallJump(ctx context.Context, e *env, a Action) error {
+	members, err := e.targets(ctx, a)
+	if err != nil {
+		return err
+	}
+	err = eachOf(members, func(m *lab.Member) error { return e.lab.MoveWallClock(m, a.duration("ms")) })
+	until(ctx)
+	for _, m := range members {
+		_ = e.lab.MoveWallClock(m, 0) // a process that has ended took its clock along
+	}
+	return err
 }

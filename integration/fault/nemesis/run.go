@@ -133,6 +133,7 @@ func problems(round Round) string {
 // round plays one period: calm, faults, healing.
 func (r *Runner) round(ctx context.Context, p Period) Round {
 	round := Round{Number: p.Number, Began: time.Now()}
+	before := len(r.Lab.Everyone())
 	if r.Calm != nil {
 		if err := r.Calm(ctx, p); err != nil {
 			round.Problems = append(round.Problems, err.Error())
@@ -147,7 +148,6 @@ func (r *Runner) round(ctx context.Context, p Period) Round {
 	}
 	round.Healed = time.Now()
 	r.Lab.Note("heal", "", "%d", p.Number)
-	before := len(r.Lab.Everyone())
 	if err := r.heal(ctx, &round); err != nil {
 		round.Problems = append(round.Problems, err.Error())
 	}

@@ -62,7 +62,7 @@ func Start(ctx context.Context, c Config) (*Session, error) {
 		result: &Result{Seed: c.Seed, Length: c.Length, Voters: c.Voters, NonVoters: c.NonVoters, Began: time.Now(), Dir: c.Dir}}
 	var err error
 	s.lab, err = lab.New(ctx, lab.Options{Dir: filepath.Join(c.Dir, "lab"), Voters: c.Voters, NonVoters: c.NonVoters, Binary: c.Binary,
-		Set: settings, Seed: c.Seed, Disks: c.Plan.NeedsDisks()})
+		Set: settings, Seed: c.Seed, Disks: c.Plan.NeedsDisks(), WallClocks: c.Plan.MovesWallClocks()})
 	if err != nil {
 		return nil, err
 	}
