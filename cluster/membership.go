@@ -295,9 +295,8 @@ func (n *Node) handleAdmin(ctx context.Context, payload []byte) ([]byte, *protoc
 	case req.Op == opMembers:
 		reply.Members = n.Members(ctx)
 	case req.Op == opLeave:
-		perr = n.Leave(ctx)
-		if perr == nil {
-			close(n.left)
+		if perr = n.Leave(ctx); perr == nil {
+			peer.AfterReply(ctx, n.leftOnce)
 		}
 	case req.Lead:
 		reply, perr = n.lead(ctx, req)

@@ -82,6 +82,7 @@ type Node struct {
 	// up is closed when the node is wired, left after Leave through the admin
 	// client, dead when raft is stopped.
 	up, left, dead chan struct{}
+	leftOnce       func()
 }
 
 // Start runs the member of a data directory that Init or Join prepared. It
@@ -93,6 +94,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{cfg: cfg, log: cfg.Logger, up: make(chan struct{}), left: make(chan struct{}), dead: make(chan struct{})}
+	n.leftOnce = sync.OnceFunc(func() { close(n.left) })
 	n.dir = dir
 	runCtx, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel

@@ -57,13 +57,16 @@ var table = struct {
 	reached map[Point]int
 	offset  time.Duration
 	routes  map[string]string
+	firsts  *os.File // receives the name of every point at its first hit
 }{orders: map[Point]*Order{}, reached: map[Point]int{}}
 
 // take notes a hit and returns what to do, if anything.
 func take(p Point) (Order, bool) {
 	table.Lock()
 	defer table.Unlock()
-	table.reached[p]++
+	if table.reached[p]++; table.reached[p] == 1 && table.firsts != nil {
+		fmt.Fprintln(table.firsts, p) // a member that is killed next cannot tell any more
+	}
 	o := table.orders[p]
 	if o == nil {
 		return Order{}, false
@@ -130,7 +133,18 @@ func Serve() error {
 	if err := openJournal(os.Getenv("PILOT_FAULT_JOURNAL")); err != nil {
 		return err
 	}
-	path := os.Getenv(SocketVariable)
+	if path := os.Getenv("PILOT_FAULT_REACHED"); path != "" {
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return fmt.Errorf("PILOT_FAULT_REACHED: %w", err)
+		}
+		table.firsts = f
+	}
+	return listen(os.Getenv(SocketVariable))
+}
+
+// listen serves the control socket, if one is asked for.
+func listen(path string) error {
 	if path == "" {
 		return nil
 	}

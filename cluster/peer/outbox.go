@@ -16,10 +16,18 @@ const (
 )
 
 // outFrame is a frame that waits for the writer. claim, when set, decides at
-// the moment of sending whether it is still wanted.
+// the moment of sending whether it is still wanted. gone, when set, is called
+// once the frame is written or can no longer be.
 type outFrame struct {
 	f     frame
 	claim func() bool
+	gone  func()
+}
+
+func (f outFrame) settle() {
+	if f.gone != nil {
+		f.gone()
+	}
 }
 
 // outbox collects frames while the previous write is under way, so that many
@@ -39,6 +47,7 @@ func (o *outbox) put(f outFrame) bool {
 	o.mu.Lock()
 	if o.closed || o.bytes+len(f.f.payload) > outboxLimit {
 		o.mu.Unlock()
+		f.settle()
 		return false
 	}
 	o.queue = append(o.queue, f)
@@ -62,8 +71,12 @@ func (o *outbox) take() []outFrame {
 func (o *outbox) close() {
 	o.mu.Lock()
 	o.closed = true
+	left := o.queue
 	o.queue = nil
 	o.mu.Unlock()
+	for _, f := range left {
+		f.settle()
+	}
 }
 
 // run writes until the connection fails or done is closed.
@@ -76,27 +89,40 @@ func (o *outbox) run(conn net.Conn, done <-chan struct{}) error {
 		case <-o.wake:
 		}
 		for q := o.take(); len(q) > 0; q = o.take() {
-			for len(q) > 0 {
-				buf = buf[:0]
-				for len(q) > 0 && len(buf) < flushBytes {
-					if q[0].claim == nil || q[0].claim() {
-						buf = appendFrame(buf, q[0].f)
-					}
-					q = q[1:]
-				}
-				if len(buf) == 0 {
-					continue
-				}
-				if err := conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-					return err
-				}
-				if _, err := conn.Write(buf); err != nil {
-					return err
-				}
-				if cap(buf) > 4*flushBytes {
-					buf = nil
-				}
+			err := writeAll(conn, q, &buf)
+			for _, f := range q {
+				f.settle()
+			}
+			if err != nil {
+				return err
+			}
+			if cap(buf) > 4*flushBytes {
+				buf = nil
 			}
 		}
 	}
+}
+
+// writeAll writes frames in as few pieces as flushBytes allows.
+func writeAll(conn net.Conn, q []outFrame, scratch *[]byte) error {
+	for len(q) > 0 {
+		buf := (*scratch)[:0]
+		for len(q) > 0 && len(buf) < flushBytes {
+			if q[0].claim == nil || q[0].claim() {
+				buf = appendFrame(buf, q[0].f)
+			}
+			q = q[1:]
+		}
+		*scratch = buf
+		if len(buf) == 0 {
+			continue
+		}
+		if err := conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+			return err
+		}
+		if _, err := conn.Write(buf); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -391,3 +391,49 @@ func TestRaftStreams(t *testing.T) {
 		t.Errorf("RPC after raft was closed: %v", err)
 	}
 }
+
+// The caller gets the reply to a request whose handler ends the server.
+func TestAReplyIsSentBeforeWhatEndsTheServer(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	for range 50 {
+		end := make(chan struct{})
+		s := serve(t, a.identity("cluster-1", "b"), ServerConfig{Handle: func(ctx context.Context, _ string, _ byte, p []byte) ([]byte, *protocol.Error) {
+			AfterReply(ctx, func() { close(end) })
+			return p, nil
+		}})
+		closed := make(chan struct{})
+		go func() {
+			<-end
+			s.Close()
+			close(closed)
+		}()
+		c := dialTo(t, a.identity("cluster-1", "a"), s.Addr().String(), nil)
+		if got, err := c.Call(within(t), "b", 1, []byte("leave")); err != nil || string(got) != "leave" {
+			t.Fatalf("%q, %v", got, err)
+		}
+		<-closed
+	}
+}
+
+// What waits for a reply to be written goes on when it never can be.
+func TestAfterReplyOfABrokenConnection(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	hung, gone := make(chan struct{}), make(chan struct{})
+	s := serve(t, a.identity("cluster-1", "b"), ServerConfig{Handle: func(ctx context.Context, _ string, _ byte, _ []byte) ([]byte, *protocol.Error) {
+		AfterReply(ctx, func() { close(gone) })
+		close(hung)
+		<-ctx.Done()
+		return nil, nil
+	}})
+	c := dialTo(t, a.identity("cluster-1", "a"), s.Addr().String(), nil)
+	go func() { _, _ = c.Call(within(t), "b", 1, nil) }()
+	<-hung
+	c.Close()
+	select {
+	case <-gone:
+	case <-within(t).Done():
+		t.Fatal("nobody was told")
+	}
+}

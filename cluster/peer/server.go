@@ -285,7 +285,8 @@ func (s *Server) answer(ctx context.Context, member string, f frame, out *outbox
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(f.budget)*time.Millisecond)
 		defer cancel()
 	}
-	resp, perr := s.cfg.Handle(ctx, member, f.typ, f.payload)
+	after := &afterReply{}
+	resp, perr := s.cfg.Handle(context.WithValue(ctx, afterReplyKey{}, after), member, f.typ, f.payload)
 	reply := frame{id: f.id, typ: typeOK, payload: resp}
 	if perr == nil && len(resp) > MaxFrame {
 		perr = protocol.Errorf(protocol.CodeTooLarge, "answer of %d bytes between members (max %d)", len(resp), MaxFrame)
@@ -293,7 +294,21 @@ func (s *Server) answer(ctx context.Context, member string, f frame, out *outbox
 	if perr != nil {
 		reply = frame{id: f.id, typ: typeError, payload: EncodeError(perr)}
 	}
-	out.put(outFrame{f: reply})
+	out.put(outFrame{f: reply, gone: after.do})
+}
+
+type afterReplyKey struct{}
+
+type afterReply struct{ do func() }
+
+// AfterReply has do called once the reply to the request of a handler's ctx has
+// been written, or cannot be written any more. For what would cut the reply off.
+func AfterReply(ctx context.Context, do func()) {
+	if after, ok := ctx.Value(afterReplyKey{}).(*afterReply); ok {
+		after.do = do
+		return
+	}
+	do()
 }
 
 func (s *Server) serveJoin(conn *tls.Conn) {

@@ -67,9 +67,6 @@ func (l *Lab) Order(m *Member, o Order) error {
 	_, err := m.control(command{Order: &o}, controlTimeout)
 	if err == nil {
 		l.events.add("order", m.Name, "%s at %s after %d hits, %d times, %d ms", o.Action, o.Point, o.After, o.Times, o.SleepMS)
-		if o.Action == "crash" {
-			l.watch.crashes(m, o.Point)
-		}
 	}
 	return err
 }
@@ -94,8 +91,5 @@ func (l *Lab) StartWith(m *Member, o Order) error {
 		panic(err)
 	}
 	l.events.add("order", m.Name, "from the start: %s at %s after %d hits", o.Action, o.Point, o.After)
-	if o.Action == "crash" {
-		l.watch.crashes(m, o.Point)
-	}
 	return l.Start(m, "PILOT_FAULT_ORDERS="+string(raw))
 }

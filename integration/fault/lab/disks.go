@@ -98,9 +98,9 @@ func (l *Lab) PowerOff(m *Member) error {
 	}
 	defer dir.Close()
 	l.Note("power off", m.Name, "")
-	l.Expect(m, "its power was cut", Killed, Stalled)
+	l.Expect(m, "its power was cut", Killed, Stalled, Refused)
 	l.mu.Lock()
-	m.wanted = false
+	m.wanted, m.dark = false, true
 	l.mu.Unlock()
 	flag := uint32(shutdownNoFlush)
 	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, dir.Fd(), shutdownIoctl, uintptr(unsafe.Pointer(&flag))); errno != 0 {
@@ -124,6 +124,9 @@ func (l *Lab) PowerOn(m *Member) error {
 	if err := l.mount(ctx, m); err != nil {
 		return err
 	}
+	l.mu.Lock()
+	m.dark = false
+	l.mu.Unlock()
 	return m.makeRoom()
 }
 

@@ -37,6 +37,7 @@ type Member struct {
 	proc     *process
 	wanted   bool // it should be up
 	lost     bool // removed or damaged: never started again
+	dark     bool // without power
 	removed  time.Time
 	paused   bool
 	expected map[string]string // end → who foresaw it
@@ -100,6 +101,9 @@ func (l *Lab) Start(m *Member, env ...string) error {
 	if m.running() {
 		return nil
 	}
+	if m.dark {
+		return fmt.Errorf("%s has no power", m.Name)
+	}
 	if err := m.launch(append(env, l.faultEnv(m)...)); err != nil {
 		return err
 	}
@@ -119,7 +123,7 @@ func (l *Lab) faultEnv(m *Member) []string {
 	if err != nil { // strings always encode
 		panic(err)
 	}
-	env := []string{"PILOT_FAULT_SOCKET=" + m.socket(), "PILOT_FAULT_ROUTES=" + string(raw)}
+	env := []string{"PILOT_FAULT_REACHED=" + l.reachedFile(), "PILOT_FAULT_SOCKET=" + m.socket(), "PILOT_FAULT_ROUTES=" + string(raw)}
 	if !l.NoJournal {
 		env = append(env, "PILOT_FAULT_JOURNAL="+m.journalPath(m.runs+1))
 	}
@@ -200,9 +204,6 @@ func (l *Lab) ended(m *Member, p *process, e Exit) {
 	if m.proc == p {
 		m.paused = false
 		_ = l.linksTo(m.Slot, false) // closing listeners does not fail
-	}
-	if name == Killed && m.wanted {
-		l.watch.crashed(m.Name)
 	}
 	if name == Damaged {
 		m.wanted = false

@@ -9,6 +9,8 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -53,7 +55,6 @@ type watch struct {
 	current map[string]int         // member → index of its reign
 	reached map[fault.Point]uint64 // of all runs that have ended or were seen
 	seen    map[string]map[fault.Point]int
-	crash   map[string]fault.Point
 }
 
 // pollEvery is the interval of looks at one member.
@@ -62,7 +63,7 @@ const pollEvery = 200 * time.Millisecond
 func newWatch(l *Lab) *watch {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &watch{lab: l, cancel: cancel, last: map[string]Sample{}, current: map[string]int{},
-		reached: map[fault.Point]uint64{}, seen: map[string]map[fault.Point]int{}, crash: map[string]fault.Point{},
+		reached: map[fault.Point]uint64{}, seen: map[string]map[fault.Point]int{},
 		client: &http.Client{Timeout: time.Second}}
 	w.wg.Add(1)
 	go w.run(ctx)
@@ -151,29 +152,25 @@ func (w *watch) points(run string, counts map[fault.Point]int) {
 	w.seen[run] = counts
 }
 
-// crashes remembers where a member was ordered to crash: it cannot tell any
-// more that it got there.
-func (w *watch) crashes(m *Member, p fault.Point) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.crash[m.Name] = p
-}
+// reachedFile is where members note every point at its first hit.
+func (l *Lab) reachedFile() string { return filepath.Join(l.Dir, "reached") }
 
-// crashed counts the point at which a member has just been killed.
-func (w *watch) crashed(name string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if p, ok := w.crash[name]; ok {
-		w.reached[p]++
-		delete(w.crash, name)
-	}
-}
-
-// Reached counts the hits of each fault point in all members so far.
+// Reached counts the hits of each fault point in all members so far, as far as
+// they were seen: every point that was hit is in it.
 func (l *Lab) Reached() map[fault.Point]uint64 {
 	l.watch.mu.Lock()
-	defer l.watch.mu.Unlock()
-	return maps.Clone(l.watch.reached)
+	out := maps.Clone(l.watch.reached)
+	l.watch.mu.Unlock()
+	raw, err := os.ReadFile(l.reachedFile())
+	if err != nil {
+		return out // no member has started yet
+	}
+	for _, name := range strings.Fields(string(raw)) {
+		if p := fault.Point(name); out[p] == 0 {
+			out[p] = 1
+		}
+	}
+	return out
 }
 
 // Reigns says who led when, as the members' metrics showed it.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/pilotregistry/pilotregistry/integration/fault/lab"
@@ -57,6 +58,8 @@ func (e *env) targets(ctx context.Context, a Action) ([]*lab.Member, error) {
 	r := a.rand()
 	r.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
 	r.Shuffle(len(voters), func(i, j int) { voters[i], voters[j] = voters[j], voters[i] })
+	e.upFirst(members)
+	e.upFirst(voters)
 	switch a.Target {
 	case targetLeader:
 		m := e.leader(ctx, a)
@@ -74,6 +77,23 @@ func (e *env) targets(ctx context.Context, a Action) ([]*lab.Member, error) {
 		return members, nil
 	}
 	return nil, fmt.Errorf("nobody is %q", a.Target)
+}
+
+// upFirst puts members first that another action has not taken down already.
+func (e *env) upFirst(members []*lab.Member) {
+	up := map[*lab.Member]bool{}
+	for _, m := range e.lab.Up() {
+		up[m] = true
+	}
+	slices.SortStableFunc(members, func(a, b *lab.Member) int {
+		switch {
+		case up[a] == up[b]:
+			return 0
+		case up[a]:
+			return -1
+		}
+		return 1
+	})
 }
 
 // foresee says that members may end in these ways until the period is over.

@@ -21,6 +21,8 @@ type Kind struct {
 	args func(r *rand.Rand, a *Action, rest int64)
 	// run makes it happen, returns when ctx ends, or before, and takes it back.
 	run func(ctx context.Context, e *env, a Action) error
+	// solo kinds leave nobody up for others to hit: they go with network faults only.
+	solo bool
 	// missing says why the kind cannot be used here; empty when it can.
 	missing func() string
 }

@@ -125,8 +125,11 @@ func (d *deck) draw(groups map[string]int) *Kind {
 	for range 2 {
 		for i, name := range d.cards {
 			k := kindByName(name)
-			if groups[k.group] >= groupLimit(k.group) {
+			if groups[k.group] >= groupLimit(k.group) || k.group != groupNet && (k.solo && others(groups) || groups["solo"] > 0) {
 				continue
+			}
+			if k.solo {
+				groups["solo"]++
 			}
 			groups[k.group]++
 			d.cards = slices.Delete(d.cards, i, i+1)
@@ -141,6 +144,16 @@ func (d *deck) draw(groups map[string]int) *Kind {
 		d.cards = append(d.cards, fresh...)
 	}
 	return nil
+}
+
+// others reports whether a period has anything but network faults.
+func others(groups map[string]int) bool {
+	for group, n := range groups {
+		if group != groupNet && n > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *deck) action(k *Kind, faultMS int64) Action {

@@ -59,6 +59,13 @@ func TestPlansKeepTheirRules(t *testing.T) {
 				if groups[k.group]++; groups[k.group] > groupLimit(k.group) {
 					t.Errorf("seed %d period %d: too many faults of group %s", seed, period.Number, k.group)
 				}
+				if k.solo && len(period.Actions) > groups[groupNet]+1 {
+					for _, b := range period.Actions {
+						if o := kindByName(b.Kind); o != k && o.group != groupNet {
+							t.Errorf("seed %d period %d: %s beside %s", seed, period.Number, o.Name, k.Name)
+						}
+					}
+				}
 				if a.AfterMS < 0 || a.ForMS <= 0 || a.AfterMS+a.ForMS > period.FaultMS {
 					t.Errorf("seed %d period %d: %+v does not fit into %d ms", seed, period.Number, a, period.FaultMS)
 				}

@@ -16,7 +16,7 @@ var processKinds = []*Kind{
 	{Name: "kill-one", Doc: "SIGKILL of one member", group: groupProcess, target: targetOne, run: kill},
 	{Name: "kill-leader", Doc: "SIGKILL of the leader", group: groupProcess, target: targetLeader, run: kill},
 	{Name: "kill-majority", Doc: "SIGKILL of a majority of the voters", group: groupProcess, target: targetMajority, run: kill},
-	{Name: "kill-all", Doc: "SIGKILL of all members at once", group: groupProcess, target: targetAll, run: kill},
+	{Name: "kill-all", Doc: "SIGKILL of all members at once", group: groupProcess, target: targetAll, run: kill, solo: true},
 	{Name: "kill-again", Doc: "SIGKILL of one member, again soon after each start", group: groupProcess, target: targetOne,
 		args: between("every_ms", 300, 1200), run: killAgain},
 	{Name: "restart-leader", Doc: "SIGTERM of the leader: drain, hand over, start again", group: groupProcess, target: targetLeader, run: restart},

@@ -17,7 +17,7 @@ import (
 var rootKinds = []*Kind{
 	{Name: "power-one", Doc: "the power of one member is cut: what it had not synced is lost", group: groupData, target: targetOne, run: power, missing: lab.NoDisks},
 	{Name: "power-leader", Doc: "the power of the leader is cut", group: groupData, target: targetLeader, run: power, missing: lab.NoDisks},
-	{Name: "power-all", Doc: "the power of all members is cut at once", group: groupData, target: targetAll, run: power, missing: lab.NoDisks},
+	{Name: "power-all", Doc: "the power of all members is cut at once", group: groupData, target: targetAll, run: power, solo: true, missing: lab.NoDisks},
 	{Name: "disk-filled", Doc: "there is no room left on one member's disk", group: groupDisk, target: targetOne, run: fill, missing: lab.NoDisks},
 	{Name: "cpu-quota", Doc: "one member gets a twentieth to a fifth of a processor", group: groupProcess, target: targetOne,
 		args: between("percent", 5, 20), run: quota, missing: noQuota},

@@ -42,6 +42,12 @@ type Done struct {
 	Accepted bool `json:"accepted,omitempty"`
 }
 
+// TookPlace reports whether the action hit anything: it had no trouble, or
+// only after a while.
+func (d *Done) TookPlace() bool {
+	return d.Error == "" || d.Ended.Sub(d.Began) > 500*time.Millisecond
+}
+
 // Round is what came of a period.
 type Round struct {
 	Number int       `json:"number"`

@@ -72,7 +72,7 @@ func (r *Result) count(l *lab.Lab) {
 	for _, round := range r.Rounds {
 		r.Replaced += round.Replaced
 		for _, d := range round.Done {
-			if d.Ended.After(d.Began) {
+			if d.TookPlace() {
 				r.Faults[d.Action.Kind]++
 			}
 		}
