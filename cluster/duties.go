@@ -90,7 +90,7 @@ func (n *Node) tick(ctx context.Context, d DutyEnv) {
 func (n *Node) sweep(ctx context.Context, d DutyEnv) {
 	for range 16 {
 		s := d.Root().SweepCandidates(d.Now().UnixMilli(), sweepLimit)
-		found := len(s.Offline) + len(s.Release) + len(s.Beacons)
+		found := len(s.Offline) + len(s.Release) + len(s.Beacons) + s.Due
 		if found == 0 && !s.Sessions {
 			return
 		}

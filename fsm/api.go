@@ -228,6 +228,9 @@ type Sweep struct {
 	Release  []uint32 `json:"release,omitempty"`
 	Beacons  []uint32 `json:"beacons,omitempty"`
 	Sessions bool     `json:"sessions,omitempty"`
+	// Due is how many deadlines have come: ends of memberships, roles and
+	// invites, and notices of ends. Apply takes the first so many that have.
+	Due int `json:"due,omitempty"`
 }
 
 // ActivateKey is the body of KindActivateKey.

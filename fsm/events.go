@@ -169,6 +169,8 @@ func (x *txn) actorName() string {
 		return "node:" + strconv.FormatUint(uint64(x.actor.Node), 10)
 	case x.actor.Token != "":
 		return "token:" + x.actor.Token
+	case x.call.via != "":
+		return x.call.via
 	}
 	return "anonymous"
 }

@@ -14,6 +14,9 @@ type call struct {
 	sigError *protocol.Error
 	limit    int
 	cursor   string
+	// via is who a role command acts for when neither a node's signature nor
+	// the admin token stands behind it; the decision sets it for the audit trail.
+	via string
 }
 
 // effect changes the state and builds the reply. It may keep the body of the
@@ -39,11 +42,27 @@ type handler struct {
 
 // handlers binds the rows of protocol.Commands by name.
 var handlers = withNext(map[string]handler{
-	"create_network":    {decide: decideCreateNetwork},
-	"join_network":      {decide: decideJoinNetwork},
-	"leave_network":     {decide: decideLeaveNetwork},
-	"list_networks":     {read: readListNetworks},
-	"get_member_role":   {read: readMemberRole},
+	"create_network":  {decide: decideCreateNetwork},
+	"join_network":    {decide: decideJoinNetwork},
+	"leave_network":   {decide: decideLeaveNetwork},
+	"delete_network":  {decide: decideDeleteNetwork},
+	"rename_network":  {decide: decideRenameNetwork},
+	"list_networks":   {read: readListNetworks},
+	"get_member_role": {read: readMemberRole},
+
+	"set_network_enterprise": {decide: decideSetEnterprise},
+	"invite_to_network":      {decide: decideInvite},
+	"poll_invites":           {read: readInvites},
+	"respond_invite":         {decide: decideRespondInvite},
+	"promote_member":         {decide: decidePromote},
+	"demote_member":          {decide: decideDemote},
+	"kick_member":            {decide: decideKick},
+	"transfer_ownership":     {decide: decideTransfer},
+	"set_network_policy":     {decide: decideSetPolicy},
+	"get_network_policy":     {read: readPolicyOf},
+	"set_external_id":        {decide: decideSetExternalID},
+	"get_identity":           {read: readIdentity},
+
 	"register":          {decide: decideRegister},
 	"deregister":        {decide: decideDeregister},
 	"heartbeat":         {decide: decideHeartbeat},

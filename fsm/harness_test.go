@@ -34,10 +34,13 @@ type world struct {
 	now   int64
 }
 
-func newWorld(t tester) *world {
+func newWorld(t tester) *world { return worldAt(t, LevelMax) }
+
+// worldAt makes a world of a feature level.
+func worldAt(t tester, level uint32) *world {
 	t.Helper()
 	w := emptyWorld(t)
-	w.internal(KindClusterInit, ClusterInit{ClusterID: "c-1", Level: 1})
+	w.internal(KindClusterInit, ClusterInit{ClusterID: "c-1", Level: level})
 	w.internal(KindTermStart, TermStart{Term: 1, LeaderID: "m1"})
 	w.internal(KindPutToken, PutToken{Kind: TokenAdmin, Name: "root", MAC: testMAC(7), OnlyIfAbsent: true})
 	return w

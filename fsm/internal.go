@@ -146,6 +146,9 @@ func decideRaiseLevel(v *view, b *RaiseLevel) (effect, *protocol.Error) {
 		x.meta.level = b.To
 		x.redigest()
 		x.begin(protocol.EventFeatureLevelRaised).num("from", uint64(b.From)).num("to", uint64(b.To)).end()
+		if b.To == levelGovernance {
+			x.startGovernance()
+		}
 		return ok("raise_level")
 	}, nil
 }

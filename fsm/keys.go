@@ -103,7 +103,7 @@ func decideSetKeyExpiry(v *view, c *call) (effect, *protocol.Error) {
 			expires, action = at.UnixMilli(), protocol.EventKeyExpirySet
 			reply.ExpiresAt = at.Format(time.RFC3339)
 		}
-		x.edit(n, func(n *node) { n.expires = expires })
+		x.edit(n, func(n *node) { n.expires, n.announced = expires, x.announcedAt(expires) })
 		w := x.begin(action).node(n.id)
 		if set {
 			w.str("expires_at", utc(expires))

@@ -152,12 +152,16 @@ func readListNetworks(v *view, c *call) (any, *protocol.Error) {
 	p := &page{limit: c.limit}
 	reply := &protocol.ListNetworksReply{Type: "list_networks_ok", Networks: []protocol.ListedNetwork{}}
 	v.networks.ascend(uint16(min(next, 1<<16-1)), func(id uint16, n *network) bool {
-		if !p.room(uint64(id), 130+len(n.name)) {
+		if !p.room(uint64(id), 180+len(n.name)+len(n.policy.description)) {
 			return false
 		}
-		reply.Networks = append(reply.Networks, protocol.ListedNetwork{
+		listed := protocol.ListedNetwork{
 			ID: id, Name: n.name, JoinRule: n.rule.String(), Enterprise: n.enterprise, Created: n.created / 1000, Members: v.networkSize(id),
-		})
+		}
+		if n.enterprise {
+			listed.MaxMembers, listed.Description = int64(n.policy.maxMembers), n.policy.description
+		}
+		reply.Networks = append(reply.Networks, listed)
 		return true
 	})
 	if e := p.tooLarge(); e != nil {

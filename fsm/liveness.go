@@ -104,6 +104,9 @@ func decideSweep(v *view, s *Sweep) (effect, *protocol.Error) {
 			x.expireResults(sweepRecords)
 			x.expireTokens()
 		}
+		if x.governed() {
+			x.sweepDue(min(s.Due, sweepRecords))
+		}
 		return ok("sweep")
 	}, nil
 }
@@ -194,6 +197,9 @@ func (r *Root) SweepCandidates(now int64, limit int) Sweep {
 		return len(s.Beacons) < limit
 	})
 	s.Sessions = r.somethingExpired(now)
+	if r.governed() {
+		s.Due = r.dueUpTo(now, limit)
+	}
 	return s
 }
 
@@ -224,5 +230,5 @@ func (v *view) somethingExpired(now int64) bool {
 
 // Empty reports whether there is nothing to sweep.
 func (s *Sweep) Empty() bool {
-	return len(s.Offline) == 0 && len(s.Release) == 0 && len(s.Beacons) == 0 && !s.Sessions
+	return len(s.Offline) == 0 && len(s.Release) == 0 && len(s.Beacons) == 0 && !s.Sessions && s.Due == 0
 }

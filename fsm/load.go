@@ -21,6 +21,9 @@ var loaders = withNextLoaders(map[kind]func(x *txn, d *decoder, level uint32) bo
 	kindSecurity: plain(func(x *txn) *table[uint64, eventRecord] { return &x.events[0] }),
 	kindActivity: plain(func(x *txn) *table[uint64, eventRecord] { return &x.events[1] }),
 	kindBlocked:  plain(func(x *txn) *table[uint32, millis] { return &x.blocked }),
+
+	kindInvite:    loadInvite,
+	kindPreAssign: loadPreAssign,
 })
 
 // plain loads tables without indexes.
@@ -86,7 +89,32 @@ func loadMember(x *txn, d *decoder, level uint32) bool {
 	if _, taken := x.byOrder.get(orderKey(net, m.order)); taken {
 		return false
 	}
-	x.setMember(net, uint32(k), m)
+	if _, owned := x.owners.get(net); owned && m.role == roleOwner {
+		return false
+	}
+	x.putMember(net, uint32(k), m)
+	return true
+}
+
+func loadInvite(x *txn, d *decoder, level uint32) bool {
+	k, i, ok := x.invites.decode(d, level)
+	if !ok || level < levelGovernance || x.invites.holds(k) {
+		return false
+	}
+	x.putInvite(k, i)
+	return true
+}
+
+func loadPreAssign(x *txn, d *decoder, level uint32) bool {
+	k, p, ok := x.preAssign.decode(d, level)
+	if !ok || level < levelGovernance || x.preAssign.holds(k) {
+		return false
+	}
+	net := (&decoder{b: []byte(k)}).key16()
+	if _, taken := x.byAssign.get(preAssignIndex(net, p.key)); taken {
+		return false
+	}
+	x.putPreAssign(net, k, p)
 	return true
 }
 

@@ -11,6 +11,9 @@ func decideCreateNetwork(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
+	if r.JoinRule == protocol.JoinToken && r.TokenMAC.IsZero() && v.governed() {
+		return nil, protocol.Refusef(protocol.CodeInvalid, "token required: a network with join_rule token needs a join token")
+	}
 	if v.live(r.NodeID) == nil {
 		return nil, notRegistered(r.NodeID)
 	}
@@ -28,7 +31,8 @@ func decideCreateNetwork(v *view, c *call) (effect, *protocol.Error) {
 			token: r.TokenMAC, admin: r.NetworkAdminTokenMAC,
 		}
 		x.setNetwork(id, n)
-		x.join(id, r.NodeID, roleOwner)
+		x.meta.joinSeq++
+		x.setMember(id, r.NodeID, member{order: x.meta.joinSeq, role: roleOwner})
 		x.begin(protocol.EventNetworkCreated).network(id).str("name", n.name).str("join_rule", n.rule.String()).
 			num("creator_node_id", uint64(r.NodeID)).bool("enterprise", n.enterprise).end()
 		return &protocol.CreateNetworkReply{Type: "create_network_ok", NetworkID: id, Name: n.name, Enterprise: n.enterprise}
@@ -36,13 +40,11 @@ func decideCreateNetwork(v *view, c *call) (effect, *protocol.Error) {
 }
 
 func (x *txn) setNetwork(id uint16, n *network) {
+	if old, had := x.networks.get(id); had && old.name != n.name {
+		x.byName.drop(old.name)
+	}
 	x.networks.put(x, id, n)
 	x.byName.put(n.name, id)
-}
-
-func (x *txn) join(net uint16, id uint32, r role) {
-	x.meta.joinSeq++
-	x.setMember(net, id, member{order: x.meta.joinSeq, role: r})
 }
 
 func decideJoinNetwork(v *view, c *call) (effect, *protocol.Error) {
@@ -66,13 +68,20 @@ func decideJoinNetwork(v *view, c *call) (effect, *protocol.Error) {
 	case ruleInvite:
 		return nil, protocol.Refusef(protocol.CodePermissionDenied, "invite-only networks require invite_to_network + respond_invite flow")
 	}
+	if e := v.room(r.NetworkID, n); e != nil {
+		return nil, e
+	}
 	if _, in := v.member(r.NetworkID, r.NodeID); in {
 		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "node %d already in network %d", r.NodeID, r.NetworkID)
 	}
 	return func(x *txn) any {
-		x.join(r.NetworkID, r.NodeID, roleMember)
-		x.begin(protocol.EventNetworkJoined).node(r.NodeID).network(r.NetworkID).end()
-		return &protocol.JoinNetworkReply{Type: "join_network_ok", NetworkID: r.NetworkID, Address: address(r.NetworkID, r.NodeID)}
+		got, pre := x.admit(r.NetworkID, node, r.ForSeconds)
+		x.begin(protocol.EventNetworkJoined).node(r.NodeID).network(r.NetworkID).preAssigned(got, pre).end()
+		reply := &protocol.JoinNetworkReply{Type: "join_network_ok", NetworkID: r.NetworkID, Address: address(r.NetworkID, r.NodeID)}
+		if pre != roleNone {
+			reply.Role, reply.PreAssignedRole = got.String(), pre.String()
+		}
+		return reply
 	}, nil
 }
 
@@ -103,22 +112,8 @@ func decideLeaveNetwork(v *view, c *call) (effect, *protocol.Error) {
 		return nil, notMember(r.NodeID, r.NetworkID)
 	}
 	return func(x *txn) any {
-		x.dropMember(r.NetworkID, r.NodeID)
+		x.expel(r.NetworkID, r.NodeID)
 		x.begin(protocol.EventNetworkLeft).node(r.NodeID).network(r.NetworkID).end()
 		return &protocol.LeaveNetworkReply{Type: "leave_network_ok", NetworkID: r.NetworkID}
-	}, nil
-}
-
-func readMemberRole(v *view, c *call) (any, *protocol.Error) {
-	r := c.body.(*protocol.GetMemberRole)
-	if _, ok := v.networks.get(r.NetworkID); !ok {
-		return nil, noNetwork(r.NetworkID)
-	}
-	m, _ := v.member(r.NetworkID, r.TargetNodeID)
-	if m.role == roleNone {
-		return nil, notMember(r.TargetNodeID, r.NetworkID)
-	}
-	return &protocol.GetMemberRoleReply{
-		Type: "get_member_role_ok", NetworkID: r.NetworkID, TargetNodeID: r.TargetNodeID, Role: m.role.String(),
 	}, nil
 }

@@ -5,7 +5,7 @@ package fsm
 import "github.com/pilotregistry/pilotregistry/protocol"
 
 // LevelMax is the newest feature level this version understands.
-const LevelMax uint32 = 1
+const LevelMax uint32 = 2
 
 // What follows is where the synthetic next version (build tag nextver), with
 // which upgrades are tested, differs from this one: a field of the node

@@ -66,6 +66,30 @@ type network struct {
 	created    int64
 	token      protocol.MAC // of the join token, zero for the empty token
 	admin      protocol.MAC // of the network's admin token, zero for none
+
+	// Since level 2; zero before.
+
+	policy policy
+	// revision grows with every change of configuration, policy,
+	// pre-assignments or a member's role; not with members that come and go.
+	revision uint64
+	// hadOwner is true from the first owner until the last member is gone:
+	// an enterprise network with members then always has an owner.
+	hadOwner bool
+	sync     syncStatus
+}
+
+// policy bounds a network; zero values mean no bound.
+type policy struct {
+	maxMembers  uint32
+	ports       []uint16
+	description string
+}
+
+// syncStatus is what the last directory sync did, at 0 when there was none.
+type syncStatus struct {
+	at                                  int64
+	mapped, updated, disabled, unmapped uint32
 }
 
 func appendMAC(dst []byte, m protocol.MAC) []byte {
@@ -81,21 +105,60 @@ func readMAC(d *decoder) protocol.MAC {
 	return m
 }
 
-func (n *network) appendTo(dst []byte, _ uint32) []byte {
+func (n *network) appendTo(dst []byte, level uint32) []byte {
 	dst = appendString(dst, n.name)
 	dst = append(dst, byte(n.rule), boolByte(n.enterprise))
 	dst = appendVarint(dst, n.created)
 	dst = appendMAC(dst, n.token)
-	return appendMAC(dst, n.admin)
+	dst = appendMAC(dst, n.admin)
+	if level < levelGovernance {
+		return dst
+	}
+	dst = appendUvarint(dst, uint64(n.policy.maxMembers))
+	dst = appendUvarint(dst, uint64(len(n.policy.ports)))
+	for _, p := range n.policy.ports {
+		dst = appendUvarint(dst, uint64(p))
+	}
+	dst = appendString(dst, n.policy.description)
+	dst = appendUvarint(dst, n.revision)
+	dst = append(dst, boolByte(n.hadOwner))
+	dst = appendVarint(dst, n.sync.at)
+	for _, count := range []uint32{n.sync.mapped, n.sync.updated, n.sync.disabled, n.sync.unmapped} {
+		dst = appendUvarint(dst, uint64(count))
+	}
+	return dst
 }
 
-func readNetwork(d *decoder, _ uint32) *network {
+func readNetwork(d *decoder, level uint32) *network {
 	n := &network{name: d.str(), rule: joinRule(d.uint8()), enterprise: d.bool(), created: d.varint()}
 	n.token, n.admin = readMAC(d), readMAC(d)
+	if level >= levelGovernance {
+		n.policy = readPolicy(d)
+		n.revision, n.hadOwner = d.uvarint(), d.bool()
+		n.sync = syncStatus{at: d.varint(), mapped: d.uvarint32(), updated: d.uvarint32(), disabled: d.uvarint32(), unmapped: d.uvarint32()}
+	}
 	if n.rule < ruleOpen || n.rule > ruleInvite {
 		d.fail()
 	}
 	return n
+}
+
+func readPolicy(d *decoder) policy {
+	p := policy{maxMembers: d.uvarint32()}
+	count := d.uvarint()
+	if count > uint64(len(d.b)) {
+		d.fail()
+		return p
+	}
+	for range count {
+		port := d.uvarint()
+		if port > 0xffff {
+			d.fail()
+		}
+		p.ports = append(p.ports, uint16(port))
+	}
+	p.description = d.str()
+	return p
 }
 
 var networkSchema = schema[uint16, *network]{kindNetwork, appendKey16, readKey16, readNetwork}
@@ -105,17 +168,32 @@ var networkSchema = schema[uint16, *network]{kindNetwork, appendKey16, readKey16
 type member struct {
 	order uint64
 	role  role
+
+	// Since level 2; zero before. until is when the membership ends and
+	// roleUntil when the role falls back to member, 0 for never; announced and
+	// roleAnnounced are the stages of notice that were given of it.
+	announced, roleAnnounced stage
+	until, roleUntil         int64
 }
 
 // maxJoinOrder bounds member.order to what fits beside a network id in a key.
 const maxJoinOrder = 1<<48 - 1
 
-func (m member) appendTo(dst []byte, _ uint32) []byte {
-	return append(appendUvarint(dst, m.order), byte(m.role))
+func (m member) appendTo(dst []byte, level uint32) []byte {
+	dst = append(appendUvarint(dst, m.order), byte(m.role))
+	if level < levelGovernance {
+		return dst
+	}
+	dst = append(appendVarint(dst, m.until), byte(m.announced))
+	return append(appendVarint(dst, m.roleUntil), byte(m.roleAnnounced))
 }
 
-func readMember(d *decoder, _ uint32) member {
+func readMember(d *decoder, level uint32) member {
 	m := member{order: d.uvarint(), role: role(d.uint8())}
+	if level >= levelGovernance {
+		m.until, m.announced = d.varint(), readStage(d)
+		m.roleUntil, m.roleAnnounced = d.varint(), readStage(d)
+	}
 	if m.role > roleOwner || m.order > maxJoinOrder {
 		d.fail()
 	}

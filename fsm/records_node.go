@@ -42,6 +42,8 @@ type node struct {
 	polo    int32
 	state   nodeState
 	flags   nodeFlags
+	// announced is the stage of notice given of the key's end, since level 2.
+	announced stage
 
 	created   int64 // of the key
 	rotated   int64
@@ -89,6 +91,9 @@ func (n *node) appendTo(dst []byte, level uint32) []byte {
 	dst = appendString(dst, n.version)
 	dst = appendStrings(dst, n.lan)
 	dst = appendStrings(dst, n.tags)
+	if level >= levelGovernance {
+		dst = append(dst, byte(n.announced))
+	}
 	return n.nextFields.appendTo(dst, level)
 }
 
@@ -103,6 +108,9 @@ func readNode(d *decoder, level uint32) *node {
 	n.owner, n.endpoint, n.hostname = d.str(), d.str(), d.str()
 	n.externalID, n.version = d.str(), d.str()
 	n.lan, n.tags = d.strs(), d.strs()
+	if level >= levelGovernance {
+		n.announced = readStage(d)
+	}
 	n.nextFields.read(d, level)
 	if n.state < stateLive || n.state > stateDeregistered || int64(n.polo) != polo {
 		d.fail()

@@ -139,7 +139,7 @@ func (x *txn) registrant(r *protocol.Register, key protocol.PublicKey, old *node
 	case modeOwnerReclaim:
 		// A new record under an old id: nothing but the owner and the day
 		// the key has to end carries over.
-		n = node{id: old.id, key: key, keyGen: old.keyGen + 1, owner: old.owner, created: x.meta.now, expires: old.expires}
+		n = node{id: old.id, key: key, keyGen: old.keyGen + 1, owner: old.owner, created: x.meta.now, expires: old.expires, announced: old.announced}
 	}
 	n.state, n.offlineAt = stateLive, 0
 	return &n
@@ -184,20 +184,23 @@ func (x *txn) deregister(n *node) {
 	x.blocked.drop(x, n.id)
 	x.setNode(n, &node{
 		id: n.id, key: n.key, keyGen: n.keyGen, state: stateDeregistered, flags: n.flags & flagKeyless,
-		owner: n.owner, created: n.created, rotated: n.rotated, rotates: n.rotates, expires: n.expires,
+		owner: n.owner, created: n.created, rotated: n.rotated, rotates: n.rotates, expires: n.expires, announced: n.announced,
 	})
 }
 
-// leaveAll ends all memberships of a node and says how many there were. A
-// network that loses its owner while others remain is noted.
+// leaveAll ends all memberships of a node and says how many there were, and
+// takes back the invites it got and sent. A network that loses its owner while
+// others remain is noted, and an enterprise network gets another.
 func (x *txn) leaveAll(id uint32) int {
 	nets := x.networksOf(id)
 	for _, net := range nets {
 		m, _ := x.member(net, id)
-		x.dropMember(net, id)
-		if m.role == roleOwner && x.networkSize(net) > 0 {
-			x.begin(protocol.EventOwnerLost).network(net).num("former_owner", uint64(id)).end()
+		x.expel(net, id)
+		if m.role == roleOwner {
+			x.ownerGone(net, id)
 		}
 	}
+	x.dropInvites(x.inbox(id, 0))
+	x.dropInvites(x.allInvitesBy(id))
 	return len(nets)
 }

@@ -89,6 +89,8 @@ type view struct {
 	results   table[string, *result]
 	events    [2]table[uint64, eventRecord] // by class, see classIndex
 	blocked   table[uint32, millis]
+	invites   table[string, *invite]
+	preAssign table[string, *preAssign]
 	next      nextTables
 
 	// Derived: rebuilt from the tables.
@@ -102,6 +104,10 @@ type view struct {
 	byNode    index[uint64, nothing] // node, network
 	netSize   index[uint16, int]     // network -> number of members
 	byExpiry  index[string, string]  // expiry, client result key -> key
+	owners    index[uint16, uint32]  // network -> its owner
+	byInvite  index[string, nothing] // network or inviter, invite key
+	byAssign  index[string, string]  // network, folded external id -> pre-assignment key
+	byDue     index[string, nothing] // deadline, see dueKey
 	// clientBytes is what the remembered client results cost together.
 	clientBytes int64
 }
@@ -114,12 +120,13 @@ func newView() view {
 		beacons: newTable(&beaconSchema), tokens: newTable(&tokenSchema), sealed: newTable(&sealedSchema), servers: newTable(&serverSchema),
 		sessions: newTable(&sessionSchema), minted: newTable(&mintedSchema), results: newTable(&resultSchema),
 		events:  [2]table[uint64, eventRecord]{newTable(&securitySchema), newTable(&activitySchema)},
-		blocked: newTable(&blockedSchema), next: newNextTables(),
+		blocked: newTable(&blockedSchema), invites: newTable(&inviteSchema), preAssign: newTable(&preAssignSchema), next: newNextTables(),
 
 		byKey: newIndex[string, uint32](), byHost: newIndex[string, uint32](), byOwner: newIndex[string, uint32](),
 		liveNodes: newIndex[uint32, nothing](), offline: newIndex[uint64, uint32](), byName: newIndex[string, uint16](),
 		byOrder: newIndex[uint64, uint32](), byNode: newIndex[uint64, nothing](), netSize: newIndex[uint16, int](),
 		byExpiry: newIndex[string, string](),
+		owners:   newIndex[uint16, uint32](), byInvite: newIndex[string, nothing](), byAssign: newIndex[string, string](), byDue: newIndex[string, nothing](),
 	}
 }
 
@@ -135,6 +142,7 @@ func (v *view) tables() []stored {
 	return append([]stored{
 		&v.nodes, &v.seen, &v.networks, &v.members, &v.trust, &v.requests, &v.responses, &v.beacons,
 		&v.tokens, &v.sealed, &v.servers, &v.sessions, &v.minted, &v.results, &v.events[0], &v.events[1], &v.blocked,
+		&v.invites, &v.preAssign,
 	}, v.next.tables()...)
 }
 
@@ -159,6 +167,8 @@ func (v *view) handOver(dst *view) {
 	v.events[1].handOver(&dst.events[1])
 	v.next.handOver(&dst.next)
 	v.blocked.handOver(&dst.blocked)
+	v.invites.handOver(&dst.invites)
+	v.preAssign.handOver(&dst.preAssign)
 
 	v.byKey.handOver(&dst.byKey)
 	v.byHost.handOver(&dst.byHost)
@@ -170,6 +180,10 @@ func (v *view) handOver(dst *view) {
 	v.byNode.handOver(&dst.byNode)
 	v.netSize.handOver(&dst.netSize)
 	v.byExpiry.handOver(&dst.byExpiry)
+	v.owners.handOver(&dst.owners)
+	v.byInvite.handOver(&dst.byInvite)
+	v.byAssign.handOver(&dst.byAssign)
+	v.byDue.handOver(&dst.byDue)
 }
 
 // txn is the writer's state while it applies one entry.

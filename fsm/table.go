@@ -30,6 +30,12 @@ const (
 	kindActivity kind = 17
 	kindBlocked  kind = 18
 	// 19 is reserved for the cursors of event consumers.
+
+	// Since level 2.
+	kindInvite    kind = 20
+	kindPreAssign kind = 21
+	// 22 is reserved for the registry-wide configuration (identity provider,
+	// webhooks, audit export), 23 for uploads in parts.
 )
 
 type tableKey interface {

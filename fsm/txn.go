@@ -73,6 +73,14 @@ func (x *txn) setNode(old, n *node) {
 			x.liveNodes.drop(n.id)
 		}
 	}
+	if old.expires != n.expires || old.announced != n.announced || old.reachable() != n.reachable() {
+		if k := nodeDue(old); k != "" {
+			x.byDue.drop(k)
+		}
+		if k := nodeDue(n); k != "" {
+			x.byDue.put(k, nothing{})
+		}
+	}
 	if a, b := old.state == stateOffline, n.state == stateOffline; a != b || a && old.offlineAt != n.offlineAt {
 		if a {
 			x.offline.drop(offlineKey(old))
@@ -104,11 +112,11 @@ func offlineKey(n *node) uint64 { return uint64(seconds(n.offlineAt))<<32 | uint
 // member finds a node's membership in a network other than the backbone.
 func (v *view) member(net uint16, id uint32) (member, bool) { return v.members.get(memberKey(net, id)) }
 
-// setMember stores a membership and keeps its indexes.
-func (x *txn) setMember(net uint16, id uint32, m member) {
+// putMember stores a membership and keeps its indexes.
+func (x *txn) putMember(net uint16, id uint32, m member) {
 	key := memberKey(net, id)
 	if old, had := x.members.get(key); had {
-		x.byOrder.drop(orderKey(net, old.order))
+		x.forgetMember(net, id, old)
 	} else {
 		size, _ := x.netSize.get(net)
 		x.netSize.put(net, size+1)
@@ -116,9 +124,26 @@ func (x *txn) setMember(net uint16, id uint32, m member) {
 	}
 	x.members.put(x, key, m)
 	x.byOrder.put(orderKey(net, m.order), id)
+	if m.role == roleOwner {
+		x.owners.put(net, id)
+	}
+	for _, k := range memberDues(key, m) {
+		x.byDue.put(k, nothing{})
+	}
 }
 
-// dropMember ends a membership.
+// forgetMember takes a membership out of the indexes that its record decides.
+func (x *txn) forgetMember(net uint16, id uint32, m member) {
+	x.byOrder.drop(orderKey(net, m.order))
+	if m.role == roleOwner {
+		x.owners.drop(net)
+	}
+	for _, k := range memberDues(memberKey(net, id), m) {
+		x.byDue.drop(k)
+	}
+}
+
+// dropMember removes a membership; see expel for all that goes with it.
 func (x *txn) dropMember(net uint16, id uint32) {
 	key := memberKey(net, id)
 	m, had := x.members.get(key)
@@ -126,7 +151,7 @@ func (x *txn) dropMember(net uint16, id uint32) {
 		return
 	}
 	x.members.drop(x, key)
-	x.byOrder.drop(orderKey(net, m.order))
+	x.forgetMember(net, id, m)
 	x.byNode.drop(nodeNetKey(id, net))
 	size, _ := x.netSize.get(net)
 	x.netSize.put(net, size-1)

@@ -15,8 +15,8 @@ import (
 
 var (
 	joinTokenRE = regexp.MustCompile(`--token (\S+)`)
-	levelTwoRE  = regexp.MustCompile(`feature level  2`)
-	levelOneRE  = regexp.MustCompile(`(?s)ready: true.*feature level  1`)
+	newLevelRE  = regexp.MustCompile(`feature level  3`)
+	oldLevelRE  = regexp.MustCompile(`(?s)ready: true.*feature level  2`)
 	twoVotersRE = regexp.MustCompile(`(?s)voter +\S+ .*\n.* voter `)
 )
 
@@ -38,10 +38,10 @@ func TestNewMemberOfTheNextVersionInAnOldCluster(t *testing.T) {
 	peers := []string{freeAddr(t), freeAddr(t)}
 	token := joinTokenRE.FindStringSubmatch(o.run("init", "--data-dir", one, "--peer-advertise", peers[0]))[1]
 	first, _ := o.member(one, peers[0])
-	o.await(levelOneRE, "status", "--data-dir", one)
+	o.await(oldLevelRE, "status", "--data-dir", one)
 	next.run("join", "--data-dir", two, "--token", token, "--peer-advertise", peers[1])
 	next.member(two, peers[1])
-	next.await(levelOneRE, "status", "--data-dir", two)
+	next.await(oldLevelRE, "status", "--data-dir", two)
 	o.await(twoVotersRE, "cluster", "members", "--data-dir", one)
 
 	if err := first.Process.Signal(syscall.SIGTERM); err != nil {
@@ -60,7 +60,7 @@ func TestNewMemberOfTheNextVersionInAnOldCluster(t *testing.T) {
 	}
 	next.member(one, peers[0])
 	for _, dir := range []string{one, two} {
-		next.await(levelTwoRE, "status", "--data-dir", dir)
+		next.await(newLevelRE, "status", "--data-dir", dir)
 	}
 }
 
@@ -74,7 +74,7 @@ func TestOldVersionInANewCluster(t *testing.T) {
 	peers := []string{freeAddr(t), freeAddr(t)}
 	token := joinTokenRE.FindStringSubmatch(next.run("init", "--data-dir", one, "--peer-advertise", peers[0]))[1]
 	next.member(one, peers[0])
-	next.await(levelTwoRE, "status", "--data-dir", one)
+	next.await(newLevelRE, "status", "--data-dir", one)
 	out, err := exec.CommandContext(o.ctx, o.path, "join", "--data-dir", two, "--token", token, "--peer-advertise", peers[1]).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "level") {
 		t.Errorf("the old version was let in, or was not told why: %v\n%s", err, out)
@@ -84,7 +84,7 @@ func TestOldVersionInANewCluster(t *testing.T) {
 	next.run("join", "--data-dir", two, "--token", added, "--peer-advertise", peers[1])
 	second, _ := next.member(two, peers[1])
 	next.await(twoVotersRE, "cluster", "members", "--data-dir", one)
-	next.await(levelTwoRE, "status", "--data-dir", two)
+	next.await(newLevelRE, "status", "--data-dir", two)
 	if err := second.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

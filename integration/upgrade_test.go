@@ -38,7 +38,7 @@ func newRoller(t *testing.T, set ...string) *roller {
 }
 
 // nextVersion is the synthetic next version: one command, one field, one
-// snapshot section more, feature level 2.
+// snapshot section more, feature level 3.
 func nextVersion(t *testing.T) string {
 	t.Helper()
 	path, err := harness.Tagged("cmd/pilot-registry", "nextver")
@@ -232,7 +232,7 @@ func TestRollToTheNextVersion(t *testing.T) {
 				}
 			}
 		}
-		r.awaitLevel(ctx, 2)
+		r.awaitLevel(ctx, 3)
 		awaitWrites(ctx, t, acked, 200)
 	})
 	for _, addr := range r.Addrs() {
@@ -277,7 +277,7 @@ func TestRollBackBeforeTheLevelIsRaised(t *testing.T) {
 				r.restart(ctx, id, syscall.SIGTERM)
 				awaitWrites(ctx, t, acked, 100)
 			}
-			if level := r.level(); level != 1 {
+			if level := r.level(); level != 2 {
 				t.Errorf("the feature level is %d although preserve_downgrade is set", level)
 			}
 		}

@@ -3,7 +3,7 @@
 package protocol
 
 // The synthetic next version, with which upgrades are tested: one new
-// command, one new field in a reply, one new event, at feature level 2.
+// command, one new field in a reply, one new event, at feature level 3.
 
 // LookupNext are the fields of a lookup reply that only the next version has.
 type LookupNext struct {
@@ -39,7 +39,7 @@ type SetMottoReply struct {
 func init() {
 	Events[EventMottoChanged] = ClassActivity
 	Commands = append(Commands, Command{
-		Code: 0x7001, Name: "set_motto", Group: GroupNode, Auth: AuthSignatureOrAdmin, Mode: ModeWrite, Since: 2, Built: true,
+		Code: 0x7001, Name: "set_motto", Group: GroupNode, Auth: AuthSignatureOrAdmin, Mode: ModeWrite, Since: 3, Built: true,
 		Challenge: "set_motto:{node_id}", Signer: "node_id", Events: []string{EventMottoChanged},
 		newBody: body[SetMotto](), newReply: reply[SetMottoReply](), Doc: "set or clear a node's motto",
 	})

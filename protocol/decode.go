@@ -164,10 +164,8 @@ func (p *plan) decode(v reflect.Value, fields map[string]any) {
 			f.SetUint(uint64(number(raw, math.MaxUint16)))
 		case reflect.Uint32:
 			f.SetUint(uint64(number(raw, math.MaxUint32)))
-		case reflect.Pointer: // *float64: presence matters
-			if n, isNumber := raw.(float64); isNumber {
-				f.Set(reflect.ValueOf(&n))
-			}
+		case reflect.Pointer: // presence matters
+			setPresent(f, raw)
 		case reflect.Slice: // []string
 			list, _ := raw.([]any)
 			var out []string
@@ -181,6 +179,39 @@ func (p *plan) decode(v reflect.Value, fields map[string]any) {
 			panic("protocol: field " + pf.name + " has a type without a decoding rule")
 		}
 	}
+}
+
+// setPresent sets a field whose absence means something. A value of another
+// type counts as absent; an element of a list of numbers that is none becomes
+// -1, which no list allows.
+func setPresent(f reflect.Value, raw any) {
+	switch v := raw.(type) {
+	case float64:
+		if f.Type() == reflect.TypeFor[*float64]() {
+			f.Set(reflect.ValueOf(&v))
+		}
+	case string:
+		if f.Type() == reflect.TypeFor[*string]() {
+			f.Set(reflect.ValueOf(&v))
+		}
+	case []any:
+		if f.Type() == reflect.TypeFor[*[]float64]() {
+			list := make([]float64, len(v))
+			for i := range v {
+				n, isNumber := v[i].(float64)
+				if !isNumber {
+					n = -1
+				}
+				list[i] = n
+			}
+			f.Set(reflect.ValueOf(&list))
+		}
+	}
+}
+
+// Challenger is a request with challenge fields that are computed.
+type Challenger interface {
+	ChallengeField(name string) (value string, ok bool)
 }
 
 // field renders a request field as challenges do: decimal numbers, strings verbatim.
@@ -211,7 +242,10 @@ func ChallengeText(c *Command, b Body) string {
 			return out.String()
 		}
 		name, tail, _ := strings.Cut(after, "}")
-		value, _ := c.plan.field(b, name)
+		value, ok := c.plan.field(b, name)
+		if computed, is := b.(Challenger); is && !ok {
+			value, _ = computed.ChallengeField(name)
+		}
 		out.WriteString(value)
 		rest = tail
 	}
@@ -222,6 +256,13 @@ func SignerID(c *Command, b Body) uint32 {
 	s, _ := c.plan.field(b, c.Signer)
 	n, _ := strconv.ParseUint(s, 10, 32)
 	return uint32(n)
+}
+
+// NetworkID is the network this request is about, 0 when no field names one.
+func NetworkID(c *Command, b Body) uint16 {
+	s, _ := c.plan.field(b, "network_id")
+	n, _ := strconv.ParseUint(s, 10, 16)
+	return uint16(n)
 }
 
 // EncodeRequest renders a request for the wire, secrets included: for clients only.

@@ -41,6 +41,10 @@ const (
 	EventMemberPromoted        = "member.promoted"
 	EventMemberDemoted         = "member.demoted"
 	EventMemberKicked          = "member.kicked"
+	EventMemberExpiring        = "member.expiring"
+	EventMemberExpired         = "member.expired"
+	EventRoleExpiring          = "member.role_expiring"
+	EventRoleExpired           = "member.role_expired"
 	EventInviteCreated         = "invite.created"
 	EventInviteResponded       = "invite.responded"
 	EventInviteExpired         = "invite.expired_cleanup"
@@ -55,6 +59,7 @@ const (
 	EventKeyRotated            = "key.rotated"
 	EventKeyExpirySet          = "key.expiry_set"
 	EventKeyExpiryCleared      = "key.expiry_cleared"
+	EventKeyExpiring           = "key.expiring"
 	EventHeartbeatBlocked      = "key.expired_heartbeat_blocked"
 	EventPoloUpdated           = "polo_score.updated"
 	EventPoloSet               = "polo_score.set"
@@ -78,11 +83,13 @@ var Events = map[string]EventClass{
 	EventNetworkDeleted: ClassSecurity, EventNetworkRenamed: ClassSecurity, EventNetworkEnterprise: ClassSecurity,
 	EventOwnershipTransferred: ClassSecurity, EventOwnerLost: ClassSecurity, EventPolicyChanged: ClassSecurity,
 	EventMemberPromoted: ClassSecurity, EventMemberDemoted: ClassSecurity, EventMemberKicked: ClassSecurity,
+	EventMemberExpiring: ClassActivity, EventMemberExpired: ClassSecurity, EventRoleExpiring: ClassActivity, EventRoleExpired: ClassSecurity,
 	EventInviteCreated: ClassSecurity, EventInviteResponded: ClassSecurity, EventInviteExpired: ClassActivity,
 	EventTrustCreated: ClassSecurity, EventTrustRevoked: ClassSecurity,
 	EventHandshakeRelayed: ClassActivity, EventHandshakeResponded: ClassActivity,
 	EventVisibilityChanged: ClassActivity, EventHostnameChanged: ClassActivity, EventTagsChanged: ClassActivity, EventTaskExecChanged: ClassActivity,
 	EventKeyRotated: ClassSecurity, EventKeyExpirySet: ClassSecurity, EventKeyExpiryCleared: ClassSecurity, EventHeartbeatBlocked: ClassActivity,
+	EventKeyExpiring: ClassActivity,
 	EventPoloUpdated: ClassActivity, EventPoloSet: ClassActivity,
 	EventExternalIDSet: ClassSecurity, EventIDPConfigured: ClassSecurity, EventAuditExportConfigured: ClassSecurity,
 	EventDirectorySynced: ClassSecurity, EventBeaconRegistered: ClassActivity,

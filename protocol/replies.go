@@ -231,17 +231,15 @@ type CreateNetworkReply struct {
 	Type       string `json:"type"`
 }
 
-// JoinNetworkReply answers join_network.
+// JoinNetworkReply answers join_network. PreAssignedRole is set when the
+// network has a role waiting for the node's external id, and Role is then the
+// role it got: admin instead of owner when the network has an owner.
 type JoinNetworkReply struct {
-	Address   string `json:"address"`
-	NetworkID uint16 `json:"network_id"`
-	Type      string `json:"type"`
-}
-
-// LeaveNetworkReply answers leave_network.
-type LeaveNetworkReply struct {
-	NetworkID uint16 `json:"network_id"`
-	Type      string `json:"type"`
+	Address         string `json:"address"`
+	NetworkID       uint16 `json:"network_id"`
+	PreAssignedRole string `json:"pre_assigned_role,omitempty"`
+	Role            string `json:"role,omitempty"`
+	Type            string `json:"type"`
 }
 
 // ListedNetwork is an entry of list_networks. Created is in Unix seconds,

@@ -66,7 +66,7 @@ func initCluster(ctx context.Context, dataDir, advertise, adminFile, replication
 		return initResult{}, err
 	}
 	res, err := cluster.Init(ctx, cluster.InitConfig{
-		DataDir: dataDir, AdminToken: admin, ReplicationToken: replication, PeerAdvertise: advertise, Level: levelMin,
+		DataDir: dataDir, AdminToken: admin, ReplicationToken: replication, PeerAdvertise: advertise, Level: levelMax,
 	})
 	if err != nil {
 		return initResult{}, err

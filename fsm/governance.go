@@ -1,0 +1,236 @@
+package fsm
+
+import (
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// What follows is the one place where memberships, roles and ownership
+// change. Its promise for enterprise networks: never two owners, and never
+// none while there are members once there was one.
+
+// governed reports whether the state has what level 2 brings.
+func (v *view) governed() bool { return v.meta.level >= levelGovernance }
+
+// roleOf is the role a node has at this moment: none when its membership is
+// over, member when its role is, even if no sweep has come by yet.
+func (v *view) roleOf(net uint16, id uint32) role {
+	m, _ := v.member(net, id)
+	switch {
+	case m.until != 0 && m.until <= v.meta.now:
+		return roleNone
+	case m.roleUntil != 0 && m.roleUntil <= v.meta.now:
+		return roleMember
+	}
+	return m.role
+}
+
+// eachMember visits a network's members in join order.
+func (v *view) eachMember(net uint16, f func(id uint32, m member) bool) {
+	v.byOrder.ascend(orderKey(net, 0), func(k uint64, id uint32) bool {
+		m, _ := v.member(net, id)
+		return uint16(k>>48) == net && f(id, m)
+	})
+}
+
+// memberIDs lists a network's members in join order, for those who change
+// the memberships they visit.
+func (v *view) memberIDs(net uint16) []uint32 {
+	var ids []uint32
+	v.eachMember(net, func(id uint32, _ member) bool {
+		ids = append(ids, id)
+		return true
+	})
+	return ids
+}
+
+// reconfigure changes a network's configuration.
+func (x *txn) reconfigure(net uint16, change func(*network)) {
+	old, ok := x.networks.get(net)
+	if !ok {
+		return
+	}
+	n := *old
+	change(&n)
+	if x.governed() {
+		n.revision++
+	}
+	x.setNetwork(net, &n)
+}
+
+// noteOwner keeps the network's memory of having had an owner.
+func (x *txn) noteOwner(net uint16, had bool) {
+	if old, ok := x.networks.get(net); ok && x.governed() && old.hadOwner != had {
+		n := *old
+		n.hadOwner = had
+		x.setNetwork(net, &n)
+	}
+}
+
+// setMember stores a membership. A network that gets an owner remembers it.
+func (x *txn) setMember(net uint16, id uint32, m member) {
+	x.putMember(net, id, m)
+	if m.role == roleOwner {
+		x.noteOwner(net, true)
+	}
+}
+
+// setRole gives a member another role, until a time or for good (0).
+func (x *txn) setRole(net uint16, id uint32, r role, until int64) {
+	m, in := x.member(net, id)
+	if !in {
+		return
+	}
+	m.role, m.roleUntil, m.roleAnnounced = r, until, x.announcedAt(until)
+	x.setMember(net, id, m)
+	x.reconfigure(net, func(*network) {})
+}
+
+// announcedAt is the stage of notice that an end set now has passed already:
+// whoever sets a short life knows that it is short.
+func (v *view) announcedAt(end int64) stage {
+	if end == 0 || !v.governed() {
+		return 0
+	}
+	return stageAt(end, v.meta.now)
+}
+
+// after is the time so many seconds from now, 0 for 0.
+func (v *view) after(seconds uint32) int64 {
+	if seconds == 0 {
+		return 0
+	}
+	return v.meta.now + int64(seconds)*1000
+}
+
+// admit makes a node a member: every way in ends here. The role that waits
+// for its external id applies; pre is that role, none when none waits. Of two
+// owners the second becomes an admin.
+func (x *txn) admit(net uint16, n *node, span uint32) (got, pre role) {
+	got = roleMember
+	if p := x.preAssigned(net, n.externalID); p != nil {
+		got, pre = p.role, p.role
+		if _, owned := x.owners.get(net); owned && got == roleOwner {
+			got = roleAdmin
+		}
+	}
+	if !x.governed() {
+		span = 0
+	}
+	until := x.after(span)
+	x.meta.joinSeq++
+	x.setMember(net, n.id, member{order: x.meta.joinSeq, role: got, until: until, announced: x.announcedAt(until)})
+	return got, pre
+}
+
+// expel ends a membership, with the invites to and from the node for the
+// network. Who calls it answers for the ownership, see ownerGone.
+func (x *txn) expel(net uint16, id uint32) {
+	x.dropMember(net, id)
+	if x.networkSize(net) == 0 {
+		x.noteOwner(net, false)
+	}
+	x.dropInvites(x.inbox(id, net))
+	x.dropInvites(x.invitesBy(inviteByInviter(id, net, "")))
+}
+
+// ownerGone notes that a network lost its owner, and lets an enterprise
+// network's senior admin, else its senior member, succeed.
+func (x *txn) ownerGone(net uint16, former uint32) {
+	if x.networkSize(net) == 0 {
+		return
+	}
+	x.begin(protocol.EventOwnerLost).network(net).num("former_owner", uint64(former)).end()
+	if n, ok := x.networks.get(net); ok && n.enterprise && x.governed() {
+		x.succeed(net, former)
+	}
+}
+
+func (x *txn) succeed(net uint16, former uint32) {
+	heir, best := uint32(0), roleNone
+	x.eachMember(net, func(id uint32, _ member) bool {
+		if r := max(x.roleOf(net, id), roleMember); r > best {
+			heir, best = id, r
+		}
+		return best < roleAdmin
+	})
+	if best == roleNone {
+		return
+	}
+	x.setRole(net, heir, roleOwner, 0)
+	x.begin(protocol.EventOwnershipTransferred).network(net).num("old_owner", uint64(former)).
+		num("new_owner", uint64(heir)).str("new_owner_old_role", best.String()).end()
+}
+
+// startGovernance brings a state of level 1 to the promises of level 2: every
+// network made there had an owner, and some have lost it.
+func (x *txn) startGovernance() {
+	var nets []uint16
+	x.networks.scan(func(id uint16, _ *network) bool {
+		if id != 0 && x.networkSize(id) > 0 {
+			nets = append(nets, id)
+		}
+		return true
+	})
+	for _, id := range nets {
+		x.noteOwner(id, true)
+		n, _ := x.networks.get(id)
+		if _, owned := x.owners.get(id); n.enterprise && !owned {
+			x.succeed(id, 0)
+		}
+	}
+}
+
+// preAssigned finds the role that waits in a network for an external id.
+func (v *view) preAssigned(net uint16, externalID string) *preAssign {
+	if externalID == "" {
+		return nil
+	}
+	key, ok := v.byAssign.get(preAssignIndex(net, protocol.FoldExternalID(externalID)))
+	if !ok {
+		return nil
+	}
+	p, _ := v.preAssign.get(key)
+	return p
+}
+
+// addPreAssign appends a role for an external id to a network's list. An
+// entry that is there already wins.
+func (x *txn) addPreAssign(net uint16, externalID string, r role) (added bool) {
+	p := &preAssign{external: externalID, key: protocol.FoldExternalID(externalID), role: r}
+	if _, taken := x.byAssign.get(preAssignIndex(net, p.key)); taken {
+		return false
+	}
+	x.meta.queueSeq++
+	x.putPreAssign(net, preAssignKey(net, x.meta.queueSeq), p)
+	x.reconfigure(net, func(*network) {})
+	return true
+}
+
+func (x *txn) putPreAssign(net uint16, key string, p *preAssign) {
+	x.preAssign.put(x, key, p)
+	x.byAssign.put(preAssignIndex(net, p.key), key)
+}
+
+// eachPreAssign visits a network's pre-assignments in order.
+func (v *view) eachPreAssign(net uint16, f func(key string, p *preAssign) bool) {
+	v.preAssign.ascend(preAssignKey(net, 0), func(k string, p *preAssign) bool {
+		return (&decoder{b: []byte(k)}).key16() == net && f(k, p)
+	})
+}
+
+// clearPreAssign empties a network's list.
+func (x *txn) clearPreAssign(net uint16) {
+	var keys []string
+	x.eachPreAssign(net, func(k string, _ *preAssign) bool {
+		keys = append(keys, k)
+		return true
+	})
+	for _, k := range keys {
+		p, _ := x.preAssign.get(k)
+		x.preAssign.drop(x, k)
+		x.byAssign.drop(preAssignIndex(net, p.key))
+	}
+	if len(keys) > 0 {
+		x.reconfigure(net, func(*network) {})
+	}
+}

@@ -1,0 +1,40 @@
+package fsm
+
+import (
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// anyNode finds a live node; the texts of the identity commands do not name it.
+func (v *view) anyNode(id uint32) (*node, *protocol.Error) {
+	if n := v.live(id); n != nil {
+		return n, nil
+	}
+	return nil, protocol.Refusef(protocol.CodeNotFound, "node not found")
+}
+
+func decideSetExternalID(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.SetExternalID)
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	n, e := v.anyNode(r.NodeID)
+	if e != nil {
+		return nil, e
+	}
+	return func(x *txn) any {
+		x.edit(n, func(n *node) { n.externalID = r.ExternalID })
+		x.begin(protocol.EventExternalIDSet).node(n.id).str("old_external_id", n.externalID).str("new_external_id", r.ExternalID).end()
+		return &protocol.SetExternalIDReply{Type: "set_external_id_ok", NodeID: n.id, ExternalID: r.ExternalID}
+	}, nil
+}
+
+func readIdentity(v *view, c *call) (any, *protocol.Error) {
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	n, e := v.anyNode(c.body.(*protocol.NodeRequest).NodeID)
+	if e != nil {
+		return nil, e
+	}
+	return &protocol.GetIdentityReply{Type: "get_identity_ok", NodeID: n.id, ExternalID: n.externalID, Owner: n.owner}, nil
+}

@@ -1,0 +1,215 @@
+package fsm
+
+import (
+	"strings"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+func (x *txn) putInvite(key string, i *invite) {
+	x.invites.put(x, key, i)
+	x.byInvite.put(inviteByNetwork(i.net, key), nothing{})
+	x.byInvite.put(inviteByInviter(i.inviter, i.net, key), nothing{})
+	x.byDue.put(inviteDue(key, i), nothing{})
+}
+
+func (x *txn) dropInvites(keys []string) {
+	for _, k := range keys {
+		if i, ok := x.invites.get(k); ok {
+			x.invites.drop(x, k)
+			x.byInvite.drop(inviteByNetwork(i.net, k))
+			x.byInvite.drop(inviteByInviter(i.inviter, i.net, k))
+			x.byDue.drop(inviteDue(k, i))
+		}
+	}
+}
+
+// eachInvite visits a node's inbox in order of arrival.
+func (v *view) eachInvite(target uint32, f func(key string, i *invite) bool) {
+	v.invites.ascend(queueKey(target, 0), func(k string, i *invite) bool {
+		to, _ := splitQueueKey(k)
+		return to == target && f(k, i)
+	})
+}
+
+// inbox lists the keys of a node's invites, to one network or, for 0, to all.
+func (v *view) inbox(target uint32, net uint16) (keys []string) {
+	v.eachInvite(target, func(k string, i *invite) bool {
+		if net == 0 || i.net == net {
+			keys = append(keys, k)
+		}
+		return true
+	})
+	return keys
+}
+
+// invitesBy lists the keys of invites under a prefix of the index.
+func (v *view) invitesBy(prefix string) (keys []string) {
+	v.byInvite.ascend(prefix, func(k string, _ nothing) bool {
+		if !strings.HasPrefix(k, prefix) {
+			return false
+		}
+		keys = append(keys, k[len(k)-12:])
+		return true
+	})
+	return keys
+}
+
+// allInvitesBy lists the keys of the invites that a node sent.
+func (v *view) allInvitesBy(inviter uint32) []string {
+	prefix := inviteByInviter(inviter, 0, "")
+	return v.invitesBy(prefix[:5])
+}
+
+// expireInvites empties a node's inbox of what is too old.
+func (x *txn) expireInvites(target uint32) {
+	var keys []string
+	x.eachInvite(target, func(k string, i *invite) bool {
+		if i.expired(x.meta.now) {
+			keys = append(keys, k)
+		}
+		return true
+	})
+	x.dropInvites(keys)
+	if len(keys) > 0 {
+		x.begin(protocol.EventInviteExpired).node(target).num("expired_count", uint64(len(keys))).end()
+	}
+}
+
+// decideInvite follows networks-and-enterprise.md 11.1.
+func decideInvite(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.InviteToNetwork)
+	inviter := v.live(r.InviterID)
+	if inviter == nil {
+		return nil, protocol.Refusef(protocol.CodeNotFound, "inviter node %d: node not found", r.InviterID)
+	}
+	if e := v.signedOrAdmin(c, inviter); e != nil {
+		return nil, e
+	}
+	n, e := v.gate(c, r.NetworkID)
+	if e != nil {
+		return nil, e
+	}
+	if n.rule != ruleInvite {
+		return nil, protocol.Refusef(protocol.CodeConflict, "network %d is not invite-only (rule: %s)", r.NetworkID, n.rule)
+	}
+	if e := v.mayInvite(c, n, r); e != nil {
+		return nil, e
+	}
+	if v.live(r.TargetNodeID) == nil {
+		return nil, protocol.Refusef(protocol.CodeNotFound, "target node %d: node not found", r.TargetNodeID)
+	}
+	if _, in := v.member(r.NetworkID, r.TargetNodeID); in {
+		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "node %d is already a member of network %d", r.TargetNodeID, r.NetworkID)
+	}
+	waiting, pending := 0, false
+	v.eachInvite(r.TargetNodeID, func(_ string, i *invite) bool {
+		if !i.expired(v.meta.now) {
+			waiting++
+			pending = pending || i.net == r.NetworkID
+		}
+		return true
+	})
+	reply := &protocol.InviteToNetworkReply{Type: "invite_to_network_ok", NetworkID: r.NetworkID, TargetNodeID: r.TargetNodeID}
+	if pending {
+		reply.Status = "already_invited"
+		return func(*txn) any { return reply }, nil
+	}
+	if waiting >= protocol.MaxInvites {
+		return nil, protocol.Refusef(protocol.CodeLimitReached, "invite inbox full for node %d", r.TargetNodeID)
+	}
+	return func(x *txn) any {
+		x.expireInvites(r.TargetNodeID) // what is too old must not stand beside the new one
+		x.meta.queueSeq++
+		x.putInvite(queueKey(r.TargetNodeID, x.meta.queueSeq), &invite{net: r.NetworkID, inviter: r.InviterID, at: x.meta.now, span: r.ForSeconds})
+		x.begin(protocol.EventInviteCreated).network(r.NetworkID).num("inviter_id", uint64(r.InviterID)).
+			num("target_node_id", uint64(r.TargetNodeID)).end()
+		return reply
+	}, nil
+}
+
+// mayInvite asks for the role of an owner or admin, or a token.
+func (v *view) mayInvite(c *call, n *network, r *protocol.InviteToNetwork) *protocol.Error {
+	if v.adminToken(c) || networkToken(c, n) {
+		return nil
+	}
+	if _, in := v.member(r.NetworkID, r.InviterID); !in {
+		return protocol.Refusef(protocol.CodePermissionDenied, "inviter %d is not a member of network %d", r.InviterID, r.NetworkID)
+	}
+	if role := v.roleOf(r.NetworkID, r.InviterID); role < roleAdmin {
+		return protocol.Refusef(protocol.CodePermissionDenied, `rbac: inviter %d has role "%s", requires owner or admin`, r.InviterID, role)
+	}
+	return nil
+}
+
+// readInvites shows an inbox. It takes nothing away: what is too old is
+// passed over here and removed by a sweep.
+func readInvites(v *view, c *call) (any, *protocol.Error) {
+	id := c.body.(*protocol.NodeRequest).NodeID
+	if e := v.pollable(c, id); e != nil {
+		return nil, e
+	}
+	reply := &protocol.PollInvitesReply{Type: "poll_invites_ok", Invites: []protocol.Invite{}}
+	v.eachInvite(id, func(_ string, i *invite) bool {
+		if !i.expired(v.meta.now) {
+			reply.Invites = append(reply.Invites, protocol.Invite{NetworkID: i.net, InviterID: i.inviter, Timestamp: i.at / 1000})
+		}
+		return true
+	})
+	return reply, nil
+}
+
+// decideRespondInvite follows networks-and-enterprise.md 11.3: the gate comes
+// before everything else.
+func decideRespondInvite(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.RespondInvite)
+	network, e := v.gate(c, r.NetworkID)
+	if e != nil {
+		return nil, e
+	}
+	n := v.live(r.NodeID)
+	if n == nil {
+		return nil, noNode(r.NodeID)
+	}
+	if e := v.signed(c, n); e != nil {
+		return nil, e
+	}
+	keys := v.inbox(r.NodeID, r.NetworkID)
+	if len(keys) == 0 {
+		return nil, protocol.Refusef(protocol.CodeNotFound, "no pending invite for node %d to network %d", r.NodeID, r.NetworkID)
+	}
+	found, _ := v.invites.get(keys[len(keys)-1])
+	if found.expired(v.meta.now) {
+		return nil, protocol.Refusef(protocol.CodeNotFound, "invite for node %d to network %d has expired", r.NodeID, r.NetworkID)
+	}
+	if r.Accept {
+		if e := v.room(r.NetworkID, network); e != nil {
+			return nil, e
+		}
+		if _, in := v.member(r.NetworkID, r.NodeID); in {
+			return nil, protocol.Refusef(protocol.CodeAlreadyExists, "node %d is already a member of network %d", r.NodeID, r.NetworkID)
+		}
+	}
+	return func(x *txn) any {
+		x.dropInvites(keys)
+		reply := &protocol.RespondInviteReply{Type: "respond_invite_ok", Accepted: r.Accept, NetworkID: r.NetworkID}
+		var got, pre role
+		if r.Accept {
+			got, pre = x.admit(r.NetworkID, n, found.span)
+			if pre != roleNone {
+				reply.Role, reply.PreAssignedRole = got.String(), pre.String()
+			}
+		}
+		w := x.begin(protocol.EventInviteResponded).node(r.NodeID).network(r.NetworkID).bool("accepted", r.Accept)
+		w.preAssigned(got, pre).end()
+		return reply
+	}, nil
+}
+
+// preAssigned notes the role that a pre-assignment gave.
+func (w *eventWriter) preAssigned(got, pre role) *eventWriter {
+	if pre != roleNone {
+		w.str("role", got.String()).str("pre_assigned_role", pre.String())
+	}
+	return w
+}

@@ -1,0 +1,121 @@
+package fsm
+
+// levelGovernance is the feature level that brings invites, roles that are
+// commanded, policies, pre-assignments and expiring memberships.
+const levelGovernance = 2
+
+// invite is an invite in a node's inbox. Inboxes are keyed like handshake
+// queues, by node and a global sequence number.
+type invite struct {
+	net     uint16
+	inviter uint32
+	at      int64
+	// span is how long the membership lasts once accepted, in seconds, 0 for good.
+	span uint32
+}
+
+func (i *invite) appendTo(dst []byte, _ uint32) []byte {
+	dst = appendUvarint(dst, uint64(i.net))
+	dst = appendUvarint(dst, uint64(i.inviter))
+	dst = appendVarint(dst, i.at)
+	return appendUvarint(dst, uint64(i.span))
+}
+
+func readInvite(d *decoder, _ uint32) *invite {
+	net := d.uvarint()
+	i := &invite{net: uint16(net), inviter: d.uvarint32(), at: d.varint(), span: d.uvarint32()}
+	if net > 0xffff || i.at < 0 || i.at > maxTime {
+		d.fail()
+	}
+	return i
+}
+
+var inviteSchema = schema[string, *invite]{kindInvite, appendKeyStr, readQueueKey, readInvite}
+
+// Keys of the index of invites by network and by inviter. Both end with the
+// key of the invite.
+func inviteByNetwork(net uint16, key string) string {
+	return string(append(appendKey16([]byte{'n'}, net), key...))
+}
+
+func inviteByInviter(inviter uint32, net uint16, key string) string {
+	return string(append(appendKey16(appendKey32([]byte{'i'}, inviter), net), key...))
+}
+
+// preAssign is a role that waits for a node with an external id. key is the
+// external id as it is compared, kept beside the id as written so that
+// another rule of folding would not change what an entry means.
+type preAssign struct {
+	external, key string
+	role          role
+}
+
+func (p *preAssign) appendTo(dst []byte, _ uint32) []byte {
+	return append(appendString(appendString(dst, p.external), p.key), byte(p.role))
+}
+
+func readPreAssign(d *decoder, _ uint32) *preAssign {
+	p := &preAssign{external: d.str(), key: d.str(), role: role(d.uint8())}
+	if p.role < roleMember || p.role > roleOwner {
+		d.fail()
+	}
+	return p
+}
+
+// Pre-assignments are keyed by network and a global sequence number, which
+// gives their order.
+var preAssignSchema = schema[string, *preAssign]{kindPreAssign, appendKeyStr, readPreAssignKey, readPreAssign}
+
+func preAssignKey(net uint16, seq uint64) string {
+	return string(appendKey64(appendKey16(make([]byte, 0, 10), net), seq))
+}
+
+func readPreAssignKey(d *decoder) string {
+	k := d.str()
+	if len(k) != 10 {
+		d.fail()
+	}
+	return k
+}
+
+// preAssignIndex finds a network's pre-assignment by folded external id.
+func preAssignIndex(net uint16, key string) string {
+	return string(append(appendKey16(make([]byte, 0, 2+len(key)), net), key...))
+}
+
+// stage is a notice of an end that comes closer: so many days before it.
+type stage uint8
+
+// stages of notice, the earliest first.
+var stages = [...]stage{30, 7, 1}
+
+func readStage(d *decoder) stage {
+	s := stage(d.uint8())
+	if s != 0 && s != 30 && s != 7 && s != 1 {
+		d.fail()
+	}
+	return s
+}
+
+// stageAt is the last stage that has come at now, 0 for none.
+func stageAt(end, now int64) (s stage) {
+	for _, next := range stages {
+		if end-int64(next)*dayMS <= now {
+			s = next
+		}
+	}
+	return s
+}
+
+// next is the stage behind s, 0 when there is none.
+func (s stage) next() stage {
+	switch s {
+	case 0:
+		return 30
+	case 30:
+		return 7
+	case 7:
+		return 1
+	}
+	return 0
+}
