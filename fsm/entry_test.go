@@ -59,7 +59,7 @@ func TestHaltOnUnknownEntries(t *testing.T) {
 			AppendEntry(nil, &Entry{Commands: []Envelope{tick, {Code: InternalBase + 255}}})},
 		{"row", "holds a command of code 999 that this version does not know", AppendEntry(nil, &Entry{Commands: []Envelope{{Code: 999}}})},
 		{"read", "does not know", AppendEntry(nil, &Entry{Commands: []Envelope{{Code: protocol.Must("lookup").Code}}})},
-		{"not built", "does not know", AppendEntry(nil, &Entry{Commands: []Envelope{{Code: protocol.Must("delete_network").Code}}})},
+		{"not built", "does not know", AppendEntry(nil, &Entry{Commands: []Envelope{{Code: protocol.Must("directory_sync").Code}}})},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestHaltOnUnknownEntries(t *testing.T) {
 // A level beyond this version halts it, but only if it is really reached: the
 // whole entry is left out of the state.
 func TestHaltOnUnknownLevel(t *testing.T) {
-	w := newWorld(t)
+	w := worldAt(t, 1)
 	w.internal(KindMemberHello, MemberRecord{ID: "m1", LevelMin: 1, LevelMax: LevelMax + 1})
 	for level := uint32(1); level < LevelMax; level++ {
 		w.internal(KindRaiseLevel, RaiseLevel{From: level, To: level + 1, Term: 1})

@@ -28,7 +28,7 @@ func (g *generator) net() uint16 { return uint16(g.int("net", 0, 4)) }
 func (g *generator) entry() *Entry {
 	switch g.int("pause", 0, 9) {
 	case 0:
-		g.time += int64(g.int("long", 0, 30*int(hour)))
+		g.time += int64(g.int("long", 0, []int{30 * int(hour), 40 * dayMS}[g.int("very", 0, 1)]))
 	case 1, 2:
 		g.time += int64(g.int("minutes", 0, 6*int(minute)))
 	default:
@@ -138,14 +138,48 @@ func (g *generator) body(row *protocol.Command) protocol.Body {
 	case "beacon_register":
 		return &protocol.BeaconRegister{BeaconID: id, Addr: fmt.Sprint("b:", g.int("port", 1, 2))}
 	case "create_network":
-		return &protocol.CreateNetwork{NodeID: id, Name: fmt.Sprint("n", g.int("name", 0, 5)), JoinRule: []string{"open", "token"}[g.int("rule", 0, 1)],
-			Enterprise: g.int("on", 0, 1) == 0, TokenMAC: mac}
+		return &protocol.CreateNetwork{NodeID: id, Name: fmt.Sprint("n", g.int("name", 0, 5)), JoinRule: []string{"open", "token", "invite"}[g.int("rule", 0, 2)],
+			Enterprise: g.int("on", 0, 2) > 0, TokenMAC: mac, NetworkAdminTokenMAC: mac}
 	case "join_network":
 		return &protocol.JoinNetwork{NodeID: id, NetworkID: g.net(), TokenMAC: mac}
 	case "leave_network":
 		return &protocol.LeaveNetwork{NodeID: id, NetworkID: g.net()}
 	}
+	if b := g.governance(row, id, peer, protocol.RoleFacts{NetworkToken: mac, Unsigned: g.int("unsigned", 0, 9) == 0}); b != nil {
+		return b
+	}
 	return &protocol.NodeRequest{NodeID: id}
+}
+
+// governance makes the bodies of the commands of level 2.
+func (g *generator) governance(row *protocol.Command, id, peer uint32, facts protocol.RoleFacts) protocol.Body {
+	span := []uint32{0, 0, 60, 40 * 24 * 3600}[g.int("span", 0, 3)]
+	switch row.Name {
+	case "set_network_enterprise":
+		return &protocol.SetNetworkEnterprise{NetworkID: g.net(), Enterprise: g.int("on", 0, 2) > 0}
+	case "set_external_id":
+		return &protocol.SetExternalID{NodeID: id, ExternalID: []string{"", "A@x", "b@x"}[g.int("ext", 0, 2)]}
+	case "invite_to_network":
+		return &protocol.InviteToNetwork{RoleFacts: facts, InviterID: id, NetworkID: g.net(), TargetNodeID: peer, ForSeconds: span}
+	case "respond_invite":
+		return &protocol.RespondInvite{NodeID: id, NetworkID: g.net(), Accept: g.int("on", 0, 2) > 0}
+	case "kick_member":
+		return &protocol.KickMember{RoleFacts: facts, NodeID: id, NetworkID: g.net(), TargetNodeID: peer}
+	case "promote_member":
+		return &protocol.PromoteMember{RoleFacts: facts, NodeID: id, NetworkID: g.net(), TargetNodeID: peer, ForSeconds: span}
+	case "demote_member":
+		return &protocol.DemoteMember{RoleFacts: facts, NodeID: id, NetworkID: g.net(), TargetNodeID: peer}
+	case "transfer_ownership":
+		return &protocol.TransferOwnership{RoleFacts: facts, NodeID: id, NetworkID: g.net(), NewOwnerID: peer}
+	case "set_network_policy":
+		limit, ports, text := float64(g.int("limit", -1, 6)), []float64{80, 80, float64(g.int("port", 0, 2))}, "d"
+		return &protocol.SetNetworkPolicy{RoleFacts: facts, NodeID: id, NetworkID: g.net(), MaxMembers: &limit, AllowedPorts: &ports, Description: &text}
+	case "delete_network":
+		return &protocol.DeleteNetwork{RoleFacts: facts, NodeID: id, NetworkID: g.net()}
+	case "rename_network":
+		return &protocol.RenameNetwork{RoleFacts: facts, NodeID: id, NetworkID: g.net(), Name: fmt.Sprint("n", g.int("name", 0, 5))}
+	}
+	return nil
 }
 
 func (g *generator) internal() Envelope {
@@ -156,9 +190,9 @@ func (g *generator) internal() Envelope {
 		{KindTick, struct{}{}},
 		{KindCheckpoint, struct{}{}},
 		{KindSweep, g.root.SweepCandidates(g.time, 100)},
-		{KindSweep, Sweep{Term: g.root.LeaderTerm(), Offline: []uint32{g.id(), g.id()}, Release: []uint32{g.id()}, Beacons: []uint32{g.id()}, Sessions: true}},
+		{KindSweep, Sweep{Term: g.root.LeaderTerm(), Offline: []uint32{g.id(), g.id()}, Release: []uint32{g.id()}, Beacons: []uint32{g.id()}, Sessions: true, Due: g.int("due", 0, 3)}},
 		{KindTermStart, TermStart{Term: g.root.LeaderTerm() + uint64(g.int("term", 0, 2)) - 1}},
-		{KindMemberHello, MemberRecord{ID: fmt.Sprint("m", g.int("member", 1, 3)), LevelMin: 1, LevelMax: 1, Keys: []uint32{1, uint32(g.int("ring", 1, 3))}}},
+		{KindMemberHello, MemberRecord{ID: fmt.Sprint("m", g.int("member", 1, 3)), LevelMin: 1, LevelMax: uint32(g.int("level", 1, 2)), Keys: []uint32{1, uint32(g.int("ring", 1, 3))}}},
 		{KindMemberForget, MemberForget{ID: fmt.Sprint("m", g.int("member", 1, 3))}},
 		{KindPutToken, PutToken{Kind: TokenKind(g.int("token", 1, 3)), Name: []string{"root", "t"}[g.int("name", 0, 1)], MAC: testMAC(byte(g.int("mac", 1, 3))), ExpiresInMS: int64(g.int("ttl", 0, 1)) * hour}},
 		{KindSpendToken, SpendToken{Name: "t", MemberID: fmt.Sprint("m", g.int("member", 1, 3))}},
@@ -195,6 +229,10 @@ func indexes(v *view) string {
 	dump(&out, "order", v.byOrder.store)
 	dump(&out, "node", v.byNode.store)
 	dump(&out, "expiry", v.byExpiry.store)
+	dump(&out, "owner", v.owners.store)
+	dump(&out, "invite", v.byInvite.store)
+	dump(&out, "assign", v.byAssign.store)
+	dump(&out, "due", v.byDue.store)
 	v.netSize.ascend(0, func(net uint16, n int) bool {
 		if n > 0 {
 			fmt.Fprintf(&out, "size %d=%d\n", net, n)

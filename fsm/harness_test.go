@@ -222,6 +222,26 @@ func (w *world) join(net uint16, id uint32) {
 	w.do("join_network", &protocol.JoinNetwork{NodeID: id, NetworkID: net}, as(id))
 }
 
+// preAssign appends a role for an external id to a network's list.
+func (w *world) preAssign(net uint16, externalID string, r role) {
+	w.t.Helper()
+	w.m.x.addPreAssign(net, externalID, r)
+	w.tick(0)
+}
+
+// sweepAll carries out what is due, as the leader's duty does.
+func (w *world) sweepAll() {
+	w.t.Helper()
+	for range 100 {
+		s := w.m.Root().SweepCandidates(w.now, 100)
+		if s.Empty() {
+			return
+		}
+		w.internal(KindSweep, s)
+	}
+	w.t.Error("there is always something to sweep")
+}
+
 func (w *world) beat(id uint32) {
 	w.t.Helper()
 	w.do("heartbeat", &protocol.NodeRequest{NodeID: id}, as(id))

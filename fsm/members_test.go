@@ -25,7 +25,7 @@ func TestClusterInit(t *testing.T) {
 }
 
 func TestMembers(t *testing.T) {
-	w := newWorld(t)
+	w := worldAt(t, 1)
 	m1 := MemberRecord{ID: "m1", Peer: "a:9100", Wire: "a:9000", Version: "1", LevelMin: 1, LevelMax: 1, Keys: []uint32{2, 1, 2}}
 	w.internal(KindMemberHello, m1)
 	m1.Version = "2"
@@ -154,7 +154,7 @@ func TestCheckpointsAndConfiguration(t *testing.T) {
 		list := w.m.Checkpoints()
 		last := list[len(list)-1]
 		r := w.m.Root()
-		if last != (Checkpoint{Index: r.Index(), Level: 1, Digest: r.Digest()}) || len(list) != min(i+1, 16) {
+		if last != (Checkpoint{Index: r.Index(), Level: LevelMax, Digest: r.Digest()}) || len(list) != min(i+1, 16) {
 			t.Fatalf("checkpoints %+v", list)
 		}
 	}

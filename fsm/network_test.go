@@ -109,7 +109,15 @@ func TestTokenNetworks(t *testing.T) {
 	}
 	w.do("join_network", &protocol.JoinNetwork{NodeID: b, NetworkID: net, TokenMAC: testMAC(3)}, as(b))
 
-	empty := create("unlocked", protocol.MAC{})
+	w.refused("create_network", &protocol.CreateNetwork{NodeID: a, Name: "empty", JoinRule: "token"}, admin, protocol.CodeInvalid,
+		"token required: a network with join_rule token needs a join token")
+}
+
+// At level 1 a network could have an empty token, and what was made then stays.
+func TestEmptyTokensOfLevelOne(t *testing.T) {
+	w := worldAt(t, 1)
+	a, b := w.register(1), w.register(2)
+	empty := w.do("create_network", &protocol.CreateNetwork{NodeID: a, Name: "unlocked", JoinRule: "token"}, admin).(*protocol.CreateNetworkReply).NetworkID
 	if _, ok := w.m.Root().NetworkTokenKey(empty); ok {
 		t.Error("an empty token has a key version")
 	}
@@ -122,7 +130,7 @@ func TestListNetworks(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.register(1), w.register(2)
 	w.network("one", a, "open", false)
-	w.network("two", a, "token", true)
+	w.do("create_network", &protocol.CreateNetwork{NodeID: a, Name: "two", JoinRule: "token", Enterprise: true, TokenMAC: testMAC(1)}, admin)
 	w.join(1, b)
 	got, _ := json.Marshal(w.do("list_networks", &protocol.ListNetworks{}, nil))
 	want := fmt.Sprintf(`{"networks":[{"created":%[1]d,"enterprise":false,"id":0,"join_rule":"open","members":2,"name":"backbone"},`+

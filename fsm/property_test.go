@@ -13,7 +13,7 @@ import (
 // is derived from the state is what a restore derives.
 func TestAnyLogIsDeterministic(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		w := newWorld(rt)
+		w := worldAt(rt, uint32(rapid.IntRange(1, 2).Draw(rt, "level")))
 		a := w.m
 		b, err := clone(a)
 		if err != nil {
@@ -46,6 +46,7 @@ func TestAnyLogIsDeterministic(t *testing.T) {
 			if fromScratch(ca) != ca.Digest() {
 				rt.Fatalf("the digest is not that of the records after entry %d", index)
 			}
+			checkGovernance(rt, &ca.view)
 			if fromScratch(kept) != keptDigest {
 				rt.Fatalf("entry %d changed a published root", index)
 			}
@@ -114,7 +115,7 @@ func (m *onceModel) check(t *rapid.T, c *Envelope, r Result) {
 // what it refuses, Apply refuses in the same words.
 func TestDryRunAndApplyAgree(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		w := newWorld(rt)
+		w := worldAt(rt, uint32(rapid.IntRange(1, 2).Draw(rt, "level")))
 		g := &generator{t: rt, root: w.m.Root(), time: w.now}
 		index := w.index
 		for range rapid.IntRange(5, 60).Draw(rt, "commands") {
@@ -138,6 +139,7 @@ func TestDryRunAndApplyAgree(t *testing.T) {
 			if dry == nil && got != nil && got.Code != protocol.CodeKeyExpired || dry != nil && (got == nil || *got != *dry) {
 				rt.Fatalf("%s: the dry run says %v, apply %v", row.Name, dry, got)
 			}
+			checkGovernance(rt, &w.m.Root().view)
 			if got != nil && got.Code != protocol.CodeKeyExpired && w.m.Root().Digest() != root.Digest() {
 				rt.Fatalf("%s: a refusal changed the state", row.Name)
 			}

@@ -96,6 +96,16 @@ func (r *Root) NetworkTokenKey(net uint16) (keyVersion uint32, ok bool) {
 	return n.token.Key, true
 }
 
+// NetworkAdminToken is the MAC of a network's own admin token; ok is false
+// when it has none.
+func (r *Root) NetworkAdminToken(net uint16) (mac protocol.MAC, ok bool) {
+	n, had := r.networks.get(net)
+	if !had || n.admin.IsZero() {
+		return protocol.MAC{}, false
+	}
+	return n.admin, true
+}
+
 // Members lists the records of the cluster's members by id. The slices in
 // them must not be changed.
 func (r *Root) Members() []MemberRecord {

@@ -31,6 +31,12 @@ func fullWorld(t tester) *world {
 	w.internal(KindPutToken, PutToken{Kind: TokenJoin, Name: "j", MAC: testMAC(3), ExpiresInMS: hour})
 	w.internal(KindSpendToken, SpendToken{Name: "j", MemberID: "m2"})
 	w.do("set_key_expiry", &protocol.SetKeyExpiry{NodeID: 1, ExpiresAt: utc(w.now + minute)}, as(1))
+	hidden := w.network("hidden", 1, "invite", true)
+	w.do("invite_to_network", &protocol.InviteToNetwork{InviterID: 1, NetworkID: hidden, TargetNodeID: 3, ForSeconds: 60}, as(1))
+	w.do("promote_member", &protocol.PromoteMember{NodeID: 1, NetworkID: net, TargetNodeID: 2, ForSeconds: 40 * 24 * 3600}, as(1))
+	w.preAssign(hidden, "Bob@X", roleOwner)
+	limit, ports, text := 9.0, []float64{80, 443}, "d"
+	w.do("set_network_policy", &protocol.SetNetworkPolicy{NodeID: 1, NetworkID: net, MaxMembers: &limit, AllowedPorts: &ports, Description: &text}, as(1))
 	w.goOffline(4)
 	w.apply(envelope(w.call("heartbeat", &protocol.NodeRequest{NodeID: 1}, as(1)))) // blocked
 	w.do("deregister", &protocol.NodeRequest{NodeID: 5}, as(5))

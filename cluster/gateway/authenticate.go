@@ -90,18 +90,49 @@ func match(k *keyring.Keyring, tokens []fsm.TokenRecord, purpose string, token p
 
 // facts resolves what is not deterministic or secret before proposing.
 func (g *Gateway) facts(root *fsm.Root, conn *server.ConnState, req *protocol.Request, c *fsm.Call) *protocol.Error {
+	if b, ok := req.Body.(roleBody); ok {
+		return g.roleFacts(root, req, b, c)
+	}
 	switch b := req.Body.(type) {
 	case *protocol.Register:
 		return g.registerFacts(conn, req, b, c)
 	case *protocol.CreateNetwork:
 		return g.networkTokens(root, b)
 	case *protocol.JoinNetwork:
+		if b.ForSeconds > 0 && root.Level() < 2 {
+			return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "for_seconds becomes available when all members are upgraded and the feature level is 2")
+		}
 		b.TokenMAC = protocol.MAC{}
 		if version, ok := root.NetworkTokenKey(b.NetworkID); ok {
 			return g.mac(version, purposeNetwork, b.Token, &b.TokenMAC)
 		}
 	case *protocol.UpdatePoloScore, *protocol.SetPoloScore:
 		return g.access(g.policy.Polo, c, false, "auth.polo")
+	}
+	return nil
+}
+
+// roleBody is a request that a network's own admin token authorises.
+type roleBody interface {
+	protocol.Body
+	SetNetworkToken(protocol.MAC)
+	PresentedToken() protocol.MAC
+	SetUnsigned(bool)
+	UnsignedClaim() bool
+}
+
+// roleFacts recognises the network's own admin token, and lets a node act by
+// its bare name where the operator allows the old form of the role commands.
+func (g *Gateway) roleFacts(root *fsm.Root, req *protocol.Request, b roleBody, c *fsm.Call) *protocol.Error {
+	b.SetNetworkToken(protocol.MAC{})
+	b.SetUnsigned(false)
+	stored, has := root.NetworkAdminToken(protocol.NetworkID(req.Command, b))
+	if has && req.AdminToken != "" && g.engine.Keyring().Verify(stored, purposeNetworkAdmin, string(req.AdminToken)) {
+		b.SetNetworkToken(stored)
+		return nil
+	}
+	if g.policy.UnsignedRoles && req.Command.Auth == protocol.AuthRole && req.Signature == "" && c.Actor.Token == "" {
+		b.SetUnsigned(protocol.SignerID(req.Command, b) != 0)
 	}
 	return nil
 }
@@ -137,7 +168,10 @@ func (g *Gateway) access(want Access, c *fsm.Call, signed bool, option string) *
 
 func (g *Gateway) networkTokens(root *fsm.Root, b *protocol.CreateNetwork) *protocol.Error {
 	version := root.ActiveKey()
-	if b.Token != "" || b.JoinRule == protocol.JoinToken {
+	b.TokenMAC, b.NetworkAdminTokenMAC = protocol.MAC{}, protocol.MAC{}
+	// From level 2 on a token network without a token is refused, for which
+	// its MAC has to be missing; before, it is joined with an empty one.
+	if b.Token != "" || b.JoinRule == protocol.JoinToken && root.Level() < 2 {
 		if e := g.mac(version, purposeNetwork, b.Token, &b.TokenMAC); e != nil {
 			return e
 		}
@@ -170,6 +204,15 @@ func hashRequest(req *protocol.Request) [32]byte {
 	}
 	if r, ok := body.(*protocol.PollHandshakes); ok {
 		body = &protocol.PollHandshakes{NodeID: r.NodeID}
+	}
+	if r, ok := body.(roleBody); ok {
+		token, unsigned := r.PresentedToken(), r.UnsignedClaim()
+		r.SetNetworkToken(protocol.MAC{})
+		r.SetUnsigned(false)
+		defer func() {
+			r.SetNetworkToken(token)
+			r.SetUnsigned(unsigned)
+		}()
 	}
 	h := sha256.New()
 	h.Write([]byte(req.Type))

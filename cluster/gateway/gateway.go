@@ -52,6 +52,10 @@ type Policy struct {
 	// Register and Polo close what the protocol leaves open; "" means open.
 	Register Access
 	Polo     Access
+	// UnsignedRoles lets a node act by its bare name in role commands, as the
+	// original registry does; OnUnsigned, when set, counts such commands.
+	UnsignedRoles bool
+	OnUnsigned    func(command string)
 }
 
 // Gateway implements server.Backend.

@@ -74,6 +74,9 @@ func (g *Gateway) confirmed(ctx context.Context) (*fsm.Root, *protocol.Error) {
 }
 
 func (g *Gateway) propose(ctx context.Context, conn *server.ConnState, req *protocol.Request, call *fsm.Call) []byte {
+	if b, ok := call.Body.(roleBody); ok && b.UnsignedClaim() && g.policy.OnUnsigned != nil {
+		g.policy.OnUnsigned(req.Type)
+	}
 	body, err := json.Marshal(call.Body)
 	if err != nil {
 		return protocol.EncodeError(protocol.Errorf(protocol.CodeInternal, "%s cannot be encoded: %v", req.Type, err))

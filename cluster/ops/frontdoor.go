@@ -21,6 +21,7 @@ var Metrics = []cluster.MetricInfo{
 	{Name: "pilot_request_duration_seconds", Kind: "histogram", Help: "time from decoded request to reply, by command", Labels: []string{"type"}},
 	{Name: "pilot_malformed_total", Kind: "counter", Help: "connections closed for their input, by reason", Labels: []string{"reason"}},
 	{Name: "pilot_rate_limited_total", Kind: "counter", Help: "requests refused by a rate limit, by class", Labels: []string{"class"}},
+	{Name: "pilot_unsigned_role_commands_total", Kind: "counter", Help: "role commands let through by compat.unsigned_role_commands, by command", Labels: []string{"type"}},
 	{Name: "pilot_panics_total", Kind: "counter", Help: "handlers that panicked, by command", Labels: []string{"type"}},
 }
 
@@ -91,6 +92,11 @@ func (f *FrontDoor) RateLimited(class protocol.RateClass) {
 
 // Panicked counts a handler that panicked.
 func (f *FrontDoor) Panicked(command string) { f.count("pilot_panics_total", command) }
+
+// UnsignedRole counts a role command that nobody signed.
+func (f *FrontDoor) UnsignedRole(command string) {
+	f.count("pilot_unsigned_role_commands_total", command)
+}
 
 // AcceptFailed counts a failed accept.
 func (f *FrontDoor) AcceptFailed() { f.count("pilot_accept_failures_total") }

@@ -146,10 +146,12 @@ func newFrontDoor(c *config, node *cluster.Node, log hclog.Logger, registry prom
 	if err != nil {
 		return nil, err
 	}
-	policy := gateway.Policy{OwnerReclaim: c.Compat.OwnerReclaim, Register: gateway.Access(c.Auth.Register), Polo: gateway.Access(c.Auth.Polo)}
+	counts := ops.NewFrontDoor(registry)
+	policy := gateway.Policy{OwnerReclaim: c.Compat.OwnerReclaim, Register: gateway.Access(c.Auth.Register), Polo: gateway.Access(c.Auth.Polo),
+		UnsignedRoles: c.Compat.UnsignedRoleCommands, OnUnsigned: counts.UnsignedRole}
 	cfg := server.Config{
 		Backend: gateway.New(node, policy, log), MaxConns: c.Wire.MaxConns, MaxConnsPerSource: c.Wire.MaxConnsPerSource,
-		Rates: c.rates(), Exempt: exempt, Logger: log.Named("wire"), Metrics: ops.NewFrontDoor(registry),
+		Rates: c.rates(), Exempt: exempt, Logger: log.Named("wire"), Metrics: counts,
 		Timeouts: server.Timeouts{Idle: c.Wire.IdleTimeout, Request: c.Wire.RequestTimeout},
 	}
 	switch c.Wire.TLS {

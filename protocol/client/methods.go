@@ -179,6 +179,79 @@ func (c *Client) GetMemberRole(ctx context.Context, network uint16, node uint32,
 		&protocol.GetMemberRole{NetworkID: network, TargetNodeID: node}, opts...)
 }
 
+// DeleteNetwork removes a network; it takes the owner's signature, the
+// network's token or the admin token, like all commands with a role below.
+func (c *Client) DeleteNetwork(ctx context.Context, r protocol.DeleteNetwork, opts ...CallOption) (*protocol.DeleteNetworkReply, error) {
+	return Call[protocol.DeleteNetworkReply](ctx, c, "delete_network", &r, opts...)
+}
+
+// RenameNetwork gives a network another name.
+func (c *Client) RenameNetwork(ctx context.Context, r protocol.RenameNetwork, opts ...CallOption) (*protocol.RenameNetworkReply, error) {
+	return Call[protocol.RenameNetworkReply](ctx, c, "rename_network", &r, opts...)
+}
+
+// SetNetworkEnterprise switches a network's enterprise features; it needs the admin token.
+func (c *Client) SetNetworkEnterprise(ctx context.Context, network uint16, on bool, opts ...CallOption) (*protocol.SetNetworkEnterpriseReply, error) {
+	return Call[protocol.SetNetworkEnterpriseReply](ctx, c, "set_network_enterprise",
+		&protocol.SetNetworkEnterprise{NetworkID: network, Enterprise: on}, opts...)
+}
+
+// InviteToNetwork leaves an invite in a node's inbox, signed by the inviter.
+func (c *Client) InviteToNetwork(ctx context.Context, r protocol.InviteToNetwork, opts ...CallOption) (*protocol.InviteToNetworkReply, error) {
+	return Call[protocol.InviteToNetworkReply](ctx, c, "invite_to_network", &r, opts...)
+}
+
+// PollInvites lists a node's pending invites and takes none away.
+func (c *Client) PollInvites(ctx context.Context, node uint32, opts ...CallOption) (*protocol.PollInvitesReply, error) {
+	return Call[protocol.PollInvitesReply](ctx, c, "poll_invites", &protocol.NodeRequest{NodeID: node}, opts...)
+}
+
+// RespondInvite accepts or rejects an invite.
+func (c *Client) RespondInvite(ctx context.Context, node uint32, network uint16, accept bool, opts ...CallOption) (*protocol.RespondInviteReply, error) {
+	return Call[protocol.RespondInviteReply](ctx, c, "respond_invite",
+		&protocol.RespondInvite{NodeID: node, NetworkID: network, Accept: accept}, opts...)
+}
+
+// KickMember removes a member.
+func (c *Client) KickMember(ctx context.Context, r protocol.KickMember, opts ...CallOption) (*protocol.KickMemberReply, error) {
+	return Call[protocol.KickMemberReply](ctx, c, "kick_member", &r, opts...)
+}
+
+// PromoteMember makes a member an admin, for a time or for good.
+func (c *Client) PromoteMember(ctx context.Context, r protocol.PromoteMember, opts ...CallOption) (*protocol.MemberRoleReply, error) {
+	return Call[protocol.MemberRoleReply](ctx, c, "promote_member", &r, opts...)
+}
+
+// DemoteMember makes an admin a member.
+func (c *Client) DemoteMember(ctx context.Context, r protocol.DemoteMember, opts ...CallOption) (*protocol.MemberRoleReply, error) {
+	return Call[protocol.MemberRoleReply](ctx, c, "demote_member", &r, opts...)
+}
+
+// TransferOwnership makes another member the owner; the old one becomes an admin.
+func (c *Client) TransferOwnership(ctx context.Context, r protocol.TransferOwnership, opts ...CallOption) (*protocol.TransferOwnershipReply, error) {
+	return Call[protocol.TransferOwnershipReply](ctx, c, "transfer_ownership", &r, opts...)
+}
+
+// SetNetworkPolicy changes those fields of a network's policy that are not nil.
+func (c *Client) SetNetworkPolicy(ctx context.Context, r protocol.SetNetworkPolicy, opts ...CallOption) (*protocol.NetworkPolicyReply, error) {
+	return Call[protocol.NetworkPolicyReply](ctx, c, "set_network_policy", &r, opts...)
+}
+
+// GetNetworkPolicy shows a network's policy.
+func (c *Client) GetNetworkPolicy(ctx context.Context, network uint16, opts ...CallOption) (*protocol.NetworkPolicyReply, error) {
+	return Call[protocol.NetworkPolicyReply](ctx, c, "get_network_policy", &protocol.NetworkRequest{NetworkID: network}, opts...)
+}
+
+// SetExternalID binds a node to an external identity, "" unbinds it; it needs the admin token.
+func (c *Client) SetExternalID(ctx context.Context, node uint32, externalID string, opts ...CallOption) (*protocol.SetExternalIDReply, error) {
+	return Call[protocol.SetExternalIDReply](ctx, c, "set_external_id", &protocol.SetExternalID{NodeID: node, ExternalID: externalID}, opts...)
+}
+
+// GetIdentity shows a node's external identity; it needs the admin token.
+func (c *Client) GetIdentity(ctx context.Context, node uint32, opts ...CallOption) (*protocol.GetIdentityReply, error) {
+	return Call[protocol.GetIdentityReply](ctx, c, "get_identity", &protocol.NodeRequest{NodeID: node}, opts...)
+}
+
 // ClusterStatus shows what the member that answers knows; it works without a quorum.
 func (c *Client) ClusterStatus(ctx context.Context, opts ...CallOption) (*protocol.ClusterStatusReply, error) {
 	return Call[protocol.ClusterStatusReply](ctx, c, "cluster_status", nil, opts...)

@@ -1,0 +1,51 @@
+package fsm
+
+// checkGovernance holds a state to the promises about networks: one owner of
+// an enterprise network that had one and has members, and never two; nothing
+// that names a network which is gone.
+func checkGovernance(t tester, v *view) {
+	t.Helper()
+	owners := map[uint16]int{}
+	sizes := map[uint16]int{}
+	v.members.scan(func(k uint64, m member) bool {
+		net := uint16(k >> 32)
+		sizes[net]++
+		if m.role == roleOwner {
+			owners[net]++
+			if id, _ := v.owners.get(net); id != uint32(k) {
+				t.Errorf("network %d: the index says that %d owns it, not %d", net, id, uint32(k))
+			}
+		}
+		if !v.networks.holds(net) {
+			t.Errorf("node %d is a member of network %d, which is gone", uint32(k), net)
+		}
+		return true
+	})
+	v.networks.scan(func(id uint16, n *network) bool {
+		if owners[id] > 1 {
+			t.Errorf("network %d has %d owners", id, owners[id])
+		}
+		if !v.governed() {
+			return true
+		}
+		if n.enterprise && n.hadOwner && sizes[id] > 0 && owners[id] != 1 {
+			t.Errorf("network %d had an owner, has %d members and no owner", id, sizes[id])
+		}
+		if owners[id] > 0 && !n.hadOwner || sizes[id] == 0 && n.hadOwner {
+			t.Errorf("network %d: %d owners, %d members, had one: %v", id, owners[id], sizes[id], n.hadOwner)
+		}
+		return true
+	})
+	v.invites.scan(func(_ string, i *invite) bool {
+		if !v.networks.holds(i.net) {
+			t.Errorf("an invite to network %d, which is gone", i.net)
+		}
+		return true
+	})
+	v.preAssign.scan(func(k string, _ *preAssign) bool {
+		if net := (&decoder{b: []byte(k)}).key16(); !v.networks.holds(net) {
+			t.Errorf("a pre-assignment in network %d, which is gone", net)
+		}
+		return true
+	})
+}
