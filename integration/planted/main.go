@@ -13,21 +13,9 @@ import (
 	"time"
 )
 
-// tier is a set of tests; tiers are tried in order.
-type tier struct {
-	name string
-	args []string
-}
-
-var tiers = []tier{
-	{"unit", []string{"test", "-short", "./protocol/...", "./identity", "./fsm", "./cluster/keyring", "./cluster/store", "./cluster/gateway", "./cluster/peer"}},
-	{"cluster in one process", []string{"test", "-short", "./cluster"}},
-	{"real processes", []string{"test", "-count=1", "./integration", "-run", "LeaderKilled|Follower|Transcripts|Roll"}},
-}
-
-// tierLimit ends a tier that hangs, which counts as noticed: a test that
-// never ends is a failure.
-const tierLimit = 3 * time.Minute
+// bugLimit bounds what one check of one bug may take, its build aside. A test
+// that never ends counts as one that failed.
+const bugLimit = 60 * time.Second
 
 func main() {
 	root := flag.String("root", ".", "directory of the module")
@@ -39,51 +27,151 @@ func main() {
 	}
 }
 
+// bug is a patch and the checks that must notice it, cheapest first.
+type bug struct {
+	name, path string
+	checks     []check
+}
+
 func run(root, only string) error {
-	patches, err := filepath.Glob(filepath.Join(root, "integration", "planted", "patches", "*.patch"))
-	if err != nil || len(patches) == 0 {
-		return fmt.Errorf("no patches found below %s: %v", root, err)
+	bugs, err := readBugs(root, only)
+	if err != nil {
+		return err
 	}
 	dir, err := os.MkdirTemp("", "pilot-planted-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := copyTree(root, dir); err != nil {
+	s := &site{root: root, dir: filepath.Join(dir, "copy"), bin: filepath.Join(dir, "bin")}
+	if err := s.prepare(); err != nil {
 		return err
 	}
-	fmt.Println("first without a bug: every tier must pass")
-	for _, t := range tiers {
-		start := time.Now()
-		if found := t.run(dir); found != "" {
-			return fmt.Errorf("tier %q fails without a bug: %s", t.name, found)
-		}
-		fmt.Printf("  %-24s %5.1f s\n", t.name, time.Since(start).Seconds())
+	fmt.Println("first without a bug: every check must pass")
+	if err := s.baseline(bugs); err != nil {
+		return err
 	}
-	missed, planted := 0, 0
-	fmt.Printf("\n%-46s %-24s %8s  %s\n", "bug", "noticed by", "after", "test")
-	for _, patch := range patches {
-		name := strings.TrimSuffix(filepath.Base(patch), ".patch")
-		if !strings.Contains(name, only) {
-			continue
-		}
-		planted++
+	fmt.Printf("\n%-42s %8s  %s\n", "bug", "after", "noticed by")
+	missed := 0
+	for _, b := range bugs {
 		start := time.Now()
-		by, test, err := plant(dir, patch)
+		found, err := s.plant(b)
 		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("%s: %w", b.name, err)
 		}
-		if by == "" {
+		if found == "" {
 			missed++
-			by = "NOBODY"
+			found = "NOBODY"
 		}
-		fmt.Printf("%-46s %-24s %6.1f s  %s\n", name, by, time.Since(start).Seconds(), test)
+		fmt.Printf("%-42s %6.1f s  %s\n", b.name, time.Since(start).Seconds(), found)
 	}
-	fmt.Printf("\nnoticed %d of %d\n", planted-missed, planted)
+	fmt.Printf("\nnoticed %d of %d\n", len(bugs)-missed, len(bugs))
 	if missed > 0 {
 		return fmt.Errorf("%d planted bugs were not noticed", missed)
 	}
 	return nil
+}
+
+// noticedBy is a line of a patch: a package and the tests in it, or a soak.
+var noticedBy = regexp.MustCompile(`(?m)^Noticed-by: (\S+)(?: (\S+))?$`)
+
+func readBugs(root, only string) ([]bug, error) {
+	paths, err := filepath.Glob(filepath.Join(root, "integration", "planted", "patches", "*.patch"))
+	if err != nil || len(paths) == 0 {
+		return nil, fmt.Errorf("no patches found below %s: %v", root, err)
+	}
+	var out []bug
+	for _, path := range paths {
+		b := bug{name: strings.TrimSuffix(filepath.Base(path), ".patch"), path: path}
+		if !strings.Contains(b.name, only) {
+			continue
+		}
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range noticedBy.FindAllStringSubmatch(string(raw), -1) {
+			b.checks = append(b.checks, check{pkg: m[1], tests: m[2]})
+		}
+		if len(b.checks) == 0 {
+			return nil, fmt.Errorf("%s does not say what notices it", b.name)
+		}
+		out = append(out, b)
+	}
+	return out, nil
+}
+
+// site is where bugs are planted: a copy of the source, and binaries. The
+// soak and its checkers are built from the source as it is: a checker must not
+// share the bug that it looks for.
+type site struct{ root, dir, bin string }
+
+func (s *site) prepare() error {
+	if err := os.MkdirAll(s.bin, 0o755); err != nil {
+		return err
+	}
+	if out, err := command(s.root, "go", "build", "-o", filepath.Join(s.bin, "soak"), "./integration/fault/soak/run"); err != nil {
+		return fmt.Errorf("build the soak: %w\n%s", err, out)
+	}
+	return copyTree(s.root, s.dir)
+}
+
+// baseline runs all that is to notice something on the source without a bug.
+func (s *site) baseline(bugs []bug) error {
+	tests := map[string][]string{}
+	var order []string
+	for _, b := range bugs {
+		for _, c := range b.checks {
+			if len(tests[c.pkg]) == 0 {
+				order = append(order, c.pkg)
+			}
+			tests[c.pkg] = append(tests[c.pkg], c.tests)
+		}
+	}
+	for _, pkg := range order {
+		start := time.Now()
+		found, err := check{pkg: pkg, tests: strings.Join(tests[pkg], "|")}.run(s)
+		if err != nil {
+			return err
+		}
+		if found != "" {
+			return fmt.Errorf("%s finds something without a bug: %s", pkg, found)
+		}
+		fmt.Printf("  %-24s %5.1f s\n", pkg, time.Since(start).Seconds())
+	}
+	return nil
+}
+
+// plant applies one patch, runs its checks until one notices, and takes the
+// patch back.
+func (s *site) plant(b bug) (found string, err error) {
+	abs, err := filepath.Abs(b.path)
+	if err != nil {
+		return "", err
+	}
+	if out, err := command(s.dir, "patch", "-p1", "-s", "-i", abs); err != nil {
+		return "", fmt.Errorf("does not apply: %w\n%s", err, out)
+	}
+	defer func() {
+		if out, undo := command(s.dir, "patch", "-p1", "-s", "-R", "-i", abs); undo != nil && err == nil {
+			err = fmt.Errorf("cannot be taken back: %w\n%s", undo, out)
+		}
+	}()
+	if out, err := command(s.dir, "go", "build", "./cmd/..."); err != nil {
+		return "", fmt.Errorf("does not build: %w\n%s", err, out)
+	}
+	var by []string
+	for _, c := range b.checks {
+		found, err := c.run(s)
+		if err != nil {
+			return "", err
+		}
+		if found == "" { // a check that is said to notice it has to
+			return "", nil
+		}
+		by = append(by, found)
+	}
+	return strings.Join(by, "; "), nil
 }
 
 // copyTree copies the files that git knows or would add.
@@ -113,57 +201,22 @@ func copyTree(root, dir string) error {
 	return nil
 }
 
-// plant applies one patch, runs the tiers until one fails, and takes the patch back.
-func plant(dir, patch string) (by, test string, err error) {
-	abs, err := filepath.Abs(patch)
-	if err != nil {
-		return "", "", err
-	}
-	if out, err := command(dir, "patch", "-p1", "-s", "-i", abs); err != nil {
-		return "", "", fmt.Errorf("does not apply: %w\n%s", err, out)
-	}
-	defer func() {
-		if out, undo := command(dir, "patch", "-p1", "-s", "-R", "-i", abs); undo != nil && err == nil {
-			err = fmt.Errorf("cannot be taken back: %w\n%s", undo, out)
-		}
-	}()
-	if out, err := command(dir, "go", "build", "./..."); err != nil {
-		return "", "", fmt.Errorf("does not build: %w\n%s", err, out)
-	}
-	for _, t := range tiers {
-		if found := t.run(dir); found != "" {
-			return t.name, found, nil
-		}
-	}
-	return "", "", nil
-}
-
-var failed = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)|^panic: (.*)$`)
-
-// run returns the first failure of the tier, "" when all pass.
-func (t tier) run(dir string) string {
-	ctx, cancel := context.WithTimeout(context.Background(), tierLimit)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", t.args...)
-	cmd.Dir = dir
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	err := cmd.Run()
-	switch {
-	case err == nil:
-		return ""
-	case ctx.Err() != nil:
-		return "did not end in " + tierLimit.String()
-	}
-	if m := failed.FindStringSubmatch(out.String()); m != nil {
-		return m[1] + m[2]
-	}
-	return strings.TrimSpace(out.String())
-}
-
 func command(dir, name string, args ...string) (string, error) {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+// within runs a command for at most limit; it reports whether that was enough.
+func within(limit time.Duration, dir, name string, args ...string) (out string, ended bool, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	var buf bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &buf, &buf
+	cmd.WaitDelay = 5 * time.Second
+	err = cmd.Run()
+	return buf.String(), ctx.Err() == nil, err
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+
+	"github.com/pilotregistry/pilotregistry/integration/fault/check"
 )
 
 // ErrNothingThere says that what was to be damaged does not exist (yet).
@@ -78,10 +80,11 @@ func (l *Lab) FlipBit(m *Member, path string, share float64) error {
 	return os.WriteFile(path, raw, 0o600)
 }
 
-// FlipEntry changes one bit in a log entry of a stopped member: the newest
-// whose bytes the database holds.
+// FlipEntry changes one bit in a log entry of a stopped member, the newest that
+// is long enough. It asks the log itself which entries it has: the file also
+// holds the bytes of removed ones, which nobody will ever read.
 func (l *Lab) FlipEntry(m *Member) error {
-	log, err := l.Journal(m)
+	log, err := check.ReadLog(m.Dir)
 	if err != nil {
 		return err
 	}

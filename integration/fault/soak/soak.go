@@ -189,7 +189,8 @@ func (s *Session) end(ctx context.Context) error {
 	return s.load.recorder.Close()
 }
 
-// tidy removes what nobody will look at.
+// tidy removes what nobody will look at. The members' disks must be gone first.
 func (s *Session) tidy() error {
+	s.lab.Close()
 	return errors.Join(os.RemoveAll(filepath.Join(s.cfg.Dir, "lab")), os.RemoveAll(filepath.Join(s.cfg.Dir, "history")))
 }

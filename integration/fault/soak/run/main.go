@@ -15,6 +15,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strconv"
 	"strings"
@@ -87,7 +88,15 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	o, err := parse()
-	if err == nil {
+	switch {
+	case err != nil:
+	case os.Getenv(lab.NamespaceVariable) != "":
+		if err = lab.PrepareNamespace(ctx); err == nil {
+			err = o.run(ctx)
+		}
+	case lab.NoNamespace() == "" && !o.planOnly && !o.list:
+		os.Exit(again(ctx))
+	default:
 		err = o.run(ctx)
 	}
 	lab.RemoveBinaries()
@@ -95,6 +104,34 @@ func main() {
 		fmt.Fprintln(os.Stderr, "soak:", err)
 		os.Exit(1)
 	}
+}
+
+// again runs this command in a network namespace of its own, where packets can
+// be dropped without anybody else noticing, and returns its exit code. The
+// modules that the members' binaries need are fetched before: the namespace
+// leads nowhere.
+func again(ctx context.Context) int {
+	if out, err := exec.CommandContext(ctx, "go", "mod", "download").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "soak: go mod download: %v\n%s", err, out)
+		return 1
+	}
+	self, err := os.Executable()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "soak:", err)
+		return 1
+	}
+	cmd := exec.Command(self, os.Args[1:]...) // a signal reaches the whole group, and this waits
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	err = lab.InNamespace(cmd)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.Exited() {
+		return exit.ExitCode()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "soak:", err)
+		return 1
+	}
+	return 0
 }
 
 func (o *options) run(ctx context.Context) error {
