@@ -38,7 +38,7 @@ type Model struct {
 // Models are all models by kind.
 func Models() map[string]Model {
 	out := map[string]Model{}
-	for _, m := range []Model{registerModel(), counterModel(), namesModel(), lifeModel()} {
+	for _, m := range []Model{registerModel(), counterModel(), namesModel(), lifeModel(), networkModel()} {
 		out[m.Kind] = m
 	}
 	return out
@@ -170,8 +170,10 @@ func mentions(ops []*history.Op, nodes map[uint32]bool) bool {
 		return false
 	}
 	for _, op := range ops {
-		if nodes[nodeOf(op)] {
-			return true
+		for _, id := range nodesOf(op) {
+			if nodes[id] {
+				return true
+			}
 		}
 	}
 	return false

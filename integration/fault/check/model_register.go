@@ -21,6 +21,8 @@ const (
 	KindNames = "names"
 	// KindLife is a public key: its registrations, its id, its end.
 	KindLife = "key"
+	// KindNetwork is an enterprise network with a few nodes, by its name.
+	KindNetwork = "net"
 )
 
 // decoded are the fields of requests and replies that models look at.
@@ -34,6 +36,18 @@ type decoded struct {
 	Hostname    string   `json:"hostname"`
 	RequesterID uint32   `json:"requester_id"`
 	PublicKey   string   `json:"public_key"`
+
+	Type         string `json:"type"`
+	InviterID    uint32 `json:"inviter_id"`
+	TargetNodeID uint32 `json:"target_node_id"`
+	NewOwnerID   uint32 `json:"new_owner_id"`
+	Accept       bool   `json:"accept"`
+	JoinRule     string `json:"join_rule"`
+	Role         string `json:"role"`
+	Nodes        []struct {
+		NodeID uint32 `json:"node_id"`
+		Role   string `json:"role"`
+	} `json:"nodes"`
 }
 
 // decodeBoth reads an operation's request and, when it has one, its reply.
@@ -49,13 +63,13 @@ func decodeBoth(op *history.Op) (args, reply decoded, err error) {
 	return args, reply, nil
 }
 
-// nodeOf is the node that an operation names or that its reply names.
-func nodeOf(op *history.Op) uint32 {
+// nodesOf are the nodes that an operation names or that its reply names.
+func nodesOf(op *history.Op) []uint32 {
 	args, reply, err := decodeBoth(op)
 	if err != nil {
-		return 0
+		return nil
 	}
-	return max(args.NodeID, reply.NodeID)
+	return []uint32{args.NodeID, args.InviterID, args.TargetNodeID, args.NewOwnerID, reply.NodeID}
 }
 
 // counts reports whether an operation says something to a search: an answered

@@ -50,6 +50,7 @@ type replay struct {
 
 	leftover map[string][]uint64 // effects without request id that nobody acknowledged
 	ids      idWatch
+	owners   ownerWatch
 }
 
 type ackKey struct {
@@ -77,6 +78,7 @@ func newReplay(ops []history.Op, log *Log, out *findings) *replay {
 	r := &replay{log: log, out: out, machine: fsm.New(), byID: map[string]*state{}, byPrint: map[string][]*state{},
 		acks: map[ackKey][]*state{}, byIndex: map[uint64][]*state{}, subjects: map[string]bool{}, leftover: map[string][]uint64{}}
 	r.stats.Reaped = map[uint32]bool{}
+	r.owners = ownerWatch{}
 	for i := range ops {
 		s := &state{Op: &ops[i]}
 		if s.Command != history.CommandDigest {
@@ -128,11 +130,12 @@ func (r *replay) indexWrite(s *state) {
 }
 
 // stateful are refusals that say something about the state.
-var stateful = map[string]bool{protocol.CodeNotFound: true, protocol.CodeAlreadyExists: true, protocol.CodeConflict: true}
+var stateful = map[string]bool{protocol.CodeNotFound: true, protocol.CodeAlreadyExists: true, protocol.CodeConflict: true, protocol.CodePermissionDenied: true}
 
-// refusedByState reports whether the refusal is itself a linearizable read.
+// refusedByState reports whether the refusal is itself a linearizable read. The
+// replay has no admin token to try again with.
 func (s *state) refusedByState() bool {
-	if s.request == nil || s.Outcome != history.Fail || !stateful[s.Code] {
+	if s.request == nil || s.row.Auth == protocol.AuthAdmin || s.Outcome != history.Fail || !stateful[s.Code] {
 		return false
 	}
 	return s.Writes() || s.Level == "" || s.Level == protocol.Linearizable
@@ -217,6 +220,7 @@ func (r *replay) step(e *Entry) bool {
 			r.effect(e.Index, &entry.Commands[i], &results[i])
 		}
 		r.names(entry, results)
+		r.owners.entry(r, entry, results)
 		r.reaped(entry)
 	}
 	r.stats.Entries++

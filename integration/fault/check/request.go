@@ -3,6 +3,7 @@ package check
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/integration/fault/history"
@@ -37,16 +38,24 @@ func decodeRequest(op *history.Op) (*request, error) {
 // fingerprint is what a client asked for, without what members added: it is
 // equal for an operation and for its command in the log.
 func fingerprint(row *protocol.Command, body protocol.Body) (string, error) {
-	switch b := body.(type) {
-	case *protocol.Register:
-		plain := *b
-		plain.Endpoint, plain.Proven, plain.OwnerReclaim, plain.ExternalID = "", false, false, ""
-		body = &plain
-	case *protocol.PollHandshakes:
-		body = &protocol.PollHandshakes{NodeID: b.NodeID}
-	}
-	raw, err := json.Marshal(body)
+	asked := reflect.New(reflect.TypeOf(body).Elem())
+	asked.Elem().Set(reflect.ValueOf(body).Elem())
+	forgetFacts(asked.Elem())
+	raw, err := json.Marshal(asked.Interface())
 	return row.Name + string(raw), err
+}
+
+// forgetFacts clears the fields that only members set.
+func forgetFacts(v reflect.Value) {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		switch {
+		case f.Tag.Get("wire") == "-":
+			v.Field(i).SetZero()
+		case f.Anonymous && f.Type.Kind() == reflect.Struct:
+			forgetFacts(v.Field(i))
+		}
+	}
 }
 
 // envelopePrint is the fingerprint of a client's command in the log.

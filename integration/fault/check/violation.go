@@ -57,6 +57,8 @@ const (
 	RuleHalted Rule = "halted"
 	// RuleNames: hostname to node and node to hostname are not inverse.
 	RuleNames Rule = "names_not_inverse"
+	// RuleOwners: an enterprise network has two owners, or none any more.
+	RuleOwners Rule = "owners"
 	// RuleIDGap: node ids are not dense.
 	RuleIDGap Rule = "id_gap"
 	// RuleCoverage: too little of the history could be looked at.

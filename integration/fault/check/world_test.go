@@ -29,8 +29,9 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, m: fsm.New()}
 	w.entries = append(w.entries, check.Entry{Index: 1, Term: 1, Kind: check.EntryConfiguration, Data: []byte("members")})
 	w.m.Configuration(1, 1)
-	w.internal(fsm.KindClusterInit, fsm.ClusterInit{ClusterID: "c", Level: 1})
+	w.internal(fsm.KindClusterInit, fsm.ClusterInit{ClusterID: "c", Level: 2})
 	w.internal(fsm.KindTermStart, fsm.TermStart{Term: 1})
+	w.internal(fsm.KindPutToken, fsm.PutToken{Kind: fsm.TokenAdmin, Name: "admin", MAC: protocol.MAC{Key: 1, Sum: make([]byte, sha256.Size)}})
 	return w
 }
 
@@ -118,9 +119,12 @@ func (w *world) envelope(o *history.Op) fsm.Envelope {
 	if o.RequestID != "" {
 		env.Hash = sha256.Sum256(raw)
 	}
-	if r.Command.Signer == "node_id" {
+	if r.Command.Signer != "" && r.Command.Signer != "public_key" {
 		env.Actor.Node = protocol.SignerID(r.Command, r.Body)
 		_, env.Actor.KeyGen, _, _ = w.m.Root().NodeKey(env.Actor.Node)
+	}
+	if r.Command.Auth == protocol.AuthAdmin {
+		env.Actor.Token, env.Actor.TokenGen = "admin", 1
 	}
 	return env
 }

@@ -69,7 +69,7 @@ func newLoad(c *Config, l *lab.Lab, dir string) (*load, error) {
 	dialer := net.Dialer{Timeout: time.Second}
 	ld.env = &workload.Env{Members: func() []workload.Member { ld.gate.pass(); return ld.reach(l.Members()) },
 		Removed:  func() []workload.Member { return ld.reach(l.Removed()) },
-		Recorder: rec, Seed: c.Seed, Clients: c.Clients, Rate: c.Rate, Status: ld.status,
+		Recorder: rec, Seed: c.Seed, Clients: c.Clients, Rate: c.Rate, Status: ld.status, AdminToken: l.AdminToken,
 		Dial: func(ctx context.Context, addr string) (net.Conn, error) { return dialer.DialContext(ctx, "tcp", addr) }}
 	ld.suite, err = workload.NewSuite(ld.env, works...)
 	return ld, err

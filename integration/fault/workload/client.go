@@ -51,6 +51,8 @@ type Request struct {
 	Body     protocol.Body
 	// Signer signs the request, when the command is signed.
 	Signer ed25519.PrivateKey
+	// Admin sends the admin token.
+	Admin bool
 	// Level, MaxStaleness and MinIndex are of reads.
 	Level        protocol.Level
 	MaxStaleness time.Duration
@@ -155,6 +157,9 @@ func (c *Client) frame(row *protocol.Command, r Request, options protocol.Option
 	if r.Signer != nil {
 		cred.Signature = protocol.Secret(base64.StdEncoding.EncodeToString(ed25519.Sign(r.Signer, []byte(protocol.ChallengeText(row, r.Body)))))
 	}
+	if r.Admin {
+		cred.AdminToken = protocol.Secret(c.env.AdminToken)
+	}
 	body, err := protocol.EncodeRequest(row, r.Body, cred, options)
 	if err != nil { // as above
 		panic(err)
@@ -190,7 +195,7 @@ func summary(reply json.RawMessage) string {
 		return string(reply)
 	}
 	var out []string
-	for _, name := range []string{"node_id", "hostname", "tags", "public", "visibility", "polo_score"} {
+	for _, name := range []string{"node_id", "hostname", "tags", "public", "visibility", "polo_score", "role", "network_id"} {
 		if v, ok := fields[name]; ok {
 			out = append(out, fmt.Sprintf("%s=%v", name, v))
 		}

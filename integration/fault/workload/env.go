@@ -42,6 +42,8 @@ type Env struct {
 	Rate    float64
 	// Timeout is how long one sending waits for its reply; 1.5 s when 0.
 	Timeout time.Duration
+	// AdminToken makes networks.
+	AdminToken string
 	// Dial opens connections; plain TCP when nil.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 	// Status asks a member what it knows of itself, see [Digests].

@@ -116,9 +116,16 @@ func (p *pool[T]) note(s *slot[T], op history.Op) {
 }
 
 // gone reports whether a node of a key is not there any more, as happens when
-// the cluster's clock was made to jump: then there is nothing to work on.
+// the cluster's clock was made to jump, or a network is deleted: then there is
+// nothing to work on.
 func gone(op history.Op) bool {
-	return op.Code == protocol.CodeNotFound && op.Command != "resolve_hostname" && op.Kind() != check.KindLife
+	switch op.Kind() {
+	case check.KindLife:
+		return false
+	case check.KindNetwork:
+		return op.Command == "list_nodes" && op.Code == protocol.CodeNotFound
+	}
+	return op.Code == protocol.CodeNotFound && op.Command != "resolve_hostname"
 }
 
 // number is the number of an operation on a key, 1 for the first.

@@ -48,7 +48,7 @@ func newTrial(t *testing.T, seed uint64, set ...string) *trial {
 	if tr.rec, err = history.NewRecorder(filepath.Join(t.TempDir(), "history")); err != nil {
 		t.Fatal(err)
 	}
-	tr.env = &workload.Env{Members: tr.members, Recorder: tr.rec, Seed: seed, Clients: 16, Rate: 700, Status: tr.status}
+	tr.env = &workload.Env{Members: tr.members, Recorder: tr.rec, Seed: seed, Clients: 16, Rate: 700, Status: tr.status, AdminToken: tr.c.AdminToken}
 	all, err := workload.New()
 	if err != nil {
 		t.Fatal(err)
