@@ -104,6 +104,12 @@ func (a *AdminClient) Transfer(ctx context.Context, memberID string) error {
 	return err
 }
 
+// RotateKeys puts a new keyring version into force and returns its number.
+func (a *AdminClient) RotateKeys(ctx context.Context) (uint32, error) {
+	r, err := a.call(ctx, adminRequest{Op: opRotateKeys})
+	return r.KeyVersion, err
+}
+
 // Leave takes this member out of the cluster; its process then stops.
 func (a *AdminClient) Leave(ctx context.Context) error {
 	_, err := a.call(ctx, adminRequest{Op: opLeave})

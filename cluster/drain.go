@@ -75,8 +75,31 @@ func (n *Node) awaitSuccessor(ctx context.Context) {
 	}
 }
 
-// raftStopLimit is how long raft may take to stop.
-const raftStopLimit = 5 * time.Second
+const (
+	// raftStopPatience is how long replication under way may take to end by
+	// itself, raftStopLimit how long raft may take to stop altogether.
+	raftStopPatience = 250 * time.Millisecond
+	raftStopLimit    = 5 * time.Second
+)
+
+// stopRaft ends raft. A replication that waits for the answer of a peer that
+// does not answer ends with its connection.
+func (n *Node) stopRaft() error {
+	stopped := make(chan error, 1)
+	go func() { stopped <- n.raft.Shutdown().Error() }()
+	select {
+	case err := <-stopped:
+		return errors.Join(err, n.trans.Close())
+	case <-time.After(raftStopPatience):
+	}
+	closed := n.trans.Close()
+	select {
+	case err := <-stopped:
+		return errors.Join(err, closed)
+	case <-time.After(raftStopLimit): // a bug of raft's must not keep the process
+		return errors.New("raft did not stop in time")
+	}
+}
 
 // stop ends everything, in an order in which nothing waits for what is gone:
 // the goroutines that use raft, raft, the network, the disk.
@@ -84,19 +107,11 @@ func (n *Node) stop() error {
 	n.stopping.Store(true)
 	n.cancel()
 	failures := []error{}
-	stopped := make(chan error, 1)
-	go func() { stopped <- n.raft.Shutdown().Error() }()
-	select {
-	case err := <-stopped:
-		if err != nil {
-			failures = append(failures, fmt.Errorf("stop raft: %w", err))
-		}
-	case <-time.After(raftStopLimit): // a stuck replication to a silent peer must not keep the process
-		failures = append(failures, errors.New("raft did not stop in time"))
+	if err := n.stopRaft(); err != nil {
+		failures = append(failures, fmt.Errorf("stop raft: %w", err))
 	}
 	close(n.dead)
 	n.changed.signal()
-	failures = append(failures, n.trans.Close())
 	n.client.Close()
 	n.server.Close()
 	n.wg.Wait()

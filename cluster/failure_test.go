@@ -392,3 +392,27 @@ func TestMetricsMatchTheirTable(t *testing.T) {
 		t.Errorf("%d metrics are left after the member stopped", len(families))
 	}
 }
+
+// A leader whose peers do not answer any more stops in good order: it does not
+// wait for answers to what it has sent them.
+func TestStoppingDoesNotWaitForSilentPeers(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil)
+	leader := c.leader()
+	node := c.node(leader)
+	c.faults.isolate(leader, c.others(leader)...)
+	ctx, cancel := context.WithCancel(t.Context())
+	sent := make(chan struct{})
+	go func() {
+		close(sent)
+		_, _ = leader.Propose(ctx, increment(t, node, "")) // replication is under way
+	}()
+	<-sent
+	c.eventually("an entry waits for the silent peers", func() bool { return leader.raft.LastIndex() > leader.raft.CommitIndex() })
+	cancel()
+	impatient, done := context.WithCancel(t.Context())
+	done()
+	if err := leader.Shutdown(impatient); err != nil {
+		t.Error(err)
+	}
+}

@@ -16,13 +16,14 @@ import (
 
 // Operations that the leader carries out outside the state machine.
 const (
-	opJoinToken = "join_token"
-	opPromote   = "promote"
-	opRemove    = "remove"
-	opTransfer  = "transfer"
-	opLeave     = "leave"
-	opStatus    = "status"
-	opMembers   = "members"
+	opJoinToken  = "join_token"
+	opPromote    = "promote"
+	opRemove     = "remove"
+	opTransfer   = "transfer"
+	opLeave      = "leave"
+	opStatus     = "status"
+	opMembers    = "members"
+	opRotateKeys = "rotate_keys"
 )
 
 // Limits of a join token's validity.
@@ -46,6 +47,8 @@ type adminReply struct {
 	Expires int64                       `json:"expires,omitempty"`
 	Status  protocol.ClusterStatusReply `json:"status,omitzero"`
 	Members []protocol.ClusterMember    `json:"members,omitempty"`
+	// KeyVersion is the keyring version in force after a rotation.
+	KeyVersion uint32 `json:"key_version,omitempty"`
 }
 
 // JoinToken mints a token that lets one new member in, for ttl (1 h when 0).
@@ -139,6 +142,9 @@ func (n *Node) lead(ctx context.Context, req adminRequest) (adminReply, *protoco
 		return adminReply{}, n.remove(ctx, req.ID, req.Force)
 	case opTransfer:
 		return adminReply{}, n.transfer(req.ID)
+	case opRotateKeys:
+		version, err := n.rotateKeys(ctx)
+		return adminReply{KeyVersion: version}, err
 	}
 	return adminReply{}, protocol.Errorf(protocol.CodeNotImplemented, "unknown cluster operation %q", req.Op)
 }

@@ -20,6 +20,7 @@ const (
 	rpcHello
 	rpcJoin
 	rpcAdmin
+	rpcKeyring
 )
 
 // handle answers one request of another member.
@@ -46,6 +47,8 @@ func (n *Node) handle(ctx context.Context, from string, typ byte, payload []byte
 		return n.handleJoin(ctx, "member "+from, payload)
 	case rpcAdmin:
 		return n.handleAdmin(ctx, payload)
+	case rpcKeyring:
+		return n.handleKeyring(payload)
 	}
 	return nil, protocol.NotAppliedf(protocol.CodeNotImplemented, "member %s (version %s) does not know request type %d", n.id, n.cfg.Version, typ)
 }

@@ -1,6 +1,8 @@
 package keyring
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hmac"
@@ -114,6 +116,33 @@ func (k *Keyring) Add() (uint32, error) {
 	k.doc.Versions = append(k.doc.Versions, v)
 	k.mu.Unlock()
 	return id, k.save()
+}
+
+// Merge takes over the versions of an exported keyring and writes the file.
+// Versions up to active must be the ones held here. A later one was never in
+// force: it is replaced, since a rotation that stopped half way may have left a
+// key that nobody else has.
+func (k *Keyring) Merge(exported []byte, active uint32) error {
+	other, err := parse("of another member", exported)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	kept := slices.DeleteFunc(slices.Clone(k.doc.Versions), func(v version) bool { return v.ID > active })
+	for _, v := range other.doc.Versions {
+		at := slices.IndexFunc(kept, func(have version) bool { return have.ID == v.ID })
+		switch {
+		case at < 0:
+			kept = append(kept, v)
+		case !bytes.Equal(kept[at].AEAD, v.AEAD) || !bytes.Equal(kept[at].HMAC, v.HMAC):
+			k.mu.Unlock()
+			return fmt.Errorf("keyring %s: version %d is in force and has other keys than the one handed out", k.path, v.ID)
+		}
+	}
+	slices.SortFunc(kept, func(a, b version) int { return cmp.Compare(a.ID, b.ID) })
+	k.doc.Versions = kept
+	k.mu.Unlock()
+	return k.save()
 }
 
 // MAC is the keyed hash that stands for a secret of the given purpose.

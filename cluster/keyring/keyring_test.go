@@ -119,3 +119,34 @@ func TestDamagedFilesAreRefusedWithoutQuotingThem(t *testing.T) {
 		}
 	}
 }
+
+func TestMergeTakesOverWhatWasNeverInForce(t *testing.T) {
+	k, path := create(t)
+	other, err := keyring.Import(filepath.Join(t.TempDir(), "keyring"), k.Export())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ring := range []*keyring.Keyring{k, other} { // two leaders, each stopped half way
+		if _, err := ring.Add(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := k.Merge(other.Export(), 1); err != nil {
+		t.Fatal(err)
+	}
+	mac, err := other.MAC(2, "admin", "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reopened, err := keyring.Open(path)
+	if err != nil || !reopened.Verify(mac, "admin", "x") || len(reopened.Versions()) != 2 {
+		t.Errorf("after the merge: %v, %v", reopened.Versions(), err)
+	}
+	stranger, _ := create(t)
+	if err := k.Merge(stranger.Export(), 2); err == nil {
+		t.Error("a key in force was replaced")
+	}
+	if !k.Verify(mac, "admin", "x") {
+		t.Error("a refused merge changed the keyring")
+	}
+}

@@ -107,6 +107,24 @@ func newCluster() *cobra.Command {
 	return cmd
 }
 
+func newKeyring() *cobra.Command {
+	cmd := &cobra.Command{Use: "keyring", Short: "Manage the keys that tokens and stored secrets are protected with"}
+	rotate := adminCommand("rotate", "Give the cluster a new key for new secrets", cobra.NoArgs,
+		func(ctx context.Context, a *cluster.AdminClient, cmd *cobra.Command, _ []string) error {
+			version, err := a.RotateKeys(ctx)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "keyring version %d is in force on every member; tokens stay valid\n", version)
+			return err
+		})
+	rotate.Long = `rotate makes a new keyring version, hands it to every member, puts it into force and encrypts stored secrets anew.
+Every member has to be up. Tokens keep the version they were made with and stay valid; a backup needs the keyring of its
+time or a later one. After an error, run it again: it goes on where it was.`
+	cmd.AddCommand(rotate)
+	return cmd
+}
+
 func newClusterAdd() *cobra.Command {
 	var nonvoter bool
 	var ttl time.Duration

@@ -56,6 +56,6 @@ may help), 78 the data directory must not be used or needs a newer version (star
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newRun(), newInit(), newJoin(), newDev(), newStatus(), newLeave(), newCluster(), newConfig(), newVersion())
+	root.AddCommand(newRun(), newInit(), newJoin(), newDev(), newStatus(), newLeave(), newCluster(), newKeyring(), newConfig(), newVersion())
 	return root
 }

@@ -86,9 +86,20 @@ func pause(ctx context.Context, e *env, a Action) error {
 	if err != nil {
 		return err
 	}
-	err = eachOf(members, e.lab.Pause)
+	// Another action may have taken some of them down; the others are hit.
+	hit := 0
+	err = eachOf(members, func(m *lab.Member) error {
+		err := e.lab.Pause(m)
+		if err == nil {
+			hit++
+		}
+		return err
+	})
+	if hit == 0 {
+		return err
+	}
 	until(ctx)
-	return errors.Join(err, eachOf(members, e.lab.Resume))
+	return eachOf(members, e.lab.Resume)
 }
 
 func strobe(ctx context.Context, e *env, a Action) error {

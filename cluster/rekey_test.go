@@ -1,0 +1,89 @@
+package cluster
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// rotated checks that all members hold the same keys and what is in force.
+func (c *cluster) rotated(version uint32) {
+	c.t.Helper()
+	c.agree(c.members...)
+	var want []uint32
+	for v := uint32(1); v <= version; v++ {
+		want = append(want, v)
+	}
+	mac, err := c.members[0].ring.MAC(version, PurposeAdmin, "x")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, m := range c.members {
+		root := m.Root()
+		rec, _ := m.record(m.id)
+		if root.ActiveKey() != version || !slices.Equal(m.ring.Versions(), want) || !slices.Equal(rec.Keys, want) {
+			c.t.Errorf("member %s: version %d in force, holds %v, recorded %v; want %d", m.id, root.ActiveKey(), m.ring.Versions(), rec.Keys, version)
+		}
+		if !m.ring.Verify(mac, PurposeAdmin, "x") {
+			c.t.Errorf("member %s holds another version %d", m.id, version)
+		}
+		if tokens := root.Tokens(fsm.TokenAdmin); len(tokens) != 1 || !m.ring.Verify(tokens[0].MAC, PurposeAdmin, "admin-secret") {
+			c.t.Errorf("member %s does not know the admin token any more", m.id)
+		}
+		if sealed, _, _ := root.Sealed(sealedCA); sealed.Key != version {
+			c.t.Errorf("the key of the CA is encrypted with version %d", sealed.Key)
+		}
+	}
+}
+
+// A rotation through any member reaches all of them; tokens of before stay
+// valid, new ones are made with the new key, and members come and restart.
+func TestKeysAreRotated(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil)
+	follower := c.others(c.leader())[0]
+	for want := uint32(2); want <= 3; want++ {
+		if version, perr := follower.RotateKeys(t.Context()); perr != nil || version != want {
+			t.Fatalf("version %d, %v", version, perr)
+		}
+		c.rotated(want)
+	}
+	c.ready(c.join(3, false)) // a token of the new key, a certificate by the CA key behind it
+	c.rotated(3)
+	c.ready(c.restart(c.members[1]))
+	c.rotated(3)
+}
+
+// A member that is away keeps the new key out of force, and is named. Later the
+// same rotation is finished, also by another leader, which has a key of its own
+// for the version by then.
+func TestARotationThatStoppedHalfWayIsFinished(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil)
+	leader := c.leader()
+	away := c.others(leader)[0]
+	away.kill()
+	_, perr := leader.RotateKeys(t.Context())
+	if perr == nil || perr.Code != protocol.CodeConflict || !strings.Contains(perr.Text, away.id) {
+		t.Fatalf("with a member away: %v", perr)
+	}
+	if v := leader.Root().ActiveKey(); v != 1 {
+		t.Errorf("version %d is in force, and a member does not hold it", v)
+	}
+	away = c.restart(away)
+	c.ready(away)
+	if _, err := away.ring.Add(); err != nil { // as if it had led and stopped half way, too
+		t.Fatal(err)
+	}
+	if perr := leader.TransferLeadership(t.Context(), away.id); perr != nil {
+		t.Fatal(perr)
+	}
+	c.eventually("leadership is handed over", away.IsLeader)
+	if version, perr := leader.RotateKeys(t.Context()); perr != nil || version != 2 {
+		t.Fatalf("version %d, %v", version, perr)
+	}
+	c.rotated(2)
+}
