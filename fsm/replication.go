@@ -28,6 +28,8 @@ type ReplicationDoc struct {
 	PubKeyIdx          map[string]uint32          `json:"pub_key_idx,omitempty"`
 	HandshakeInbox     map[string][]DocHandshake  `json:"handshake_inbox,omitempty"`
 	HandshakeResponses map[string][]DocHandshakeR `json:"handshake_responses,omitempty"`
+	InviteInbox        map[string][]DocInvite     `json:"invite_inbox,omitempty"`
+	RBACPreAssign      map[string][]DocPreAssign  `json:"rbac_pre_assign,omitempty"`
 	TotalNodes         int                        `json:"total_nodes,omitempty"`
 	OnlineNodes        int                        `json:"online_nodes,omitempty"`
 	TrustLinks         int                        `json:"trust_links,omitempty"`
@@ -62,8 +64,29 @@ type DocNetwork struct {
 	JoinRule    string            `json:"join_rule"`
 	Members     []uint32          `json:"members"`
 	MemberRoles map[string]string `json:"member_roles,omitempty"`
+	Policy      *DocPolicy        `json:"policy,omitempty"`
 	Enterprise  bool              `json:"enterprise,omitempty"`
 	Created     string            `json:"created"`
+}
+
+// DocPolicy is a network's policy of a ReplicationDoc, absent when nothing is set.
+type DocPolicy struct {
+	MaxMembers   uint32   `json:"max_members"`
+	AllowedPorts []uint16 `json:"allowed_ports"`
+	Description  string   `json:"description"`
+}
+
+// DocInvite is a waiting invite of a ReplicationDoc.
+type DocInvite struct {
+	NetworkID uint16 `json:"network_id"`
+	InviterID uint32 `json:"inviter_id"`
+	Timestamp string `json:"timestamp"`
+}
+
+// DocPreAssign is a role that waits for an external id, of a ReplicationDoc.
+type DocPreAssign struct {
+	ExternalID string `json:"external_id"`
+	Role       string `json:"role"`
 }
 
 // DocHandshake is a waiting handshake request of a ReplicationDoc.
@@ -110,6 +133,7 @@ func (r *Root) ReplicationDocument() any {
 		Version: 1, NextNode: r.meta.nextNode, NextNet: r.meta.nextNet,
 		TotalNodes: r.liveNodes.len(), OnlineNodes: r.liveNodes.len(), TrustLinks: r.trust.len(),
 		Nodes: map[string]DocNode{}, Networks: map[string]DocNetwork{}, PubKeyIdx: map[string]uint32{},
+		InviteInbox: map[string][]DocInvite{}, RBACPreAssign: map[string][]DocPreAssign{},
 		HandshakeInbox: map[string][]DocHandshake{}, HandshakeResponses: map[string][]DocHandshakeR{},
 	}
 	r.nodes.scan(func(id uint32, n *node) bool {
@@ -139,6 +163,16 @@ func (r *Root) ReplicationDocument() any {
 		to, _ := splitQueueKey(k)
 		doc.HandshakeResponses[decimal(to)] = append(doc.HandshakeResponses[decimal(to)],
 			DocHandshakeR{FromNodeID: q.from, Accept: q.accept, Timestamp: utcNano(q.at)})
+		return true
+	})
+	r.invites.scan(func(k string, i *invite) bool {
+		to, _ := splitQueueKey(k)
+		doc.InviteInbox[decimal(to)] = append(doc.InviteInbox[decimal(to)], DocInvite{NetworkID: i.net, InviterID: i.inviter, Timestamp: utcNano(i.at)})
+		return true
+	})
+	r.preAssign.scan(func(k string, p *preAssign) bool {
+		net := decimal(uint32((&decoder{b: []byte(k)}).key16()))
+		doc.RBACPreAssign[net] = append(doc.RBACPreAssign[net], DocPreAssign{ExternalID: p.external, Role: p.role.String()})
 		return true
 	})
 	doc.AuditLog = r.docAudit()
@@ -172,6 +206,9 @@ func (r *Root) docNode(n *node) DocNode {
 
 func (r *Root) docNetwork(id uint16, n *network) DocNetwork {
 	d := DocNetwork{ID: id, Name: n.name, JoinRule: n.rule.String(), Members: []uint32{}, Enterprise: n.enterprise, Created: utc(n.created)}
+	if p := n.policy; p.maxMembers > 0 || len(p.ports) > 0 || p.description != "" {
+		d.Policy = &DocPolicy{MaxMembers: p.maxMembers, AllowedPorts: p.ports, Description: p.description}
+	}
 	if id == 0 {
 		r.liveNodes.ascend(0, func(node uint32, _ nothing) bool {
 			d.Members = append(d.Members, node)

@@ -22,7 +22,7 @@ func mayCall(row *protocol.Command, caller string) bool {
 		return true
 	case protocol.AuthSignature:
 		return caller == "signer"
-	case protocol.AuthSignatureOrAdmin:
+	case protocol.AuthSignatureOrAdmin, protocol.AuthRole: // the signer owns the network
 		return caller == "signer" || caller == "admin"
 	case protocol.AuthAdmin:
 		return caller == "admin"
@@ -46,11 +46,11 @@ var skipped = map[string]string{
 }
 
 // request builds a well-formed request of a row for two live nodes.
-func request(row *protocol.Command, a, b harness.Agent) (map[string]any, protocol.Body) {
+func request(row *protocol.Command, a, b harness.Agent, network any) (map[string]any, protocol.Body) {
 	fields := map[string]any{
 		"node_id": a.ID, "requester_id": a.ID, "from_node_id": a.ID, "inviter_id": a.ID, "node_a": a.ID,
 		"peer_id": b.ID, "to_node_id": b.ID, "node_b": b.ID, "target_node_id": b.ID,
-		"public_key": a.PublicKey(), "new_public_key": b.PublicKey(), "hostname": fmt.Sprintf("m%d", a.ID), "delta": 1, "polo_score": 1,
+		"new_owner_id": b.ID, "public_key": a.PublicKey(), "new_public_key": b.PublicKey(), "hostname": fmt.Sprintf("m%d", a.ID), "delta": 1, "polo_score": 1,
 		"beacon_id": a.ID, "addr": "192.0.2.1:9001", "name": fmt.Sprintf("net%d", a.ID), "listen_addr": ":4000",
 	}
 	if row.Name == "resolve" {
@@ -58,6 +58,9 @@ func request(row *protocol.Command, a, b harness.Agent) (map[string]any, protoco
 	}
 	if row.Name == "join_network" || row.Name == "leave_network" {
 		fields["network_id"] = 65535
+	}
+	if network != nil {
+		fields["network_id"] = network
 	}
 	fields["type"] = row.Name
 	parsed, err := protocol.ParseRequest(harness.Frame(fields)[protocol.FrameHeaderBytes:])
@@ -104,7 +107,11 @@ func TestAuthorisationMatrix(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			fields, body := request(row, nodes[0], nodes[1])
+			var network any
+			if row.Auth == protocol.AuthRole || row.Enterprise || row.Name == "set_network_enterprise" {
+				network = company(t, w, c.AdminToken, nodes[0], nodes[1])
+			}
+			fields, body := request(row, nodes[0], nodes[1], network)
 			if row.Name == "resolve" || row.Name == "punch" { // visible, so that only authority decides
 				makePublic(t, w, nodes[0], nodes[1])
 			}
@@ -123,6 +130,21 @@ func TestAuthorisationMatrix(t *testing.T) {
 			}
 		}
 	}
+}
+
+// company makes an enterprise network with an owner and a member.
+func company(t *testing.T, w *harness.Wire, token string, owner, member harness.Agent) any {
+	t.Helper()
+	net, err := w.Call(map[string]any{"type": "create_network", "node_id": owner.ID, "name": fmt.Sprintf("co%d", owner.ID), "enterprise": true, "admin_token": token})
+	if err != nil || net["type"] != "create_network_ok" {
+		t.Fatalf("create_network: %v, %v", net, err)
+	}
+	id := net["network_id"]
+	joined, err := w.Call(map[string]any{"type": "join_network", "node_id": member.ID, "network_id": id, "signature": member.Sign(fmt.Sprintf("join_network:%d:%.0f", member.ID, id))})
+	if err != nil || joined["type"] != "join_network_ok" {
+		t.Fatalf("join_network: %v, %v", joined, err)
+	}
+	return id
 }
 
 func makePublic(t *testing.T, w *harness.Wire, agents ...harness.Agent) {

@@ -36,13 +36,18 @@ func replay(t *testing.T, c *harness.Cluster, args ...string) {
 func TestTranscriptsThroughEveryMember(t *testing.T) {
 	c := sharedCluster(t)
 	for _, mode := range []string{"step", "actor", "random"} {
-		t.Run(mode, func(t *testing.T) { replay(t, c, "-any-node", mode, "-skip-tag", "owner-reclaim") })
+		t.Run(mode, func(t *testing.T) { replay(t, c, "-any-node", mode, "-skip-tag", "owner-reclaim,unsigned-role-claim") })
 	}
 }
 
 func TestTranscriptsOwnerReclaim(t *testing.T) {
 	c := harness.Start(t, harness.Options{Set: []string{"compat.owner_reclaim=true"}})
 	replay(t, c, "-tag", "owner-reclaim")
+}
+
+func TestTranscriptsUnsignedRoleCommands(t *testing.T) {
+	c := harness.Start(t, harness.Options{Set: []string{"compat.unsigned_role_commands=true"}})
+	replay(t, c, "-tag", "unsigned-role-claim")
 }
 
 func TestTranscriptsStockRateLimits(t *testing.T) {

@@ -1,6 +1,8 @@
 package protocol_test
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"testing"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -39,6 +41,15 @@ func TestChallenges(t *testing.T) {
 		{"join_network", `"node_id":7,"network_id":3`, "join_network:7:3", 7},
 		{"join_network", `"node_id":7,"network_id":65536`, "join_network:7:0", 7},
 		{"leave_network", `"node_id":7,"network_id":3`, "leave_network:7:3", 7},
+		{"invite_to_network", `"inviter_id":7,"network_id":3,"target_node_id":9,"for_seconds":60`, "invite:7:3:9", 7},
+		{"poll_invites", `"node_id":7`, "poll_invites:7", 7},
+		{"respond_invite", `"node_id":7,"network_id":3,"accept":true`, "respond_invite:7:3", 7},
+		{"kick_member", `"node_id":7,"network_id":3,"target_node_id":9`, "kick_member:7:3:9", 7},
+		{"promote_member", `"node_id":7,"network_id":3,"target_node_id":9,"for_seconds":60`, "promote_member:7:3:9", 7},
+		{"demote_member", `"node_id":7,"network_id":3,"target_node_id":9`, "demote_member:7:3:9", 7},
+		{"transfer_ownership", `"node_id":7,"network_id":3,"new_owner_id":9`, "transfer_ownership:7:3:9", 7},
+		{"delete_network", `"node_id":7,"network_id":3`, "delete_network:7:3", 7},
+		{"rename_network", `"node_id":7,"network_id":3,"name":"lab"`, "rename_network:7:3:lab", 7},
 		{"lookup", `"node_id":7`, "", 0},
 		{"check_trust", `"node_id":7,"peer_id":9`, "", 0},
 		{"create_network", `"node_id":7,"name":"lab"`, "", 0},
@@ -53,6 +64,44 @@ func TestChallenges(t *testing.T) {
 		}
 		if got := protocol.SignerID(req.Command, req.Body); got != test.signer {
 			t.Errorf("%s %s: signer %d, want %d", test.command, test.request, got, test.signer)
+		}
+	}
+}
+
+// TestPolicyChallenge holds the vectors of set_network_policy: what is hashed
+// of a request, written out.
+func TestPolicyChallenge(t *testing.T) {
+	t.Parallel()
+	for request, hashed := range map[string]string{
+		`"x":1`:           `{}`,
+		`"max_members":5`: `{"max_members":5}`,
+		`"description":"a <b> & \"ü\"","max_members":0,"allowed_ports":[443,80,443]`: `{"allowed_ports":[443,80],"description":"a <b> & \"ü\"","max_members":0}`,
+		`"allowed_ports":[],"description":""`:                                        `{"allowed_ports":[],"description":""}`,
+		`"max_members":"5","allowed_ports":80,"description":7`:                       `{}`,
+		`"max_members":5.0,"allowed_ports":[8e1]`:                                    `{"allowed_ports":[80],"max_members":5}`,
+		`"max_members":1.5,"allowed_ports":["80"]`:                                   `{"allowed_ports":[-1],"max_members":1.5}`,
+		`"policy_sha256":"00"`:                                                       `{}`,
+	} {
+		req, err := protocol.ParseRequest([]byte(`{"type":"set_network_policy","node_id":7,"network_id":3,` + request + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := fmt.Sprintf("set_network_policy:7:3:%x", sha256.Sum256([]byte(hashed)))
+		if got := protocol.ChallengeText(req.Command, req.Body); got != want {
+			t.Errorf("%s: %s is not the hash of %s", request, got, hashed)
+		}
+	}
+	empty := protocol.ChallengeText(protocol.Must("set_network_policy"), &protocol.SetNetworkPolicy{NodeID: 7, NetworkID: 3})
+	if empty != "set_network_policy:7:3:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a" {
+		t.Errorf("of an empty policy: %s", empty)
+	}
+}
+
+func TestFoldExternalID(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{"": "", "bob@x": "bob@x", "aBOBz@[X": "abobz@[x", "ÜSER": "Üser", "\xff\x00K": "\xff\x00k"} {
+		if got := protocol.FoldExternalID(in); got != want {
+			t.Errorf("%q becomes %q, want %q", in, got, want)
 		}
 	}
 }

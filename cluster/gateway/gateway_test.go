@@ -47,7 +47,7 @@ func newEngine(t *testing.T) *engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.internal(fsm.KindClusterInit, fsm.ClusterInit{ClusterID: "test", Level: 1})
+	e.internal(fsm.KindClusterInit, fsm.ClusterInit{ClusterID: "test", Level: fsm.LevelMax})
 	e.internal(fsm.KindTermStart, fsm.TermStart{Term: 1, LeaderID: "m1"})
 	e.internal(fsm.KindActivateKey, fsm.ActivateKey{Key: k.Latest(), Term: 1})
 	e.internal(fsm.KindPutToken, fsm.PutToken{Kind: fsm.TokenAdmin, Name: "initial", MAC: mac})

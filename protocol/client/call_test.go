@@ -21,6 +21,9 @@ import (
 func camel(name string) string {
 	var out string
 	for part := range strings.SplitSeq(name, "_") {
+		if part == "id" {
+			part = "ID"
+		}
 		out += strings.ToUpper(part[:1]) + part[1:]
 	}
 	return out
