@@ -38,6 +38,8 @@ type Meta struct {
 	Commit    string    `json:"commit"`
 	GoVersion string    `json:"go_version"`
 	Started   time.Time `json:"started"`
+	// Found is what was wrong beside what the checkers found.
+	Found []string `json:"found,omitempty"`
 	// Notes are further lines, such as what was not tested and why.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -78,7 +80,7 @@ type view struct {
 func Render(w io.Writer, r *Run) error {
 	v := &view{Meta: r.Meta, Summary: Summarize(r), Workloads: workloads(r.Ops), FaultKinds: kinds(r), Timeline: draw(r)}
 	if r.Result != nil {
-		v.Checked, v.Passed = true, r.Result.OK()
+		v.Checked, v.Passed = true, r.Result.OK() && len(r.Meta.Found) == 0
 		v.Violations, v.Totals = r.Result.Violations, rules(r.Result)
 		v.Keys = keys(r)
 		v.Coverage = coverage(r.Result)

@@ -165,6 +165,22 @@ func TestThePageShowsTheRun(t *testing.T) {
 	}
 }
 
+// A run in which only something beside the checkers was wrong has not passed.
+func TestThePageShowsOtherFindings(t *testing.T) {
+	r := sample()
+	r.Result = &check.Result{}
+	for _, found := range [][]string{nil, {"m4 ended by itself"}} {
+		r.Meta.Found = found
+		var out strings.Builder
+		if err := report.Render(&out, r); err != nil {
+			t.Fatal(err)
+		}
+		if passed := strings.Contains(out.String(), "no violation"); passed != (found == nil) || found != nil && !strings.Contains(out.String(), found[0]) {
+			t.Errorf("found %v: passed %t", found, passed)
+		}
+	}
+}
+
 func TestThePageShowsViolations(t *testing.T) {
 	dir := t.TempDir()
 	artifact := filepath.Join(dir, "picture.html")

@@ -14,6 +14,9 @@ import (
 // connections for 2 s, over which its requests reach the leader as before.
 const removalGrace = 3 * time.Second
 
+// violationPrefix begins what the checkers found.
+const violationPrefix = "violation: "
+
 // judge applies the checkers and the checks that need none.
 func (s *Session) judge() error {
 	ops := s.load.recorder.Ops()
@@ -30,7 +33,7 @@ func (s *Session) judge() error {
 	s.page = s.newPage(ops)
 	s.result.measure(s.page)
 	for _, v := range s.result.Check.Violations {
-		s.result.note("violation: %s", v)
+		s.result.note(violationPrefix+"%s", v)
 	}
 	for _, round := range s.result.Rounds {
 		for _, p := range round.Problems {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pilotregistry/pilotregistry/integration/fault/history"
@@ -34,14 +35,18 @@ func (s *Session) report() error {
 		return err
 	}
 	s.page.Meta.Notes = s.notes()
+	for _, f := range s.result.Found {
+		if !strings.HasPrefix(f, violationPrefix) { // the page shows these with their operations
+			s.page.Meta.Found = append(s.page.Meta.Found, f)
+		}
+	}
 	return errors.Join(os.WriteFile(filepath.Join(s.cfg.Dir, "result.json"), append(raw, '\n'), 0o600),
 		report.Write(filepath.Join(s.cfg.Dir, "report.html"), s.page))
 }
 
-// notes are what the page says in words: what was found beside the checkers,
-// and what was not tested.
+// notes are what the page says in words of what was not tested.
 func (s *Session) notes() []string {
-	out := slices.Clone(s.result.Found)
+	var out []string
 	for _, k := range nemesis.Kinds() {
 		if why := k.Missing(); why != "" {
 			out = append(out, fmt.Sprintf("not used: %s (%s): %s", k.Name, k.Doc, why))
