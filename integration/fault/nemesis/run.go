@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/pilotregistry/pilotregistry/integration/fault/lab"
+	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
 // Runner plays a plan on a lab.
@@ -237,7 +239,7 @@ func (r *Runner) heal(ctx context.Context, round *Round) error {
 func (r *Runner) serves(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, recoveryLimit)
 	defer cancel()
-	return r.eachMember(ctx, func(m *lab.Member) error {
+	return r.eachMember(ctx, func(ctx context.Context, m *lab.Member) error {
 		if err := r.Lab.AwaitReady(ctx, m); err != nil {
 			return err
 		}
@@ -245,10 +247,14 @@ func (r *Runner) serves(ctx context.Context) error {
 	})
 }
 
+// outsideEvery is how often it is asked whether a member that does not serve
+// yet belongs to the cluster at all.
+const outsideEvery = time.Second
+
 // eachMember does something with all members of today that belong to the
 // cluster. A member that was removed without anybody having been told cannot
-// get ready: it is given up when it says so.
-func (r *Runner) eachMember(ctx context.Context, do func(*lab.Member) error) error {
+// get ready: it is given up.
+func (r *Runner) eachMember(ctx context.Context, do func(context.Context, *lab.Member) error) error {
 	var wg sync.WaitGroup
 	members := r.Lab.Members()
 	errs := make([]error, len(members))
@@ -256,7 +262,7 @@ func (r *Runner) eachMember(ctx context.Context, do func(*lab.Member) error) err
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			if err := do(m); err != nil && !r.outside(ctx, m) {
+			if err := r.unlessOutside(ctx, m, do); err != nil {
 				errs[i] = fmt.Errorf("%s: %w", m.Name, err)
 			}
 		}()
@@ -265,21 +271,44 @@ func (r *Runner) eachMember(ctx context.Context, do func(*lab.Member) error) err
 	return errors.Join(errs...)
 }
 
+func (r *Runner) unlessOutside(ctx context.Context, m *lab.Member, do func(context.Context, *lab.Member) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- do(ctx, m) }()
+	t := time.NewTicker(outsideEvery)
+	defer t.Stop()
+	for {
+		select {
+		case err := <-done:
+			if err != nil && r.outside(ctx, m) {
+				return nil
+			}
+			return err
+		case <-t.C:
+			if r.outside(ctx, m) {
+				cancel()
+				<-done
+				return nil
+			}
+		}
+	}
+}
+
 // outside reports whether the cluster does not have a member, which a removal
 // without an answer, or a join that was cut off, can lead to.
 func (r *Runner) outside(ctx context.Context, m *lab.Member) bool {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	configured, err := r.Lab.Configured(ctx)
-	if err != nil {
-		return false
-	}
-	for _, c := range configured {
-		if c.ID == m.ID {
+	for {
+		configured, err := r.Lab.Configured(ctx)
+		if err == nil {
+			return !slices.ContainsFunc(configured, func(c protocol.ClusterMember) bool { return c.ID == m.ID })
+		}
+		if !wait(ctx, 100*time.Millisecond) {
 			return false
 		}
 	}
-	return true
 }
 
 func (r *Runner) reshape(ctx context.Context) error {
