@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -136,7 +137,7 @@ func (v *view) mayInvite(c *call, n *network, r *protocol.InviteToNetwork) *prot
 	if _, in := v.member(r.NetworkID, r.InviterID); !in {
 		return protocol.Refusef(protocol.CodePermissionDenied, "inviter %d is not a member of network %d", r.InviterID, r.NetworkID)
 	}
-	if role := v.roleOf(r.NetworkID, r.InviterID); role < roleAdmin {
+	if role := v.roleOf(r.NetworkID, r.InviterID); !slices.Contains(c.row.Roles, role.String()) {
 		return protocol.Refusef(protocol.CodePermissionDenied, `rbac: inviter %d has role "%s", requires owner or admin`, r.InviterID, role)
 	}
 	return nil

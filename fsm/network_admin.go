@@ -6,7 +6,7 @@ import (
 
 func decideDeleteNetwork(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.DeleteNetwork)
-	n, e := v.roleGate(c, r.NodeID, r.NetworkID, roleOwner)
+	n, e := v.roleGate(c, r.NodeID, r.NetworkID)
 	if e != nil {
 		return nil, e
 	}
@@ -28,7 +28,7 @@ func decideDeleteNetwork(v *view, c *call) (effect, *protocol.Error) {
 
 func decideRenameNetwork(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.RenameNetwork)
-	if e := v.authorise(c, r.NodeID, r.NetworkID, roleOwner, roleAdmin); e != nil {
+	if e := v.authorise(c, r.NodeID, r.NetworkID); e != nil {
 		return nil, e
 	}
 	if e := protocol.CheckNetworkName(r.Name); e != nil {

@@ -19,7 +19,7 @@ func (v *view) room(net uint16, n *network) *protocol.Error {
 // absent stay as they are.
 func decideSetPolicy(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetNetworkPolicy)
-	n, e := v.roleGate(c, r.NodeID, r.NetworkID, roleOwner, roleAdmin)
+	n, e := v.roleGate(c, r.NodeID, r.NetworkID)
 	if e != nil {
 		return nil, e
 	}

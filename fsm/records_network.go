@@ -18,11 +18,11 @@ const (
 func (r role) String() string {
 	switch r {
 	case roleMember:
-		return "member"
+		return protocol.RoleMember
 	case roleAdmin:
-		return "admin"
+		return protocol.RoleAdmin
 	case roleOwner:
-		return "owner"
+		return protocol.RoleOwner
 	}
 	return ""
 }

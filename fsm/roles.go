@@ -6,7 +6,7 @@ import (
 
 func decidePromote(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.PromoteMember)
-	if _, e := v.roleGate(c, r.NodeID, r.NetworkID, roleOwner); e != nil {
+	if _, e := v.roleGate(c, r.NodeID, r.NetworkID); e != nil {
 		return nil, e
 	}
 	m, _ := v.member(r.NetworkID, r.TargetNodeID)
@@ -34,7 +34,7 @@ func decidePromote(v *view, c *call) (effect, *protocol.Error) {
 
 func decideDemote(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.DemoteMember)
-	if _, e := v.roleGate(c, r.NodeID, r.NetworkID, roleOwner); e != nil {
+	if _, e := v.roleGate(c, r.NodeID, r.NetworkID); e != nil {
 		return nil, e
 	}
 	m, _ := v.member(r.NetworkID, r.TargetNodeID)
@@ -56,7 +56,7 @@ func decideDemote(v *view, c *call) (effect, *protocol.Error) {
 
 func decideKick(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.KickMember)
-	if _, e := v.roleGate(c, r.NodeID, r.NetworkID, roleOwner, roleAdmin); e != nil {
+	if _, e := v.roleGate(c, r.NodeID, r.NetworkID); e != nil {
 		return nil, e
 	}
 	m, in := v.member(r.NetworkID, r.TargetNodeID)
@@ -75,7 +75,7 @@ func decideKick(v *view, c *call) (effect, *protocol.Error) {
 
 func decideTransfer(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.TransferOwnership)
-	if _, e := v.roleGate(c, r.NodeID, r.NetworkID, roleOwner); e != nil {
+	if _, e := v.roleGate(c, r.NodeID, r.NetworkID); e != nil {
 		return nil, e
 	}
 	owner, owned := v.owners.get(r.NetworkID)

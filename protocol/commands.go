@@ -9,6 +9,18 @@ func body[T any, P interface {
 
 func reply[T any]() func() any { return func() any { return new(T) } }
 
+// Roles of a network's members, and those that commands ask for.
+const (
+	RoleOwner  = "owner"
+	RoleAdmin  = "admin"
+	RoleMember = "member"
+)
+
+var (
+	rolesOwner = []string{RoleOwner}
+	rolesAdmin = []string{RoleOwner, RoleAdmin}
+)
+
 // Commands is the one table of wire commands. Rows are append-only. The first
 // sixty are the surface of the original registry, in the order of the feature
 // page's classes; the others are our own.
@@ -48,25 +60,25 @@ var Commands = []Command{
 	{Code: 18, Name: "validate_token", Group: GroupIdentity, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead, Since: 1, Doc: "validate an identity token"},
 
 	// Signature and enterprise network.
-	{Code: 19, Name: "invite_to_network", Group: GroupInvite, Page: PageSignatureEnterprise, Auth: AuthSignatureOrAdmin, Enterprise: true, Mode: ModeWrite, Since: 2, Built: true,
+	{Code: 19, Name: "invite_to_network", Group: GroupInvite, Page: PageSignatureEnterprise, Auth: AuthSignatureOrAdmin, Roles: rolesAdmin, Enterprise: true, Mode: ModeWrite, Since: 2, Built: true,
 		Challenge: "invite:{inviter_id}:{network_id}:{target_node_id}", Signer: "inviter_id", Events: []string{EventInviteCreated, EventInviteExpired}, newBody: body[InviteToNetwork](), newReply: reply[InviteToNetworkReply](),
 		Doc: "invite a node to a network"},
 	{Code: 20, Name: "respond_invite", Group: GroupInvite, Page: PageSignatureEnterprise, Auth: AuthSignature, Enterprise: true, Mode: ModeWrite, Since: 2, Built: true,
 		Challenge: "respond_invite:{node_id}:{network_id}", Signer: "node_id", Events: []string{EventInviteResponded}, newBody: body[RespondInvite](), newReply: reply[RespondInviteReply](),
 		Doc: "accept or reject an invite"},
-	{Code: 21, Name: "kick_member", Group: GroupMember, Page: PageSignatureEnterprise, Auth: AuthRole, Enterprise: true, Mode: ModeWrite, Since: 2, Built: true,
+	{Code: 21, Name: "kick_member", Group: GroupMember, Page: PageSignatureEnterprise, Auth: AuthRole, Roles: rolesAdmin, Enterprise: true, Mode: ModeWrite, Since: 2, Built: true,
 		Challenge: "kick_member:{node_id}:{network_id}:{target_node_id}", Signer: "node_id", Events: []string{EventMemberKicked}, newBody: body[KickMember](), newReply: reply[KickMemberReply](),
 		Doc: "remove a member"},
-	{Code: 22, Name: "promote_member", Group: GroupMember, Page: PageSignatureEnterprise, Auth: AuthRole, Enterprise: true, Mode: ModeWrite, Since: 2, Built: true,
+	{Code: 22, Name: "promote_member", Group: GroupMember, Page: PageSignatureEnterprise, Auth: AuthRole, Roles: rolesOwner, Enterprise: true, Mode: ModeWrite, Since: 2, Built: true,
 		Challenge: "promote_member:{node_id}:{network_id}:{target_node_id}", Signer: "node_id", Events: []string{EventMemberPromoted}, newBody: body[PromoteMember](), newReply: reply[MemberRoleReply](),
 		Doc: "make a member an admin"},
-	{Code: 23, Name: "demote_member", Group: GroupMember, Page: PageSignatureEnterprise, Auth: AuthRole, Enterprise: true, Mode: ModeWrite, Since: 2, Built: true,
+	{Code: 23, Name: "demote_member", Group: GroupMember, Page: PageSignatureEnterprise, Auth: AuthRole, Roles: rolesOwner, Enterprise: true, Mode: ModeWrite, Since: 2, Built: true,
 		Challenge: "demote_member:{node_id}:{network_id}:{target_node_id}", Signer: "node_id", Events: []string{EventMemberDemoted}, newBody: body[DemoteMember](), newReply: reply[MemberRoleReply](),
 		Doc: "make an admin a member"},
-	{Code: 24, Name: "transfer_ownership", Group: GroupMember, Page: PageSignatureEnterprise, Auth: AuthRole, Enterprise: true, Mode: ModeWrite, Since: 2, Built: true,
+	{Code: 24, Name: "transfer_ownership", Group: GroupMember, Page: PageSignatureEnterprise, Auth: AuthRole, Roles: rolesOwner, Enterprise: true, Mode: ModeWrite, Since: 2, Built: true,
 		Challenge: "transfer_ownership:{node_id}:{network_id}:{new_owner_id}", Signer: "node_id", Events: []string{EventOwnershipTransferred}, newBody: body[TransferOwnership](), newReply: reply[TransferOwnershipReply](),
 		Doc: "hand a network to another member"},
-	{Code: 25, Name: "set_network_policy", Group: GroupPolicy, Page: PageSignatureEnterprise, Auth: AuthRole, Enterprise: true, Mode: ModeWrite, Since: 2, Built: true,
+	{Code: 25, Name: "set_network_policy", Group: GroupPolicy, Page: PageSignatureEnterprise, Auth: AuthRole, Roles: rolesAdmin, Enterprise: true, Mode: ModeWrite, Since: 2, Built: true,
 		Challenge: "set_network_policy:{node_id}:{network_id}:{policy_sha256}", Signer: "node_id", Events: []string{EventPolicyChanged}, newBody: body[SetNetworkPolicy](), newReply: reply[NetworkPolicyReply](),
 		Doc: "change a network's policy"},
 	{Code: 26, Name: "set_key_expiry", Group: GroupKey, Page: PageSignatureEnterprise, Auth: AuthSignatureOrAdmin, Enterprise: true, Mode: ModeWrite, Since: 1, Built: true,
@@ -80,10 +92,10 @@ var Commands = []Command{
 	{Code: 28, Name: "leave_network", Group: GroupNetwork, Page: PageSignatureOrAdmin, Auth: AuthSignatureOrAdmin, Mode: ModeWrite, Since: 1, Built: true,
 		Challenge: "leave_network:{node_id}:{network_id}", Signer: "node_id", Events: []string{EventNetworkLeft},
 		newBody: body[LeaveNetwork](), newReply: reply[LeaveNetworkReply](), Doc: "leave a network"},
-	{Code: 29, Name: "delete_network", Group: GroupNetwork, Page: PageSignatureOrAdmin, Auth: AuthRole, Mode: ModeWrite, Since: 2, Built: true,
+	{Code: 29, Name: "delete_network", Group: GroupNetwork, Page: PageSignatureOrAdmin, Auth: AuthRole, Roles: rolesOwner, Mode: ModeWrite, Since: 2, Built: true,
 		Challenge: "delete_network:{node_id}:{network_id}", Signer: "node_id", Events: []string{EventNetworkDeleted}, newBody: body[DeleteNetwork](), newReply: reply[DeleteNetworkReply](),
 		Doc: "delete a network"},
-	{Code: 30, Name: "rename_network", Group: GroupNetwork, Page: PageSignatureOrAdmin, Auth: AuthRole, Mode: ModeWrite, Since: 2, Built: true,
+	{Code: 30, Name: "rename_network", Group: GroupNetwork, Page: PageSignatureOrAdmin, Auth: AuthRole, Roles: rolesAdmin, Mode: ModeWrite, Since: 2, Built: true,
 		Challenge: "rename_network:{node_id}:{network_id}:{name}", Signer: "node_id", Events: []string{EventNetworkRenamed}, newBody: body[RenameNetwork](), newReply: reply[RenameNetworkReply](),
 		Doc: "rename a network"},
 	{Code: 31, Name: "resolve", Group: GroupNode, Page: PageSignatureOrAdmin, Auth: AuthSignature, Mode: ModeRead, Rate: RateResolve, Since: 1, Built: true,

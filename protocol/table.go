@@ -115,8 +115,11 @@ type Command struct {
 	Auth  Auth
 	// Enterprise marks commands that work only in enterprise networks.
 	Enterprise bool
-	Mode       Mode
-	Rate       RateClass
+	// Roles are the roles in the network of which a signer needs one, the
+	// highest first; empty when the role does not matter.
+	Roles []string
+	Mode  Mode
+	Rate  RateClass
 	// Challenge is the text that is signed, with {field} for fields of the
 	// request. Empty when the command is never signed.
 	Challenge string

@@ -154,6 +154,9 @@ func TestRowsAreComplete(t *testing.T) {
 		}
 		switch c.Auth {
 		case protocol.AuthSignature, protocol.AuthSignatureOrAdmin, protocol.AuthRole:
+			if c.Auth == protocol.AuthRole && len(c.Roles) == 0 {
+				t.Errorf("%s asks for a role and names none", c.Name)
+			}
 			if c.Challenge == "" {
 				fail("signed without a challenge")
 			}

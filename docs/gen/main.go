@@ -73,7 +73,11 @@ func commands() ([]byte, error) {
 		if c.Challenge != "" {
 			challenge = "`" + c.Challenge + "`"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s | %s |\n", c.Name, c.Doc, c.Auth, enterprise, c.Mode, c.Rate, challenge, state)
+		auth := string(c.Auth)
+		if len(c.Roles) > 0 {
+			auth += " (" + strings.Join(c.Roles, ", ") + ")"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s | %s |\n", c.Name, c.Doc, auth, enterprise, c.Mode, c.Rate, challenge, state)
 	}
 	return b.Bytes(), nil
 }
