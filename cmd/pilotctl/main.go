@@ -89,7 +89,8 @@ func (a *app) rootCommand() *cobra.Command {
 	a.flags.register(root)
 	root.AddGroup(
 		&cobra.Group{ID: "node", Title: "Nodes:"},
-		&cobra.Group{ID: "other", Title: "Trust, networks, keys:"},
+		&cobra.Group{ID: "other", Title: "Trust and keys:"},
+		&cobra.Group{ID: "network", Title: "Networks:"},
 		&cobra.Group{ID: "cluster", Title: "Cluster:"},
 		&cobra.Group{ID: "alias", Title: "Short forms:"},
 	)
@@ -101,7 +102,8 @@ func (a *app) rootCommand() *cobra.Command {
 	}
 	group("node", a.registerCommand(), a.heartbeatCommand(), a.lookupCommand(), a.resolveCommand(), a.deregisterCommand(),
 		a.rotateKeyCommand("rotate-key"), a.nodeCommand(), a.findCommand("find"))
-	group("other", a.trustCommand(), a.handshakeCommand(), a.poloCommand(), a.beaconCommand(), a.keyCommand(), a.networkCommand())
+	group("other", a.trustCommand(), a.handshakeCommand(), a.poloCommand(), a.beaconCommand(), a.keyCommand())
+	group("network", a.networkCommand(), a.memberCommand(), a.inviteCommand(), a.policyCommand(), a.identityCommand())
 	group("cluster", a.clusterCommand())
 	group("alias", a.aliases()...)
 	root.AddCommand(a.versionCommand(), a.commandsCommand())
