@@ -27,7 +27,7 @@ func fullWorld(t tester) *world {
 	w.do("respond_handshake", &protocol.RespondHandshake{NodeID: 2, PeerID: 1}, as(2))
 	w.do("beacon_register", &protocol.BeaconRegister{BeaconID: 3, Addr: "b:1"}, nil)
 	w.internal(KindPutSealed, PutSealed{Name: "s", Sealed: Sealed{Key: 1, Nonce: []byte{1}, Ciphertext: []byte{2}}, Public: []byte{3}})
-	w.internal(KindMemberHello, MemberRecord{ID: "m1", Peer: "p", Wire: "w", Ops: "o", Version: "v", LevelMin: 1, LevelMax: 2, Keys: []uint32{1}})
+	w.internal(KindMemberHello, MemberRecord{ID: "m1", Peer: "p", Wire: "w", Ops: "o", Version: "v", LevelMin: 1, LevelMax: LevelMax, Keys: []uint32{1}})
 	w.internal(KindPutToken, PutToken{Kind: TokenJoin, Name: "j", MAC: testMAC(3), ExpiresInMS: hour})
 	w.internal(KindSpendToken, SpendToken{Name: "j", MemberID: "m2"})
 	w.do("set_key_expiry", &protocol.SetKeyExpiry{NodeID: 1, ExpiresAt: utc(w.now + minute)}, as(1))

@@ -36,8 +36,9 @@ func (s *story) call(fields map[string]any) map[string]any {
 	return reply
 }
 
-// volatile are reply fields that may differ between two plays of the story.
-var volatile = map[string]bool{"index": true, "time": true, "timestamp": true, "last_seen": true, "created_at": true, "rotated_at": true, "created": true, "log_time": true}
+// volatile are reply fields that may differ between two plays of the story;
+// replayed says that the front door had to ask again, as when the leader changes.
+var volatile = map[string]bool{"index": true, "replayed": true, "time": true, "timestamp": true, "last_seen": true, "created_at": true, "rotated_at": true, "created": true, "log_time": true}
 
 // normal renders a reply with symbols for what differs between two plays.
 func (s *story) normal(reply map[string]any) string {
