@@ -103,7 +103,8 @@ func (a *app) rootCommand() *cobra.Command {
 	group("node", a.registerCommand(), a.heartbeatCommand(), a.lookupCommand(), a.resolveCommand(), a.deregisterCommand(),
 		a.rotateKeyCommand("rotate-key"), a.nodeCommand(), a.findCommand("find"))
 	group("other", a.trustCommand(), a.handshakeCommand(), a.poloCommand(), a.beaconCommand(), a.keyCommand())
-	group("network", a.networkCommand(), a.memberCommand(), a.inviteCommand(), a.policyCommand(), a.identityCommand())
+	group("network", a.networkCommand(), a.memberCommand(), a.inviteCommand(), a.policyCommand(), a.identityCommand(),
+		a.blueprintCommand(), a.directoryCommand())
 	group("cluster", a.clusterCommand())
 	group("alias", a.aliases()...)
 	root.AddCommand(a.versionCommand(), a.commandsCommand())

@@ -21,9 +21,12 @@ func printTable(w io.Writer, reply any) error {
 	}
 	var single, lists []member
 	for _, m := range membersOf(v) {
+		if m.omitEmpty && m.value.IsZero() {
+			continue
+		}
 		if m.value.Kind() == reflect.Slice && m.value.Type().Elem().Kind() == reflect.Struct {
 			lists = append(lists, m)
-		} else if m.name != "type" && !(m.omitEmpty && m.value.IsZero()) {
+		} else if m.name != "type" {
 			single = append(single, m)
 		}
 	}
