@@ -1,12 +1,16 @@
 package main
 
 import (
+	"encoding/json"
+
 	"github.com/spf13/cobra"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
 func (a *app) blueprintCommand() *cobra.Command {
 	return groupCommand("blueprint", "describe networks in files, and make them so",
-		a.validateBlueprint())
+		a.validateBlueprint(), a.planBlueprint(), a.applyBlueprint("apply"), a.exportBlueprint(), a.diffBlueprint(), a.provisionStatus("status"))
 }
 
 // completeFiles offers files with the usual endings.
@@ -42,25 +46,66 @@ func (a *app) validateBlueprint() *cobra.Command {
 	}
 }
 
-// validated is what a check of a file found out.
-type validated struct {
-	File     string    `json:"file"`
-	Name     string    `json:"name,omitempty"`
-	Entries  int       `json:"entries,omitempty"`
-	Roles    int       `json:"roles,omitempty"`
-	Valid    bool      `json:"valid"`
-	Problems []problem `json:"problems,omitempty"`
+// blueprintRun is what the commands on a blueprint file have in common: the
+// file is read and found valid before anything is sent.
+func (a *app) blueprintRun(do func(s *session, b *blueprint) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := a.checkOutput(cmd); err != nil {
+			return err
+		}
+		b, d, err := readBlueprint(args[0])
+		if err != nil {
+			return err
+		}
+		if err := d.err(); err != nil {
+			return err
+		}
+		s, done, err := a.open(cmd)
+		if err != nil {
+			return err
+		}
+		defer done()
+		return do(s, b)
+	}
 }
 
-// reportValid prints what was found; problems are an error, and with -o json
-// or yaml also data.
-func (a *app) reportValid(d *document, v validated) error {
-	v.Valid, v.Problems = len(d.problems) == 0, d.problems
-	if !v.Valid && (a.flags.output == "table" || a.flags.json) {
-		return d.err()
-	}
-	if err := a.printValue(v, &validated{}); err != nil {
-		return err
-	}
-	return d.err()
+func (a *app) planBlueprint() *cobra.Command {
+	cmd := a.wireCommand("plan <file>", "provision_network", exactly(1), nil)
+	cmd.Short = "show what applying a blueprint would change"
+	cmd.Long = longHelp(protocol.Must("provision_network"), cmd.Short) +
+		"\n\nThe exit code is 2 when something would change, 0 when nothing would." + "\n" + blueprintFileHelp
+	cmd.Example = "  pilotctl blueprint plan prod-fleet.yaml\n  pilotctl blueprint plan prod-fleet.yaml --out prod-fleet.plan"
+	cmd.ValidArgsFunction = completeFiles("yaml", "yml", "json")
+	out := addOut(cmd)
+	cmd.RunE = a.blueprintRun(func(s *session, b *blueprint) error {
+		return s.plan("blueprint", b, *out, &provisionReply{}, func() (json.RawMessage, error) { return s.provisioner.provision(s, b, change{dryRun: true}) })
+	})
+	return cmd
+}
+
+func (a *app) applyBlueprint(use string) *cobra.Command {
+	cmd := a.wireCommand(use+" <file>", "provision_network", exactly(1), nil)
+	cmd.Long += "\n\nThe network is found by its name, or made. All of it becomes so in one step, or nothing." +
+		"\nWith --revision or --plan nothing is changed when the network is not as it was looked at." + "\n" + blueprintFileHelp
+	cmd.Example = "  pilotctl blueprint apply prod-fleet.yaml\n  pilotctl blueprint apply prod-fleet.yaml --plan prod-fleet.plan"
+	cmd.ValidArgsFunction = completeFiles("yaml", "yml", "json")
+	revision := addRevision(cmd)
+	cmd.RunE = a.blueprintRun(func(s *session, b *blueprint) error {
+		c, err := revision.change(s.cmd, "blueprint", b)
+		if err != nil {
+			return err
+		}
+		raw, err := s.provisioner.provision(s, b, c)
+		if err != nil {
+			return err
+		}
+		return s.print(raw, &provisionReply{})
+	})
+	return cmd
+}
+
+func (a *app) provisionStatus(use string) *cobra.Command {
+	cmd := a.wireCommand(use, "get_provision_status", exactly(0), nil)
+	cmd.Example = "  pilotctl blueprint status"
+	return cmd
 }

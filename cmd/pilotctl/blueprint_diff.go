@@ -25,7 +25,7 @@ func (b *blueprint) settings() map[string]string {
 			out[path] = value
 		}
 	}
-	put("join_rule", cmp.Or(b.JoinRule, protocol.JoinOpen), true)
+	put("join_rule", b.JoinRule, b.JoinRule != "")
 	put("enterprise", "true", b.Enterprise)
 	if p := b.Policy; p != nil {
 		if p.MaxMembers != nil {
@@ -58,7 +58,7 @@ func (b *blueprint) settings() map[string]string {
 // the blueprint does not mention it leaves alone; its roles are the whole list.
 func differences(file, registry *blueprint) []difference {
 	want, have := file.settings(), registry.settings()
-	var out []difference
+	out := []difference{}
 	for path, value := range want {
 		if have[path] != value {
 			out = append(out, difference{Setting: path, Registry: have[path], File: value})

@@ -24,7 +24,7 @@ func printTable(w io.Writer, reply any) error {
 		if m.omitEmpty && m.value.IsZero() {
 			continue
 		}
-		if m.value.Kind() == reflect.Slice && m.value.Type().Elem().Kind() == reflect.Struct {
+		if m.value.Kind() == reflect.Slice && (m.value.Type().Elem().Kind() == reflect.Struct || m.name == "actions") {
 			lists = append(lists, m)
 		} else if m.name != "type" {
 			single = append(single, m)
@@ -61,6 +61,12 @@ func printList(w io.Writer, list member) error {
 	if n == 0 {
 		_, err := fmt.Fprintf(w, "no %s\n", strings.ToLower(label(list.name)))
 		return err
+	}
+	if list.value.Type().Elem().Kind() == reflect.String {
+		for i := range n {
+			fmt.Fprintf(w, "  - %s\n", clean(list.value.Index(i).String()))
+		}
+		return nil
 	}
 	rows := make([][]member, n)
 	used := map[int]bool{}
