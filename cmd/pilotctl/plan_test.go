@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -112,5 +113,28 @@ func TestDirectorySync(t *testing.T) {
 	n.actions = nil
 	if _, errs := n.try(t, exitOK, "directory", "plan", inFile); n.listing.NetworkID != 4 || strings.Contains(errs, "removed") {
 		t.Errorf("file alone: %+v %s", n.listing, errs)
+	}
+}
+
+func TestDifferences(t *testing.T) {
+	t.Parallel()
+	limit, none := uint32(5), uint32(0)
+	registry := &blueprint{Name: "lab", JoinRule: "open", Policy: &blueprintPolicy{MaxMembers: &limit, AllowedPorts: []uint16{80}},
+		Roles:       []blueprintRole{{"alice@x", "owner"}, {"carl@x", "member"}},
+		AuditExport: &blueprintAuditExport{Format: "json", Endpoint: "https://a"}}
+	for name, test := range map[string]struct {
+		file blueprint
+		want []difference
+	}{
+		"silent":      {blueprint{}, []difference{}},
+		"equal roles": {blueprint{Roles: []blueprintRole{{"carl@x", "member"}, {"Alice@X", "owner"}}}, []difference{}},
+		"roles are the whole list": {blueprint{Roles: []blueprintRole{{"alice@x", "admin"}, {"bob@x", "member"}}},
+			[]difference{{"roles.alice@x", "owner", "admin"}, {"roles.bob@x", "", "member"}, {"roles.carl@x", "member", ""}}},
+		"settings": {blueprint{JoinRule: "invite", Enterprise: true, Policy: &blueprintPolicy{MaxMembers: &none}, AuditExport: &blueprintAuditExport{Format: "json", Endpoint: "https://b", Token: "t"}},
+			[]difference{{"audit_export.endpoint", "https://a", "https://b"}, {"enterprise", "", "true"}, {"join_rule", "open", "invite"}, {"policy.max_members", "5", "0"}}},
+	} {
+		if got := differences(&test.file, registry); !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
 	}
 }
