@@ -19,6 +19,7 @@ const (
 	exitOK          = 0
 	exitFailure     = 1
 	exitUsage       = 2
+	exitPending     = 2 // of plan and diff: what a file says is not so yet
 	exitNotFound    = 3
 	exitDenied      = 4
 	exitUnavailable = 5
@@ -36,6 +37,10 @@ type hinted struct {
 
 func (h *hinted) Error() string { return h.err.Error() }
 func (h *hinted) Unwrap() error { return h.err }
+
+// errPending is the outcome of a look at changes that are still to be made. It is
+// no error, and nothing is said about it.
+var errPending = &hinted{err: errors.New("changes are pending"), exit: exitPending}
 
 // usagef is a wrong command line.
 func usagef(cmd *cobra.Command, format string, args ...any) error {

@@ -130,19 +130,21 @@ func expiry(text string, now time.Time) (string, error) {
 	if _, err := time.Parse(time.RFC3339, text); err == nil {
 		return text, nil
 	}
-	span := text
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		if err != nil {
-			return "", errExpiry(text)
-		}
-		span = strconv.FormatUint(n*24, 10) + "h"
-	}
-	d, err := time.ParseDuration(span)
-	if err != nil || d <= 0 {
+	d, ok := span(text)
+	if !ok || d <= 0 {
 		return "", errExpiry(text)
 	}
 	return now.Add(d).UTC().Format(time.RFC3339), nil
+}
+
+// span reads a duration, also in days.
+func span(text string) (time.Duration, bool) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		return time.Duration(n) * 24 * time.Hour, err == nil
+	}
+	d, err := time.ParseDuration(text)
+	return d, err == nil
 }
 
 type errExpiry string

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -16,17 +17,23 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run executes one command line and returns the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
+	return (&app{stdout: stdout, stderr: stderr, provisioner: sdkProvisioner{}}).run(args)
+}
+
+func (a *app) run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := &app{stdout: stdout, stderr: stderr}
 	root := a.rootCommand()
 	a.flags.json = slices.Contains(args, "--json") // also for errors found before flags are read
 	root.SetArgs(protectNegatives(args))
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
 	cmd, err := root.ExecuteContextC(ctx)
-	if err == nil {
+	switch {
+	case err == nil:
 		return exitOK
+	case errors.Is(err, errPending):
+		return exitPending
 	}
 	return a.report(cmd, err)
 }
@@ -48,6 +55,7 @@ func protectNegatives(args []string) []string {
 type app struct {
 	stdout, stderr io.Writer
 	flags          globalFlags
+	provisioner    provisioner
 }
 
 const rootLong = `pilotctl talks to a Pilot registry: it registers and manages nodes, trust,
@@ -68,7 +76,8 @@ Output: data on stdout, prose on stderr, never coloured. -o chooses the form;
 Exit codes:
   0  done
   1  failure
-  2  wrong usage or an invalid argument
+  2  wrong usage or an invalid argument; of plan and diff, without an error on
+     stderr: what the file says is not so yet
   3  not found
   4  denied: signature, token, permission or certificate
   5  unavailable: no member reachable, no leader, overloaded, rate limited
@@ -89,7 +98,8 @@ func (a *app) rootCommand() *cobra.Command {
 	a.flags.register(root)
 	root.AddGroup(
 		&cobra.Group{ID: "node", Title: "Nodes:"},
-		&cobra.Group{ID: "other", Title: "Trust, networks, keys:"},
+		&cobra.Group{ID: "other", Title: "Trust and keys:"},
+		&cobra.Group{ID: "network", Title: "Networks:"},
 		&cobra.Group{ID: "cluster", Title: "Cluster:"},
 		&cobra.Group{ID: "alias", Title: "Short forms:"},
 	)
@@ -101,7 +111,9 @@ func (a *app) rootCommand() *cobra.Command {
 	}
 	group("node", a.registerCommand(), a.heartbeatCommand(), a.lookupCommand(), a.resolveCommand(), a.deregisterCommand(),
 		a.rotateKeyCommand("rotate-key"), a.nodeCommand(), a.findCommand("find"))
-	group("other", a.trustCommand(), a.handshakeCommand(), a.poloCommand(), a.beaconCommand(), a.keyCommand(), a.networkCommand())
+	group("other", a.trustCommand(), a.handshakeCommand(), a.poloCommand(), a.beaconCommand(), a.keyCommand())
+	group("network", a.networkCommand(), a.memberCommand(), a.inviteCommand(), a.policyCommand(), a.identityCommand(),
+		a.blueprintCommand(), a.directoryCommand())
 	group("cluster", a.clusterCommand())
 	group("alias", a.aliases()...)
 	root.AddCommand(a.versionCommand(), a.commandsCommand())

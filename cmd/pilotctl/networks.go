@@ -11,14 +11,8 @@ func (a *app) networkCommand() *cobra.Command {
 		network, err := s.networkArg(args[0])
 		return &protocol.ListNodes{NetworkID: network}, err
 	})
-	role := a.wireCommand("role <network> <node>", "get_member_role", exactly(2), func(s *session, args []string) (protocol.Body, error) {
-		network, err := s.networkArg(args[0])
-		if err != nil {
-			return nil, err
-		}
-		id, err := s.nodeArg(args[1])
-		return &protocol.GetMemberRole{NetworkID: network, TargetNodeID: id}, err
-	})
+	members.Short = "list a network's members and their roles"
+	members.Example = "  pilotctl network members 1"
 	leave := a.wireCommand("leave <network>", "leave_network", exactly(1), func(s *session, args []string) (protocol.Body, error) {
 		network, err := s.networkArg(args[0])
 		if err != nil {
@@ -27,12 +21,16 @@ func (a *app) networkCommand() *cobra.Command {
 		id, err := s.node()
 		return &protocol.LeaveNetwork{NodeID: id, NetworkID: network}, err
 	})
-	cmds := []*cobra.Command{a.joinNetwork(), leave, members, role}
-	for _, c := range cmds {
-		c.ValidArgsFunction = a.completeNetworks
-	}
-	cmds = append(cmds, a.createNetwork(), a.wireCommand("list", "list_networks", exactly(0), nil))
-	return groupCommand("network", "create, join and list networks", cmds...)
+	leave.Example = "  pilotctl network leave 1"
+	list := a.wireCommand("list", "list_networks", exactly(0), nil)
+	list.Example = "  pilotctl network list -o yaml"
+	members.ValidArgsFunction, leave.ValidArgsFunction = a.completeNetworks, a.completeNetworks
+	verbs := []*cobra.Command{a.createNetwork(), list, a.joinNetwork(), leave, members,
+		a.deleteNetwork(), a.renameNetwork(), a.setEnterprise(), a.transferOwnership(),
+		// The original tool has these under network.
+		a.memberRole("role"), a.promoteMember("promote"), a.demoteMember("demote"), a.kickMember("kick"),
+		a.networkPolicy(), a.sendInvite("invite"), a.listInvites("invites"), a.respondInvite("accept", true), a.respondInvite("reject", false)}
+	return groupCommand("network", "create, join, change and list networks", verbs...)
 }
 
 func (a *app) createNetwork() *cobra.Command {
@@ -42,8 +40,8 @@ func (a *app) createNetwork() *cobra.Command {
 	name := f.String("name", "", "`name`, instead of the argument")
 	rule := f.String("join-rule", protocol.JoinOpen, "who may join: open, token or invite")
 	enterprise := f.Bool("enterprise", false, "switch the enterprise features on")
-	token := f.String("token-file", "", "`file` with the token that joining asks for")
-	admin := f.String("network-admin-token-file", "", "`file` with an admin token of this network")
+	token := addSecret(cmd, "token", "that joining asks for")
+	admin := addSecret(cmd, "network-admin-token", "that has the owner's rights on this network")
 	must(cmd.RegisterFlagCompletionFunc("join-rule",
 		cobra.FixedCompletions([]cobra.Completion{protocol.JoinOpen, protocol.JoinToken, protocol.JoinInvite}, cobra.ShellCompDirectiveNoFileComp)))
 	cmd.RunE = a.runner("create_network", func(s *session, args []string) (protocol.Body, error) {
@@ -56,14 +54,14 @@ func (a *app) createNetwork() *cobra.Command {
 		case *name == "":
 			return nil, usagef(s.cmd, "no name: %s", s.cmd.UseLine())
 		}
-		if *rule == protocol.JoinToken && *token == "" {
+		if *rule == protocol.JoinToken && !token.given() {
 			return nil, usagef(s.cmd, "--join-rule token needs --token-file")
 		}
 		var err error
-		if r.Token, err = secretFlag("--token-file", *token); err != nil {
+		if r.Token, err = token.read(s.cmd); err != nil {
 			return nil, err
 		}
-		if r.NetworkAdminToken, err = secretFlag("--network-admin-token-file", *admin); err != nil {
+		if r.NetworkAdminToken, err = admin.read(s.cmd); err != nil {
 			return nil, err
 		}
 		r.NodeID, err = s.node()
@@ -74,28 +72,25 @@ func (a *app) createNetwork() *cobra.Command {
 
 func (a *app) joinNetwork() *cobra.Command {
 	cmd := a.wireCommand("join <network>", "join_network", exactly(1), nil)
-	token := cmd.Flags().String("token-file", "", "`file` with the network's token")
+	cmd.Example = "  pilotctl network join 1\n  pilotctl network join 1 --token-file ./lab.token --for 4h"
+	cmd.ValidArgsFunction = a.completeNetworks
+	token := addSecret(cmd, "token", "that the network asks for")
 	inviter := cmd.Flags().Uint32("inviter", 0, "`id` of the node that invites")
+	span := addFor(cmd, "the membership")
 	cmd.RunE = a.runner("join_network", func(s *session, args []string) (protocol.Body, error) {
 		network, err := s.networkArg(args[0])
 		if err != nil {
 			return nil, err
 		}
 		r := &protocol.JoinNetwork{NetworkID: network, InviterID: *inviter}
-		if r.Token, err = secretFlag("--token-file", *token); err != nil {
+		if r.ForSeconds, err = span.seconds(s.cmd); err != nil {
+			return nil, err
+		}
+		if r.Token, err = token.read(s.cmd); err != nil {
 			return nil, err
 		}
 		r.NodeID, err = s.node()
 		return r, err
 	})
 	return cmd
-}
-
-// secretFlag reads the file of a flag that may be absent.
-func secretFlag(flag, path string) (protocol.Secret, error) {
-	if path == "" {
-		return "", nil
-	}
-	secret, err := readSecret(flag, path)
-	return protocol.Secret(secret), err
 }

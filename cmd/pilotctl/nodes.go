@@ -140,5 +140,6 @@ func (a *app) aliases() []*cobra.Command {
 		a.setVisibility("set-public", true), a.setVisibility("set-private", false),
 		a.setTaskExec("enable-tasks", true), a.setTaskExec("disable-tasks", false),
 		a.respond("approve <node>", true), a.respond("reject <node>", false), a.trustPair("untrust <node>", "revoke_trust"),
+		a.applyBlueprint("provision"), a.provisionStatus("provision-status"), a.syncDirectory("directory-sync"), a.directoryStatus("directory-status"),
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"sync"
 
@@ -23,6 +22,15 @@ type registry struct {
 	trust map[[2]uint32]bool
 	// rotations says what happens to the next rotate_key.
 	rotations string
+	policyState
+}
+
+// policyState is the policy of every network.
+type policyState struct {
+	maxMembers  uint32
+	ports       []uint16
+	description string
+	revision    uint64
 }
 
 type node struct {
@@ -32,6 +40,8 @@ type node struct {
 	public   bool
 	polo     int64
 	inbox    []protocol.HandshakeRequest
+
+	externalID string
 }
 
 var faults = map[uint32]*protocol.Error{
@@ -116,54 +126,10 @@ func (r *registry) answer(conn *server.ConnState, req *protocol.Request) (any, *
 	case *protocol.SetKeyExpiry:
 		return protocol.SetKeyExpiryReply{ExpiresAt: b.ExpiresAt, NodeID: b.NodeID, Type: typ}, nil
 	}
+	if reply, e := r.answerMembers(req, typ); reply != nil || e != nil {
+		return reply, e
+	}
 	return r.answerNetworks(req, typ)
-}
-
-func (r *registry) answerNetworks(req *protocol.Request, typ string) (any, *protocol.Error) {
-	switch b := req.Body.(type) {
-	case *protocol.CreateNetwork:
-		if b.JoinRule == protocol.JoinToken && b.Token != "open sesame" {
-			return nil, protocol.Errorf(protocol.CodeInvalid, "wrong test token")
-		}
-		return protocol.CreateNetworkReply{Enterprise: b.Enterprise, Name: b.Name, NetworkID: 3, Type: typ}, nil
-	case *protocol.JoinNetwork:
-		if b.Token != "" && b.Token != "open sesame" {
-			return nil, protocol.Errorf(protocol.CodeTokenInvalid, "invalid token for network %d", b.NetworkID)
-		}
-		return protocol.JoinNetworkReply{Address: protocol.Address{Network: b.NetworkID, Node: b.NodeID}.String(), NetworkID: b.NetworkID, Type: typ}, nil
-	case *protocol.LeaveNetwork:
-		return protocol.LeaveNetworkReply{NetworkID: b.NetworkID, Type: typ}, nil
-	case *protocol.ListNetworks:
-		return protocol.ListNetworksReply{Type: typ, Networks: []protocol.ListedNetwork{
-			{ID: 0, Name: "backbone", JoinRule: "open", Members: 2}, {ID: 3, Name: "lab", JoinRule: "token", Members: 1, Enterprise: true, Created: 1769853600}}}, nil
-	case *protocol.ListNodes:
-		public, score := true, int64(4)
-		all := []protocol.ListedNode{
-			{Address: "3:0003.0000.0001", NodeID: 1, Hostname: "alpha\x1b[31m", Public: &public, PoloScore: &score, Role: "owner", Tags: []string{"a", "b"}},
-			{Address: "3:0003.0000.0009", NodeID: 9, Offline: true, Role: "member"}}
-		if req.Options.Limit == 1 {
-			return protocol.ListNodesReply{NextCursor: "after-1", Nodes: all[:1], Type: typ}, nil
-		}
-		return protocol.ListNodesReply{Nodes: all, Type: typ}, nil
-	case *protocol.GetMemberRole:
-		return protocol.GetMemberRoleReply{NetworkID: b.NetworkID, Role: "owner", TargetNodeID: b.TargetNodeID, Type: typ}, nil
-	case *protocol.BeaconRegister:
-		return protocol.BeaconRegisterReply{BeaconID: b.BeaconID, Type: typ}, nil
-	case *protocol.BeaconList:
-		return protocol.BeaconListReply{Beacons: []protocol.Beacon{}, Type: typ}, nil
-	case *protocol.ClusterTarget:
-		return protocol.ClusterChangeReply{MemberID: b.MemberID, Type: typ}, nil
-	case *protocol.ClusterJoinToken:
-		return protocol.ClusterJoinTokenReply{ExpiresAt: "2030-01-01T00:00:00Z", JoinToken: fmt.Sprintf("join-%v-%d", b.NonVoter, b.TTLSeconds), Type: typ}, nil
-	}
-	members := []protocol.ClusterMember{
-		{ID: "m1", Address: "10.0.0.1:9100", Role: "leader", Suffrage: "voter", Reachable: true, AppliedIndex: 12},
-		{ID: "m2", Address: "10.0.0.2:9100", Role: "follower", Suffrage: "voter", Problem: "connection refused"}}
-	if req.Type == "cluster_members" {
-		return protocol.ClusterMembersReply{Members: members, Type: typ}, nil
-	}
-	return protocol.ClusterStatusReply{ClusterID: "c1", MemberID: "m1", LeaderID: "m1", State: "Leader", Ready: true, Nodes: len(r.nodes), Members: members,
-		Problems: []string{"m2 is not reachable"}, Term: 4, Type: typ}, nil
 }
 
 // authorise does what the tests rely on: admin commands need the token, and
@@ -182,6 +148,10 @@ func (r *registry) authorise(req *protocol.Request) *protocol.Error {
 		if !admin {
 			return protocol.Errorf(protocol.CodeAdminToken, "invalid admin token")
 		}
+		return nil
+	}
+	token := string(req.AdminToken) == networkToken && protocol.NetworkID(row, req.Body) == 3
+	if row.Auth == protocol.AuthRole && (admin || token) {
 		return nil
 	}
 	n := r.nodes[signer]
@@ -232,6 +202,10 @@ func (r *registry) about(command, typ string, id uint32) (any, *protocol.Error) 
 			PublicKey: n.key.String(), Tags: n.tags, PoloScore: n.polo, Type: typ}, nil
 	case "heartbeat":
 		return protocol.HeartbeatReply{Time: 1769853600, Type: typ}, nil
+	case "get_identity":
+		return protocol.GetIdentityReply{ExternalID: n.externalID, NodeID: id, Type: typ}, nil
+	case "poll_invites":
+		return protocol.PollInvitesReply{Invites: []protocol.Invite{{InviterID: 7, NetworkID: 3, Timestamp: 1769853600}}, Type: typ}, nil
 	case "get_polo_score":
 		return protocol.PoloScoreReply{Address: protocol.Address{Node: id}.String(), NodeID: id, PoloScore: n.polo, Type: typ}, nil
 	case "get_key_info":

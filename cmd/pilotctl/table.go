@@ -21,9 +21,12 @@ func printTable(w io.Writer, reply any) error {
 	}
 	var single, lists []member
 	for _, m := range membersOf(v) {
-		if m.value.Kind() == reflect.Slice && m.value.Type().Elem().Kind() == reflect.Struct {
+		if m.omitEmpty && m.value.IsZero() {
+			continue
+		}
+		if m.value.Kind() == reflect.Slice && (m.value.Type().Elem().Kind() == reflect.Struct || m.name == "actions") {
 			lists = append(lists, m)
-		} else if m.name != "type" && !(m.omitEmpty && m.value.IsZero()) {
+		} else if m.name != "type" {
 			single = append(single, m)
 		}
 	}
@@ -58,6 +61,12 @@ func printList(w io.Writer, list member) error {
 	if n == 0 {
 		_, err := fmt.Fprintf(w, "no %s\n", strings.ToLower(label(list.name)))
 		return err
+	}
+	if list.value.Type().Elem().Kind() == reflect.String {
+		for i := range n {
+			fmt.Fprintf(w, "  - %s\n", clean(list.value.Index(i).String()))
+		}
+		return nil
 	}
 	rows := make([][]member, n)
 	used := map[int]bool{}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"encoding/json"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+func (a *app) exportBlueprint() *cobra.Command {
+	cmd := a.wireCommand("export <network>", "get_network_policy", exactly(1), nil)
+	cmd.Short = "write a network down as a blueprint"
+	cmd.Long = longHelp(protocol.Must("get_network_policy"), cmd.Short) + `
+
+The network is named by id or name. Applying the result changes nothing.
+Secrets are never given back: what needs one is left out, and said on stderr.
+It is YAML unless -o json asks for JSON.`
+	cmd.Example = "  pilotctl blueprint export prod-fleet > prod-fleet.yaml"
+	cmd.ValidArgsFunction = a.completeNetworks
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, done, err := a.open(cmd)
+		if err != nil {
+			return err
+		}
+		defer done()
+		c, err := s.current(args[0])
+		if err != nil {
+			return err
+		}
+		if c.blueprint.JoinRule == protocol.JoinToken {
+			c.blueprint.JoinRule = "" // which leaves it as it is
+			s.say("note: the join token is not given back; to make the network anew add join_rule: token and join_token")
+		}
+		return a.printBlueprint(c.blueprint)
+	}
+	return cmd
+}
+
+func (a *app) printBlueprint(b *blueprint) error {
+	raw, err := json.Marshal(b)
+	if err != nil {
+		return err
+	}
+	if a.flags.output == "table" && !a.flags.json {
+		return printYAML(a.stdout, raw)
+	}
+	return a.print(raw, nil)
+}
+
+func (a *app) diffBlueprint() *cobra.Command {
+	cmd := a.wireCommand("diff <file>", "get_network_policy", exactly(1), nil)
+	cmd.Short = "compare a blueprint with the registry, setting by setting"
+	cmd.Long = longHelp(protocol.Must("get_network_policy"), cmd.Short) + `
+
+Settings that the blueprint does not mention, and secrets, are not compared.
+The exit code is 2 when there are differences.` + "\n" + blueprintFileHelp
+	cmd.Example = "  pilotctl blueprint diff prod-fleet.yaml"
+	cmd.ValidArgsFunction = completeFiles("yaml", "yml", "json")
+	cmd.RunE = a.blueprintRun(func(s *session, b *blueprint) error {
+		c, err := s.current(b.Name)
+		if err != nil {
+			return err
+		}
+		v := diffed{Name: b.Name, NetworkID: c.id, Revision: c.revision, Differences: differences(b, c.blueprint)}
+		if err := a.printValue(v, &diffed{}); err != nil {
+			return err
+		}
+		if len(v.Differences) > 0 {
+			return errPending
+		}
+		return nil
+	})
+	return cmd
+}
+
+// diffed is what diff found.
+type diffed struct {
+	Name        string       `json:"name"`
+	NetworkID   uint16       `json:"network_id"`
+	Revision    uint64       `json:"revision"`
+	Differences []difference `json:"differences"`
+}

@@ -1,0 +1,24 @@
+package main
+
+// validated is what a check of a file found out.
+type validated struct {
+	File     string    `json:"file"`
+	Name     string    `json:"name,omitempty"`
+	Entries  int       `json:"entries,omitempty"`
+	Roles    int       `json:"roles,omitempty"`
+	Valid    bool      `json:"valid"`
+	Problems []problem `json:"problems,omitempty"`
+}
+
+// reportValid prints what was found; problems are an error, and with -o json
+// or yaml also data.
+func (a *app) reportValid(d *document, v validated) error {
+	v.Valid, v.Problems = len(d.problems) == 0, d.problems
+	if !v.Valid && (a.flags.output == "table" || a.flags.json) {
+		return d.err()
+	}
+	if err := a.printValue(v, &validated{}); err != nil {
+		return err
+	}
+	return d.err()
+}

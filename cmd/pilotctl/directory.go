@@ -1,0 +1,159 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+func (a *app) directoryCommand() *cobra.Command {
+	return groupCommand("directory", "keep a network as a directory of people says",
+		a.validateListing(), a.planDirectory(), a.syncDirectory("sync"), a.directoryStatus("status"))
+}
+
+const listingFileHelp = `
+The file is CSV with a line of column names, or JSON or YAML; - is standard
+input. Entries have external_id, role (owner, admin or member), disabled and
+display_name; email and groups are accepted. In CSV, groups are separated by ;`
+
+func (a *app) validateListing() *cobra.Command {
+	return &cobra.Command{
+		Use: "validate <file>", Short: "check a directory listing without a registry", Args: exactly(1),
+		Long:              "Check a directory listing without a registry. Everything that is wrong is told at once, with its line; the exit code is then 2.\n" + listingFileHelp,
+		Example:           "  pilotctl directory validate people.csv",
+		ValidArgsFunction: completeFiles("csv", "yaml", "yml", "json"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.checkOutput(cmd); err != nil {
+				return err
+			}
+			l, d, err := readListing(args[0])
+			if err != nil {
+				return err
+			}
+			return a.reportValid(d, validated{File: args[0], Entries: len(l.Entries)})
+		},
+	}
+}
+
+// listingFlags say more about a listing than its file does.
+type listingFlags struct {
+	network        string
+	removeUnlisted bool
+}
+
+func addListing(cmd *cobra.Command, a *app) *listingFlags {
+	f := &listingFlags{}
+	cmd.Flags().StringVar(&f.network, "network", "", "`id` of the network (default: network_id of the file)")
+	cmd.Flags().BoolVar(&f.removeUnlisted, "remove-unlisted", false, "remove members that have an external id and are not in the listing")
+	must(cmd.RegisterFlagCompletionFunc("network", func(cmd *cobra.Command, _ []string, text string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return a.completeNetworks(cmd, nil, text)
+	}))
+	return f
+}
+
+// directoryRun reads the listing and finds it valid before anything is sent.
+func (a *app) directoryRun(f *listingFlags, do func(s *session, l *listing) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := a.checkOutput(cmd); err != nil {
+			return err
+		}
+		l, d, err := readListing(args[0])
+		if err != nil {
+			return err
+		}
+		if err := d.err(); err != nil {
+			return err
+		}
+		s, done, err := a.open(cmd)
+		if err != nil {
+			return err
+		}
+		defer done()
+		if f.network != "" {
+			if l.NetworkID, err = s.networkArg(f.network); err != nil {
+				return err
+			}
+		}
+		if l.NetworkID == 0 {
+			return usagef(cmd, "no network: give --network, or network_id in the file")
+		}
+		l.RemoveUnlisted = l.RemoveUnlisted || f.removeUnlisted
+		return do(s, l)
+	}
+}
+
+func (a *app) planDirectory() *cobra.Command {
+	cmd := a.wireCommand("plan <file>", "directory_sync", exactly(1), nil)
+	cmd.Short = "show what applying a directory listing would change"
+	cmd.Long = longHelp(protocol.Must("directory_sync"), cmd.Short) +
+		"\n\nThe exit code is 2 when something would change, 0 when nothing would." + "\n" + listingFileHelp
+	cmd.Example = "  pilotctl directory plan people.csv --network 1 --remove-unlisted"
+	cmd.ValidArgsFunction = completeFiles("csv", "yaml", "yml", "json")
+	f, out := addListing(cmd, a), addOut(cmd)
+	cmd.RunE = a.directoryRun(f, func(s *session, l *listing) error {
+		return s.plan("directory", l, *out, &directoryReply{}, func() (json.RawMessage, error) { return s.provisioner.syncDirectory(s, l, change{dryRun: true}) })
+	})
+	return cmd
+}
+
+func (a *app) syncDirectory(use string) *cobra.Command {
+	cmd := a.wireCommand(use+" <file>", "directory_sync", exactly(1), nil)
+	cmd.Long += `
+
+Members are found by their external ids. Listed roles are given, disabled
+members removed; roles of people who are not members yet wait for them. Nobody
+is made a member.` + "\n" + listingFileHelp
+	cmd.Example = "  pilotctl directory sync people.csv --network 1\n  pilotctl directory sync people.csv --network 1 --remove-unlisted --confirm-removals 12"
+	cmd.ValidArgsFunction = completeFiles("csv", "yaml", "yml", "json")
+	f, revision := addListing(cmd, a), addRevision(cmd)
+	confirm := cmd.Flags().Uint32("confirm-removals", 0, "agree that this `number` of members is removed; needed when it is many")
+	must(cmd.RegisterFlagCompletionFunc("confirm-removals", cobra.NoFileCompletions))
+	cmd.RunE = a.directoryRun(f, func(s *session, l *listing) error {
+		c, err := revision.change(s.cmd, "directory", l)
+		if err != nil {
+			return err
+		}
+		if s.cmd.Flags().Changed("confirm-removals") {
+			c.confirm = confirm
+		}
+		raw, err := s.provisioner.syncDirectory(s, l, c)
+		if err != nil {
+			return err
+		}
+		s.sayRemoved(raw, l.NetworkID)
+		return s.print(raw, &directoryReply{})
+	})
+	return cmd
+}
+
+// sayRemoved tells who is no member any more.
+func (s *session) sayRemoved(raw json.RawMessage, network uint16) {
+	var reply directoryReply
+	if json.Unmarshal(raw, &reply) != nil {
+		return
+	}
+	var gone []string
+	for _, action := range reply.Actions {
+		for _, prefix := range []string{"disabled ", "removed unlisted "} {
+			if who, removed := strings.CutPrefix(action, prefix); removed {
+				gone = append(gone, clean(who))
+			}
+		}
+	}
+	if len(gone) > 0 {
+		s.say("removed %s from network %d: %s", plural(len(gone), "member"), network, strings.Join(gone, ", "))
+	}
+}
+
+func (a *app) directoryStatus(use string) *cobra.Command {
+	cmd := a.wireCommand(use+" <network>", "directory_status", exactly(1), func(s *session, args []string) (protocol.Body, error) {
+		network, err := s.networkArg(args[0])
+		return &protocol.NetworkRequest{NetworkID: network}, err
+	})
+	cmd.Example = "  pilotctl directory status 1"
+	cmd.ValidArgsFunction = a.completeNetworks
+	return cmd
+}

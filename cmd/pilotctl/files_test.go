@@ -1,0 +1,180 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// write makes a file and returns its path.
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// complaints are the problems found in a file, one a line, without its path.
+func complaints(d *document) string {
+	var out []string
+	for _, p := range d.problems {
+		out = append(out, strings.TrimPrefix(p.in(""), ":"))
+	}
+	return strings.Join(out, "\n")
+}
+
+const wholeBlueprint = `name: prod-fleet
+join_rule: invite
+enterprise: true
+policy: {max_members: 100, allowed_ports: [7, 80, 443, 80], description: Production}
+roles:
+  - &alice {external_id: alice@example.org, role: owner}
+  - {external_id: bob@example.org, role: member}
+identity_provider: {type: oidc, url: "https://login.example.org/jwks", issuer: i, client_id: c}
+webhooks: {audit_url: "https://siem.example.org/pilot"}
+audit_export: {format: splunk_hec, endpoint: "https://splunk.example.org:8088/", token: t}
+network_admin_token: null
+`
+
+func TestBlueprintFormsAreEqual(t *testing.T) {
+	t.Parallel()
+	fromYAML, d, err := readBlueprint(write(t, "b.yaml", wholeBlueprint))
+	if err != nil || d.err() != nil {
+		t.Fatal(err, d.err())
+	}
+	asJSON, err := json.MarshalIndent(fromYAML, "", "\t") // tabs are no YAML
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromJSON, d, err := readBlueprint(write(t, "b.json", string(asJSON)))
+	if err != nil || d.err() != nil {
+		t.Fatal(err, d.err())
+	}
+	if !reflect.DeepEqual(fromYAML, fromJSON) {
+		t.Errorf("YAML %+v\nJSON %+v", fromYAML, fromJSON)
+	}
+	if p := fromYAML.Policy; *p.MaxMembers != 100 || !reflect.DeepEqual(p.AllowedPorts, []uint16{7, 80, 443}) {
+		t.Errorf("policy: %+v", p)
+	}
+}
+
+func TestBlueprintProblems(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ text, want string }{
+		"everything at once": {`name: Bad_Name
+join_rule: weird
+enterprise: "yes"
+polcy: {}
+policy:
+  max_members: -1
+  allowed_ports: [80, 0, x]
+roles:
+  - external_id: a@x
+    role: king
+  - {role: owner}
+  - {external_id: A@X, role: member}
+identity_provider: {type: magic}
+audit_export: {format: json}
+webhooks: {audit_url: "ftp://x"}
+name: twice
+`, `2: join_rule: "weird" is not one of open, token, invite
+3: enterprise: want true or false, not the text "yes"
+4: polcy: unknown key; did you mean policy?
+6: policy.max_members: want a whole number from 0 to 10000, not -1
+7: policy.allowed_ports[1]: want a whole number from 1 to 65535, not 0
+7: policy.allowed_ports[2]: want a whole number from 1 to 65535, not the text "x"
+10: roles[0].role: "king" is not one of owner, admin, member
+11: roles[1].external_id: is required
+12: roles[2]: A@X is listed at roles[0] already (case does not matter)
+13: identity_provider.type: "magic" is not one of oidc, saml, webhook, entra_id, ldap
+13: identity_provider.url: is required
+14: audit_export.endpoint: is required
+15: webhooks.audit_url: "ftp://x" is not an http or https URL
+16: name: given twice
+1: name: network name must be lowercase alphanumeric with hyphens, start/end with alphanumeric`},
+		"JSON has lines too": {"{\n \"name\": \"lab\",\n \"policy\": {\n  \"max_members\": 1.5, \"allowed_ports\": 80}}",
+			"4: policy.max_members: want a whole number from 0 to 10000, not 1.5\n4: policy.allowed_ports: want a list, not 80"},
+		"broken JSON":    {"{\"name\": \"lab\"\n\"join_rule\": 1}", "2: invalid character '\"' after object key:value pair"},
+		"tab":            {"name: lab\n\tjoin_rule: open\n", "2: found a tab character that violates indentation"},
+		"no name":        {"enterprise: true\n", "1: name: is required"},
+		"no token":       {"name: lab\njoin_rule: token\n", "2: join_token: is required when join_rule is token"},
+		"plain invite":   {"name: lab\njoin_rule: invite\n", "2: join_rule: invite needs enterprise: true"},
+		"reserved":       {"name: backbone\n", `1: name: network name "backbone" is reserved`},
+		"a list":         {"- name\n", "1: want an object, not a list"},
+		"number as text": {"name: 123\n", "1: name: want text, not 123; put it in quotes\n1: name: is required"},
+		"two documents":  {"name: a\n---\nname: b\n", " more than one document in the file"},
+		"empty":          {"", " the file is empty"},
+		"comment only":   {"# later\n", " the file is empty"},
+		"many ports":     {"name: a\npolicy: {allowed_ports: [" + strings.Repeat("1,", 101) + "]}\n", "2: policy.allowed_ports: too many: 101 (max 100)"},
+		"long text":      {"name: a\npolicy: {description: " + strings.Repeat("x", 257) + "}\n", "2: policy.description: too long: 257 bytes (max 256)"},
+	} {
+		_, d, err := readBlueprint(write(t, "b", test.text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := complaints(d); got != test.want {
+			t.Errorf("%s:\n%s\nwant\n%s", name, got, test.want)
+		}
+	}
+}
+
+func TestListingFormsAreEqual(t *testing.T) {
+	t.Parallel()
+	want := []listingEntry{
+		{ExternalID: "alice@example.org", Role: "admin", DisplayName: "Alice, A.", Groups: []string{"ops", "dev"}},
+		{ExternalID: "bob@example.org", Disabled: true},
+	}
+	csvText := "\ufeffexternal_id, Role,disabled,display_name,groups\r\nalice@example.org,Admin,,\"Alice, A.\",ops;dev\r\nbob@example.org,,yes,,\r\n"
+	yamlText := "- {external_id: alice@example.org, role: admin, display_name: 'Alice, A.', groups: [ops, dev]}\n- {external_id: bob@example.org, disabled: true}\n"
+	asJSON, err := json.Marshal(listing{NetworkID: 3, RemoveUnlisted: true, Entries: want})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"l.csv": csvText, "l.yaml": yamlText, "l.json": string(asJSON), "stdin": csvText} {
+		l, d, err := readListing(write(t, name, text))
+		if err != nil || d.err() != nil {
+			t.Fatal(name, err, d.err())
+		}
+		if !reflect.DeepEqual(l.Entries, want) {
+			t.Errorf("%s: %+v", name, l.Entries)
+		}
+		if name == "l.json" && (l.NetworkID != 3 || !l.RemoveUnlisted) {
+			t.Errorf("%s: %+v", name, l)
+		}
+	}
+}
+
+func TestListingProblems(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ text, want string }{
+		"yaml.yaml": {"network_id: 0\nentries:\n- {external_id: a, role: boss}\n- {role: admin}\n- {external_id: A}\n- text\nremove-unlisted: true\n",
+			`1: network_id: want a whole number from 1 to 65535, not 0
+3: entries[0].role: "boss" is not one of owner, admin, member
+4: entries[1].external_id: is required
+5: entries[2]: A is listed at entries[0] already (case does not matter)
+6: entries[3]: want an object, not the text "text"
+7: remove-unlisted: unknown key; did you mean remove_unlisted?`},
+		"rows.csv": {"external_id,role,mail\na,boss,\n,admin,\nA,,\n",
+			`1: mail: unknown column; did you mean email?
+2: row 1.role: "boss" is not one of owner, admin, member
+3: row 2.external_id: is required
+4: row 3: A is listed at row 1 already (case does not matter)`},
+		"disabled.csv": {"external_id,disabled\na,maybe\n", `2: row 1.disabled: want true or false, not the text "maybe"`},
+		"ragged.csv":   {"external_id,role\na\n", "2: wrong number of fields"},
+		"empty.csv":    {"", " the file is empty"},
+		"header.csv":   {"external_id\n", " entries: there are none; a listing without entries changes nothing"},
+	} {
+		_, d, err := readListing(write(t, name, test.text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := complaints(d); got != test.want {
+			t.Errorf("%s:\n%s\nwant\n%s", name, got, test.want)
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+func (a *app) deleteNetwork() *cobra.Command {
+	cmd := a.roleCommand("delete <network>", "delete_network", exactly(1), func(s *session, r *roleRequest) (protocol.Body, error) {
+		r.about = s.describe(r.network)
+		return &protocol.DeleteNetwork{NodeID: r.actor, NetworkID: r.network}, nil
+	}, func(r *roleRequest) string {
+		return fmt.Sprintf("deleted %s, its members' roles, invites and policy", r.about)
+	})
+	cmd.Long += "\n\nThe nodes stay registered. The network's id is not used again."
+	cmd.Example = "  pilotctl network delete 1"
+	return cmd
+}
+
+// describe names a network with what a reader knows it by. It is prose: that
+// it cannot be read is no failure.
+func (s *session) describe(id uint16) string {
+	if reply, err := s.client.ListNetworks(s.ctx); err == nil {
+		for _, n := range reply.Networks {
+			if n.ID == id {
+				return fmt.Sprintf("network %d (%s, %s)", id, clean(n.Name), plural(n.Members, "member"))
+			}
+		}
+	}
+	return fmt.Sprintf("network %d", id)
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func (a *app) renameNetwork() *cobra.Command {
+	cmd := a.roleCommand("rename <network> <name>", "rename_network", exactly(2), func(_ *session, r *roleRequest) (protocol.Body, error) {
+		return &protocol.RenameNetwork{NodeID: r.actor, NetworkID: r.network, Name: r.args[1]}, nil
+	}, nil)
+	cmd.Example = "  pilotctl network rename 1 prod-fleet"
+	return cmd
+}
+
+func (a *app) setEnterprise() *cobra.Command {
+	cmd := a.wireCommand("enterprise <network> on|off", "set_network_enterprise", exactly(2), nil)
+	cmd.Long += "\n\nSwitching it off takes every role away, the owner's too; policy, tokens and invites stay.\n" +
+		"Switching it on gives roles in order of joining."
+	cmd.Example = "  pilotctl network enterprise 1 on"
+	cmd.ValidArgsFunction = a.completeThen(func(*session, uint16) []cobra.Completion { return []cobra.Completion{"on", "off"} })
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, done, err := a.open(cmd)
+		if err != nil {
+			return err
+		}
+		defer done()
+		if args[1] != "on" && args[1] != "off" {
+			return usagef(cmd, "invalid state %q: want on or off", args[1])
+		}
+		network, err := s.networkArg(args[0])
+		if err != nil {
+			return err
+		}
+		raw, err := s.call("set_network_enterprise", &protocol.SetNetworkEnterprise{NetworkID: network, Enterprise: args[1] == "on"})
+		if err != nil {
+			return err
+		}
+		if args[1] == "off" {
+			s.say("network %d has no roles any more; only tokens change it until it is an enterprise network again", network)
+		}
+		return s.print(raw, &protocol.SetNetworkEnterpriseReply{})
+	}
+	return cmd
+}
+
+func (a *app) transferOwnership() *cobra.Command {
+	var to string
+	cmd := a.roleCommand("transfer-ownership <network> --to <node>", "transfer_ownership", exactly(1), func(s *session, r *roleRequest) (protocol.Body, error) {
+		if to == "" {
+			return nil, usagef(s.cmd, "--to is missing: name the member that is to own the network")
+		}
+		owner, err := s.nodeArg(to)
+		return &protocol.TransferOwnership{NodeID: r.actor, NetworkID: r.network, NewOwnerID: owner}, err
+	}, nil)
+	cmd.Long += "\n\nThe old owner becomes an admin, in the same step."
+	cmd.Example = "  pilotctl network transfer-ownership 1 --to 686"
+	cmd.Flags().StringVar(&to, "to", "", "the `node` that is to own the network: id, address or hostname")
+	must(cmd.RegisterFlagCompletionFunc("to", func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return a.membersOfArg(cmd, args), cobra.ShellCompDirectiveNoFileComp
+	}))
+	return cmd
+}

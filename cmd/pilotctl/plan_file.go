@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// planFile is what plan --out keeps: what was looked at, not its contents,
+// which hold secrets.
+type planFile struct {
+	// Kind is blueprint or directory.
+	Kind string `json:"plan"`
+	// File is the SHA-256 of what was planned, options included.
+	File     string   `json:"sha256"`
+	Network  string   `json:"network"`
+	Revision uint64   `json:"revision"`
+	Actions  []string `json:"actions"`
+}
+
+func newPlan(kind string, planned any, network string, revision uint64, actions []string) (*planFile, error) {
+	sum, err := fingerprint(planned)
+	return &planFile{Kind: kind, File: sum, Network: network, Revision: revision, Actions: actions}, err
+}
+
+func fingerprint(planned any) (string, error) {
+	encoded, err := json.Marshal(planned)
+	sum := sha256.Sum256(encoded)
+	return hex.EncodeToString(sum[:]), err
+}
+
+func (p *planFile) save(path string) error {
+	encoded, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(encoded, '\n'), 0o600)
+}
+
+// revisionFlags are the ways to say on what state a change was decided.
+type revisionFlags struct {
+	revision uint64
+	plan     string
+}
+
+func addRevision(cmd *cobra.Command) *revisionFlags {
+	f := &revisionFlags{}
+	cmd.Flags().Uint64Var(&f.revision, "revision", 0, "refuse when the network is not at this `revision` any more")
+	cmd.Flags().StringVar(&f.plan, "plan", "", "carry out this plan `file`: refuse when the file or the network changed since")
+	must(cmd.RegisterFlagCompletionFunc("revision", cobra.NoFileCompletions))
+	return f
+}
+
+// change is how a change is asked for.
+type change struct {
+	dryRun     bool
+	ifRevision *uint64
+	// confirm is how many members may be removed.
+	confirm *uint32
+}
+
+func (f *revisionFlags) change(cmd *cobra.Command, kind string, planned any) (change, error) {
+	revision, given, err := f.wanted(cmd, kind, planned)
+	if !given {
+		return change{}, err
+	}
+	return change{ifRevision: &revision}, err
+}
+
+// wanted is the revision to insist on; given is false for any.
+func (f *revisionFlags) wanted(cmd *cobra.Command, kind string, planned any) (revision uint64, given bool, err error) {
+	if f.plan == "" {
+		return f.revision, cmd.Flags().Changed("revision"), nil
+	}
+	if cmd.Flags().Changed("revision") {
+		return 0, false, usagef(cmd, "--revision and --plan exclude each other")
+	}
+	data, err := os.ReadFile(f.plan)
+	if err != nil {
+		return 0, false, err
+	}
+	var p planFile
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&p); err != nil || p.Kind != kind {
+		return 0, false, usagef(cmd, "%s is no plan for this; make one with: pilotctl %s plan --out", f.plan, kind)
+	}
+	sum, err := fingerprint(planned)
+	if err == nil && sum != p.File {
+		err = &hinted{err: fmt.Errorf("what is to be applied is not what %s was made for", f.plan), code: protocol.CodeConflict, exit: exitConflict,
+			hint: "plan again and look at the new plan"}
+	}
+	return p.Revision, true, err
+}
+
+func addOut(cmd *cobra.Command) *string {
+	out := cmd.Flags().String("out", "", "keep the plan in this `file`, for --plan")
+	return out
+}
+
+// plan shows what would change, keeps it when asked to, and ends with
+// errPending when something would.
+func (s *session) plan(kind string, planned any, out string, typed any, look func() (json.RawMessage, error)) error {
+	raw, err := look()
+	if err != nil {
+		return err
+	}
+	var reply struct {
+		Name      string   `json:"name"`
+		NetworkID uint16   `json:"network_id"`
+		Revision  uint64   `json:"revision"`
+		Actions   []string `json:"actions"`
+	}
+	if err := json.Unmarshal(raw, &reply); err != nil {
+		return fmt.Errorf("unreadable reply: %w", err)
+	}
+	if out != "" {
+		p, err := newPlan(kind, planned, cmp.Or(reply.Name, fmt.Sprint(reply.NetworkID)), reply.Revision, reply.Actions)
+		if err == nil {
+			err = p.save(out)
+		}
+		if err != nil {
+			return err
+		}
+		s.say("plan kept in %s; carry it out with --plan %s", out, out)
+	}
+	if err := s.print(raw, typed); err != nil {
+		return err
+	}
+	if pending(reply.Actions) {
+		return errPending
+	}
+	return nil
+}
+
+// pending reports whether actions change anything: finding the network does not.
+func pending(actions []string) bool {
+	return slices.ContainsFunc(actions, func(action string) bool { return !strings.HasPrefix(action, "found existing network ") })
+}
