@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/integration/harness"
 )
 
@@ -43,7 +44,7 @@ func TestRollInEveryLeaderPosition(t *testing.T) {
 			awaitWrites(ctx, t, acked, 50)
 		}
 	})
-	if level := r.level(); level != 1 {
+	if level := r.level(); level != fsm.LevelMax {
 		t.Errorf("the feature level is %d although preserve_downgrade is set", level)
 	}
 }
