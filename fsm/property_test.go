@@ -77,7 +77,7 @@ func sameResult(a, b Result) bool {
 func checkChains(t *rapid.T, r *Root) {
 	for _, class := range []protocol.EventClass{protocol.ClassSecurity, protocol.ClassActivity} {
 		c := r.Chain(class)
-		if head, err := VerifyChain(c.Anchor, r.Events(class, 0, 1<<30)); err != nil || head != c.Head {
+		if head, err := protocol.VerifyChain(c.Anchor, r.Events(class, 0, 1<<30)); err != nil || head != c.Head {
 			t.Fatalf("chain of %s: %v", class, err)
 		}
 	}
