@@ -126,13 +126,8 @@ type MemberRecord struct {
 	Keys []uint32 `json:"keys,omitempty"`
 }
 
-// Sealed is a secret that has to be read back, encrypted under version Key of
-// the cluster keyring with the object's name as associated data.
-type Sealed struct {
-	Key        uint32 `json:"key"`
-	Nonce      []byte `json:"nonce"`
-	Ciphertext []byte `json:"ciphertext"`
-}
+// Sealed is a secret that has to be read back.
+type Sealed = protocol.SealedSecret
 
 // InternalBase is the first code of the internal kinds, which only members propose.
 const InternalBase protocol.Code = 0x8000

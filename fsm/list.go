@@ -13,6 +13,9 @@ const maxListBytes = 8 << 20
 const (
 	cursorNodes    = 1
 	cursorNetworks = 2
+	cursorPlan     = 3
+	cursorActions  = 4
+	cursorStatus   = 5
 )
 
 // makeCursor encodes where the next page begins. A cursor names a position in

@@ -24,6 +24,7 @@ var loaders = withNextLoaders(map[kind]func(x *txn, d *decoder, level uint32) bo
 
 	kindInvite:    loadInvite,
 	kindPreAssign: loadPreAssign,
+	kindStaged:    loadStaged,
 })
 
 // plain loads tables without indexes.

@@ -35,7 +35,8 @@ const (
 	kindInvite    kind = 20
 	kindPreAssign kind = 21
 	// 22 is reserved for the registry-wide configuration (identity provider,
-	// webhooks, audit export), 23 for uploads in parts.
+	// webhooks, audit export).
+	kindStaged kind = 23
 )
 
 type tableKey interface {

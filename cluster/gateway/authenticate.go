@@ -98,6 +98,8 @@ func (g *Gateway) facts(root *fsm.Root, conn *server.ConnState, req *protocol.Re
 		return g.registerFacts(conn, req, b, c)
 	case *protocol.CreateNetwork:
 		return g.networkTokens(root, b)
+	case *protocol.ProvisionNetwork:
+		return g.blueprintSecrets(root, b)
 	case *protocol.JoinNetwork:
 		if b.ForSeconds > 0 && root.Level() < 2 {
 			return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "for_seconds becomes available when all members are upgraded and the feature level is 2")
@@ -182,6 +184,46 @@ func (g *Gateway) networkTokens(root *fsm.Root, b *protocol.CreateNetwork) *prot
 	return nil
 }
 
+// blueprintSecrets turns the secrets of a blueprint into what may be stored
+// and logged: MACs of those that are only compared, ciphertext of the one that
+// has to be sent on.
+func (g *Gateway) blueprintSecrets(root *fsm.Root, b *protocol.ProvisionNetwork) *protocol.Error {
+	b.JoinTokenMAC, b.NetworkAdminTokenMAC, b.ExportTokenMAC, b.ExportToken = protocol.MAC{}, protocol.MAC{}, protocol.MAC{}, protocol.SealedSecret{}
+	if b.Blueprint == nil {
+		return nil
+	}
+	version := root.ActiveKey()
+	export := protocol.Secret("")
+	if x := b.Blueprint.AuditExport; x != nil {
+		export = x.Token
+	}
+	for _, s := range []struct {
+		secret  protocol.Secret
+		purpose string
+		out     *protocol.MAC
+	}{
+		{b.Blueprint.JoinToken, purposeNetwork, &b.JoinTokenMAC},
+		{b.Blueprint.NetworkAdminToken, purposeNetworkAdmin, &b.NetworkAdminTokenMAC},
+		{export, fsm.SealedExportToken, &b.ExportTokenMAC},
+	} {
+		if s.secret == "" {
+			continue
+		}
+		if e := g.mac(version, s.purpose, s.secret, s.out); e != nil {
+			return e
+		}
+	}
+	if export == "" {
+		return nil
+	}
+	sealed, err := g.engine.Keyring().Seal(version, fsm.SealedExportToken, []byte(export))
+	if err != nil {
+		return protocol.NotAppliedf(protocol.CodeInternal, "this member does not hold version %d of the cluster keyring; ask another member", version)
+	}
+	b.ExportToken = sealed
+	return nil
+}
+
 func (g *Gateway) mac(version uint32, purpose string, secret protocol.Secret, out *protocol.MAC) *protocol.Error {
 	m, err := g.engine.Keyring().MAC(version, purpose, string(secret))
 	if err != nil {
@@ -204,6 +246,11 @@ func hashRequest(req *protocol.Request) [32]byte {
 	}
 	if r, ok := body.(*protocol.PollHandshakes); ok {
 		body = &protocol.PollHandshakes{NodeID: r.NodeID}
+	}
+	if r, ok := body.(*protocol.ProvisionNetwork); ok {
+		plain := *r
+		plain.ExportToken = protocol.SealedSecret{} // another one each time; its MAC stays
+		body = &plain
 	}
 	if r, ok := body.(roleBody); ok {
 		token, unsigned := r.PresentedToken(), r.UnsignedClaim()

@@ -1,0 +1,176 @@
+package protocol
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+)
+
+// Blueprint describes a network and, in part, the whole registry.
+type Blueprint struct {
+	Name              string                     `json:"name"`
+	JoinRule          string                     `json:"join_rule,omitempty"`
+	JoinToken         Secret                     `json:"join_token,omitempty"`
+	Enterprise        bool                       `json:"enterprise,omitempty"`
+	Policy            *BlueprintPolicy           `json:"policy,omitempty"`
+	Roles             []BlueprintRole            `json:"roles,omitempty"`
+	IdentityProvider  *BlueprintIdentityProvider `json:"identity_provider,omitempty"`
+	Webhooks          *BlueprintWebhooks         `json:"webhooks,omitempty"`
+	AuditExport       *BlueprintAuditExport      `json:"audit_export,omitempty"`
+	NetworkAdminToken Secret                     `json:"network_admin_token,omitempty"`
+}
+
+// BlueprintPolicy is a network's policy; what is zero or empty stays as it is.
+type BlueprintPolicy struct {
+	MaxMembers   int64    `json:"max_members,omitempty"`
+	AllowedPorts []uint16 `json:"allowed_ports,omitempty"`
+	Description  string   `json:"description,omitempty"`
+}
+
+// BlueprintRole is a role that waits for a node with an external id.
+type BlueprintRole struct {
+	ExternalID string `json:"external_id"`
+	Role       string `json:"role"`
+}
+
+// BlueprintIdentityProvider configures the registry's identity provider.
+type BlueprintIdentityProvider struct {
+	Type     string `json:"type"`
+	URL      string `json:"url"`
+	Issuer   string `json:"issuer,omitempty"`
+	ClientID string `json:"client_id,omitempty"`
+	TenantID string `json:"tenant_id,omitempty"`
+	Domain   string `json:"domain,omitempty"`
+}
+
+// BlueprintWebhooks are the registry's webhooks; what is empty stays as it is.
+type BlueprintWebhooks struct {
+	AuditURL    string `json:"audit_url,omitempty"`
+	IdentityURL string `json:"identity_url,omitempty"`
+}
+
+// BlueprintAuditExport configures the registry's audit export.
+type BlueprintAuditExport struct {
+	Format   string `json:"format"`
+	Endpoint string `json:"endpoint"`
+	Token    Secret `json:"token,omitempty"`
+	Index    string `json:"index,omitempty"`
+	Source   string `json:"source,omitempty"`
+}
+
+// SealedSecret is a secret that has to be read back, encrypted under version
+// Key of the cluster keyring with the object's name as associated data.
+type SealedSecret struct {
+	Key        uint32 `json:"key"`
+	Nonce      []byte `json:"nonce"`
+	Ciphertext []byte `json:"ciphertext"`
+}
+
+// IsZero reports whether there is no secret.
+func (s SealedSecret) IsZero() bool { return len(s.Ciphertext) == 0 }
+
+// ProvisionNetwork applies a blueprint. One with many roles comes in parts,
+// each with some of the roles and all else.
+type ProvisionNetwork struct {
+	Blueprint *Blueprint `json:"blueprint,omitempty"`
+	// IfRevision refuses the request when the network's revision is another;
+	// a network that does not exist has revision 0.
+	IfRevision *uint64 `json:"if_revision,omitempty"`
+	UploadID   string  `json:"upload_id,omitempty"`
+	Part       uint32  `json:"part,omitempty"`
+	Parts      uint32  `json:"parts,omitempty"`
+
+	// What became of the secrets at the front door.
+	JoinTokenMAC         MAC          `json:"join_token_mac,omitzero" wire:"-"`
+	NetworkAdminTokenMAC MAC          `json:"network_admin_token_mac,omitzero" wire:"-"`
+	ExportToken          SealedSecret `json:"export_token,omitzero" wire:"-"`
+	ExportTokenMAC       MAC          `json:"export_token_mac,omitzero" wire:"-"`
+
+	// What is wrong with a blueprint that was sent, as far as that is found
+	// out only where it comes in.
+	unreadable string
+	badURL     *Error
+}
+
+// Validate looks only at which part it is: what the blueprint says is looked
+// at after the admin token, see Check.
+func (r *ProvisionNetwork) Validate() *Error { return r.Upload().check() }
+
+// Upload says which part of an upload the request is.
+func (r *ProvisionNetwork) Upload() UploadPart { return UploadPart{r.UploadID, r.Part, r.Parts} }
+
+// decodeField reads the blueprint, which is strict about types and lenient
+// about the case of keys.
+func (r *ProvisionNetwork) decodeField(name string, raw any) bool {
+	if name != "blueprint" {
+		return false
+	}
+	object, is := raw.(map[string]any)
+	if !is {
+		return true // as if it were absent
+	}
+	encoded, err := json.Marshal(object)
+	b := &Blueprint{}
+	if err == nil {
+		err = json.Unmarshal(encoded, b)
+	}
+	if err != nil {
+		r.unreadable = "parse blueprint: it cannot be read"
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			r.unreadable = "parse blueprint: " + wrong.Field + " cannot be a " + wrong.Value
+		}
+		return true
+	}
+	r.Blueprint, r.badURL = b, b.checkURLs()
+	return true
+}
+
+// encodeField writes the blueprint for the wire, secrets included.
+func (r *ProvisionNetwork) encodeField(name string) (any, bool) {
+	if name != "blueprint" || r.Blueprint == nil {
+		return nil, false
+	}
+	b := *r.Blueprint
+	secrets := map[string]any{}
+	note := func(key string, s *Secret) {
+		if *s != "" {
+			secrets[key] = string(*s)
+			*s = ""
+		}
+	}
+	note("join_token", &b.JoinToken)
+	note("network_admin_token", &b.NetworkAdminToken)
+	var token string
+	if b.AuditExport != nil {
+		export := *b.AuditExport
+		token, export.Token = string(export.Token), ""
+		b.AuditExport = &export
+	}
+	object := asObject(&b)
+	maps.Copy(object, secrets)
+	if token != "" {
+		object["audit_export"].(map[string]any)["token"] = token
+	}
+	return object, true
+}
+
+func asObject(b *Blueprint) map[string]any {
+	encoded, err := json.Marshal(b)
+	object := map[string]any{}
+	if err == nil {
+		err = json.Unmarshal(encoded, &object)
+	}
+	if err != nil { // strings, numbers and lists of them always encode
+		panic(err)
+	}
+	return object
+}
+
+// GetProvisionStatus asks what is provisioned. WithRoles adds the roles that
+// wait in each network.
+type GetProvisionStatus struct {
+	WithRoles bool `json:"with_roles,omitempty"`
+}
+
+// Validate accepts everything.
+func (*GetProvisionStatus) Validate() *Error { return nil }
