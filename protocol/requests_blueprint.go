@@ -3,7 +3,6 @@ package protocol
 import (
 	"encoding/json"
 	"errors"
-	"maps"
 )
 
 // Blueprint describes a network and, in part, the whole registry.
@@ -130,40 +129,37 @@ func (r *ProvisionNetwork) encodeField(name string) (any, bool) {
 	if name != "blueprint" || r.Blueprint == nil {
 		return nil, false
 	}
-	b := *r.Blueprint
-	secrets := map[string]any{}
-	note := func(key string, s *Secret) {
-		if *s != "" {
-			secrets[key] = string(*s)
-			*s = ""
-		}
-	}
-	note("join_token", &b.JoinToken)
-	note("network_admin_token", &b.NetworkAdminToken)
-	var token string
-	if b.AuditExport != nil {
-		export := *b.AuditExport
-		token, export.Token = string(export.Token), ""
-		b.AuditExport = &export
-	}
-	object := asObject(&b)
-	maps.Copy(object, secrets)
-	if token != "" {
-		object["audit_export"].(map[string]any)["token"] = token
-	}
-	return object, true
-}
-
-func asObject(b *Blueprint) map[string]any {
-	encoded, err := json.Marshal(b)
 	object := map[string]any{}
+	encoded, err := json.Marshal(r.Blueprint)
 	if err == nil {
 		err = json.Unmarshal(encoded, &object)
 	}
 	if err != nil { // strings, numbers and lists of them always encode
 		panic(err)
 	}
-	return object
+	put := func(object map[string]any, key string, s Secret) {
+		if s != "" {
+			object[key] = string(s)
+		}
+	}
+	put(object, "join_token", r.Blueprint.JoinToken)
+	put(object, "network_admin_token", r.Blueprint.NetworkAdminToken)
+	if x := r.Blueprint.AuditExport; x != nil {
+		put(object["audit_export"].(map[string]any), "token", x.Token)
+	}
+	return object, true
+}
+
+// MarshalJSON leaves the secrets out: this is how a blueprint enters the log.
+func (b Blueprint) MarshalJSON() ([]byte, error) {
+	type plain Blueprint
+	b.JoinToken, b.NetworkAdminToken = "", ""
+	if b.AuditExport != nil {
+		export := *b.AuditExport
+		export.Token = ""
+		b.AuditExport = &export
+	}
+	return json.Marshal(plain(b))
 }
 
 // GetProvisionStatus asks what is provisioned. WithRoles adds the roles that
