@@ -29,6 +29,7 @@ var loaders = withNextLoaders(map[kind]func(x *txn, d *decoder, level uint32) bo
 	kindCursor:    loadCursor,
 	kindLetter:    loadLetter,
 	kindJWKS:      plain(func(x *txn) *table[string, *jwks] { return &x.jwks }),
+	kindStaged:    loadStaged,
 })
 
 // plain loads tables without indexes.

@@ -96,6 +96,7 @@ type view struct {
 	cursors   table[string, *cursor]
 	letters   table[string, *letter]
 	jwks      table[string, *jwks]
+	staged    table[string, *staged]
 	next      nextTables
 
 	// Derived: rebuilt from the tables.
@@ -117,6 +118,8 @@ type view struct {
 	clientBytes int64
 	// requiredSinks counts the sinks that writes wait for.
 	requiredSinks int
+	// stagedBytes is what uploads that wait for parts cost together.
+	stagedBytes int64
 }
 
 func newView() view {
@@ -129,7 +132,8 @@ func newView() view {
 		events:  [2]table[uint64, eventRecord]{newTable(&securitySchema), newTable(&activitySchema)},
 		blocked: newTable(&blockedSchema), invites: newTable(&inviteSchema), preAssign: newTable(&preAssignSchema),
 		settings: newTable(&settingsSchema), sinks: newTable(&sinkSchema), cursors: newTable(&cursorSchema), letters: newTable(&letterSchema),
-		jwks: newTable(&jwksSchema), next: newNextTables(),
+		jwks:   newTable(&jwksSchema),
+		staged: newTable(&stagedSchema), next: newNextTables(),
 
 		byKey: newIndex[string, uint32](), byHost: newIndex[string, uint32](), byOwner: newIndex[string, uint32](),
 		liveNodes: newIndex[uint32, nothing](), offline: newIndex[uint64, uint32](), byName: newIndex[string, uint16](),
@@ -151,13 +155,13 @@ func (v *view) tables() []stored {
 	return append([]stored{
 		&v.nodes, &v.seen, &v.networks, &v.members, &v.trust, &v.requests, &v.responses, &v.beacons,
 		&v.tokens, &v.sealed, &v.servers, &v.sessions, &v.minted, &v.results, &v.events[0], &v.events[1], &v.blocked,
-		&v.invites, &v.preAssign, &v.settings, &v.sinks, &v.cursors, &v.letters, &v.jwks,
+		&v.invites, &v.preAssign, &v.settings, &v.sinks, &v.cursors, &v.letters, &v.jwks, &v.staged,
 	}, v.next.tables()...)
 }
 
 // handOver gives the writer's changes to dst, which holds the state published last.
 func (v *view) handOver(dst *view) {
-	dst.meta, dst.clientBytes, dst.requiredSinks = v.meta, v.clientBytes, v.requiredSinks
+	dst.meta, dst.clientBytes, dst.requiredSinks, dst.stagedBytes = v.meta, v.clientBytes, v.requiredSinks, v.stagedBytes
 	v.nodes.handOver(&dst.nodes)
 	v.seen.handOver(&dst.seen)
 	v.networks.handOver(&dst.networks)
@@ -183,6 +187,7 @@ func (v *view) handOver(dst *view) {
 	v.cursors.handOver(&dst.cursors)
 	v.letters.handOver(&dst.letters)
 	v.jwks.handOver(&dst.jwks)
+	v.staged.handOver(&dst.staged)
 
 	v.byKey.handOver(&dst.byKey)
 	v.byHost.handOver(&dst.byHost)

@@ -17,6 +17,7 @@ import (
 const (
 	purposeNetwork      = "network-join"
 	purposeNetworkAdmin = "network-admin"
+	purposeExportToken  = "export-token"
 )
 
 // authenticate establishes who calls against one root and adds the facts that
@@ -101,6 +102,8 @@ func (g *Gateway) facts(root *fsm.Root, conn *server.ConnState, req *protocol.Re
 		return g.registerFacts(conn, req, b, c)
 	case *protocol.CreateNetwork:
 		return g.networkTokens(root, b)
+	case *protocol.ProvisionNetwork:
+		return g.blueprintSecrets(root, b)
 	case *protocol.JoinNetwork:
 		if b.ForSeconds > 0 && root.Level() < 2 {
 			return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "for_seconds becomes available when all members are upgraded and the feature level is 2")
@@ -181,6 +184,37 @@ func (g *Gateway) networkTokens(root *fsm.Root, b *protocol.CreateNetwork) *prot
 	}
 	if b.NetworkAdminToken != "" {
 		return g.mac(version, purposeNetworkAdmin, b.NetworkAdminToken, &b.NetworkAdminTokenMAC)
+	}
+	return nil
+}
+
+// blueprintSecrets turns the secrets of a blueprint into what may be stored
+// and logged. The one that has to be sent on is encrypted besides, see outbound.
+func (g *Gateway) blueprintSecrets(root *fsm.Root, b *protocol.ProvisionNetwork) *protocol.Error {
+	b.JoinTokenMAC, b.NetworkAdminTokenMAC, b.ExportTokenMAC = protocol.MAC{}, protocol.MAC{}, protocol.MAC{}
+	if b.Blueprint == nil {
+		return nil
+	}
+	version := root.ActiveKey()
+	export := protocol.Secret("")
+	if x := b.Blueprint.AuditExport; x != nil {
+		export = x.Token
+	}
+	for _, s := range []struct {
+		secret  protocol.Secret
+		purpose string
+		out     *protocol.MAC
+	}{
+		{b.Blueprint.JoinToken, purposeNetwork, &b.JoinTokenMAC},
+		{b.Blueprint.NetworkAdminToken, purposeNetworkAdmin, &b.NetworkAdminTokenMAC},
+		{export, purposeExportToken, &b.ExportTokenMAC},
+	} {
+		if s.secret == "" {
+			continue
+		}
+		if e := g.mac(version, s.purpose, s.secret, s.out); e != nil {
+			return e
+		}
 	}
 	return nil
 }

@@ -9,9 +9,9 @@ import (
 )
 
 func (a *app) exportBlueprint() *cobra.Command {
-	cmd := a.wireCommand("export <network>", "get_network_policy", exactly(1), nil)
+	cmd := a.wireCommand("export <network>", "get_provision_status", exactly(1), nil)
 	cmd.Short = "write a network down as a blueprint"
-	cmd.Long = longHelp(protocol.Must("get_network_policy"), cmd.Short) + `
+	cmd.Long = longHelp(protocol.Must("get_provision_status"), cmd.Short) + `
 
 The network is named by id or name. Applying the result changes nothing.
 Secrets are never given back: what needs one is left out, and said on stderr.
@@ -49,9 +49,9 @@ func (a *app) printBlueprint(b *blueprint) error {
 }
 
 func (a *app) diffBlueprint() *cobra.Command {
-	cmd := a.wireCommand("diff <file>", "get_network_policy", exactly(1), nil)
+	cmd := a.wireCommand("diff <file>", "get_provision_status", exactly(1), nil)
 	cmd.Short = "compare a blueprint with the registry, setting by setting"
-	cmd.Long = longHelp(protocol.Must("get_network_policy"), cmd.Short) + `
+	cmd.Long = longHelp(protocol.Must("get_provision_status"), cmd.Short) + `
 
 Settings that the blueprint does not mention, and secrets, are not compared.
 The exit code is 2 when there are differences.` + "\n" + blueprintFileHelp

@@ -1,0 +1,203 @@
+package protocol
+
+import (
+	"encoding/json"
+	"errors"
+)
+
+// Blueprint describes a network and, in part, the whole registry.
+type Blueprint struct {
+	Name              string                     `json:"name"`
+	JoinRule          string                     `json:"join_rule,omitempty"`
+	JoinToken         Secret                     `json:"join_token,omitempty"`
+	Enterprise        bool                       `json:"enterprise,omitempty"`
+	Policy            *BlueprintPolicy           `json:"policy,omitempty"`
+	Roles             []BlueprintRole            `json:"roles,omitempty"`
+	IdentityProvider  *BlueprintIdentityProvider `json:"identity_provider,omitempty"`
+	Webhooks          *BlueprintWebhooks         `json:"webhooks,omitempty"`
+	AuditExport       *BlueprintAuditExport      `json:"audit_export,omitempty"`
+	NetworkAdminToken Secret                     `json:"network_admin_token,omitempty"`
+}
+
+// BlueprintPolicy is a network's policy; what is zero or empty stays as it is.
+type BlueprintPolicy struct {
+	MaxMembers   int64    `json:"max_members,omitempty"`
+	AllowedPorts []uint16 `json:"allowed_ports,omitempty"`
+	Description  string   `json:"description,omitempty"`
+}
+
+// BlueprintRole is a role that waits for a node with an external id.
+type BlueprintRole struct {
+	ExternalID string `json:"external_id"`
+	Role       string `json:"role"`
+}
+
+// BlueprintIdentityProvider configures the registry's identity provider.
+type BlueprintIdentityProvider struct {
+	Type     string `json:"type"`
+	URL      string `json:"url"`
+	Issuer   string `json:"issuer,omitempty"`
+	ClientID string `json:"client_id,omitempty"`
+	TenantID string `json:"tenant_id,omitempty"`
+	Domain   string `json:"domain,omitempty"`
+}
+
+// BlueprintWebhooks are the registry's webhooks; what is empty stays as it is.
+type BlueprintWebhooks struct {
+	AuditURL    string `json:"audit_url,omitempty"`
+	IdentityURL string `json:"identity_url,omitempty"`
+}
+
+// BlueprintAuditExport configures the registry's audit export.
+type BlueprintAuditExport struct {
+	Format   string `json:"format"`
+	Endpoint string `json:"endpoint"`
+	Token    Secret `json:"token,omitempty"`
+	Index    string `json:"index,omitempty"`
+	Source   string `json:"source,omitempty"`
+}
+
+// ProvisionNetwork applies a blueprint. One with many roles comes in parts,
+// each with some of the roles and all else.
+type ProvisionNetwork struct {
+	Blueprint *Blueprint `json:"blueprint,omitempty"`
+	// IfRevision refuses the request when the network's revision is another;
+	// a network that does not exist has revision 0.
+	IfRevision *uint64 `json:"if_revision,omitempty"`
+	// IfConfigRevision does the same for the registry-wide configuration.
+	IfConfigRevision *uint64 `json:"if_config_revision,omitempty"`
+	UploadID         string  `json:"upload_id,omitempty"`
+	Part             uint32  `json:"part,omitempty"`
+	Parts            uint32  `json:"parts,omitempty"`
+
+	// What became of the secrets at the front door.
+	JoinTokenMAC         MAC    `json:"join_token_mac,omitzero" wire:"-"`
+	NetworkAdminTokenMAC MAC    `json:"network_admin_token_mac,omitzero" wire:"-"`
+	ExportToken          Sealed `json:"export_token,omitzero" wire:"-"`
+	ExportTokenMAC       MAC    `json:"export_token_mac,omitzero" wire:"-"`
+
+	// What is wrong with a blueprint that was sent, as far as that is found
+	// out only where it comes in.
+	unreadable string
+	badURL     *Error
+}
+
+// Validate looks only at which part it is: what the blueprint says is looked
+// at after the admin token, see Check.
+func (r *ProvisionNetwork) Validate() *Error { return r.Upload().check() }
+
+// Upload says which part of an upload the request is.
+func (r *ProvisionNetwork) Upload() UploadPart { return UploadPart{r.UploadID, r.Part, r.Parts} }
+
+// Sink is the blueprint's audit export as a sink; its endpoint is empty when
+// the blueprint has none.
+func (r *ProvisionNetwork) Sink() SinkConfig {
+	s := SinkConfig{Name: SinkNameExport, Kind: SinkExport}
+	if r.Blueprint != nil && r.Blueprint.AuditExport != nil {
+		x := r.Blueprint.AuditExport
+		s.Format, s.Endpoint, s.Index, s.Source = x.Format, x.Endpoint, x.Index, x.Source
+	}
+	return s
+}
+
+// SealFields names the token of the audit export.
+func (r *ProvisionNetwork) SealFields() []SealField {
+	if r.Blueprint == nil || r.Blueprint.AuditExport == nil {
+		return nil
+	}
+	return []SealField{{SinkSecretName(SinkNameExport), r.Blueprint.AuditExport.Token, &r.ExportToken}}
+}
+
+// Targets are the addresses of a blueprint that is right in all else.
+func (r *ProvisionNetwork) Targets() (list []Target) {
+	if r.Blueprint == nil || r.Check() != nil {
+		return nil
+	}
+	b := r.Blueprint
+	if p := b.IdentityProvider; p != nil {
+		list = append(list, Target{"identity_provider.url", p.URL})
+	}
+	if w := b.Webhooks; w != nil {
+		list = append(list, target("webhooks.audit_url", w.AuditURL)...)
+		list = append(list, target("webhooks.identity_url", w.IdentityURL)...)
+	}
+	if s := r.Sink(); s.Endpoint != "" {
+		for _, t := range s.Targets() {
+			list = append(list, Target{"audit_export.endpoint", t.URL})
+		}
+	}
+	return list
+}
+
+// decodeField reads the blueprint, which is strict about types and lenient
+// about the case of keys.
+func (r *ProvisionNetwork) decodeField(name string, raw any) bool {
+	if name != "blueprint" {
+		return false
+	}
+	object, is := raw.(map[string]any)
+	if !is {
+		return true // as if it were absent
+	}
+	encoded, err := json.Marshal(object)
+	b := &Blueprint{}
+	if err == nil {
+		err = json.Unmarshal(encoded, b)
+	}
+	if err != nil {
+		r.unreadable = "parse blueprint: it cannot be read"
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			r.unreadable = "parse blueprint: " + wrong.Field + " cannot be a " + wrong.Value
+		}
+		return true
+	}
+	r.Blueprint, r.badURL = b, b.checkURLs()
+	return true
+}
+
+// encodeField writes the blueprint for the wire, secrets included.
+func (r *ProvisionNetwork) encodeField(name string) (any, bool) {
+	if name != "blueprint" || r.Blueprint == nil {
+		return nil, false
+	}
+	object := map[string]any{}
+	encoded, err := json.Marshal(r.Blueprint)
+	if err == nil {
+		err = json.Unmarshal(encoded, &object)
+	}
+	if err != nil { // strings, numbers and lists of them always encode
+		panic(err)
+	}
+	put := func(object map[string]any, key string, s Secret) {
+		if s != "" {
+			object[key] = string(s)
+		}
+	}
+	put(object, "join_token", r.Blueprint.JoinToken)
+	put(object, "network_admin_token", r.Blueprint.NetworkAdminToken)
+	if x := r.Blueprint.AuditExport; x != nil {
+		put(object["audit_export"].(map[string]any), "token", x.Token)
+	}
+	return object, true
+}
+
+// MarshalJSON leaves the secrets out: this is how a blueprint enters the log.
+func (b Blueprint) MarshalJSON() ([]byte, error) {
+	type plain Blueprint
+	b.JoinToken, b.NetworkAdminToken = "", ""
+	if b.AuditExport != nil {
+		export := *b.AuditExport
+		export.Token = ""
+		b.AuditExport = &export
+	}
+	return json.Marshal(plain(b))
+}
+
+// GetProvisionStatus asks what is provisioned. WithRoles adds the roles that
+// wait in each network.
+type GetProvisionStatus struct {
+	WithRoles bool `json:"with_roles,omitempty"`
+}
+
+// Validate accepts everything.
+func (*GetProvisionStatus) Validate() *Error { return nil }
