@@ -32,6 +32,8 @@ type DutyEnv interface {
 	// Now is the time the next entry would carry.
 	Now() time.Time
 	Root() *fsm.Root
+	// Applied waits until this member's state has an index, or for ctx.
+	Applied(ctx context.Context, index uint64) error
 	// Propose puts a command into the log only while the term lasts. It tries
 	// once: stale_term and not_leader mean that the term is over, an unknown
 	// outcome that the next term's duty must look at the state.
@@ -45,9 +47,12 @@ type dutyEnv struct {
 	log  hclog.Logger
 }
 
-func (d dutyEnv) Term() uint64         { return d.term }
-func (d dutyEnv) Now() time.Time       { return d.node.clock.now() }
-func (d dutyEnv) Root() *fsm.Root      { return d.node.Root() }
+func (d dutyEnv) Term() uint64    { return d.term }
+func (d dutyEnv) Now() time.Time  { return d.node.clock.now() }
+func (d dutyEnv) Root() *fsm.Root { return d.node.Root() }
+func (d dutyEnv) Applied(ctx context.Context, index uint64) error {
+	return d.node.applied.wait(ctx, index)
+}
 func (d dutyEnv) Logger() hclog.Logger { return d.log }
 
 func (d dutyEnv) Propose(ctx context.Context, env fsm.Envelope) (fsm.Result, *protocol.Error) {

@@ -126,8 +126,8 @@ type MemberRecord struct {
 	Keys []uint32 `json:"keys,omitempty"`
 }
 
-// Sealed is a secret that has to be read back.
-type Sealed = protocol.SealedSecret
+// Sealed is a secret that has to be read back, see [protocol.Sealed].
+type Sealed = protocol.Sealed
 
 // InternalBase is the first code of the internal kinds, which only members propose.
 const InternalBase protocol.Code = 0x8000
@@ -161,7 +161,27 @@ const (
 	KindActivateKey
 	// KindAuditNote records what a front door saw and refused; body AuditNote.
 	KindAuditNote
+
+	// Since level 2.
+
+	// KindSinkProgress is what a leader has delivered to a sink; body SinkProgress.
+	KindSinkProgress
+	// KindResealSink encrypts a sink's secret anew; body ResealSink.
+	KindResealSink
+	// KindPutJWKS stores the identity provider's keys; body PutJWKS.
+	KindPutJWKS
 )
+
+// KindLast is the newest internal kind this version knows.
+const KindLast = KindPutJWKS
+
+// KindSince is the feature level from which an internal kind may be proposed.
+func KindSince(code protocol.Code) uint32 {
+	if code > KindAuditNote {
+		return levelGovernance
+	}
+	return LevelMin
+}
 
 // TermStart is the body of KindTermStart.
 type TermStart struct {

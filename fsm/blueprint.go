@@ -14,6 +14,7 @@ const provisionOK = "provision_network_ok"
 type blueprintStep struct {
 	action  string
 	changes bool
+	always  bool // to be done although nothing is seen to change
 	do      func(*txn)
 }
 
@@ -42,7 +43,7 @@ func decideProvision(v *view, c *call) (effect, *protocol.Error) {
 			x.forgetUpload(in.key)
 		}
 		for _, s := range p.steps {
-			if s.changes && s.do != nil {
+			if (s.changes || s.always) && s.do != nil {
 				s.do(x)
 			}
 		}
@@ -130,7 +131,7 @@ func (p *blueprintPlan) reply(revision uint64, dryRun bool) *protocol.ProvisionN
 }
 
 func (p *blueprintPlan) add(action string, changes bool, do func(*txn)) {
-	p.steps = append(p.steps, blueprintStep{action, changes, do})
+	p.steps = append(p.steps, blueprintStep{action: action, changes: changes, do: do})
 }
 
 // planBlueprint compares a blueprint that was found valid with the registry.
@@ -154,7 +155,9 @@ func (v *view) planBlueprint(r *protocol.ProvisionNetwork, roles []protocol.Blue
 	if e := p.planPolicy(v, b.Policy); e != nil {
 		return nil, e
 	}
-	v.planGlobal(r, p.add)
+	if e := p.planGlobal(v, r); e != nil {
+		return nil, e
+	}
 	if len(roles) > 0 {
 		list := uniqueRoles(roles)
 		p.add(fmt.Sprintf("stored %d RBAC pre-assignments", len(list)), !v.preAssignedAre(p.id, list), func(x *txn) { x.replacePreAssign(p.id, list) })

@@ -258,3 +258,68 @@ func TestProvisionKeepsSecrets(t *testing.T) {
 		t.Error("a secret is there")
 	}
 }
+
+// What a blueprint says about the whole registry is what the commands for it
+// would have set, and is left alone when it is that already.
+func TestProvisionGlobal(t *testing.T) {
+	w := newWorld(t)
+	b := fleet()
+	b.Webhooks.IdentityURL = "https://id.acme.com"
+	r := &protocol.ProvisionNetwork{Blueprint: b, ExportToken: protocol.Sealed{Key: 1, Nonce: []byte{1}, Ciphertext: []byte{2}}}
+	w.do("provision_network", r, admin)
+	root := w.m.Root()
+	if idp, ok := root.IDP(); !ok || idp.Type != "oidc" || idp.ClientID != "pilot-prod" || root.IdentityWebhook() != "https://id.acme.com" {
+		t.Errorf("%+v %s", idp, root.IdentityWebhook())
+	}
+	export, _ := root.sinks.get(protocol.SinkNameExport)
+	hook, _ := root.sinks.get(protocol.SinkNameWebhook)
+	if export.Format != "splunk_hec" || export.Index != "pilot_audit" || export.Source != "pilot-registry" || export.secret.IsZero() || hook.Endpoint != "https://siem.acme.com/pilot/events" {
+		t.Errorf("%+v %+v", export, hook)
+	}
+	status := w.do("get_provision_status", &protocol.GetProvisionStatus{}, admin).(*protocol.ProvisionStatusReply)
+	if status.AuditExport != "splunk_hec" || status.IDPType != "oidc" || !status.WebhookEnabled {
+		t.Errorf("%+v", status)
+	}
+	plan := func(change func(*protocol.ProvisionNetwork)) *protocol.ProvisionNetworkReply {
+		next := fleet()
+		next.Webhooks.IdentityURL = "https://id.acme.com"
+		r := &protocol.ProvisionNetwork{Blueprint: next}
+		change(r)
+		reply, e := w.m.Root().Plan(w.call("provision_network", r, admin))
+		if e != nil {
+			t.Fatal(e)
+		}
+		return reply.(*protocol.ProvisionNetworkReply)
+	}
+	for want, change := range map[string]func(*protocol.ProvisionNetwork){
+		"":                                  func(*protocol.ProvisionNetwork) {},
+		"configured oidc identity provider": func(r *protocol.ProvisionNetwork) { r.Blueprint.IdentityProvider.Issuer = "x" },
+		"configured audit webhook":          func(r *protocol.ProvisionNetwork) { r.Blueprint.Webhooks.AuditURL = "https://x" },
+		"configured identity webhook":       func(r *protocol.ProvisionNetwork) { r.Blueprint.Webhooks.IdentityURL = "https://x" },
+		"configured splunk_hec audit export to https://splunk.acme.com:8088/services/collector": func(r *protocol.ProvisionNetwork) { r.Blueprint.AuditExport.Index = "x" },
+	} {
+		if got := strings.Join(plan(change).Actions[1:], ","); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	if got := plan(func(n *protocol.ProvisionNetwork) { n.ExportToken = r.ExportToken }); len(got.Actions) != 1 || len(got.Warnings) != 1 {
+		t.Errorf("a token that may be another: %+v", got)
+	}
+	config, events := w.m.Root().ConfigRevision(), w.countEvents(protocol.EventIDPConfigured)
+	r.ExportToken.Ciphertext = []byte{3}
+	w.do("provision_network", r, admin)
+	if export, _ = w.m.Root().sinks.get(protocol.SinkNameExport); export.secret.Ciphertext[0] != 3 || w.countEvents(protocol.EventIDPConfigured) != events {
+		t.Errorf("%+v", export)
+	}
+	r.ExportToken, config = protocol.Sealed{}, w.m.Root().ConfigRevision()-config
+	w.do("provision_network", r, admin)
+	if again, _ := w.m.Root().sinks.get(protocol.SinkNameExport); config != 1 || again.secret.IsZero() {
+		t.Errorf("%d changes of the configuration, %+v", config, again)
+	}
+	// What a blueprint cannot say stays.
+	w.do("audit_sink_put", &protocol.AuditSinkPut{Name: protocol.SinkNameExport, Kind: protocol.SinkExport, Format: "json", Endpoint: "https://x", Required: true, Actions: []string{"member.*"}}, admin)
+	w.do("provision_network", r, admin)
+	if again, _ := w.m.Root().sinks.get(protocol.SinkNameExport); !again.Required || len(again.Actions) != 1 || again.Format != "splunk_hec" {
+		t.Errorf("%+v", again)
+	}
+}

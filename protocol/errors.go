@@ -46,6 +46,8 @@ const (
 	CodeShuttingDown       = "shutting_down"
 	CodeStaleTerm          = "stale_term"
 	CodeInternal           = "internal"
+	CodeAuditBehind        = "audit_behind"
+	CodeIdentityRequired   = "identity_required"
 )
 
 // Error is what the registry answers when it does not do what was asked.

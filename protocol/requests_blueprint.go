@@ -57,17 +57,6 @@ type BlueprintAuditExport struct {
 	Source   string `json:"source,omitempty"`
 }
 
-// SealedSecret is a secret that has to be read back, encrypted under version
-// Key of the cluster keyring with the object's name as associated data.
-type SealedSecret struct {
-	Key        uint32 `json:"key"`
-	Nonce      []byte `json:"nonce"`
-	Ciphertext []byte `json:"ciphertext"`
-}
-
-// IsZero reports whether there is no secret.
-func (s SealedSecret) IsZero() bool { return len(s.Ciphertext) == 0 }
-
 // ProvisionNetwork applies a blueprint. One with many roles comes in parts,
 // each with some of the roles and all else.
 type ProvisionNetwork struct {
@@ -80,15 +69,12 @@ type ProvisionNetwork struct {
 	Parts      uint32  `json:"parts,omitempty"`
 
 	// What became of the secrets at the front door.
-	JoinTokenMAC         MAC          `json:"join_token_mac,omitzero" wire:"-"`
-	NetworkAdminTokenMAC MAC          `json:"network_admin_token_mac,omitzero" wire:"-"`
-	ExportToken          SealedSecret `json:"export_token,omitzero" wire:"-"`
-	ExportTokenMAC       MAC          `json:"export_token_mac,omitzero" wire:"-"`
+	JoinTokenMAC         MAC    `json:"join_token_mac,omitzero" wire:"-"`
+	NetworkAdminTokenMAC MAC    `json:"network_admin_token_mac,omitzero" wire:"-"`
+	ExportToken          Sealed `json:"export_token,omitzero" wire:"-"`
 
-	// What is wrong with a blueprint that was sent, as far as that is found
-	// out only where it comes in.
+	// unreadable says what is wrong with a blueprint that was sent.
 	unreadable string
-	badURL     *Error
 }
 
 // Validate looks only at which part it is: what the blueprint says is looked
@@ -120,8 +106,53 @@ func (r *ProvisionNetwork) decodeField(name string, raw any) bool {
 		}
 		return true
 	}
-	r.Blueprint, r.badURL = b, b.checkURLs()
+	r.Blueprint = b
 	return true
+}
+
+// SealFields names the token of the audit export.
+func (r *ProvisionNetwork) SealFields() []SealField {
+	f := SealField{Name: SinkSecretName(SinkNameExport), Out: &r.ExportToken}
+	if r.Blueprint != nil && r.Blueprint.AuditExport != nil {
+		f.Plain = r.Blueprint.AuditExport.Token
+	}
+	return []SealField{f}
+}
+
+// Targets are the addresses in the blueprint, as far as nothing else is wrong
+// with it, which is told first.
+func (r *ProvisionNetwork) Targets() (list []Target) {
+	if r.Check() != nil {
+		return nil
+	}
+	add := func(path string, of []Target) {
+		for _, t := range of {
+			list = append(list, Target{Field: "invalid blueprint: " + path, URL: t.URL})
+		}
+	}
+	b := r.Blueprint
+	if p := b.IdentityProvider; p != nil {
+		add("identity_provider.url", target("", p.URL))
+	}
+	if e := b.AuditExport; e != nil {
+		s := e.Sink()
+		add("audit_export.endpoint", s.Targets())
+	}
+	if w := b.Webhooks; w != nil {
+		add("webhooks.audit_url", target("", w.AuditURL))
+		add("webhooks.identity_url", target("", w.IdentityURL))
+	}
+	return list
+}
+
+// Sink is the export as a sink.
+func (e *BlueprintAuditExport) Sink() SinkConfig {
+	return SinkConfig{Name: SinkNameExport, Kind: SinkExport, Format: e.Format, Endpoint: e.Endpoint, Index: e.Index, Source: e.Source}
+}
+
+// IDP is the provider as set_idp_config takes it.
+func (p *BlueprintIdentityProvider) IDP() IDP {
+	return IDP{Type: p.Type, URL: p.URL, Issuer: p.Issuer, ClientID: p.ClientID, TenantID: p.TenantID, Domain: p.Domain}
 }
 
 // encodeField writes the blueprint for the wire, secrets included.

@@ -93,13 +93,19 @@ func (g *Gateway) facts(root *fsm.Root, conn *server.ConnState, req *protocol.Re
 	if b, ok := req.Body.(roleBody); ok {
 		return g.roleFacts(root, req, b, c)
 	}
+	if b, ok := req.Body.(*protocol.ProvisionNetwork); ok {
+		if e := g.blueprintTokens(root, b); e != nil {
+			return e
+		}
+	}
+	if e := g.outbound(root, req, c); e != nil {
+		return e
+	}
 	switch b := req.Body.(type) {
 	case *protocol.Register:
 		return g.registerFacts(conn, req, b, c)
 	case *protocol.CreateNetwork:
 		return g.networkTokens(root, b)
-	case *protocol.ProvisionNetwork:
-		return g.blueprintSecrets(root, b)
 	case *protocol.JoinNetwork:
 		if b.ForSeconds > 0 && root.Level() < 2 {
 			return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "for_seconds becomes available when all members are upgraded and the feature level is 2")
@@ -184,43 +190,21 @@ func (g *Gateway) networkTokens(root *fsm.Root, b *protocol.CreateNetwork) *prot
 	return nil
 }
 
-// blueprintSecrets turns the secrets of a blueprint into what may be stored
-// and logged: MACs of those that are only compared, ciphertext of the one that
-// has to be sent on.
-func (g *Gateway) blueprintSecrets(root *fsm.Root, b *protocol.ProvisionNetwork) *protocol.Error {
-	b.JoinTokenMAC, b.NetworkAdminTokenMAC, b.ExportTokenMAC, b.ExportToken = protocol.MAC{}, protocol.MAC{}, protocol.MAC{}, protocol.SealedSecret{}
+// blueprintTokens turns the tokens of a blueprint that are only compared into
+// their MACs.
+func (g *Gateway) blueprintTokens(root *fsm.Root, b *protocol.ProvisionNetwork) *protocol.Error {
+	b.JoinTokenMAC, b.NetworkAdminTokenMAC = protocol.MAC{}, protocol.MAC{}
 	if b.Blueprint == nil {
 		return nil
 	}
-	version := root.ActiveKey()
-	export := protocol.Secret("")
-	if x := b.Blueprint.AuditExport; x != nil {
-		export = x.Token
-	}
-	for _, s := range []struct {
-		secret  protocol.Secret
-		purpose string
-		out     *protocol.MAC
-	}{
-		{b.Blueprint.JoinToken, purposeNetwork, &b.JoinTokenMAC},
-		{b.Blueprint.NetworkAdminToken, purposeNetworkAdmin, &b.NetworkAdminTokenMAC},
-		{export, fsm.SealedExportToken, &b.ExportTokenMAC},
-	} {
-		if s.secret == "" {
-			continue
-		}
-		if e := g.mac(version, s.purpose, s.secret, s.out); e != nil {
+	if t := b.Blueprint.JoinToken; t != "" {
+		if e := g.mac(root.ActiveKey(), purposeNetwork, t, &b.JoinTokenMAC); e != nil {
 			return e
 		}
 	}
-	if export == "" {
-		return nil
+	if t := b.Blueprint.NetworkAdminToken; t != "" {
+		return g.mac(root.ActiveKey(), purposeNetworkAdmin, t, &b.NetworkAdminTokenMAC)
 	}
-	sealed, err := g.engine.Keyring().Seal(version, fsm.SealedExportToken, []byte(export))
-	if err != nil {
-		return protocol.NotAppliedf(protocol.CodeInternal, "this member does not hold version %d of the cluster keyring; ask another member", version)
-	}
-	b.ExportToken = sealed
 	return nil
 }
 
@@ -231,6 +215,39 @@ func (g *Gateway) mac(version uint32, purpose string, secret protocol.Secret, ou
 	}
 	*out = m
 	return nil
+}
+
+// outbound checks the addresses that an administrator tells the registry to
+// call, and encrypts the secrets it is to call them with.
+func (g *Gateway) outbound(root *fsm.Root, req *protocol.Request, c *fsm.Call) *protocol.Error {
+	if b, ok := req.Body.(protocol.TargetBody); ok && c.Actor.Token != "" {
+		for _, t := range b.Targets() {
+			if e := g.target(t); e != nil {
+				return e
+			}
+		}
+	}
+	if b, ok := req.Body.(protocol.SealBody); ok {
+		for _, f := range b.SealFields() {
+			*f.Out = protocol.Sealed{}
+			if f.Plain == "" || c.Actor.Token == "" {
+				continue
+			}
+			sealed, err := g.engine.Keyring().Seal(root.ActiveKey(), f.Name, []byte(f.Plain))
+			if err != nil {
+				return protocol.NotAppliedf(protocol.CodeInternal, "this member does not hold version %d of the cluster keyring; ask another member", root.ActiveKey())
+			}
+			*f.Out = sealed
+		}
+	}
+	return nil
+}
+
+func (g *Gateway) target(t protocol.Target) *protocol.Error {
+	if e := protocol.CheckURL(t.Field, t.URL); e != nil || g.policy.CheckTarget == nil {
+		return e
+	}
+	return g.policy.CheckTarget(t)
 }
 
 // hashRequest identifies what the client asked, so that a request id cannot
@@ -247,11 +264,6 @@ func hashRequest(req *protocol.Request) [32]byte {
 	if r, ok := body.(*protocol.PollHandshakes); ok {
 		body = &protocol.PollHandshakes{NodeID: r.NodeID}
 	}
-	if r, ok := body.(*protocol.ProvisionNetwork); ok {
-		plain := *r
-		plain.ExportToken = protocol.SealedSecret{} // another one each time; its MAC stays
-		body = &plain
-	}
 	if r, ok := body.(roleBody); ok {
 		token, unsigned := r.PresentedToken(), r.UnsignedClaim()
 		r.SetNetworkToken(protocol.MAC{})
@@ -262,6 +274,15 @@ func hashRequest(req *protocol.Request) [32]byte {
 		}()
 	}
 	h := sha256.New()
+	if b, ok := body.(protocol.SealBody); ok {
+		// The same secret encrypts to another text each time. Secrets do not
+		// count: a hash of a weak one would give it away.
+		for _, f := range b.SealFields() {
+			sealed := *f.Out
+			*f.Out = protocol.Sealed{}
+			defer func() { *f.Out = sealed }()
+		}
+	}
 	h.Write([]byte(req.Type))
 	h.Write([]byte{0})
 	fields, err := json.Marshal(body)
