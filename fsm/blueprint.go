@@ -270,7 +270,7 @@ func readProvisionStatus(v *view, c *call) (any, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
-	withRoles := c.body.(*protocol.GetProvisionStatus).WithRoles
+	details := c.body.(*protocol.GetProvisionStatus).Details
 	next, e := readCursor(c.cursor, cursorStatus, 0)
 	if e != nil {
 		return nil, e
@@ -278,7 +278,7 @@ func readProvisionStatus(v *view, c *call) (any, *protocol.Error) {
 	p := &page{limit: c.limit}
 	reply := &protocol.ProvisionStatusReply{Type: "get_provision_status_ok", Networks: []protocol.ProvisionedNetwork{}}
 	v.networks.ascend(uint16(max(1, min(next, 1<<16-1))), func(id uint16, n *network) bool {
-		listed, size := v.provisioned(id, n, withRoles)
+		listed, size := v.provisioned(id, n, details)
 		if !p.room(uint64(id), size) {
 			return false
 		}
@@ -296,13 +296,16 @@ func readProvisionStatus(v *view, c *call) (any, *protocol.Error) {
 }
 
 // provisioned renders an entry of the status, with at least what it takes in JSON.
-func (v *view) provisioned(id uint16, n *network, withRoles bool) (protocol.ProvisionedNetwork, int) {
+func (v *view) provisioned(id uint16, n *network, details bool) (protocol.ProvisionedNetwork, int) {
 	out := protocol.ProvisionedNetwork{NetworkID: id, Name: n.name, Enterprise: n.enterprise, JoinRule: n.rule.String(), Members: uint32(v.networkSize(id)),
-		MaxMembers: n.policy.maxMembers, AllowedPorts: n.policy.ports, Description: n.policy.description, Revision: n.revision}
+		MaxMembers: n.policy.maxMembers, AllowedPorts: n.policy.ports, Revision: n.revision}
+	if details {
+		out.Description = n.policy.description
+	}
 	size := 260 + len(n.name) + 6*len(n.policy.ports) + jsonSize(n.policy.description)
 	v.eachPreAssign(id, func(_ string, p *preAssign) bool {
 		out.RBACPreAssignments++
-		if withRoles {
+		if details {
 			out.Roles = append(out.Roles, protocol.BlueprintRole{ExternalID: p.external, Role: p.role.String()})
 			size += 40 + jsonSize(p.external)
 		}

@@ -201,7 +201,7 @@ func TestProvisionInParts(t *testing.T) {
 	if !slices.Equal(got.Actions, []string{"created network 1 (a)", "stored 3 RBAC pre-assignments"}) {
 		t.Errorf("%q", got.Actions)
 	}
-	status := w.do("get_provision_status", &protocol.GetProvisionStatus{WithRoles: true}, admin).(*protocol.ProvisionStatusReply)
+	status := w.do("get_provision_status", &protocol.GetProvisionStatus{Details: true}, admin).(*protocol.ProvisionStatusReply)
 	if want := []protocol.BlueprintRole{{ExternalID: "a", Role: "admin"}, {ExternalID: "b", Role: "admin"}, {ExternalID: "c", Role: "admin"}}; !reflect.DeepEqual(status.Networks[0].Roles, want) {
 		t.Errorf("%+v", status.Networks[0])
 	}
@@ -228,7 +228,7 @@ func TestProvisionStatus(t *testing.T) {
 	b.IdentityProvider, b.Webhooks, b.AuditExport = nil, nil, nil
 	w.provision(b)
 	w.provision(&protocol.Blueprint{Name: "plain"})
-	if got, want := string(encodeReply(status("", 0))), `{"networks":[{"allowed_ports":[7,80,443,1001],"description":"Production agent fleet","enterprise":true,"join_rule":"invite",`+
+	if got, want := string(encodeReply(status("", 0))), `{"networks":[{"allowed_ports":[7,80,443,1001],"enterprise":true,"join_rule":"invite",`+
 		`"max_members":100,"members":0,"name":"prod-fleet","network_id":1,"rbac_pre_assignments":3,"revision":4},`+
 		`{"enterprise":false,"join_rule":"open","members":0,"name":"plain","network_id":2,"revision":1}],"type":"get_provision_status_ok"}`; got != want {
 		t.Errorf("%s\nwant %s", got, want)

@@ -193,10 +193,10 @@ func (b Blueprint) MarshalJSON() ([]byte, error) {
 	return json.Marshal(plain(b))
 }
 
-// GetProvisionStatus asks what is provisioned. WithRoles adds the roles that
-// wait in each network.
+// GetProvisionStatus asks what is provisioned. Details adds the descriptions
+// and the roles that wait, which first-generation clients do not expect.
 type GetProvisionStatus struct {
-	WithRoles bool `json:"with_roles,omitempty"`
+	Details bool `json:"details,omitempty"`
 }
 
 // Validate accepts everything.

@@ -52,7 +52,7 @@ func (r *registry) answerMembers(req *protocol.Request, typ string) (any, *proto
 	case *protocol.GetProvisionStatus:
 		reply := protocol.ProvisionStatusReply{Type: typ, Networks: []protocol.ProvisionedNetwork{{AllowedPorts: r.ports, Description: r.description, Enterprise: true,
 			JoinRule: "token", MaxMembers: r.maxMembers, Members: 1, Name: "lab", NetworkID: 3, Revision: r.revision, RBACPreAssignments: 1}}}
-		if b.WithRoles {
+		if b.Details {
 			reply.Networks[0].Roles = []protocol.BlueprintRole{{ExternalID: "ann@x", Role: "admin"}}
 		}
 		return reply, nil
