@@ -14,6 +14,7 @@ const provisionOK = "provision_network_ok"
 type blueprintStep struct {
 	action  string
 	changes bool
+	always  bool // to be done although nothing is seen to change
 	do      func(*txn)
 }
 
@@ -42,7 +43,7 @@ func decideProvision(v *view, c *call) (effect, *protocol.Error) {
 			x.forgetUpload(in.key)
 		}
 		for _, s := range p.steps {
-			if s.changes && s.do != nil {
+			if (s.changes || s.always) && s.do != nil {
 				s.do(x)
 			}
 		}
@@ -136,7 +137,7 @@ func (p *blueprintPlan) reply(revision uint64, dryRun bool) *protocol.ProvisionN
 }
 
 func (p *blueprintPlan) add(action string, changes bool, do func(*txn)) {
-	p.steps = append(p.steps, blueprintStep{action, changes, do})
+	p.steps = append(p.steps, blueprintStep{action: action, changes: changes, do: do})
 }
 
 // planBlueprint compares a blueprint that was found valid with the registry.
@@ -160,7 +161,9 @@ func (v *view) planBlueprint(r *protocol.ProvisionNetwork, roles []protocol.Blue
 	if e := p.planPolicy(v, b.Policy); e != nil {
 		return nil, e
 	}
-	v.planGlobal(r, p.add)
+	if e := p.planGlobal(v, r); e != nil {
+		return nil, e
+	}
 	if len(roles) > 0 {
 		list := uniqueRoles(roles)
 		p.add(fmt.Sprintf("stored %d RBAC pre-assignments", len(list)), !v.preAssignedAre(p.id, list), func(x *txn) { x.replacePreAssign(p.id, list) })
@@ -273,7 +276,7 @@ func readProvisionStatus(v *view, c *call) (any, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
-	withRoles := c.body.(*protocol.GetProvisionStatus).WithRoles
+	details := c.body.(*protocol.GetProvisionStatus).Details
 	next, e := readCursor(c.cursor, cursorStatus, 0)
 	if e != nil {
 		return nil, e
@@ -281,7 +284,7 @@ func readProvisionStatus(v *view, c *call) (any, *protocol.Error) {
 	p := &page{limit: c.limit}
 	reply := &protocol.ProvisionStatusReply{Type: "get_provision_status_ok", Networks: []protocol.ProvisionedNetwork{}}
 	v.networks.ascend(uint16(max(1, min(next, 1<<16-1))), func(id uint16, n *network) bool {
-		listed, size := v.provisioned(id, n, withRoles)
+		listed, size := v.provisioned(id, n, details)
 		if !p.room(uint64(id), size) {
 			return false
 		}
@@ -299,13 +302,16 @@ func readProvisionStatus(v *view, c *call) (any, *protocol.Error) {
 }
 
 // provisioned renders an entry of the status, with at least what it takes in JSON.
-func (v *view) provisioned(id uint16, n *network, withRoles bool) (protocol.ProvisionedNetwork, int) {
+func (v *view) provisioned(id uint16, n *network, details bool) (protocol.ProvisionedNetwork, int) {
 	out := protocol.ProvisionedNetwork{NetworkID: id, Name: n.name, Enterprise: n.enterprise, JoinRule: n.rule.String(), Members: uint32(v.networkSize(id)),
-		MaxMembers: n.policy.maxMembers, AllowedPorts: n.policy.ports, Description: n.policy.description, Revision: n.revision}
+		MaxMembers: n.policy.maxMembers, AllowedPorts: n.policy.ports, Revision: n.revision}
+	if details {
+		out.Description = n.policy.description
+	}
 	size := 260 + len(n.name) + 6*len(n.policy.ports) + jsonSize(n.policy.description)
 	v.eachPreAssign(id, func(_ string, p *preAssign) bool {
 		out.RBACPreAssignments++
-		if withRoles {
+		if details {
 			out.Roles = append(out.Roles, protocol.BlueprintRole{ExternalID: p.external, Role: p.role.String()})
 			size += 40 + jsonSize(p.external)
 		}

@@ -1,54 +1,63 @@
 package fsm
 
 import (
+	"slices"
+
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// planGlobal plans what a blueprint says about the whole registry. What is
-// configured so already is listed and left alone.
-func (v *view) planGlobal(r *protocol.ProvisionNetwork, add func(action string, changes bool, do func(*txn))) {
-	b, now := r.Blueprint, v.config()
-	if p := b.IdentityProvider; p != nil {
-		idp := protocol.IDP{Type: p.Type, URL: p.URL, Issuer: p.Issuer, ClientID: p.ClientID, TenantID: p.TenantID, Domain: p.Domain}
-		add("configured "+p.Type+" identity provider", now.idp != idp, func(x *txn) { x.setIDP(idp, x.config().requireIdentity) })
+// planGlobal plans what a blueprint says about the whole registry. What it
+// does not mention stays.
+func (p *blueprintPlan) planGlobal(v *view, r *protocol.ProvisionNetwork) *protocol.Error {
+	now := v.config()
+	if b := r.Blueprint.IdentityProvider; b != nil {
+		idp := b.IDP()
+		p.add("configured "+idp.Type+" identity provider", idp != now.idp, func(x *txn) { x.setIDP(idp, x.config().requireIdentity) })
 	}
-	if w := b.Webhooks; w != nil && w.AuditURL != "" {
+	if w := r.Blueprint.Webhooks; w != nil && w.AuditURL != "" {
+		if e := v.checkSinks(protocol.SinkNameWebhook); e != nil {
+			return e
+		}
 		s := protocol.SinkConfig{Name: protocol.SinkNameWebhook, Kind: protocol.SinkWebhook, Endpoint: w.AuditURL}
 		old, had := v.sinks.get(s.Name)
-		add("configured audit webhook", !had || old.Endpoint != s.Endpoint, func(x *txn) { x.setWebhook(s, protocol.Sealed{}, true) })
+		p.add("configured audit webhook", !had || old.Endpoint != s.Endpoint, func(x *txn) { x.setWebhook(s, protocol.Sealed{}, true) })
 	}
-	if w := b.Webhooks; w != nil && w.IdentityURL != "" {
-		add("configured identity webhook", now.identityURL != w.IdentityURL, func(x *txn) { x.setIdentityWebhook(w.IdentityURL) })
+	if w := r.Blueprint.Webhooks; w != nil && w.IdentityURL != "" {
+		p.add("configured identity webhook", w.IdentityURL != now.identityURL, func(x *txn) { x.setIdentityWebhook(w.IdentityURL) })
 	}
-	if b.AuditExport != nil {
-		v.planExport(r, add)
+	if r.Blueprint.AuditExport == nil {
+		return nil
 	}
+	return p.planExport(v, r)
 }
 
-// planExport leaves what a blueprint cannot say about an export as it is.
-func (v *view) planExport(r *protocol.ProvisionNetwork, add func(action string, changes bool, do func(*txn))) {
-	s := r.Sink()
-	old, had := v.sinks.get(s.Name)
-	changes := true
-	if had {
-		s.Ack, s.Required, s.MaxLag, s.Actions, s.Networks = old.Ack, old.Required, old.MaxLag, old.Actions, old.Networks
-		sameToken := r.ExportTokenMAC.IsZero() || sameMAC(old.token, r.ExportTokenMAC)
-		changes = !sameToken || old.Format != s.Format || old.Endpoint != s.Endpoint || old.Index != s.Index || old.Source != s.Source
+// planExport configures the audit export. Of an export that is there what a
+// blueprint cannot say stays: filters, and whether writes wait for it.
+func (p *blueprintPlan) planExport(v *view, r *protocol.ProvisionNetwork) *protocol.Error {
+	if e := v.checkSinks(protocol.SinkNameExport); e != nil {
+		return e
 	}
-	add("configured "+s.Format+" audit export to "+s.Endpoint, changes, func(x *txn) {
-		x.setAuditExport(s, r.ExportToken, true)
-		if made, ok := x.sinks.get(s.Name); ok && !r.ExportTokenMAC.IsZero() {
-			known := *made
-			known.token = r.ExportTokenMAC
-			x.sinks.put(x, s.Name, &known)
-		}
-	})
+	s := r.Blueprint.AuditExport.Sink()
+	old, had := v.sinks.get(s.Name)
+	changes := !had || old.Format != s.Format || old.Endpoint != s.Endpoint || old.Index != s.Index || old.Source != s.Source ||
+		old.secret.IsZero() && !r.ExportToken.IsZero()
+	if had {
+		s.Ack, s.Required, s.MaxLag = old.Ack && s.Format == protocol.FormatSplunk, old.Required, old.MaxLag
+		s.Actions, s.Networks = slices.Clone(old.Actions), slices.Clone(old.Networks)
+	}
+	p.add("configured "+s.Format+" audit export to "+s.Endpoint, changes, func(x *txn) { x.setAuditExport(s, r.ExportToken, true) })
+	if !changes && !r.ExportToken.IsZero() {
+		// The token is there as ciphertext only: whether this one is another
+		// cannot be seen, so it is set.
+		p.steps[len(p.steps)-1].always = true
+		p.warnings = append(p.warnings, "the token of the audit export is set again: whether it differs cannot be seen")
+	}
+	return nil
 }
 
 // globalStatus adds the registry-wide part of get_provision_status.
 func (v *view) globalStatus(reply *protocol.ProvisionStatusReply) {
-	now := v.config()
-	reply.IDPType, reply.ConfigRevision = now.idp.Type, now.revision
+	reply.IDPType, reply.ConfigRevision = v.config().idp.Type, v.config().revision
 	if s, ok := v.sinks.get(protocol.SinkNameExport); ok {
 		reply.AuditExport = s.Format
 	}

@@ -2,14 +2,8 @@ package protocol
 
 import "slices"
 
-// Types of identity providers and formats of the audit export.
-var (
-	IdentityProviderTypes = []string{"oidc", "saml", "webhook", "entra_id", "ldap"}
-	AuditExportFormats    = []string{"json", "splunk_hec", "syslog_cef"}
-)
-
-// ExportSyslogCEF is the one format whose endpoint is no URL.
-const ExportSyslogCEF = "syslog_cef"
+// blueprintFormats are the formats of the audit export that blueprints know.
+var blueprintFormats = []string{FormatJSON, FormatSplunk, FormatCEF}
 
 func badBlueprint(format string, args ...any) *Error {
 	return Errorf(CodeInvalid, "invalid blueprint: "+format, args...)
@@ -24,9 +18,9 @@ func inBlueprint(e *Error) *Error {
 }
 
 // Check follows networks-and-enterprise.md 16.1 checks 2 to 10, as far as
-// they need no state, and holds policy and addresses to the bounds that the
-// commands for them have. The join token counts by its MAC: the token itself
-// is not in the log.
+// they need no state, and holds all to the bounds that the commands for it
+// have; for addresses see Targets. The join token counts by its MAC: the token
+// itself is not in the log.
 func (r *ProvisionNetwork) Check() *Error {
 	b := r.Blueprint
 	switch {
@@ -41,13 +35,10 @@ func (r *ProvisionNetwork) Check() *Error {
 	case b.JoinRule == JoinToken && r.JoinTokenMAC.IsZero():
 		return badBlueprint("join_token is required when join_rule is token")
 	}
-	for _, check := range []func() *Error{b.checkRoles, b.checkIdentityProvider, b.checkAuditExport, b.checkPolicy} {
+	for _, check := range []func() *Error{b.checkRoles, b.checkIdentityProvider, b.checkAuditExport, b.checkWebhooks, b.checkPolicy} {
 		if e := check(); e != nil {
 			return e
 		}
-	}
-	if e := r.badURL; e != nil {
-		return Errorf(e.Code, "%s", e.Text)
 	}
 	if b.JoinRule == JoinInvite && !b.Enterprise {
 		return inBlueprint(Errorf(CodeEnterpriseRequired, "enterprise feature: invite-only networks require the enterprise flag"))
@@ -78,12 +69,12 @@ func (b *Blueprint) checkIdentityProvider() *Error {
 	switch {
 	case p == nil:
 		return nil
-	case !slices.Contains(IdentityProviderTypes, p.Type):
+	case !ValidIDPType(p.Type):
 		return badBlueprint("invalid identity_provider type \"%s\"", p.Type)
 	case p.URL == "":
 		return badBlueprint("identity_provider.url is required")
 	}
-	return nil
+	return inBlueprint(p.IDP().Check())
 }
 
 func (b *Blueprint) checkAuditExport() *Error {
@@ -91,37 +82,25 @@ func (b *Blueprint) checkAuditExport() *Error {
 	switch {
 	case x == nil:
 		return nil
-	case !slices.Contains(AuditExportFormats, x.Format):
+	case !slices.Contains(blueprintFormats, x.Format):
 		return badBlueprint("invalid audit_export format \"%s\"", x.Format)
 	case x.Endpoint == "":
 		return badBlueprint("audit_export.endpoint is required")
 	}
-	return nil
+	s := x.Sink()
+	return inBlueprint(s.Check())
 }
 
-// checkURLs looks at the addresses that the registry is to call. How an
-// address is read may differ between versions of the Go library, so this is
-// done once, where the request comes in.
-func (b *Blueprint) checkURLs() *Error {
-	type address struct{ field, url string }
-	var list []address
-	if p := b.IdentityProvider; p != nil {
-		list = append(list, address{"identity_provider.url", p.URL})
+func (b *Blueprint) checkWebhooks() *Error {
+	w := b.Webhooks
+	if w == nil {
+		return nil
 	}
-	if x := b.AuditExport; x != nil && x.Format != ExportSyslogCEF {
-		list = append(list, address{"audit_export.endpoint", x.Endpoint})
+	e := checkSetting("webhooks.audit_url", w.AuditURL)
+	if e == nil {
+		e = checkSetting("webhooks.identity_url", w.IdentityURL)
 	}
-	if w := b.Webhooks; w != nil {
-		list = append(list, address{"webhooks.audit_url", w.AuditURL}, address{"webhooks.identity_url", w.IdentityURL})
-	}
-	for _, a := range list {
-		if a.url != "" {
-			if e := CheckURL(a.field, a.url); e != nil {
-				return inBlueprint(e)
-			}
-		}
-	}
-	return nil
+	return inBlueprint(e)
 }
 
 // checkPolicy has the bounds of set_network_policy.

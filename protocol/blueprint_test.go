@@ -24,12 +24,12 @@ func TestBlueprintChecks(t *testing.T) {
 		`{"name":"n","roles":[{"external_id":"x","role":"owner"},{"external_id":"y","role":"king"}],"identity_provider":{}}`: bad + `invalid role "king" for y`,
 		`{"name":"n","identity_provider":{"type":"kerberos"},"audit_export":{}}`:                                             bad + `invalid identity_provider type "kerberos"`,
 		`{"name":"n","identity_provider":{"type":"oidc"}}`:                                                                   bad + "identity_provider.url is required",
-		`{"name":"n","audit_export":{"format":"xml"},"webhooks":{"audit_url":"x"}}`:                                          bad + `invalid audit_export format "xml"`,
+		`{"name":"n","audit_export":{"format":"xml"},"webhooks":{"audit_url":"x\u0000"}}`:                                    bad + `invalid audit_export format "xml"`,
 		`{"name":"n","audit_export":{"format":"json"}}`:                                                                      bad + "audit_export.endpoint is required",
 		`{"name":"n","identity_provider":{"type":"oidc","url":"file:///etc/passwd"}}`:                                        bad + `identity_provider.url: URL must use http or https scheme, got "file"`,
 		`{"name":"n","audit_export":{"format":"splunk_hec","endpoint":"http://169.254.169.254/x"}}`:                          bad + "audit_export.endpoint: URL cannot target link-local address 169.254.169.254",
 		`{"name":"n","webhooks":{"identity_url":"http://Metadata.google.internal"}}`:                                         bad + "webhooks.identity_url: URL cannot target cloud metadata endpoint Metadata.google.internal",
-		`{"name":"n","audit_export":{"format":"syslog_cef","endpoint":"siem:514"}}`:                                          "",
+		`{"name":"n","audit_export":{"format":"syslog_cef","endpoint":"udp://siem:514"}}`:                                    "",
 		`{"name":"n","policy":{"max_members":-1}}`:                                                                           bad + "policy: invalid max_members (must be integer 0-10000)",
 		`{"name":"n","policy":{"allowed_ports":[0]}}`:                                                                        bad + "policy: invalid port number in allowed_ports (must be integer 1-65535)",
 		`{"name":"n","policy":{"description":"` + strings.Repeat("x", 257) + `"}}`:                                           bad + "policy: policy description too long (max 256 chars)",
@@ -40,7 +40,13 @@ func TestBlueprintChecks(t *testing.T) {
 	} {
 		r := parse(t, `{"type":"provision_network","blueprint":`+blueprint+`}`).Body.(*protocol.ProvisionNetwork)
 		got := ""
-		if e := r.Check(); e != nil {
+		e := r.Check()
+		for _, target := range r.Targets() {
+			if e == nil {
+				e = protocol.CheckURL(target.Field, target.URL)
+			}
+		}
+		if e != nil {
 			got = e.Text
 		}
 		if got != want {

@@ -74,12 +74,9 @@ type ProvisionNetwork struct {
 	JoinTokenMAC         MAC    `json:"join_token_mac,omitzero" wire:"-"`
 	NetworkAdminTokenMAC MAC    `json:"network_admin_token_mac,omitzero" wire:"-"`
 	ExportToken          Sealed `json:"export_token,omitzero" wire:"-"`
-	ExportTokenMAC       MAC    `json:"export_token_mac,omitzero" wire:"-"`
 
-	// What is wrong with a blueprint that was sent, as far as that is found
-	// out only where it comes in.
+	// unreadable says what is wrong with a blueprint that was sent.
 	unreadable string
-	badURL     *Error
 }
 
 // Validate looks only at which part it is: what the blueprint says is looked
@@ -88,46 +85,6 @@ func (r *ProvisionNetwork) Validate() *Error { return r.Upload().check() }
 
 // Upload says which part of an upload the request is.
 func (r *ProvisionNetwork) Upload() UploadPart { return UploadPart{r.UploadID, r.Part, r.Parts} }
-
-// Sink is the blueprint's audit export as a sink; its endpoint is empty when
-// the blueprint has none.
-func (r *ProvisionNetwork) Sink() SinkConfig {
-	s := SinkConfig{Name: SinkNameExport, Kind: SinkExport}
-	if r.Blueprint != nil && r.Blueprint.AuditExport != nil {
-		x := r.Blueprint.AuditExport
-		s.Format, s.Endpoint, s.Index, s.Source = x.Format, x.Endpoint, x.Index, x.Source
-	}
-	return s
-}
-
-// SealFields names the token of the audit export.
-func (r *ProvisionNetwork) SealFields() []SealField {
-	if r.Blueprint == nil || r.Blueprint.AuditExport == nil {
-		return nil
-	}
-	return []SealField{{SinkSecretName(SinkNameExport), r.Blueprint.AuditExport.Token, &r.ExportToken}}
-}
-
-// Targets are the addresses of a blueprint that is right in all else.
-func (r *ProvisionNetwork) Targets() (list []Target) {
-	if r.Blueprint == nil || r.Check() != nil {
-		return nil
-	}
-	b := r.Blueprint
-	if p := b.IdentityProvider; p != nil {
-		list = append(list, Target{"identity_provider.url", p.URL})
-	}
-	if w := b.Webhooks; w != nil {
-		list = append(list, target("webhooks.audit_url", w.AuditURL)...)
-		list = append(list, target("webhooks.identity_url", w.IdentityURL)...)
-	}
-	if s := r.Sink(); s.Endpoint != "" {
-		for _, t := range s.Targets() {
-			list = append(list, Target{"audit_export.endpoint", t.URL})
-		}
-	}
-	return list
-}
 
 // decodeField reads the blueprint, which is strict about types and lenient
 // about the case of keys.
@@ -151,8 +108,53 @@ func (r *ProvisionNetwork) decodeField(name string, raw any) bool {
 		}
 		return true
 	}
-	r.Blueprint, r.badURL = b, b.checkURLs()
+	r.Blueprint = b
 	return true
+}
+
+// SealFields names the token of the audit export.
+func (r *ProvisionNetwork) SealFields() []SealField {
+	f := SealField{Name: SinkSecretName(SinkNameExport), Out: &r.ExportToken}
+	if r.Blueprint != nil && r.Blueprint.AuditExport != nil {
+		f.Plain = r.Blueprint.AuditExport.Token
+	}
+	return []SealField{f}
+}
+
+// Targets are the addresses in the blueprint, as far as nothing else is wrong
+// with it, which is told first.
+func (r *ProvisionNetwork) Targets() (list []Target) {
+	if r.Check() != nil {
+		return nil
+	}
+	add := func(path string, of []Target) {
+		for _, t := range of {
+			list = append(list, Target{Field: "invalid blueprint: " + path, URL: t.URL})
+		}
+	}
+	b := r.Blueprint
+	if p := b.IdentityProvider; p != nil {
+		add("identity_provider.url", target("", p.URL))
+	}
+	if e := b.AuditExport; e != nil {
+		s := e.Sink()
+		add("audit_export.endpoint", s.Targets())
+	}
+	if w := b.Webhooks; w != nil {
+		add("webhooks.audit_url", target("", w.AuditURL))
+		add("webhooks.identity_url", target("", w.IdentityURL))
+	}
+	return list
+}
+
+// Sink is the export as a sink.
+func (e *BlueprintAuditExport) Sink() SinkConfig {
+	return SinkConfig{Name: SinkNameExport, Kind: SinkExport, Format: e.Format, Endpoint: e.Endpoint, Index: e.Index, Source: e.Source}
+}
+
+// IDP is the provider as set_idp_config takes it.
+func (p *BlueprintIdentityProvider) IDP() IDP {
+	return IDP{Type: p.Type, URL: p.URL, Issuer: p.Issuer, ClientID: p.ClientID, TenantID: p.TenantID, Domain: p.Domain}
 }
 
 // encodeField writes the blueprint for the wire, secrets included.
@@ -193,10 +195,10 @@ func (b Blueprint) MarshalJSON() ([]byte, error) {
 	return json.Marshal(plain(b))
 }
 
-// GetProvisionStatus asks what is provisioned. WithRoles adds the roles that
-// wait in each network.
+// GetProvisionStatus asks what is provisioned. Details adds the descriptions
+// and the roles that wait, which first-generation clients do not expect.
 type GetProvisionStatus struct {
-	WithRoles bool `json:"with_roles,omitempty"`
+	Details bool `json:"details,omitempty"`
 }
 
 // Validate accepts everything.

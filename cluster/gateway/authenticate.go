@@ -17,7 +17,6 @@ import (
 const (
 	purposeNetwork      = "network-join"
 	purposeNetworkAdmin = "network-admin"
-	purposeExportToken  = "export-token"
 )
 
 // authenticate establishes who calls against one root and adds the facts that
@@ -94,6 +93,11 @@ func (g *Gateway) facts(root *fsm.Root, conn *server.ConnState, req *protocol.Re
 	if b, ok := req.Body.(roleBody); ok {
 		return g.roleFacts(root, req, b, c)
 	}
+	if b, ok := req.Body.(*protocol.ProvisionNetwork); ok {
+		if e := g.blueprintTokens(root, b); e != nil {
+			return e
+		}
+	}
 	if e := g.outbound(root, req, c); e != nil {
 		return e
 	}
@@ -102,8 +106,6 @@ func (g *Gateway) facts(root *fsm.Root, conn *server.ConnState, req *protocol.Re
 		return g.registerFacts(conn, req, b, c)
 	case *protocol.CreateNetwork:
 		return g.networkTokens(root, b)
-	case *protocol.ProvisionNetwork:
-		return g.blueprintSecrets(root, b)
 	case *protocol.JoinNetwork:
 		if b.ForSeconds > 0 && root.Level() < 2 {
 			return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "for_seconds becomes available when all members are upgraded and the feature level is 2")
@@ -188,33 +190,20 @@ func (g *Gateway) networkTokens(root *fsm.Root, b *protocol.CreateNetwork) *prot
 	return nil
 }
 
-// blueprintSecrets turns the secrets of a blueprint into what may be stored
-// and logged. The one that has to be sent on is encrypted besides, see outbound.
-func (g *Gateway) blueprintSecrets(root *fsm.Root, b *protocol.ProvisionNetwork) *protocol.Error {
-	b.JoinTokenMAC, b.NetworkAdminTokenMAC, b.ExportTokenMAC = protocol.MAC{}, protocol.MAC{}, protocol.MAC{}
+// blueprintTokens turns the tokens of a blueprint that are only compared into
+// their MACs.
+func (g *Gateway) blueprintTokens(root *fsm.Root, b *protocol.ProvisionNetwork) *protocol.Error {
+	b.JoinTokenMAC, b.NetworkAdminTokenMAC = protocol.MAC{}, protocol.MAC{}
 	if b.Blueprint == nil {
 		return nil
 	}
-	version := root.ActiveKey()
-	export := protocol.Secret("")
-	if x := b.Blueprint.AuditExport; x != nil {
-		export = x.Token
-	}
-	for _, s := range []struct {
-		secret  protocol.Secret
-		purpose string
-		out     *protocol.MAC
-	}{
-		{b.Blueprint.JoinToken, purposeNetwork, &b.JoinTokenMAC},
-		{b.Blueprint.NetworkAdminToken, purposeNetworkAdmin, &b.NetworkAdminTokenMAC},
-		{export, purposeExportToken, &b.ExportTokenMAC},
-	} {
-		if s.secret == "" {
-			continue
-		}
-		if e := g.mac(version, s.purpose, s.secret, s.out); e != nil {
+	if t := b.Blueprint.JoinToken; t != "" {
+		if e := g.mac(root.ActiveKey(), purposeNetwork, t, &b.JoinTokenMAC); e != nil {
 			return e
 		}
+	}
+	if t := b.Blueprint.NetworkAdminToken; t != "" {
+		return g.mac(root.ActiveKey(), purposeNetworkAdmin, t, &b.NetworkAdminTokenMAC)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ func (a *app) exportBlueprint() *cobra.Command {
 
 The network is named by id or name. Applying the result changes nothing.
 Secrets are never given back: what needs one is left out, and said on stderr.
+So are the settings of the whole registry, which belong to no network.
 It is YAML unless -o json asks for JSON.`
 	cmd.Example = "  pilotctl blueprint export prod-fleet > prod-fleet.yaml"
 	cmd.ValidArgsFunction = a.completeNetworks
@@ -53,13 +54,17 @@ func (a *app) diffBlueprint() *cobra.Command {
 	cmd.Short = "compare a blueprint with the registry, setting by setting"
 	cmd.Long = longHelp(protocol.Must("get_provision_status"), cmd.Short) + `
 
-Settings that the blueprint does not mention, and secrets, are not compared.
+Settings that the blueprint does not mention, secrets and the identity
+webhook, which nobody gives back, are not compared.
 The exit code is 2 when there are differences.` + "\n" + blueprintFileHelp
 	cmd.Example = "  pilotctl blueprint diff prod-fleet.yaml"
 	cmd.ValidArgsFunction = completeFiles("yaml", "yml", "json")
 	cmd.RunE = a.blueprintRun(func(s *session, b *blueprint) error {
 		c, err := s.current(b.Name)
 		if err != nil {
+			return err
+		}
+		if err := s.addGlobal(c.blueprint, b); err != nil {
 			return err
 		}
 		v := diffed{Name: b.Name, NetworkID: c.id, Revision: c.revision, Differences: differences(b, c.blueprint)}

@@ -125,6 +125,34 @@ func (s *session) current(name string) (*currentNetwork, error) {
 	return &currentNetwork{id: n.NetworkID, revision: n.Revision, blueprint: b}, nil
 }
 
+// addGlobal adds the registry-wide settings of those kinds that a file mentions.
+func (s *session) addGlobal(to, file *blueprint) error {
+	if file.IdentityProvider != nil {
+		reply, err := client.Call[protocol.GetIDPConfigReply](s.ctx, s.client, "get_idp_config", &protocol.GetIDPConfig{})
+		if err != nil {
+			return err
+		}
+		to.IdentityProvider = &blueprintIdentityProvider{Type: reply.IDPType, URL: reply.URL, Issuer: reply.Issuer, ClientID: reply.ClientID,
+			TenantID: reply.TenantID, Domain: reply.Domain}
+	}
+	if file.Webhooks == nil && file.AuditExport == nil {
+		return nil
+	}
+	reply, err := client.Call[protocol.AuditSinkListReply](s.ctx, s.client, "audit_sink_list", nil)
+	if err != nil {
+		return err
+	}
+	for _, sink := range reply.Sinks {
+		switch sink.Name {
+		case protocol.SinkNameWebhook:
+			to.Webhooks = &blueprintWebhooks{AuditURL: sink.Endpoint}
+		case protocol.SinkNameExport:
+			to.AuditExport = &blueprintAuditExport{Format: sink.Format, Endpoint: sink.Endpoint, Index: sink.Index, Source: sink.Source}
+		}
+	}
+	return nil
+}
+
 // findProvisioned goes through the pages of what is provisioned.
 func (s *session) findProvisioned(name string) (*protocol.ProvisionedNetwork, error) {
 	for cursor := ""; ; {

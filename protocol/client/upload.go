@@ -54,10 +54,10 @@ func (c *Client) ProvisionNetwork(ctx context.Context, r protocol.ProvisionNetwo
 	return Call[protocol.ProvisionNetworkReply](ctx, c, "provision_network", &r, opts...)
 }
 
-// GetProvisionStatus shows what is provisioned, with the roles that wait
-// when asked for; it needs the admin token.
-func (c *Client) GetProvisionStatus(ctx context.Context, withRoles bool, opts ...CallOption) (*protocol.ProvisionStatusReply, error) {
-	return Call[protocol.ProvisionStatusReply](ctx, c, "get_provision_status", &protocol.GetProvisionStatus{WithRoles: withRoles}, opts...)
+// GetProvisionStatus shows what is provisioned, with details also
+// descriptions and the roles that wait; it needs the admin token.
+func (c *Client) GetProvisionStatus(ctx context.Context, details bool, opts ...CallOption) (*protocol.ProvisionStatusReply, error) {
+	return Call[protocol.ProvisionStatusReply](ctx, c, "get_provision_status", &protocol.GetProvisionStatus{Details: details}, opts...)
 }
 
 // DirectoryStatus shows how a network relates to its directory; it needs the
