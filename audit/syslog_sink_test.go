@@ -154,7 +154,14 @@ func TestSyslogStuckReceiver(t *testing.T) {
 	for scheme, cfg := range map[string]*tls.Config{"tcp": nil, "tls": server} {
 		addr, peers := listen(t, cfg)
 		x := openSyslogSink(t, scheme+"://"+addr, client)
-		events := some(1, 48)
+		x.o.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+			if err == nil {
+				err = c.(*net.TCPConn).SetWriteBuffer(4096)
+			}
+			return c, err
+		}
+		events := some(1, 12)
 		for i := range events {
 			events[i].Attrs = []protocol.AuditAttr{{Key: "name", Value: strings.Repeat("x", 1<<20)}}
 		}
