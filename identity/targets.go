@@ -49,7 +49,11 @@ func ParseTargets(list []string) (Targets, error) {
 
 func parseTarget(entry string) (target, error) {
 	wrong := fmt.Errorf("%q is not a network, an address, a host name or host:port", entry)
-	if ip, err := netip.ParseAddr(strings.Trim(entry, "[]")); err == nil {
+	bare := entry
+	if strings.HasPrefix(entry, "[") && strings.HasSuffix(entry, "]") {
+		bare = entry[1 : len(entry)-1]
+	}
+	if ip, err := netip.ParseAddr(bare); err == nil {
 		return target{host: plain(ip).String()}, nil
 	}
 	host, port := entry, uint16(0)
