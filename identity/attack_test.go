@@ -95,6 +95,15 @@ func TestSignatureAttacks(t *testing.T) {
 	}
 }
 
+// TestKeyAlgorithm: a key that names an algorithm is used with no other, also
+// when its type would fit.
+func TestKeyAlgorithm(t *testing.T) {
+	for _, alg := range []string{"RS512", "PS256", "RSA-OAEP", "none", "HS256"} {
+		expect(t, alg, outcome(identity.Validate(provider, token("RS256", "k", claims()), keySet(t, jwkOf("RSA", "k").with("alg", alg)), now)),
+			protocol.CodeAlgorithm+": algorithm mismatch: JWT header says RS256, JWKS key says "+alg)
+	}
+}
+
 // TestHS256NeedsConsent: a shared secret counts only when the operator said so,
 // in the key set and in the token.
 func TestHS256NeedsConsent(t *testing.T) {
@@ -230,6 +239,7 @@ func TestMalformedTokens(t *testing.T) {
 		{"padded header", head + "=.e30.AA", bad + "decode JWT header: illegal base64 data*"},
 		{"standard alphabet", "+/+/.e30.AA", bad + "decode JWT header: illegal base64 data*"},
 		{"line break", head[:8] + "\n" + head[8:] + ".e30.AA", bad + "decode JWT header: illegal base64 data at input byte 8"},
+		{"spare bits", head[:len(head)-1] + "R.e30.AA", bad + "decode JWT header: illegal base64 data at input byte 3*"},
 		{"header no JSON", b64([]byte("{")) + ".e30.AA", bad + "parse JWT header: unexpected end of JSON input"},
 		{"header null", b64([]byte("null")) + ".e30.AA", bad + "parse JWT header: not a JSON object"},
 		{"claims no base64", head + ".***.AA", bad + "decode JWT claims: illegal base64 data at input byte 0"},
