@@ -288,8 +288,11 @@ func (n *Node) mayLead() *protocol.Error {
 // older state, or as a newer version.
 func (n *Node) mayPropose(code protocol.Code) *protocol.Error {
 	if code >= fsm.InternalBase {
-		if code > fsm.KindAuditNote {
+		if code > fsm.KindLast {
 			return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "internal command %d is not known to the leader (version %s)", code, n.cfg.Version)
+		}
+		if level := n.Root().Level(); level != 0 && fsm.KindSince(code) > level {
+			return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "internal command %d is not active at feature level %d", code, level)
 		}
 		return nil
 	}

@@ -126,13 +126,8 @@ type MemberRecord struct {
 	Keys []uint32 `json:"keys,omitempty"`
 }
 
-// Sealed is a secret that has to be read back, encrypted under version Key of
-// the cluster keyring with the object's name as associated data.
-type Sealed struct {
-	Key        uint32 `json:"key"`
-	Nonce      []byte `json:"nonce"`
-	Ciphertext []byte `json:"ciphertext"`
-}
+// Sealed is a secret that has to be read back, see [protocol.Sealed].
+type Sealed = protocol.Sealed
 
 // InternalBase is the first code of the internal kinds, which only members propose.
 const InternalBase protocol.Code = 0x8000
@@ -166,7 +161,27 @@ const (
 	KindActivateKey
 	// KindAuditNote records what a front door saw and refused; body AuditNote.
 	KindAuditNote
+
+	// Since level 2.
+
+	// KindSinkProgress is what a leader has delivered to a sink; body SinkProgress.
+	KindSinkProgress
+	// KindResealSink encrypts a sink's secret anew; body ResealSink.
+	KindResealSink
+	// KindPutJWKS stores the identity provider's keys; body PutJWKS.
+	KindPutJWKS
 )
+
+// KindLast is the newest internal kind this version knows.
+const KindLast = KindPutJWKS
+
+// KindSince is the feature level from which an internal kind may be proposed.
+func KindSince(code protocol.Code) uint32 {
+	if code > KindAuditNote {
+		return levelGovernance
+	}
+	return LevelMin
+}
 
 // TermStart is the body of KindTermStart.
 type TermStart struct {

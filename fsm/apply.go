@@ -53,6 +53,9 @@ func (x *txn) applyRow(b *binding, c *command) (r Result, decided bool) {
 			return x.refuse(e), false
 		}
 	}
+	if e := x.audited(row); e != nil {
+		return x.refuse(e), false
+	}
 	if e := x.active(row); e != nil {
 		r = x.refuse(e)
 	} else {

@@ -33,12 +33,12 @@ func TestRowsAndHandlersMatch(t *testing.T) {
 }
 
 func TestEveryInternalKindHasAHandler(t *testing.T) {
-	for code := KindTermStart; code <= KindAuditNote; code++ {
+	for code := KindTermStart; code <= KindLast; code++ {
 		if internalKind(code) == nil {
 			t.Errorf("internal kind %d has no handler", code-InternalBase)
 		}
 	}
-	if internalKind(KindAuditNote+1) != nil || internalKind(0xffff) != nil {
+	if internalKind(KindLast+1) != nil || internalKind(0xffff) != nil {
 		t.Error("a kind beyond the last has a handler")
 	}
 }

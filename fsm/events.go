@@ -1,10 +1,7 @@
 package fsm
 
 import (
-	"bytes"
 	"crypto/sha256"
-	"errors"
-	"fmt"
 	"strconv"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -30,30 +27,10 @@ var retentions = [2]retention{
 const maxCutsPerEvent = 8
 
 // Event is an entry of the event log.
-type Event struct {
-	// Seq is unique over both classes and grows with time.
-	Seq uint64
-	// Class is the retention class the event is chained in.
-	Class protocol.EventClass
-	// Time is log time in Unix milliseconds, Index the log index of the change.
-	Time  int64
-	Index uint64
-	// Actor is "node:<id>", "token:<name>", "system", or "anonymous" when
-	// nobody proved who they are.
-	Actor string
-	// Source is the client's address, empty for the cluster's own doing.
-	Source string
-	// Action is one of the protocol's Event constants.
-	Action string
-	// Attrs are in the order in which the audit trail prints them.
-	Attrs []Attr
-	// Chain is SHA-256 over the previous event's Chain of the class and this
-	// event's canonical record.
-	Chain [32]byte
-}
+type Event = protocol.AuditEvent
 
 // Attr is an attribute of an event.
-type Attr struct{ Key, Value string }
+type Attr = protocol.AuditAttr
 
 // Chain describes the hash chain of a class of events.
 type Chain struct {
@@ -122,17 +99,6 @@ func classIndex(c protocol.EventClass) int {
 	return 1
 }
 
-// appendEventHead appends the canonical record up to the attributes.
-func appendEventHead(dst []byte, seq uint64, class protocol.EventClass, time int64, index uint64, actor, source, action string) []byte {
-	dst = append(dst, byte(class))
-	dst = appendUvarint(dst, seq)
-	dst = appendVarint(dst, time)
-	dst = appendUvarint(dst, index)
-	dst = appendString(dst, actor)
-	dst = appendString(dst, source)
-	return appendString(dst, action)
-}
-
 func decodeEvent(seq uint64, class protocol.EventClass, r eventRecord) (Event, bool) {
 	d := decoder{b: []byte(r)}
 	e := Event{Chain: d.hash(), Class: protocol.EventClass(d.uint8()), Seq: d.uvarint(), Time: d.varint(), Index: d.uvarint()}
@@ -157,7 +123,8 @@ func (x *txn) begin(action string) *eventWriter {
 	x.meta.eventSeq++
 	w.x, w.class, w.seq = x, protocol.Events[action], x.meta.eventSeq
 	w.buf = append(w.buf[:0], x.meta.chains[classIndex(w.class)].Head[:]...)
-	w.buf = appendEventHead(w.buf, w.seq, w.class, x.meta.now, x.index, x.actorName(), x.source, action)
+	head := Event{Seq: w.seq, Class: w.class, Time: x.meta.now, Index: x.index, Actor: x.actorName(), Source: x.source, Action: action}
+	w.buf = protocol.AppendAuditHead(w.buf, &head)
 	return w
 }
 
@@ -259,29 +226,3 @@ func (r *Root) Events(class protocol.EventClass, after uint64, limit int) []Even
 
 // Chain describes the hash chain of a class of events.
 func (r *Root) Chain(class protocol.EventClass) Chain { return r.meta.chains[classIndex(class)].Chain }
-
-// VerifyChain recomputes the hash chain over consecutive events of one class,
-// oldest first. prev is the Chain of the event before the first, or the
-// chain's Anchor. It returns the hash at the end; the error names the first
-// event that was changed, or before which something is missing.
-func VerifyChain(prev [32]byte, events []Event) ([32]byte, error) {
-	var buf []byte
-	for i := range events {
-		e := &events[i]
-		if i > 0 && (e.Seq <= events[i-1].Seq || e.Class != events[i-1].Class) {
-			return prev, errors.New("the events are not of one class in ascending order")
-		}
-		buf = append(buf[:0], prev[:]...)
-		buf = appendEventHead(buf, e.Seq, e.Class, e.Time, e.Index, e.Actor, e.Source, e.Action)
-		for _, a := range e.Attrs {
-			buf = appendString(buf, a.Key)
-			buf = appendString(buf, a.Value)
-		}
-		sum := sha256.Sum256(buf)
-		if !bytes.Equal(sum[:], e.Chain[:]) {
-			return prev, fmt.Errorf("the chain is broken at event %d: it was changed, or events before it are missing", e.Seq)
-		}
-		prev = sum
-	}
-	return prev, nil
-}

@@ -15,7 +15,7 @@ func TestEvents(t *testing.T) {
 	security := w.m.Root().Events(protocol.ClassSecurity, 0, 100)
 	e := security[len(security)-1]
 	if e.Action != protocol.EventKeyRotated || e.Actor != "node:1" || e.Source != "203.0.113.9:50000" || e.Time != w.now || e.Index != w.index ||
-		e.Class != protocol.ClassSecurity || len(e.Attrs) != 1 || e.Attrs[0] != (Attr{"node_id", "1"}) {
+		e.Class != protocol.ClassSecurity || len(e.Attrs) != 1 || e.Attrs[0] != (Attr{Key: "node_id", Value: "1"}) {
 		t.Errorf("event %+v", e)
 	}
 	activity := w.m.Root().Events(protocol.ClassActivity, 0, 100)
@@ -46,12 +46,12 @@ func TestVerifyChain(t *testing.T) {
 	r := w.m.Root()
 	chain := r.Chain(protocol.ClassActivity)
 	events := r.Events(protocol.ClassActivity, chain.AnchorSeq, 100)
-	head, err := VerifyChain(chain.Anchor, events)
+	head, err := protocol.VerifyChain(chain.Anchor, events)
 	if err != nil || head != chain.Head || chain.Count != 20 || events[19].Seq != chain.HeadSeq {
 		t.Fatal(err, chain)
 	}
 	for name, spoil := range map[string]func([]Event) []Event{
-		"changed attribute": func(e []Event) []Event { e[3].Attrs = []Attr{{"node_id", "9"}}; return e },
+		"changed attribute": func(e []Event) []Event { e[3].Attrs = []Attr{{Key: "node_id", Value: "9"}}; return e },
 		"changed actor":     func(e []Event) []Event { e[3].Actor = "node:1"; return e },
 		"changed time":      func(e []Event) []Event { e[3].Time++; return e },
 		"removed":           func(e []Event) []Event { return append(e[:3:3], e[4:]...) },
@@ -59,7 +59,7 @@ func TestVerifyChain(t *testing.T) {
 		"cut at the start":  func(e []Event) []Event { return e[1:] },
 	} {
 		spoiled := spoil(r.Events(protocol.ClassActivity, 0, 100))
-		if _, err := VerifyChain(chain.Anchor, spoiled); err == nil {
+		if _, err := protocol.VerifyChain(chain.Anchor, spoiled); err == nil {
 			t.Errorf("%s went unnoticed", name)
 		}
 	}
@@ -82,7 +82,7 @@ func TestRetention(t *testing.T) {
 		r := w.m.Root()
 		c := r.Chain(protocol.ClassActivity)
 		events := r.Events(protocol.ClassActivity, 0, 1000)
-		head, err := VerifyChain(c.Anchor, events)
+		head, err := protocol.VerifyChain(c.Anchor, events)
 		if err != nil || head != c.Head || c.Count != count || uint64(len(events)) != count || c.Cut+c.Count < count || events[0].Seq <= c.AnchorSeq {
 			t.Fatalf("%d events, want %d; chain %+v: %v", len(events), count, c, err)
 		}

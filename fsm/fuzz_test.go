@@ -52,7 +52,7 @@ func FuzzApplyCommand(f *testing.F) {
 			f.Add(uint16(row.Code), uint32(1), uint32(1), uint8(0), []byte(`{"node_id":1,"network_id":1,"public_key":"`+testKey(1).String()+`","delta":1,"tags":["a"],"peer_id":2}`))
 		}
 	}
-	for code := KindTermStart; code <= KindAuditNote; code++ {
+	for code := KindTermStart; code <= KindLast; code++ {
 		f.Add(uint16(code), uint32(0), uint32(0), uint8(1), []byte(`{"term":1,"from":1,"to":2,"id":"m1","level_max":2,"name":"x","offline":[1],"notes":{"a":1}}`))
 	}
 	f.Fuzz(func(t *testing.T, code uint16, node, gen uint32, ident uint8, body []byte) {

@@ -145,10 +145,61 @@ func (g *generator) body(row *protocol.Command) protocol.Body {
 	case "leave_network":
 		return &protocol.LeaveNetwork{NodeID: id, NetworkID: g.net()}
 	}
+	if b := g.auditing(row); b != nil {
+		return b
+	}
 	if b := g.governance(row, id, peer, protocol.RoleFacts{NetworkToken: mac, Unsigned: g.int("unsigned", 0, 9) == 0}); b != nil {
 		return b
 	}
 	return &protocol.NodeRequest{NodeID: id}
+}
+
+// progress makes a leader's report about a sink, mostly a right one.
+func (g *generator) progress() SinkProgress {
+	name := []string{protocol.SinkNameLog, protocol.SinkNameWebhook, protocol.SinkNameExport}[g.int("sink", 0, 2)]
+	b, _ := g.root.SinkBatch(name, g.int("limit", 1, 20))
+	p := b.Progress
+	p.Name, p.Term = name, g.root.LeaderTerm()
+	for i := range b.Events {
+		if g.int("dead", 0, 3) == 0 {
+			p.Dead = append(p.Dead, Letter{Seq: b.Events[i].Seq, Reason: "no", Attempts: 4})
+		} else {
+			p.Delivered++
+		}
+	}
+	for i := range b.Retry {
+		p.Retried = append(p.Retried, Letter{Seq: b.Retry[i].Seq, Reason: []string{"", "no"}[g.int("again", 0, 1)], Attempts: 1})
+	}
+	if g.int("wrong", 0, 5) == 0 {
+		p.To += uint64(g.int("far", 0, 3))
+		p.Passed[0] += uint64(g.int("more", 0, 3))
+	}
+	return p
+}
+
+// auditing makes the bodies of the commands of the audit log and of identity.
+func (g *generator) auditing(row *protocol.Command) protocol.Body {
+	url := []string{"", "https://a/1", "https://b/2"}[g.int("url", 0, 2)]
+	name := []string{protocol.SinkNameLog, protocol.SinkNameWebhook, protocol.SinkNameExport, "more"}[g.int("sink", 0, 3)]
+	switch row.Name {
+	case "set_idp_config":
+		return &protocol.SetIDPConfig{IDPType: []string{"oidc", "ldap"}[g.int("idp", 0, 1)], URL: []string{"", "https://idp/1"}[g.int("set", 0, 1)], RequireIdentity: g.int("on", 0, 3) == 0}
+	case "set_identity_webhook":
+		return &protocol.SetIdentityWebhook{URL: url}
+	case "set_webhook":
+		return &protocol.SetWebhook{URL: url}
+	case "set_audit_export":
+		return &protocol.SetAuditExport{Format: "json", Endpoint: url, Required: g.int("on", 0, 3) == 0, MaxLag: 5000, TokenSealed: protocol.Sealed{Key: 1, Ciphertext: []byte{1}}}
+	case "audit_sink_put":
+		return &protocol.AuditSinkPut{Name: "more", Kind: "export", Format: "json", Endpoint: "https://c/3", Actions: []string{"member.*"}}
+	case "audit_sink_delete":
+		return &protocol.SinkName{Name: name}
+	case "audit_replay":
+		return &protocol.AuditReplay{Name: name, FromSeq: uint64(g.int("from", 1, 60))}
+	case "dlq_retry", "dlq_drop":
+		return &protocol.DeadLetters{Name: name, EventID: uint64(g.int("event", 0, 60))}
+	}
+	return nil
 }
 
 // governance makes the bodies of the commands of level 2.
@@ -199,6 +250,9 @@ func (g *generator) internal() Envelope {
 		{KindPutSealed, PutSealed{Name: fmt.Sprint("s", g.int("secret", 1, 2)), Sealed: Sealed{Key: 1, Nonce: []byte{1}, Ciphertext: []byte{byte(g.int("cipher", 0, 9))}}}},
 		{KindActivateKey, ActivateKey{Key: uint32(g.int("ring", 0, 3)), Term: g.root.LeaderTerm()}},
 		{KindAuditNote, AuditNote{Term: g.root.LeaderTerm(), Notes: map[string]uint64{"x": 1, "a": 2, "q": uint64(g.int("count", 0, 9))}}},
+		{KindSinkProgress, g.progress()},
+		{KindResealSink, ResealSink{Name: protocol.SinkNameExport, Gen: uint64(g.int("gen", 0, 9)), Secret: protocol.Sealed{Key: 2, Ciphertext: []byte{1}}}},
+		{KindPutJWKS, PutJWKS{Term: g.root.LeaderTerm(), URL: "https://idp/1", Doc: []byte{byte(g.int("doc", 0, 3))}}},
 		{KindRaiseLevel, RaiseLevel{From: 1, To: 2, Term: g.root.LeaderTerm()}},
 		{KindClusterInit, ClusterInit{ClusterID: "other", Level: 1}},
 	}

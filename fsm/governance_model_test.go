@@ -154,6 +154,7 @@ func TestGovernanceModel(t *testing.T) {
 				rt.Fatalf("the machine has\n%sand the model\n%s", got, want)
 			}
 			checkGovernance(rt, &w.m.Root().view)
+			checkSinks(rt, &w.m.Root().view)
 		}
 	})
 	t.Logf("carried out %v, refused %d", allowed, refused)

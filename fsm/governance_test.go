@@ -352,6 +352,7 @@ func TestWhatHasEndedDoesNotCount(t *testing.T) {
 		t.Errorf("roles %s %s, %s", w.role(net, 1), w.role(net, 4), w.lastEvent(protocol.EventOwnerLost))
 	}
 	checkGovernance(t, &w.m.Root().view)
+	checkSinks(t, &w.m.Root().view)
 }
 
 // At level 1 nothing of level 2 happens, whoever proposes it.

@@ -60,6 +60,23 @@ var handlers = withNext(map[string]handler{
 	"transfer_ownership":     {decide: decideTransfer},
 	"set_network_policy":     {decide: decideSetPolicy},
 	"get_network_policy":     {read: readPolicyOf},
+	"set_idp_config":         {decide: decideSetIDP},
+	"get_idp_config":         {read: readIDP},
+	"set_identity_webhook":   {decide: decideSetIdentityWebhook},
+	"set_webhook":            {decide: decideSetWebhook},
+	"get_webhook":            {read: readWebhook},
+	"get_webhook_dlq":        {read: readWebhookDLQ},
+	"set_audit_export":       {decide: decideSetAuditExport},
+	"get_audit_export":       {read: readAuditExport},
+	"get_audit_log":          {read: readAuditLog},
+	"audit_chain":            {read: readAuditChain},
+	"audit_sink_put":         {decide: decideSinkPut},
+	"audit_sink_delete":      {decide: decideSinkDelete},
+	"audit_sink_list":        {read: readSinks},
+	"audit_replay":           {decide: decideReplay},
+	"dlq_list":               {read: readDLQList},
+	"dlq_retry":              {decide: decideDLQRetry},
+	"dlq_drop":               {decide: decideDLQDrop},
 	"set_external_id":        {decide: decideSetExternalID},
 	"get_identity":           {read: readIdentity},
 
@@ -157,6 +174,9 @@ func (r *Root) DryRun(c *Call) *protocol.Error {
 		}
 	}
 	if e := r.view.active(c.Row); e != nil {
+		return e
+	}
+	if e := r.view.audited(c.Row); e != nil {
 		return e
 	}
 	note, e := h.decide(&r.view, callOf(c))

@@ -305,3 +305,17 @@ func fromScratch(r *Root) [32]byte {
 	})
 	return d.bytes()
 }
+
+// deadLetters reports that nothing a sink was to be given could be delivered.
+func (w *world) deadLetters(sink string) (seqs []uint64) {
+	w.t.Helper()
+	b, _ := w.m.Root().SinkBatch(sink, 100)
+	p := b.Progress
+	p.Term = w.m.Root().LeaderTerm()
+	for _, e := range b.Events {
+		p.Dead = append(p.Dead, Letter{Seq: e.Seq, Reason: "status 410", Attempts: 1})
+		seqs = append(seqs, e.Seq)
+	}
+	w.internal(KindSinkProgress, p)
+	return seqs
+}

@@ -38,6 +38,9 @@ var kinds = [...]kindHandler{
 	KindCheckpoint - InternalBase:   bind("checkpoint", decideCheckpoint),
 	KindActivateKey - InternalBase:  bind("activate_key", decideActivateKey),
 	KindAuditNote - InternalBase:    bind("audit_note", decideAuditNote),
+	KindSinkProgress - InternalBase: bind("sink_progress", decideSinkProgress),
+	KindResealSink - InternalBase:   bind("reseal_sink", decideResealSink),
+	KindPutJWKS - InternalBase:      bind("put_jwks", decidePutJWKS),
 }
 
 func internalKind(code protocol.Code) kindHandler {
@@ -108,6 +111,9 @@ func decideClusterInit(v *view, b *ClusterInit) (effect, *protocol.Error) {
 		}
 		x.meta.clusterID, x.meta.level, x.meta.activeKey = b.ClusterID, b.Level, 1
 		x.setNetwork(0, &network{name: "backbone", rule: ruleOpen, created: x.meta.now})
+		if x.governed() {
+			x.startSinks()
+		}
 		return ok("cluster_init")
 	}, nil
 }
@@ -148,6 +154,7 @@ func decideRaiseLevel(v *view, b *RaiseLevel) (effect, *protocol.Error) {
 		x.begin(protocol.EventFeatureLevelRaised).num("from", uint64(b.From)).num("to", uint64(b.To)).end()
 		if b.To == levelGovernance {
 			x.startGovernance()
+			x.startSinks()
 		}
 		return ok("raise_level")
 	}, nil

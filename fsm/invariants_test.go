@@ -49,3 +49,40 @@ func checkGovernance(t tester, v *view) {
 		return true
 	})
 }
+
+// checkSinks holds a state to the promise of sinks: every event is ahead of a
+// sink's position, done with, or counted as a gap.
+func checkSinks(t tester, v *view) {
+	t.Helper()
+	required := 0
+	v.sinks.scan(func(name string, s *sink) bool {
+		if s.Required {
+			required++
+		}
+		c, ok := v.cursors.get(name)
+		if !ok {
+			t.Errorf("sink %s has no position", name)
+			return true
+		}
+		for i := range c.passed {
+			ch := &v.meta.chains[i]
+			behind := uint64(0)
+			v.events[i].ascend(0, func(seq uint64, _ eventRecord) bool {
+				if seq <= c.seq {
+					behind++
+				}
+				return seq <= c.seq
+			})
+			if c.passed[i] >= ch.Cut && c.passed[i] != ch.Cut+behind || c.passed[i] < ch.Cut && behind > 0 {
+				t.Errorf("sink %s at %d has passed %d events of class %d, and %d were cut and %d are behind it", name, c.seq, c.passed[i], i, ch.Cut, behind)
+			}
+		}
+		if n := len(v.letterKeys(name)); n > 100 {
+			t.Errorf("sink %s has %d dead letters", name, n)
+		}
+		return true
+	})
+	if required != v.requiredSinks {
+		t.Errorf("%d sinks are required and the state counts %d", required, v.requiredSinks)
+	}
+}

@@ -184,6 +184,9 @@ func decideRespondInvite(v *view, c *call) (effect, *protocol.Error) {
 		return nil, protocol.Refusef(protocol.CodeNotFound, "invite for node %d to network %d has expired", r.NodeID, r.NetworkID)
 	}
 	if r.Accept {
+		if e := v.identified(network, n); e != nil {
+			return nil, e
+		}
 		if e := v.room(r.NetworkID, network); e != nil {
 			return nil, e
 		}

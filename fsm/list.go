@@ -13,6 +13,7 @@ const maxListBytes = 8 << 20
 const (
 	cursorNodes    = 1
 	cursorNetworks = 2
+	cursorAudit    = 3
 )
 
 // makeCursor encodes where the next page begins. A cursor names a position in

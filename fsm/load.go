@@ -24,6 +24,11 @@ var loaders = withNextLoaders(map[kind]func(x *txn, d *decoder, level uint32) bo
 
 	kindInvite:    loadInvite,
 	kindPreAssign: loadPreAssign,
+	kindSettings:  plain(func(x *txn) *table[uint16, *settings] { return &x.settings }),
+	kindSink:      loadSink,
+	kindCursor:    loadCursor,
+	kindLetter:    loadLetter,
+	kindJWKS:      plain(func(x *txn) *table[string, *jwks] { return &x.jwks }),
 })
 
 // plain loads tables without indexes.
@@ -118,6 +123,40 @@ func loadPreAssign(x *txn, d *decoder, level uint32) bool {
 	return true
 }
 
+func loadSink(x *txn, d *decoder, level uint32) bool {
+	k, s, ok := x.sinks.decode(d, level)
+	if !ok || x.sinks.holds(k) {
+		return false
+	}
+	s.Name = k
+	if s.Required {
+		x.requiredSinks++
+	}
+	x.sinks.put(x, k, s)
+	return true
+}
+
+func loadCursor(x *txn, d *decoder, level uint32) bool {
+	k, c, ok := x.cursors.decode(d, level)
+	if !ok || !x.sinks.holds(k) || x.cursors.holds(k) {
+		return false
+	}
+	x.cursors.put(x, k, c)
+	return true
+}
+
+func loadLetter(x *txn, d *decoder, level uint32) bool {
+	k, l, ok := x.letters.decode(d, level)
+	if !ok || x.letters.holds(k) {
+		return false
+	}
+	if name, _ := splitLetterKey(k); !x.sinks.holds(name) {
+		return false
+	}
+	x.letters.put(x, k, l)
+	return true
+}
+
 func loadToken(x *txn, d *decoder, level uint32) bool {
 	k, t, ok := x.tokens.decode(d, level)
 	if !ok || x.tokens.holds(k) {
@@ -159,6 +198,9 @@ func (x *txn) consistent() error {
 		if uint64(x.events[i].len()) != x.meta.chains[i].Count {
 			return damaged("events are missing")
 		}
+	}
+	if x.sinks.len() != x.cursors.len() {
+		return damaged("%d sinks have %d positions", x.sinks.len(), x.cursors.len())
 	}
 	return nil
 }

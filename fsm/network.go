@@ -68,6 +68,9 @@ func decideJoinNetwork(v *view, c *call) (effect, *protocol.Error) {
 	case ruleInvite:
 		return nil, protocol.Refusef(protocol.CodePermissionDenied, "invite-only networks require invite_to_network + respond_invite flow")
 	}
+	if e := v.identified(n, node); e != nil {
+		return nil, e
+	}
 	if e := v.room(r.NetworkID, n); e != nil {
 		return nil, e
 	}

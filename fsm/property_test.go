@@ -47,6 +47,7 @@ func TestAnyLogIsDeterministic(t *testing.T) {
 				rt.Fatalf("the digest is not that of the records after entry %d", index)
 			}
 			checkGovernance(rt, &ca.view)
+			checkSinks(rt, &ca.view)
 			if fromScratch(kept) != keptDigest {
 				rt.Fatalf("entry %d changed a published root", index)
 			}
@@ -77,7 +78,7 @@ func sameResult(a, b Result) bool {
 func checkChains(t *rapid.T, r *Root) {
 	for _, class := range []protocol.EventClass{protocol.ClassSecurity, protocol.ClassActivity} {
 		c := r.Chain(class)
-		if head, err := VerifyChain(c.Anchor, r.Events(class, 0, 1<<30)); err != nil || head != c.Head {
+		if head, err := protocol.VerifyChain(c.Anchor, r.Events(class, 0, 1<<30)); err != nil || head != c.Head {
 			t.Fatalf("chain of %s: %v", class, err)
 		}
 	}
@@ -140,6 +141,7 @@ func TestDryRunAndApplyAgree(t *testing.T) {
 				rt.Fatalf("%s: the dry run says %v, apply %v", row.Name, dry, got)
 			}
 			checkGovernance(rt, &w.m.Root().view)
+			checkSinks(rt, &w.m.Root().view)
 			if got != nil && got.Code != protocol.CodeKeyExpired && w.m.Root().Digest() != root.Digest() {
 				rt.Fatalf("%s: a refusal changed the state", row.Name)
 			}

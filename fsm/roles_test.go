@@ -198,6 +198,7 @@ func TestRoleCommands(t *testing.T) {
 	}
 	w.join(net, 4) // no ban
 	checkGovernance(t, &w.m.Root().view)
+	checkSinks(t, &w.m.Root().view)
 }
 
 // What becomes of a network whose owner goes, in each way it can.
@@ -227,6 +228,7 @@ func TestOwnerInvariants(t *testing.T) {
 		}
 		w.refused("transfer_ownership", &protocol.TransferOwnership{NetworkID: net, NewOwnerID: 5}, admin, protocol.CodeConflict, "network 1 has no owner")
 		checkGovernance(t, &w.m.Root().view)
+		checkSinks(t, &w.m.Root().view)
 	})
 	t.Run("toggling", func(t *testing.T) {
 		w, net := company(t)
@@ -291,5 +293,6 @@ func TestOwnerInvariants(t *testing.T) {
 			t.Error("the owner that was lost before was not replaced")
 		}
 		checkGovernance(t, &w.m.Root().view)
+		checkSinks(t, &w.m.Root().view)
 	})
 }

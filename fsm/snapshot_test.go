@@ -37,6 +37,12 @@ func fullWorld(t tester) *world {
 	w.preAssign(hidden, "Bob@X", roleOwner)
 	limit, ports, text := 9.0, []float64{80, 443}, "d"
 	w.do("set_network_policy", &protocol.SetNetworkPolicy{NodeID: 1, NetworkID: net, MaxMembers: &limit, AllowedPorts: &ports, Description: &text}, as(1))
+	w.do("set_idp_config", &protocol.SetIDPConfig{IDPType: "oidc", URL: "https://idp/1", Issuer: "i"}, admin)
+	w.internal(KindPutJWKS, PutJWKS{Term: w.m.Root().LeaderTerm(), URL: "https://idp/1", Doc: []byte("{}")})
+	w.do("set_webhook", &protocol.SetWebhook{URL: "https://hook", SecretSealed: protocol.Sealed{Key: 1, Nonce: []byte{1}, Ciphertext: []byte{2}}}, admin)
+	w.do("set_audit_export", &protocol.SetAuditExport{Format: "json", Endpoint: "https://siem", Required: true}, admin)
+	w.do("set_task_exec", &protocol.SetTaskExec{NodeID: 1, Enabled: true}, as(1))
+	w.deadLetters(protocol.SinkNameWebhook)
 	w.goOffline(4)
 	w.apply(envelope(w.call("heartbeat", &protocol.NodeRequest{NodeID: 1}, as(1)))) // blocked
 	w.do("deregister", &protocol.NodeRequest{NodeID: 5}, as(5))

@@ -29,13 +29,15 @@ const (
 	kindSecurity kind = 16
 	kindActivity kind = 17
 	kindBlocked  kind = 18
-	// 19 is reserved for the cursors of event consumers.
-
 	// Since level 2.
 	kindInvite    kind = 20
 	kindPreAssign kind = 21
-	// 22 is reserved for the registry-wide configuration (identity provider,
-	// webhooks, audit export), 23 for uploads in parts.
+	kindCursor    kind = 19
+	kindSettings  kind = 22
+	// 23 is reserved for uploads in parts.
+	kindSink   kind = 24
+	kindLetter kind = 25
+	kindJWKS   kind = 26
 )
 
 type tableKey interface {
@@ -115,6 +117,13 @@ func (t *table[K, V]) len() int { return t.store.Len() }
 
 // ascend visits records from pivot upwards until f returns false.
 func (t *table[K, V]) ascend(pivot K, f func(K, V) bool) { t.store.Ascend(pivot, f) }
+
+// descend visits the records of a tree from pivot downwards until f returns false.
+func (t *table[K, V]) descend(pivot K, f func(K, V) bool) {
+	if s, ok := t.store.(tree[K, V]); ok {
+		s.Descend(pivot, f)
+	}
+}
 
 func (t *table[K, V]) scan(f func(K, V) bool) { t.store.Scan(f) }
 

@@ -164,6 +164,8 @@ func (p *plan) decode(v reflect.Value, fields map[string]any) {
 			f.SetUint(uint64(number(raw, math.MaxUint16)))
 		case reflect.Uint32:
 			f.SetUint(uint64(number(raw, math.MaxUint32)))
+		case reflect.Uint64: // as far as JSON numbers are exact
+			f.SetUint(uint64(number(raw, 1<<53)))
 		case reflect.Pointer: // presence matters
 			setPresent(f, raw)
 		case reflect.Slice: // []string

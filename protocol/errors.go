@@ -59,7 +59,9 @@ const (
 	// CodeIdentityRejected: whoever verifies identity tokens says no.
 	CodeIdentityRejected = "identity_rejected"
 	// CodeIdentityFailed: whoever verifies identity tokens cannot be asked.
-	CodeIdentityFailed = "identity_unavailable"
+	CodeIdentityFailed   = "identity_unavailable"
+	CodeAuditBehind      = "audit_behind"
+	CodeIdentityRequired = "identity_required"
 )
 
 // Error is what the registry answers when it does not do what was asked.

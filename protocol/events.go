@@ -73,6 +73,15 @@ const (
 	EventMemberRemoved         = "cluster.member_removed"
 	EventFeatureLevelRaised    = "cluster.feature_level_raised"
 	EventAuditNote             = "audit.note"
+	EventWebhookConfigured     = "webhook.configured"
+	EventIdentityWebhook       = "identity_webhook.configured"
+	EventIDPKeysChanged        = "idp.keys_changed"
+	EventSinkConfigured        = "audit_sink.configured"
+	EventSinkDeleted           = "audit_sink.deleted"
+	EventAuditReplayed         = "audit.replayed"
+	EventAuditGap              = "audit.gap"
+	EventDLQRetried            = "dlq.retried"
+	EventDLQDropped            = "dlq.dropped"
 )
 
 // Events is the one list of audit actions and their retention classes.
@@ -95,4 +104,7 @@ var Events = map[string]EventClass{
 	EventDirectorySynced: ClassSecurity, EventBeaconRegistered: ClassActivity,
 	EventClusterTokenSeeded: ClassSecurity, EventMemberJoined: ClassSecurity, EventMemberRemoved: ClassSecurity,
 	EventFeatureLevelRaised: ClassSecurity, EventAuditNote: ClassActivity,
+	EventWebhookConfigured: ClassSecurity, EventIdentityWebhook: ClassSecurity, EventIDPKeysChanged: ClassSecurity,
+	EventSinkConfigured: ClassSecurity, EventSinkDeleted: ClassSecurity, EventAuditReplayed: ClassSecurity, EventAuditGap: ClassSecurity,
+	EventDLQRetried: ClassSecurity, EventDLQDropped: ClassSecurity,
 }

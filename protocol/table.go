@@ -174,6 +174,12 @@ func (c *Command) ReplyType() string {
 // Writes reports whether the command can change replicated state.
 func (c *Command) Writes() bool { return c.Mode == ModeWrite || c.Mode == ModeReadThenWrite }
 
+// AuditExempt reports whether the command is accepted while a required audit
+// sink is behind: what it takes to mend that, and signs of life.
+func (c *Command) AuditExempt() bool {
+	return c.Soft || c.Group == GroupAudit || c.Group == GroupWebhook || c.Group == GroupCluster || c.Name == "set_idp_config" || c.Name == "set_identity_webhook"
+}
+
 var (
 	byName = map[string]*Command{}
 	byCode = map[Code]*Command{}

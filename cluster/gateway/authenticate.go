@@ -93,6 +93,9 @@ func (g *Gateway) facts(root *fsm.Root, conn *server.ConnState, req *protocol.Re
 	if b, ok := req.Body.(roleBody); ok {
 		return g.roleFacts(root, req, b, c)
 	}
+	if e := g.outbound(root, req, c); e != nil {
+		return e
+	}
 	switch b := req.Body.(type) {
 	case *protocol.Register:
 		return g.registerFacts(conn, req, b, c)
@@ -191,6 +194,39 @@ func (g *Gateway) mac(version uint32, purpose string, secret protocol.Secret, ou
 	return nil
 }
 
+// outbound checks the addresses that an administrator tells the registry to
+// call, and encrypts the secrets it is to call them with.
+func (g *Gateway) outbound(root *fsm.Root, req *protocol.Request, c *fsm.Call) *protocol.Error {
+	if b, ok := req.Body.(protocol.TargetBody); ok && c.Actor.Token != "" {
+		for _, t := range b.Targets() {
+			if e := g.target(t); e != nil {
+				return e
+			}
+		}
+	}
+	if b, ok := req.Body.(protocol.SealBody); ok {
+		for _, f := range b.SealFields() {
+			*f.Out = protocol.Sealed{}
+			if f.Plain == "" || c.Actor.Token == "" {
+				continue
+			}
+			sealed, err := g.engine.Keyring().Seal(root.ActiveKey(), f.Name, []byte(f.Plain))
+			if err != nil {
+				return protocol.NotAppliedf(protocol.CodeInternal, "this member does not hold version %d of the cluster keyring; ask another member", root.ActiveKey())
+			}
+			*f.Out = sealed
+		}
+	}
+	return nil
+}
+
+func (g *Gateway) target(t protocol.Target) *protocol.Error {
+	if e := protocol.CheckURL(t.Field, t.URL); e != nil || g.policy.CheckTarget == nil {
+		return e
+	}
+	return g.policy.CheckTarget(t)
+}
+
 // hashRequest identifies what the client asked, so that a request id cannot
 // be used for something else. It covers the client's fields and signature, not
 // the facts added here: those may differ when the same request comes again
@@ -215,6 +251,15 @@ func hashRequest(req *protocol.Request) [32]byte {
 		}()
 	}
 	h := sha256.New()
+	if b, ok := body.(protocol.SealBody); ok {
+		// The same secret encrypts to another text each time. Secrets do not
+		// count: a hash of a weak one would give it away.
+		for _, f := range b.SealFields() {
+			sealed := *f.Out
+			*f.Out = protocol.Sealed{}
+			defer func() { *f.Out = sealed }()
+		}
+	}
 	h.Write([]byte(req.Type))
 	h.Write([]byte{0})
 	fields, err := json.Marshal(body)

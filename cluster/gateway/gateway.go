@@ -56,6 +56,8 @@ type Policy struct {
 	// original registry does; OnUnsigned, when set, counts such commands.
 	UnsignedRoles bool
 	OnUnsigned    func(command string)
+	// CheckTarget, when set, says whether the registry may call an address.
+	CheckTarget func(protocol.Target) *protocol.Error
 }
 
 // Gateway implements server.Backend.

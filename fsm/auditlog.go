@@ -1,0 +1,175 @@
+package fsm
+
+import (
+	"encoding/hex"
+	"strconv"
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// Bounds of a page of the audit log: entries by default and at most, bytes,
+// so that clients of the first generation can read a page, and events looked at.
+const (
+	auditPage      = 100
+	auditPageMax   = 1000
+	auditPageBytes = 56 << 10
+	auditScan      = 50_000
+)
+
+// auditFilter is what get_audit_log asks for.
+type auditFilter struct {
+	*protocol.GetAuditLog
+	since, until int64 // Unix milliseconds, 0 for open
+}
+
+func newAuditFilter(r *protocol.GetAuditLog) auditFilter {
+	ms := func(s string) int64 {
+		t, err := time.Parse(time.RFC3339, s)
+		if err != nil {
+			return 0
+		}
+		return t.UnixMilli()
+	}
+	return auditFilter{r, ms(r.Since), ms(r.Until)}
+}
+
+func (f auditFilter) wants(e *Event) bool {
+	return (f.NetworkID == 0 || e.NetworkID() == f.NetworkID) && (f.NodeID == 0 || aboutNode(e, f.NodeID)) &&
+		(f.Action == "" || protocol.MatchAction([]string{f.Action}, e.Action)) &&
+		(f.since == 0 || e.Time >= f.since) && (f.until == 0 || e.Time < f.until)
+}
+
+// aboutNode reports whether a node acted or is named by an attribute.
+func aboutNode(e *Event, id uint32) bool {
+	text := strconv.FormatUint(uint64(id), 10)
+	if e.Actor == "node:"+text {
+		return true
+	}
+	for _, a := range e.Attrs {
+		switch a.Key {
+		case "node_id", "target_node_id", "creator_node_id", "inviter_id", "node_a", "node_b", "peer_id", "from_node_id", "to_node_id",
+			"old_owner", "new_owner", "former_owner":
+			if a.Value == text {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func readAuditLog(v *view, c *call) (any, *protocol.Error) {
+	r := c.body.(*protocol.GetAuditLog)
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	from, e := readCursor(c.cursor, cursorAudit, r.NetworkID)
+	if e != nil {
+		return nil, e
+	}
+	limit := c.limit
+	if limit <= 0 || limit > auditPageMax {
+		limit = auditPage
+	}
+	walk := v.newestFirst
+	if r.Ascending || r.AfterSeq > 0 {
+		walk = v.oldestFirst
+		from = max(from, r.AfterSeq+1)
+	}
+	f, reply := newAuditFilter(r), &protocol.GetAuditLogReply{Type: "get_audit_log_ok", Entries: []protocol.AuditEntry{}}
+	size, seen := 0, 0
+	walk(r.Class, from, func(e *Event) bool {
+		seen++
+		if len(reply.Entries) == limit || size > auditPageBytes || seen > auditScan {
+			reply.NextCursor = makeCursor(cursorAudit, r.NetworkID, e.Seq)
+			return false
+		}
+		if f.wants(e) {
+			reply.Entries = append(reply.Entries, e.Entry())
+			size += entrySize(e)
+		}
+		return true
+	})
+	return reply, nil
+}
+
+// entrySize is about what an event takes in a reply.
+func entrySize(e *Event) int {
+	n := 360 + len(e.Action) + len(e.Actor) + len(e.Source)
+	for _, a := range e.Attrs {
+		n += 2*(len(a.Key)+len(a.Value)) + 12
+	}
+	return n
+}
+
+// newestFirst visits the events of a class, or of both, downwards from a
+// sequence number (0 for the newest).
+func (v *view) newestFirst(class string, from uint64, visit func(*Event) bool) {
+	if from == 0 {
+		from = v.meta.eventSeq
+	}
+	var next [2]uint64
+	newest := func(i int, at uint64) uint64 {
+		found := uint64(0)
+		if class == "" || class == classes[i].String() {
+			v.events[i].descend(at, func(seq uint64, _ eventRecord) bool {
+				found = seq
+				return false
+			})
+		}
+		return found
+	}
+	next[0], next[1] = newest(0, from), newest(1, from)
+	for next != [2]uint64{} {
+		i := 0
+		if next[1] > next[0] {
+			i = 1
+		}
+		rec, _ := v.events[i].get(next[i])
+		if e, ok := decodeEvent(next[i], classes[i], rec); !ok || !visit(&e) {
+			return
+		}
+		next[i] = newest(i, next[i]-1)
+	}
+}
+
+// oldestFirst visits the events of a class, or of both, upwards from a
+// sequence number.
+func (v *view) oldestFirst(class string, from uint64, visit func(*Event) bool) {
+	r := Root{view: *v}
+	for {
+		var page []Event
+		switch class {
+		case "":
+			page = r.eventsAfter(from-1, 256)
+		case classes[0].String():
+			page = r.Events(classes[0], from-1, 256)
+		default:
+			page = r.Events(classes[1], from-1, 256)
+		}
+		for i := range page {
+			if !visit(&page[i]) {
+				return
+			}
+			from = page[i].Seq + 1
+		}
+		if len(page) == 0 {
+			return
+		}
+	}
+}
+
+// classes are the event classes by classIndex.
+var classes = [2]protocol.EventClass{protocol.ClassSecurity, protocol.ClassActivity}
+
+func readAuditChain(v *view, c *call) (any, *protocol.Error) {
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	reply := &protocol.AuditChainReply{Type: "audit_chain_ok", ClusterID: v.meta.clusterID}
+	for i, ch := range v.meta.chains {
+		reply.Chains = append(reply.Chains, protocol.AuditChainEnd{Class: classes[i].String(), HeadSeq: ch.HeadSeq, Head: hex.EncodeToString(ch.Head[:]),
+			AnchorSeq: ch.AnchorSeq, Anchor: hex.EncodeToString(ch.Anchor[:]), Count: ch.Count, Bytes: ch.Bytes, Cut: ch.Cut})
+	}
+	return reply, nil
+}

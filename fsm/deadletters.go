@@ -1,0 +1,168 @@
+package fsm
+
+import (
+	"strings"
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// maxReasonBytes bounds why a letter is dead.
+const maxReasonBytes = 256
+
+// letterKeys lists the keys of a sink's dead letters, oldest first.
+func (v *view) letterKeys(sink string) (keys []string) {
+	prefix := sink + "\x00"
+	v.letters.ascend(prefix, func(k string, _ *letter) bool {
+		if !strings.HasPrefix(k, prefix) {
+			return false
+		}
+		keys = append(keys, k)
+		return true
+	})
+	return keys
+}
+
+// bury keeps an event as a dead letter; the sink's oldest ones give way. It
+// reports false when retention has cut the event off.
+func (x *txn) bury(sink string, l Letter) bool {
+	var rec eventRecord
+	for i := range x.events {
+		if r, ok := x.events[i].get(l.Seq); ok {
+			rec = r
+		}
+	}
+	if rec == "" {
+		return false
+	}
+	x.letters.put(x, letterKey(sink, l.Seq), &letter{event: rec, reason: l.Reason[:min(len(l.Reason), maxReasonBytes)], at: x.meta.now, attempts: l.Attempts})
+	if keys := x.letterKeys(sink); len(keys) > protocol.MaxDeadLetters {
+		for _, k := range keys[:len(keys)-protocol.MaxDeadLetters] {
+			x.letters.drop(x, k)
+		}
+	}
+	return true
+}
+
+// retried notes how trying a dead letter again went.
+func (x *txn) retried(sink string, l Letter) {
+	k := letterKey(sink, l.Seq)
+	old, ok := x.letters.get(k)
+	switch {
+	case !ok:
+	case l.Reason == "":
+		x.letters.drop(x, k)
+	default:
+		next := *old
+		next.retry, next.reason, next.at = false, l.Reason[:min(len(l.Reason), maxReasonBytes)], x.meta.now
+		next.attempts += l.Attempts
+		x.letters.put(x, k, &next)
+	}
+}
+
+// dropLetters drops a sink's dead letters, all or that of one event.
+func (x *txn) dropLetters(sink string, seq uint64) {
+	for _, k := range x.letterKeys(sink) {
+		if _, of := splitLetterKey(k); seq == 0 || of == seq {
+			x.letters.drop(x, k)
+		}
+	}
+}
+
+// lettersOf finds the dead letters that a request names.
+func (v *view) lettersOf(r *protocol.DeadLetters) ([]string, *protocol.Error) {
+	if !v.sinks.holds(r.Name) {
+		return nil, noSink(r.Name)
+	}
+	keys := v.letterKeys(r.Name)
+	if r.EventID == 0 {
+		return keys, nil
+	}
+	for _, k := range keys {
+		if _, seq := splitLetterKey(k); seq == r.EventID {
+			return []string{k}, nil
+		}
+	}
+	return nil, protocol.Refusef(protocol.CodeNotFound, "dead letter %d of sink %s: not found", r.EventID, quote(r.Name))
+}
+
+func decideDLQRetry(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.DeadLetters)
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	keys, e := v.lettersOf(r)
+	if e != nil {
+		return nil, e
+	}
+	return func(x *txn) any {
+		for _, k := range keys {
+			old, _ := x.letters.get(k)
+			next := *old
+			next.retry = true
+			x.letters.put(x, k, &next)
+		}
+		x.begin(protocol.EventDLQRetried).str("name", r.Name).num("count", uint64(len(keys))).num("seq", r.EventID).end()
+		return &protocol.DLQChangeReply{Type: "dlq_retry_ok", Name: r.Name, Count: len(keys)}
+	}, nil
+}
+
+func decideDLQDrop(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.DeadLetters)
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	keys, e := v.lettersOf(r)
+	if e != nil {
+		return nil, e
+	}
+	return func(x *txn) any {
+		x.dropLetters(r.Name, r.EventID)
+		x.begin(protocol.EventDLQDropped).str("name", r.Name).num("count", uint64(len(keys))).num("seq", r.EventID).end()
+		return &protocol.DLQChangeReply{Type: "dlq_drop_ok", Name: r.Name, Count: len(keys)}
+	}, nil
+}
+
+func readDLQList(v *view, c *call) (any, *protocol.Error) {
+	r := c.body.(*protocol.DeadLetters)
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	keys, e := v.lettersOf(r)
+	if e != nil {
+		return nil, e
+	}
+	reply := &protocol.DLQListReply{Type: "dlq_list_ok", Letters: []protocol.DeadLetter{}}
+	for _, k := range keys {
+		l, _ := v.letters.get(k)
+		reply.Letters = append(reply.Letters, protocol.DeadLetter{WebhookEvent: l.shown(), Sink: r.Name, Reason: l.reason, Attempts: l.attempts,
+			FailedAt: utc(l.at), Retrying: l.retry})
+	}
+	return reply, nil
+}
+
+// readWebhookDLQ lists the last dead letters of the audit webhook.
+func readWebhookDLQ(v *view, c *call) (any, *protocol.Error) {
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	reply := &protocol.GetWebhookDLQReply{Type: "webhook_dlq_ok", Events: []protocol.WebhookEvent{}}
+	for _, k := range v.letterKeys(protocol.SinkNameWebhook) {
+		l, _ := v.letters.get(k)
+		reply.Events = append(reply.Events, l.shown())
+	}
+	reply.Count = len(reply.Events)
+	return reply, nil
+}
+
+func (l *letter) shown() protocol.WebhookEvent {
+	e, _ := decodeEvent(0, protocol.ClassSecurity, l.event)
+	out := protocol.WebhookEvent{EventID: e.Seq, Action: e.Action, Timestamp: time.UnixMilli(e.Time).UTC().Format(time.RFC3339)}
+	for _, a := range e.Attrs {
+		if out.Details == nil {
+			out.Details = map[string]any{}
+		}
+		out.Details[a.Key] = a.AttrValue()
+	}
+	return out
+}

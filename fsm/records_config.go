@@ -1,0 +1,171 @@
+package fsm
+
+import (
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// settings is the registry-wide configuration, one record under key 0.
+type settings struct {
+	// revision grows with every change of the record or of a sink.
+	revision        uint64
+	idp             protocol.IDP
+	identityURL     string
+	requireIdentity bool
+}
+
+func (s *settings) appendTo(dst []byte, _ uint32) []byte {
+	dst = appendUvarint(dst, s.revision)
+	for _, f := range []string{s.idp.Type, s.idp.URL, s.idp.Issuer, s.idp.ClientID, s.idp.TenantID, s.idp.Domain, s.identityURL} {
+		dst = appendString(dst, f)
+	}
+	return append(dst, boolByte(s.requireIdentity))
+}
+
+func readSettings(d *decoder, _ uint32) *settings {
+	s := &settings{revision: d.uvarint()}
+	for _, f := range []*string{&s.idp.Type, &s.idp.URL, &s.idp.Issuer, &s.idp.ClientID, &s.idp.TenantID, &s.idp.Domain, &s.identityURL} {
+		*f = d.str()
+	}
+	s.requireIdentity = d.bool()
+	return s
+}
+
+var settingsSchema = schema[uint16, *settings]{kindSettings, appendKey16, (*decoder).key16, readSettings}
+
+// sink is a consumer of the event log as it is configured.
+type sink struct {
+	protocol.SinkConfig
+	secret protocol.Sealed
+	// gen is another one with every configuration and replay: what a leader
+	// reports about an older one does not count.
+	gen uint64
+}
+
+func (s *sink) appendTo(dst []byte, _ uint32) []byte {
+	dst = appendUvarint(dst, s.gen)
+	for _, f := range []string{s.Kind, s.Format, s.Endpoint, s.Index, s.Source} {
+		dst = appendString(dst, f)
+	}
+	dst = append(dst, boolByte(s.Ack), boolByte(s.Required))
+	dst = appendUvarint(dst, uint64(s.MaxLag))
+	dst = appendStrings(appendStrings(dst, s.Actions), s.Networks)
+	return appendSealed(dst, s.secret)
+}
+
+func readSink(d *decoder, _ uint32) *sink {
+	s := &sink{gen: d.uvarint()}
+	for _, f := range []*string{&s.Kind, &s.Format, &s.Endpoint, &s.Index, &s.Source} {
+		*f = d.str()
+	}
+	s.Ack, s.Required, s.MaxLag = d.bool(), d.bool(), d.uvarint32()
+	s.Actions, s.Networks = d.strs(), d.strs()
+	s.secret = readSealedSecret(d)
+	return s
+}
+
+func appendSealed(dst []byte, s protocol.Sealed) []byte {
+	dst = appendUvarint(dst, uint64(s.Key))
+	return appendBytes(appendBytes(dst, s.Nonce), s.Ciphertext)
+}
+
+func readSealedSecret(d *decoder) (s protocol.Sealed) {
+	s.Key = d.uvarint32()
+	s.Nonce = append([]byte(nil), d.bytes()...)
+	s.Ciphertext = append([]byte(nil), d.bytes()...)
+	return s
+}
+
+var sinkSchema = schema[string, *sink]{kindSink, appendKeyStr, readKeyStr, readSink}
+
+// cursor is how far a sink is in the event log.
+type cursor struct {
+	// seq is the newest event that is done with; passed counts, per class, the
+	// events up to it since the log began. A gap is what retention has cut
+	// beyond that.
+	seq                        uint64
+	passed                     [2]uint64
+	delivered, failed, dropped uint64
+	// problem is why the sink does not get on, since stalled (log time).
+	problem string
+	stalled int64
+}
+
+func (c *cursor) appendTo(dst []byte, _ uint32) []byte {
+	for _, n := range []uint64{c.seq, c.passed[0], c.passed[1], c.delivered, c.failed, c.dropped} {
+		dst = appendUvarint(dst, n)
+	}
+	return appendVarint(appendString(dst, c.problem), c.stalled)
+}
+
+func readCursorRecord(d *decoder, _ uint32) *cursor {
+	c := &cursor{}
+	for _, n := range []*uint64{&c.seq, &c.passed[0], &c.passed[1], &c.delivered, &c.failed, &c.dropped} {
+		*n = d.uvarint()
+	}
+	c.problem, c.stalled = d.str(), d.varint()
+	return c
+}
+
+var cursorSchema = schema[string, *cursor]{kindCursor, appendKeyStr, readKeyStr, readCursorRecord}
+
+// letter is a dead letter: the event itself, because the event log forgets.
+type letter struct {
+	event    eventRecord
+	reason   string
+	at       int64
+	attempts uint32
+	retry    bool
+}
+
+func (l *letter) appendTo(dst []byte, _ uint32) []byte {
+	dst = appendString(dst, string(l.event))
+	dst = appendString(dst, l.reason)
+	dst = appendVarint(dst, l.at)
+	dst = appendUvarint(dst, uint64(l.attempts))
+	return append(dst, boolByte(l.retry))
+}
+
+func readLetter(d *decoder, _ uint32) *letter {
+	l := &letter{event: eventRecord(d.str()), reason: d.str(), at: d.varint(), attempts: d.uvarint32(), retry: d.bool()}
+	if _, ok := decodeEvent(0, protocol.ClassSecurity, l.event); !ok {
+		d.fail()
+	}
+	return l
+}
+
+// Dead letters are keyed by sink and sequence number.
+var letterSchema = schema[string, *letter]{kindLetter, appendKeyStr, readLetterKey, readLetter}
+
+func letterKey(sink string, seq uint64) string {
+	return string(appendKey64(append([]byte(sink), 0), seq))
+}
+
+func readLetterKey(d *decoder) string {
+	k := d.str()
+	if len(k) < 10 || k[len(k)-9] != 0 {
+		d.fail()
+	}
+	return k
+}
+
+func splitLetterKey(k string) (sink string, seq uint64) {
+	d := decoder{b: []byte(k[len(k)-8:])}
+	return k[:len(k)-9], d.key64()
+}
+
+// jwks are the identity provider's keys, as the leader fetched and checked them.
+type jwks struct {
+	doc     []byte
+	fetched int64
+}
+
+func (j *jwks) appendTo(dst []byte, _ uint32) []byte {
+	return appendVarint(appendBytes(dst, j.doc), j.fetched)
+}
+
+func readJWKS(d *decoder, _ uint32) *jwks {
+	return &jwks{doc: append([]byte(nil), d.bytes()...), fetched: d.varint()}
+}
+
+// Keys are kept under the URL that was configured when they were fetched.
+var jwksSchema = schema[string, *jwks]{kindJWKS, appendKeyStr, readKeyStr, readJWKS}

@@ -1,0 +1,163 @@
+package fsm
+
+import (
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// The registry-wide configuration: the identity provider, the webhook that
+// verifies identity tokens and, through its revision, the sinks.
+
+var noSettings settings
+
+// settings is the configuration; the zero one when nothing was ever configured.
+func (v *view) config() *settings {
+	if s, ok := v.settings.get(0); ok {
+		return s
+	}
+	return &noSettings
+}
+
+// reconfigured stores a changed configuration. Changes of sinks come by here
+// too, so that one revision stands for all that is registry-wide.
+func (x *txn) reconfigured(change func(*settings)) {
+	s := *x.config()
+	change(&s)
+	s.revision++
+	x.settings.put(x, 0, &s)
+}
+
+// setIDP replaces the identity provider; the zero value clears it. The keys
+// of another provider are forgotten with it.
+func (x *txn) setIDP(idp protocol.IDP, requireIdentity bool) {
+	old := x.config()
+	if old.idp != idp || old.requireIdentity != requireIdentity {
+		x.reconfigured(func(s *settings) { s.idp, s.requireIdentity = idp, requireIdentity })
+	}
+	if old.idp.URL != idp.URL || !idp.BuiltIn() {
+		x.jwks.drop(x, old.idp.URL)
+	}
+	w := x.begin(protocol.EventIDPConfigured)
+	if idp.Type == "" {
+		w.str("status", protocol.StatusDisabled).end()
+		return
+	}
+	w.str("type", idp.Type).str("url", idp.URL).end()
+}
+
+// setIdentityWebhook replaces the webhook that verifies identity tokens.
+func (x *txn) setIdentityWebhook(url string) {
+	if x.config().identityURL != url {
+		x.reconfigured(func(s *settings) { s.identityURL = url })
+	}
+	x.begin(protocol.EventIdentityWebhook).str("status", statusOf(url != "")).str("url", url).end()
+}
+
+func statusOf(on bool) string {
+	if on {
+		return protocol.StatusEnabled
+	}
+	return protocol.StatusDisabled
+}
+
+func decideSetIDP(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.SetIDPConfig)
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	return func(x *txn) any {
+		idp := r.IDP()
+		x.setIDP(idp, r.RequireIdentity && idp.Type != "")
+		return &protocol.SetIDPConfigReply{Type: "set_idp_config_ok", Status: statusOf(idp.Type != ""), IDPType: idp.Type}
+	}, nil
+}
+
+func readIDP(v *view, c *call) (any, *protocol.Error) {
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	s := v.config()
+	return &protocol.GetIDPConfigReply{Type: "get_idp_config_ok", Configured: s.idp.Type != "", IDPType: s.idp.Type, URL: s.idp.URL,
+		Issuer: s.idp.Issuer, ClientID: s.idp.ClientID, TenantID: s.idp.TenantID, Domain: s.idp.Domain, RequireIdentity: s.requireIdentity}, nil
+}
+
+func decideSetIdentityWebhook(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.SetIdentityWebhook)
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	return func(x *txn) any {
+		x.setIdentityWebhook(r.URL)
+		return &protocol.SetIdentityWebhookReply{Type: "set_identity_webhook_ok", Status: statusOf(r.URL != "")}
+	}, nil
+}
+
+// identified refuses a node without an external id where the configuration
+// asks for one.
+func (v *view) identified(net *network, n *node) *protocol.Error {
+	if v.config().requireIdentity && net.enterprise && n.externalID == "" {
+		return protocol.Refusef(protocol.CodeIdentityRequired,
+			"node %d has no verified identity, which is required in enterprise networks: register it with an identity_token", n.id)
+	}
+	return nil
+}
+
+// maxJWKSBytes bounds the stored keys of the identity provider.
+const maxJWKSBytes = 64 << 10
+
+// PutJWKS is the body of KindPutJWKS: the keys of the identity provider whose
+// URL is configured, as fetched and checked by the leader.
+type PutJWKS struct {
+	Term uint64 `json:"term"`
+	URL  string `json:"url"`
+	Doc  []byte `json:"doc"`
+}
+
+func decidePutJWKS(v *view, b *PutJWKS) (effect, *protocol.Error) {
+	if e := v.fenced(b.Term); e != nil {
+		return nil, e
+	}
+	idp := v.config().idp
+	switch {
+	case !v.governed() || !idp.BuiltIn() || idp.URL != b.URL:
+		return nil, protocol.Refusef(protocol.CodeConflict, "another identity provider is configured")
+	case len(b.Doc) == 0 || len(b.Doc) > maxJWKSBytes:
+		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid put_jwks: want 1 to %d bytes of keys", maxJWKSBytes)
+	}
+	return func(x *txn) any {
+		old, had := x.jwks.get(b.URL)
+		x.jwks.put(x, b.URL, &jwks{doc: b.Doc, fetched: x.meta.now})
+		if !had || string(old.doc) != string(b.Doc) {
+			x.begin(protocol.EventIDPKeysChanged).str("url", b.URL).end()
+		}
+		return ok("put_jwks")
+	}, nil
+}
+
+// IDP is the configured identity provider; ok is false when there is none.
+func (r *Root) IDP() (idp protocol.IDP, ok bool) {
+	idp = r.config().idp
+	return idp, idp.Type != ""
+}
+
+// IdentityWebhook is the webhook that verifies identity tokens: the one that
+// was set, else that of a provider that is one; "" when there is none.
+func (r *Root) IdentityWebhook() string {
+	s := r.config()
+	if s.identityURL == "" && s.idp.Type != "" && !s.idp.BuiltIn() {
+		return s.idp.URL
+	}
+	return s.identityURL
+}
+
+// JWKS are the keys of the identity provider with the log time, in Unix
+// milliseconds, at which they were fetched. The slice must not be changed.
+func (r *Root) JWKS() (doc []byte, fetched int64, ok bool) {
+	j, ok := r.jwks.get(r.config().idp.URL)
+	if !ok {
+		return nil, 0, false
+	}
+	return j.doc, j.fetched, true
+}
+
+// ConfigRevision counts the changes of the registry-wide configuration.
+func (r *Root) ConfigRevision() uint64 { return r.config().revision }

@@ -1,0 +1,271 @@
+package fsm
+
+import (
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// Sinks read the event log behind a cursor that is part of the state, so the
+// next leader goes on where the last one was.
+
+// putSink creates or replaces a sink. With keep an existing one goes on from
+// where it is; otherwise it begins with the next event. A new address starts
+// the counters anew and forgets the dead letters of the old one.
+func (x *txn) putSink(c protocol.SinkConfig, secret protocol.Sealed, keep bool) {
+	old, had := x.sinks.get(c.Name)
+	s := &sink{SinkConfig: c, secret: secret, gen: x.config().revision + 1}
+	if c.Required && c.MaxLag == 0 {
+		s.MaxLag = protocol.DefaultMaxLag
+	}
+	same := had && old.Kind == c.Kind && old.Format == c.Format && old.Endpoint == c.Endpoint
+	if same && secret.IsZero() {
+		s.secret = old.secret
+	}
+	if had && old.Required {
+		x.requiredSinks--
+	}
+	if s.Required {
+		x.requiredSinks++
+	}
+	x.sinks.put(x, c.Name, s)
+	x.reconfigured(func(*settings) {})
+	if same {
+		return
+	}
+	x.dropLetters(c.Name, 0)
+	cur := x.cursorNow()
+	if old, _ := x.cursors.get(c.Name); had && keep {
+		cur.seq, cur.passed = old.seq, old.passed
+	}
+	x.cursors.put(x, c.Name, cur)
+}
+
+func (x *txn) dropSink(name string) {
+	if s, ok := x.sinks.get(name); ok {
+		if s.Required {
+			x.requiredSinks--
+		}
+		x.dropLetters(name, 0)
+		x.cursors.drop(x, name)
+		x.sinks.drop(x, name)
+		x.reconfigured(func(*settings) {})
+	}
+}
+
+// cursorNow is a cursor behind the newest event.
+func (v *view) cursorNow() *cursor {
+	c := &cursor{seq: v.meta.eventSeq}
+	for i := range c.passed {
+		c.passed[i] = v.meta.chains[i].Cut + v.meta.chains[i].Count
+	}
+	return c
+}
+
+// startSinks gives a cluster its first sink: the structured log of the leader.
+func (x *txn) startSinks() {
+	x.putSink(protocol.SinkConfig{Name: protocol.SinkNameLog, Kind: protocol.SinkLog}, protocol.Sealed{}, false)
+}
+
+func noSink(name string) *protocol.Error {
+	return protocol.Refusef(protocol.CodeNotFound, "sink %s: not found; audit_sink_list shows what there is", quote(name))
+}
+
+func (v *view) checkSinks(name string) *protocol.Error {
+	if !v.sinks.holds(name) && v.sinks.len() >= protocol.MaxSinks {
+		return protocol.Refusef(protocol.CodeLimitReached, "too many sinks (max %d): delete one first", protocol.MaxSinks)
+	}
+	return nil
+}
+
+// setWebhook is what set_webhook and blueprints do.
+func (x *txn) setWebhook(c protocol.SinkConfig, secret protocol.Sealed, keep bool) {
+	if c.Endpoint == "" {
+		x.dropSink(protocol.SinkNameWebhook)
+	}
+	x.begin(protocol.EventWebhookConfigured).str("status", statusOf(c.Endpoint != "")).str("url", c.Endpoint).end()
+	if c.Endpoint != "" { // the webhook is not told of its own beginning
+		x.putSink(c, secret, keep)
+	}
+}
+
+// setAuditExport is what set_audit_export and blueprints do. The new export
+// begins with the event of its own configuration.
+func (x *txn) setAuditExport(c protocol.SinkConfig, secret protocol.Sealed, keep bool) {
+	if c.Endpoint == "" {
+		x.dropSink(protocol.SinkNameExport)
+		x.begin(protocol.EventAuditExportConfigured).str("status", protocol.StatusDisabled).end()
+		return
+	}
+	x.putSink(c, secret, keep)
+	x.begin(protocol.EventAuditExportConfigured).str("format", c.Format).str("endpoint", c.Endpoint).end()
+}
+
+func decideSetWebhook(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.SetWebhook)
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	if e := v.checkSinks(protocol.SinkNameWebhook); e != nil && r.URL != "" {
+		return nil, e
+	}
+	return func(x *txn) any {
+		x.setWebhook(r.Sink(), r.SecretSealed, false)
+		return &protocol.SetWebhookReply{Type: "set_webhook_ok", Status: statusOf(r.URL != ""), URL: r.URL}
+	}, nil
+}
+
+func readWebhook(v *view, c *call) (any, *protocol.Error) {
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	reply := &protocol.GetWebhookReply{Type: "get_webhook_ok"}
+	if s, ok := v.sinks.get(protocol.SinkNameWebhook); ok {
+		cur, _ := v.cursors.get(protocol.SinkNameWebhook)
+		reply.Enabled, reply.URL, reply.Signed = true, s.Endpoint, !s.secret.IsZero()
+		reply.Delivered, reply.Failed, reply.Dropped, reply.DLQSize = cur.delivered, cur.failed, cur.dropped, len(v.letterKeys(s.Name))
+	}
+	return reply, nil
+}
+
+func decideSetAuditExport(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.SetAuditExport)
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	if e := v.checkSinks(protocol.SinkNameExport); e != nil && !r.Off() {
+		return nil, e
+	}
+	return func(x *txn) any {
+		reply := &protocol.SetAuditExportReply{Type: "set_audit_export_ok", Status: statusOf(!r.Off())}
+		s := r.Sink()
+		if r.Off() {
+			s.Endpoint = ""
+		} else {
+			reply.Format, reply.Endpoint = r.Format, r.Endpoint
+		}
+		x.setAuditExport(s, r.TokenSealed, false)
+		return reply
+	}, nil
+}
+
+func readAuditExport(v *view, c *call) (any, *protocol.Error) {
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	reply := &protocol.GetAuditExportReply{Type: "get_audit_export_ok"}
+	if s, ok := v.sinks.get(protocol.SinkNameExport); ok {
+		cur, _ := v.cursors.get(protocol.SinkNameExport)
+		delivered, dropped, lag := cur.delivered, cur.dropped, v.lag(cur)
+		reply.Enabled, reply.Format, reply.Endpoint, reply.Required = true, s.Format, s.Endpoint, s.Required
+		reply.Delivered, reply.Exported, reply.Dropped, reply.Lag = &delivered, &delivered, &dropped, &lag
+	}
+	return reply, nil
+}
+
+// lag is how many events are behind a cursor.
+func (v *view) lag(c *cursor) uint64 { return v.meta.eventSeq - min(c.seq, v.meta.eventSeq) }
+
+func decideSinkPut(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.AuditSinkPut)
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	if e := v.checkSinks(r.Name); e != nil {
+		return nil, e
+	}
+	return func(x *txn) any {
+		x.putSink(r.Sink(), r.SecretSealed, true)
+		x.begin(protocol.EventSinkConfigured).str("name", r.Name).str("kind", r.Kind).str("format", r.Format).str("endpoint", r.Endpoint).
+			bool("required", r.Required).end()
+		cur, _ := x.cursors.get(r.Name)
+		return &protocol.AuditSinkReply{Type: "audit_sink_put_ok", Name: r.Name, Seq: cur.seq}
+	}, nil
+}
+
+func decideSinkDelete(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.SinkName)
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	s, ok := v.sinks.get(r.Name)
+	if !ok {
+		return nil, noSink(r.Name)
+	}
+	return func(x *txn) any {
+		x.dropSink(r.Name)
+		x.begin(protocol.EventSinkDeleted).str("name", r.Name).str("kind", s.Kind).end()
+		return &protocol.AuditSinkReply{Type: "audit_sink_delete_ok", Name: r.Name}
+	}, nil
+}
+
+func readSinks(v *view, c *call) (any, *protocol.Error) {
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	reply := &protocol.AuditSinkListReply{Type: "audit_sink_list_ok", Sinks: []protocol.AuditSink{}}
+	v.sinks.scan(func(name string, s *sink) bool {
+		cur, _ := v.cursors.get(name)
+		shown := protocol.AuditSink{SinkConfig: s.SinkConfig, HasSecret: !s.secret.IsZero(), Seq: cur.seq, Lag: v.lag(cur),
+			Delivered: cur.delivered, Failed: cur.failed, Dropped: cur.dropped, DLQSize: len(v.letterKeys(name)), Error: cur.problem}
+		if cur.stalled != 0 {
+			shown.Stalled = utc(cur.stalled)
+		}
+		reply.Sinks = append(reply.Sinks, shown)
+		return true
+	})
+	return reply, nil
+}
+
+// decideReplay sets a sink back. What it delivered counts again.
+func decideReplay(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.AuditReplay)
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	s, ok := v.sinks.get(r.Name)
+	cur, _ := v.cursors.get(r.Name)
+	if !ok {
+		return nil, noSink(r.Name)
+	}
+	if r.FromSeq > cur.seq+1 {
+		return nil, protocol.Refusef(protocol.CodeInvalid, "invalid from_seq: sink %s is at event %d and cannot skip events", quote(r.Name), cur.seq)
+	}
+	return func(x *txn) any {
+		next := *cur
+		next.seq = r.FromSeq - 1
+		for i := range next.passed {
+			// What retention cut off cannot be delivered again and is no gap.
+			next.passed[i] = x.meta.chains[i].Cut
+			x.events[i].ascend(0, func(seq uint64, _ eventRecord) bool {
+				if seq <= next.seq {
+					next.passed[i]++
+				}
+				return seq <= next.seq
+			})
+		}
+		x.cursors.put(x, r.Name, &next)
+		again := *s
+		again.gen = x.config().revision + 1
+		x.sinks.put(x, r.Name, &again)
+		x.reconfigured(func(*settings) {})
+		x.begin(protocol.EventAuditReplayed).str("name", r.Name).num("seq", r.FromSeq).end()
+		return &protocol.AuditSinkReply{Type: "audit_replay_ok", Name: r.Name, Seq: next.seq}
+	}, nil
+}
+
+// audited refuses a write while a required sink is too far behind. What it
+// takes to mend that is exempt, see [protocol.Command.AuditExempt].
+func (v *view) audited(row *protocol.Command) (e *protocol.Error) {
+	if v.requiredSinks == 0 || row.AuditExempt() {
+		return nil
+	}
+	v.sinks.scan(func(name string, s *sink) bool {
+		cur, _ := v.cursors.get(name)
+		if lag := v.lag(cur); s.Required && lag > uint64(s.MaxLag) {
+			e = protocol.NotAppliedf(protocol.CodeAuditBehind,
+				"the required audit sink %s is %d events behind (bound %d): writes wait until it catches up; audit_sink_list says what stops it", name, lag, s.MaxLag)
+			e.Stateful = true
+		}
+		return e == nil
+	})
+	return e
+}
