@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 	"github.com/pilotregistry/pilotregistry/cluster/fault"
+	"github.com/pilotregistry/pilotregistry/cluster/keyring"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -32,6 +33,8 @@ type DutyEnv interface {
 	// Now is the time the next entry would carry.
 	Now() time.Time
 	Root() *fsm.Root
+	// Keyring opens and seals the secrets in the state.
+	Keyring() *keyring.Keyring
 	// Propose puts a command into the log only while the term lasts. It tries
 	// once: stale_term and not_leader mean that the term is over, an unknown
 	// outcome that the next term's duty must look at the state.
@@ -45,9 +48,12 @@ type dutyEnv struct {
 	log  hclog.Logger
 }
 
-func (d dutyEnv) Term() uint64         { return d.term }
-func (d dutyEnv) Now() time.Time       { return d.node.clock.now() }
-func (d dutyEnv) Root() *fsm.Root      { return d.node.Root() }
+func (d dutyEnv) Term() uint64    { return d.term }
+func (d dutyEnv) Now() time.Time  { return d.node.clock.now() }
+func (d dutyEnv) Root() *fsm.Root { return d.node.Root() }
+
+func (d dutyEnv) Keyring() *keyring.Keyring { return d.node.ring }
+
 func (d dutyEnv) Logger() hclog.Logger { return d.log }
 
 func (d dutyEnv) Propose(ctx context.Context, env fsm.Envelope) (fsm.Result, *protocol.Error) {

@@ -37,7 +37,7 @@ func (f *Fetcher) FetchJWKS(ctx context.Context, url, issuer string, allowHS256 
 		set, err = ParseJWKS(raw, allowHS256)
 	}
 	if err != nil {
-		return nil, "", protocol.NotAppliedf(protocol.CodeJWKS, "JWKS: %s", clean(err.Error()))
+		return nil, "", protocol.NotAppliedf(protocol.CodeJWKS, "JWKS: %s", Clean(err.Error()))
 	}
 	return set, from, nil
 }
@@ -142,14 +142,14 @@ func hasKeys(raw []byte) bool {
 func (f *Fetcher) jwksURI(raw []byte, at, issuer string) (string, error) {
 	var d discovery
 	if err := json.Unmarshal(raw, &d); err != nil {
-		return "", fmt.Errorf("parse discovery document: %s", clean(err.Error()))
+		return "", fmt.Errorf("parse discovery document: %s", Clean(err.Error()))
 	}
 	base, found := strings.CutSuffix(at, wellKnown)
 	switch {
 	case issuer != "" && d.Issuer != issuer:
-		return "", fmt.Errorf("the discovery document is of issuer %q, want %q", clean(d.Issuer), issuer)
+		return "", fmt.Errorf("the discovery document is of issuer %q, want %q", Clean(d.Issuer), issuer)
 	case issuer == "" && (!found || d.Issuer != base && d.Issuer != base+"/"):
-		return "", fmt.Errorf("the discovery document is of issuer %q, which does not match its URL; set the issuer", clean(d.Issuer))
+		return "", fmt.Errorf("the discovery document is of issuer %q, which does not match its URL; set the issuer", Clean(d.Issuer))
 	case strings.HasPrefix(at, "https:") && !strings.HasPrefix(d.JWKSURI, "https:"):
 		return "", errors.New("the discovery document names a jwks_uri without https")
 	}

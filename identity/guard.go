@@ -178,15 +178,15 @@ func Cause(err error) string {
 		}
 		err = u.Err
 	}
-	return clean(err.Error())
+	return Clean(err.Error())
 }
 
 // maxForeignText bounds text of others that is repeated in an answer.
 const maxForeignText = 256
 
-// clean makes somebody else's text safe to repeat: no control characters,
+// Clean makes somebody else's text safe to repeat: no control characters,
 // valid UTF-8, at most 256 bytes.
-func clean(s string) string {
+func Clean(s string) string {
 	var out strings.Builder
 	for _, r := range s {
 		switch {

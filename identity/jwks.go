@@ -97,7 +97,7 @@ func ParseJWKS(raw []byte, allowHS256 bool) (*KeySet, error) {
 		Keys *[]json.RawMessage `json:"keys"`
 	}
 	if err := json.Unmarshal(raw, &doc); err != nil {
-		return nil, fmt.Errorf("parse JWKS: %s", clean(err.Error()))
+		return nil, fmt.Errorf("parse JWKS: %s", Clean(err.Error()))
 	}
 	if doc.Keys == nil {
 		return nil, errors.New("parse JWKS: the document has no member \"keys\"")
@@ -109,7 +109,7 @@ func ParseJWKS(raw []byte, allowHS256 bool) (*KeySet, error) {
 	for i, member := range *doc.Keys {
 		key, err := parseKey(member, allowHS256)
 		if err != nil {
-			set.Skipped = append(set.Skipped, fmt.Sprintf("key %d (kid %q): %s", i, clean(key.Kid), clean(err.Error())))
+			set.Skipped = append(set.Skipped, fmt.Sprintf("key %d (kid %q): %s", i, Clean(key.Kid), Clean(err.Error())))
 			continue
 		}
 		set.keys = append(set.keys, key)
@@ -123,12 +123,12 @@ func (s *KeySet) check() error {
 		if len(s.Skipped) == 0 {
 			return errors.New("the key set is empty")
 		}
-		return fmt.Errorf("the key set has no usable key: %s", clean(strings.Join(s.Skipped, "; ")))
+		return fmt.Errorf("the key set has no usable key: %s", Clean(strings.Join(s.Skipped, "; ")))
 	}
 	sort.SliceStable(s.keys, func(i, j int) bool { return s.keys[i].Kid < s.keys[j].Kid })
 	for i := 1; i < len(s.keys); i++ {
 		if kid := s.keys[i].Kid; kid == s.keys[i-1].Kid {
-			return fmt.Errorf("the key set has two keys with kid %q", clean(kid))
+			return fmt.Errorf("the key set has two keys with kid %q", Clean(kid))
 		}
 	}
 	return nil

@@ -125,7 +125,7 @@ func decodePart(name, part string, into any) *protocol.Error {
 		return invalidToken("parse JWT %s: not a JSON object", name)
 	}
 	if err := json.Unmarshal(b, into); err != nil {
-		return invalidToken("parse JWT %s: %s", name, clean(err.Error()))
+		return invalidToken("parse JWT %s: %s", name, Clean(err.Error()))
 	}
 	return nil
 }

@@ -99,7 +99,7 @@ func (t *token) chooseKey(p Provider, keys *KeySet) (*Key, *protocol.Error) {
 	want := keyType[alg]
 	switch {
 	case want == "":
-		return nil, protocol.Errorf(protocol.CodeAlgorithm, "unsupported JWT algorithm: %s", clean(alg))
+		return nil, protocol.Errorf(protocol.CodeAlgorithm, "unsupported JWT algorithm: %s", Clean(alg))
 	case alg == "HS256" && !p.AllowHS256:
 		return nil, protocol.Errorf(protocol.CodeAlgorithm, "unsupported JWT algorithm: HS256 (tokens signed with a shared secret are accepted only when the identity provider is configured with allow_hs256)")
 	case keys.Len() == 0:
@@ -113,11 +113,11 @@ func (t *token) chooseKey(p Provider, keys *KeySet) (*Key, *protocol.Error) {
 	}
 	switch {
 	case key == nil:
-		return nil, protocol.Refusef(protocol.CodeJWKSKey, "JWKS: JWKS key %q not found", clean(kid))
+		return nil, protocol.Refusef(protocol.CodeJWKSKey, "JWKS: JWKS key %q not found", Clean(kid))
 	case key.Alg != "" && key.Alg != alg:
-		return nil, protocol.Refusef(protocol.CodeAlgorithm, "algorithm mismatch: JWT header says %s, JWKS key says %s", alg, clean(key.Alg))
+		return nil, protocol.Refusef(protocol.CodeAlgorithm, "algorithm mismatch: JWT header says %s, JWKS key says %s", alg, Clean(key.Alg))
 	case key.Kty != want:
-		return nil, protocol.Refusef(protocol.CodeAlgorithm, "key type mismatch: %s requires %s key, got %s", alg, want, clean(key.Kty))
+		return nil, protocol.Refusef(protocol.CodeAlgorithm, "key type mismatch: %s requires %s key, got %s", alg, want, Clean(key.Kty))
 	}
 	return key, nil
 }
@@ -144,5 +144,5 @@ func (t *token) verify(key *Key) string {
 	case errors.Is(err, jose.ErrCryptoFailure):
 		return "invalid RSA signature: crypto/rsa: verification error"
 	}
-	return "invalid RSA signature: " + clean(err.Error())
+	return "invalid RSA signature: " + Clean(err.Error())
 }

@@ -43,13 +43,13 @@ func (w *Webhook) Verify(ctx context.Context, url string, token protocol.Secret)
 	}
 	var a webhookAnswer
 	if err := json.Unmarshal(raw, &a); err != nil {
-		return "", webhookFailed("parse identity response: %s", clean(err.Error()))
+		return "", webhookFailed("parse identity response: %s", Clean(err.Error()))
 	}
 	switch {
-	case !a.Verified && clean(a.Error) == "":
+	case !a.Verified && Clean(a.Error) == "":
 		return "", protocol.Refusef(protocol.CodeIdentityRejected, "identity verification rejected: token not verified")
 	case !a.Verified:
-		return "", protocol.Refusef(protocol.CodeIdentityRejected, "identity verification rejected: %s", clean(a.Error))
+		return "", protocol.Refusef(protocol.CodeIdentityRejected, "identity verification rejected: %s", Clean(a.Error))
 	case a.ExternalID == "":
 		return "", webhookFailed("identity webhook returned empty external_id")
 	}
