@@ -33,13 +33,15 @@ type DutyEnv interface {
 	// Now is the time the next entry would carry.
 	Now() time.Time
 	Root() *fsm.Root
-	// Keyring opens and seals the secrets in the state.
-	Keyring() *keyring.Keyring
+	// Applied waits until this member's state has an index, or for ctx.
+	Applied(ctx context.Context, index uint64) error
 	// Propose puts a command into the log only while the term lasts. It tries
 	// once: stale_term and not_leader mean that the term is over, an unknown
 	// outcome that the next term's duty must look at the state.
 	Propose(ctx context.Context, env fsm.Envelope) (fsm.Result, *protocol.Error)
 	Logger() hclog.Logger
+	// Keyring opens what the state keeps encrypted.
+	Keyring() *keyring.Keyring
 }
 
 type dutyEnv struct {
@@ -51,10 +53,11 @@ type dutyEnv struct {
 func (d dutyEnv) Term() uint64    { return d.term }
 func (d dutyEnv) Now() time.Time  { return d.node.clock.now() }
 func (d dutyEnv) Root() *fsm.Root { return d.node.Root() }
-
+func (d dutyEnv) Applied(ctx context.Context, index uint64) error {
+	return d.node.applied.wait(ctx, index)
+}
 func (d dutyEnv) Keyring() *keyring.Keyring { return d.node.ring }
-
-func (d dutyEnv) Logger() hclog.Logger { return d.log }
+func (d dutyEnv) Logger() hclog.Logger      { return d.log }
 
 func (d dutyEnv) Propose(ctx context.Context, env fsm.Envelope) (fsm.Result, *protocol.Error) {
 	return d.node.batch.submit(ctx, env, d.term)

@@ -17,7 +17,7 @@ func (g *Gateway) read(ctx context.Context, conn *server.ConnState, req *protoco
 	}
 	call, e := g.authenticate(root, conn, req)
 	if e != nil {
-		return protocol.EncodeError(e)
+		return g.refuse(conn, req, e)
 	}
 	if b, ok := call.Body.(*protocol.ValidateToken); ok && call.Actor.Token != "" && b.Token != "" {
 		if _, configured := root.IDP(); configured {
@@ -34,7 +34,7 @@ func (g *Gateway) read(ctx context.Context, conn *server.ConnState, req *protoco
 	}
 	result, e := root.Read(call)
 	if e != nil {
-		return protocol.EncodeError(e)
+		return g.refuse(conn, req, e)
 	}
 	if drains && result.Propose {
 		return g.propose(ctx, conn, req, call)

@@ -91,6 +91,8 @@ func (w *world) Root() *fsm.Root           { return w.machine.Root() }
 func (w *world) Keyring() *keyring.Keyring { return w.ring }
 func (w *world) Logger() hclog.Logger      { return hclog.NewNullLogger() }
 
+func (w *world) Applied(context.Context, uint64) error { return nil }
+
 func (w *world) Propose(_ context.Context, env fsm.Envelope) (fsm.Result, *protocol.Error) {
 	w.index++
 	entry := fsm.AppendEntry(nil, &fsm.Entry{Time: w.clock, Term: 1, Commands: []fsm.Envelope{env}})

@@ -1,0 +1,349 @@
+package delivery
+
+import (
+	"context"
+	"encoding/json"
+	"math/rand/v2"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/pilotregistry/pilotregistry/cluster"
+	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// Exporter hands events to a receiver, in order. It returns how many of them
+// the receiver has, from the first on; fewer than all only with an error.
+type Exporter interface {
+	Deliver(ctx context.Context, events []protocol.AuditEvent) (done int, err error)
+	Close() error
+}
+
+// Opener makes the exporter of a sink. The secret is the sink's token or
+// signing secret in clear, "" when it has none.
+type Opener func(s protocol.SinkConfig, secret string, clusterID string) (Exporter, error)
+
+// Config is what the duty needs.
+type Config struct {
+	Open Opener
+	// GivenUp reports whether an error is the receiver's last word on an event,
+	// so that trying again is useless.
+	GivenUp func(error) bool
+	// Wait pauses between tries; tests shorten it. Nil sleeps.
+	Wait func(ctx context.Context, d time.Duration) error
+	// OnTry, when set, counts tries by sink and outcome.
+	OnTry func(sink string, events int, err error)
+}
+
+// New makes the duty.
+func New(c Config) cluster.Duty {
+	if c.Wait == nil {
+		c.Wait = pause
+	}
+	return &duty{c}
+}
+
+type duty struct{ Config }
+
+// Name of the duty, for logs.
+func (*duty) Name() string { return "sinks" }
+
+// idle is how long a worker lets events gather before it looks again.
+const idle = 20 * time.Millisecond
+
+// Run keeps a worker for every sink as it is configured now.
+func (c *duty) Run(ctx context.Context, d cluster.DutyEnv) {
+	type running struct {
+		gen  uint64
+		stop context.CancelFunc
+		done chan struct{}
+	}
+	workers := map[string]running{}
+	end := func(name string) {
+		workers[name].stop()
+		<-workers[name].done
+		delete(workers, name)
+	}
+	defer func() {
+		for name := range workers {
+			end(name)
+		}
+	}()
+	for ctx.Err() == nil {
+		root := d.Root()
+		wanted := map[string]fsm.Sink{}
+		for _, s := range root.Sinks() {
+			wanted[s.Name] = s
+		}
+		for name, w := range workers {
+			if s, ok := wanted[name]; !ok || s.Gen != w.gen {
+				end(name)
+			}
+		}
+		for name, s := range wanted {
+			if _, ok := workers[name]; ok {
+				continue
+			}
+			own, stop := context.WithCancel(ctx)
+			w := running{s.Gen, stop, make(chan struct{})}
+			workers[name] = w
+			go func() {
+				defer close(w.done)
+				(&worker{duty: c, d: d, sink: s, log: d.Logger().With("sink", name)}).run(own)
+			}()
+		}
+		await(ctx, d, func(r *fsm.Root) bool { return r.ConfigRevision() != root.ConfigRevision() })
+	}
+}
+
+// await returns when the state is as it should be, or with ctx.
+func await(ctx context.Context, d cluster.DutyEnv, ready func(*fsm.Root) bool) {
+	for {
+		root := d.Root()
+		if ready(root) || ctx.Err() != nil {
+			return
+		}
+		if d.Applied(ctx, root.Index()+1) == nil {
+			_ = pause(ctx, idle)
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// worker delivers to one sink in one configuration.
+type worker struct {
+	*duty
+	d    cluster.DutyEnv
+	sink fsm.Sink
+	log  hclog.Logger
+	// fails counts the tries in a row that delivered nothing.
+	fails int
+}
+
+// batch is how many events are read at once.
+const batch = 256
+
+func (w *worker) run(ctx context.Context) {
+	out, err := w.open()
+	if err != nil {
+		w.log.Error("the sink cannot be served", "error", err)
+		w.stalled(ctx, err.Error())
+		<-ctx.Done() // another configuration starts another worker
+		return
+	}
+	defer func() { _ = out.Close() }()
+	for ctx.Err() == nil {
+		root := w.d.Root()
+		b, ok := root.SinkBatch(w.sink.Name, batch)
+		if !ok || b.Progress.Gen != w.sink.Gen {
+			_ = w.d.Applied(ctx, root.Index()+1)
+			continue // about to be stopped
+		}
+		if len(b.Events)+len(b.Retry) == 0 && b.Progress.To == b.Progress.From {
+			await(ctx, w.d, func(r *fsm.Root) bool {
+				next, ok := r.SinkBatch(w.sink.Name, 1)
+				return !ok || next.Progress.Gen != w.sink.Gen || len(next.Events)+len(next.Retry) > 0
+			})
+			continue
+		}
+		w.serve(ctx, out, b)
+	}
+}
+
+// open makes the exporter with the sink's secret.
+func (w *worker) open() (Exporter, error) {
+	secret := ""
+	if !w.sink.Secret.IsZero() {
+		plain, err := w.d.Keyring().Unseal(w.sink.Secret, protocol.SinkSecretName(w.sink.Name))
+		if err != nil {
+			return nil, err
+		}
+		secret = string(plain)
+	}
+	return w.Open(w.sink.SinkConfig, secret, w.d.Root().ClusterID())
+}
+
+// serve delivers a batch and reports what became of it.
+func (w *worker) serve(ctx context.Context, out Exporter, b fsm.SinkBatch) {
+	if lost := b.Progress.Lost[0] + b.Progress.Lost[1]; lost > 0 {
+		w.log.Warn("events were cut off before they could be delivered", "count", lost, "behind", b.Progress.From)
+	}
+	p := b.Progress
+	if w.sink.Kind == protocol.SinkWebhook {
+		w.post(ctx, out, b, &p)
+	} else {
+		w.export(ctx, out, b, &p)
+	}
+	w.report(ctx, p)
+}
+
+// export delivers in order and tries until it works.
+func (w *worker) export(ctx context.Context, out Exporter, b fsm.SinkBatch, p *fsm.SinkProgress) {
+	events := w.wanted(b.Events)
+	for len(events) > 0 {
+		if w.fails > 0 && w.Wait(ctx, backoff(w.fails-1)) != nil {
+			w.cutShort(b.Events, events[0].Seq, p)
+			return
+		}
+		done, err := out.Deliver(ctx, events)
+		w.count(done, err)
+		p.Delivered += uint64(done)
+		if events = events[done:]; done > 0 || len(events) == 0 {
+			w.fails = 0
+		}
+		if len(events) == 0 {
+			return
+		}
+		if w.fails++; w.fails > retries {
+			w.log.Warn("the sink does not take events; they are kept and tried again", "tries", w.fails, "error", err)
+			w.cutShort(b.Events, events[0].Seq, p)
+			p.Problem = err.Error()
+			return
+		}
+	}
+}
+
+// wanted are the events that the sink's filters let through.
+func (w *worker) wanted(events []protocol.AuditEvent) []protocol.AuditEvent {
+	out := make([]protocol.AuditEvent, 0, len(events))
+	for i := range events {
+		if w.sink.Wants(&events[i]) {
+			out = append(out, events[i])
+		}
+	}
+	return out
+}
+
+// cutShort makes a report end before the event of a sequence number.
+func (w *worker) cutShort(events []protocol.AuditEvent, before uint64, p *fsm.SinkProgress) {
+	p.Passed, p.To = [2]uint64{}, p.From
+	for i := range events {
+		if events[i].Seq >= before {
+			break
+		}
+		p.Passed[int(events[i].Class)-1]++
+		p.To = events[i].Seq
+	}
+}
+
+// retries follow the first try after 1, 2 and 4 seconds.
+const retries = 3
+
+// backoff is the pause behind so many failed tries: 1, 2, 4 seconds, then
+// longer up to a minute, with some chance in it so that sinks do not knock in step.
+func backoff(fails int) time.Duration {
+	d := min(time.Second<<min(fails, 6), time.Minute)
+	if fails >= retries {
+		d += rand.N(d / 4)
+	}
+	return d
+}
+
+// post delivers each event until it is delivered or a dead letter.
+func (w *worker) post(ctx context.Context, out Exporter, b fsm.SinkBatch, p *fsm.SinkProgress) {
+	for _, e := range b.Retry {
+		tries, err := w.postOne(ctx, out, e)
+		if ctx.Err() != nil {
+			break
+		}
+		l := fsm.Letter{Seq: e.Seq, Attempts: tries}
+		if err != nil {
+			l.Reason = err.Error()
+		}
+		p.Retried = append(p.Retried, l)
+	}
+	began := time.Now()
+	for i, e := range b.Events {
+		if !w.sink.Wants(&e) {
+			continue
+		}
+		tries, err := w.postOne(ctx, out, e)
+		if ctx.Err() != nil && err != nil {
+			w.cutShort(b.Events, e.Seq, p)
+			return
+		}
+		if err == nil {
+			p.Delivered++
+		} else {
+			p.Dead = append(p.Dead, fsm.Letter{Seq: e.Seq, Reason: err.Error(), Attempts: tries})
+			w.log.Warn("an event became a dead letter", "event", e.Seq, "action", e.Action, "error", err)
+		}
+		// What is done is reported at least once a second, so that a new leader
+		// repeats little.
+		if i+1 < len(b.Events) && time.Since(began) > time.Second {
+			w.cutShort(b.Events, b.Events[i+1].Seq, p)
+			return
+		}
+	}
+}
+
+func (w *worker) postOne(ctx context.Context, out Exporter, e protocol.AuditEvent) (tries uint32, err error) {
+	for try := range retries + 1 {
+		tries++
+		var done int
+		done, err = out.Deliver(ctx, []protocol.AuditEvent{e})
+		w.count(done, err)
+		if done == 1 {
+			return tries, nil
+		}
+		if w.GivenUp(err) || try == retries || w.Wait(ctx, backoff(try)) != nil {
+			break
+		}
+	}
+	return tries, err
+}
+
+func (w *worker) count(events int, err error) {
+	if w.OnTry != nil {
+		w.OnTry(w.sink.Name, events, err)
+	}
+}
+
+// stalled notes why nothing can be delivered at all.
+func (w *worker) stalled(ctx context.Context, problem string) {
+	b, ok := w.d.Root().SinkBatch(w.sink.Name, 0)
+	if !ok || b.Progress.Gen != w.sink.Gen {
+		return
+	}
+	p := b.Progress
+	p.To, p.Lost, p.Problem = p.From, [2]uint64{}, problem
+	w.report(ctx, p)
+}
+
+// report proposes what was done. When that fails the state says what is to
+// be done again: the same events, at worst.
+func (w *worker) report(ctx context.Context, p fsm.SinkProgress) {
+	if p.To == p.From && p.Lost == [2]uint64{} && len(p.Retried) == 0 && p.Problem == w.sink.Problem {
+		return // the state says this already
+	}
+	p.Term = w.d.Term()
+	body, err := json.Marshal(p)
+	if err != nil {
+		w.log.Error("cannot encode a report", "error", err)
+		return
+	}
+	// What was delivered is reported although the worker is being stopped.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	res, e := w.d.Propose(ctx, fsm.Envelope{Code: fsm.KindSinkProgress, Body: body})
+	if e == nil {
+		e = res.Err
+	}
+	if e == nil {
+		w.sink.Problem = p.Problem
+		return
+	}
+	w.log.Debug("the position was not reported", "code", e.Code, "error", e.Text)
+	_ = pause(ctx, idle)
+}
