@@ -14,12 +14,45 @@ import (
 type auditState struct {
 	events  []protocol.AuditEvent
 	anchors [2][32]byte
+	// anchorSeqs are what retention has cut off, by class.
+	anchorSeqs [2]uint64
+	// onPage and onChain, when set, run once before such a reply is made.
+	onPage, onChain func()
+}
+
+// once runs a hook that is set.
+func once(hook *func()) {
+	if f := *hook; f != nil {
+		*hook = nil
+		f()
+	}
+}
+
+// cut takes the oldest event off the log, as retention does.
+func (s *auditState) cut() {
+	i := int(s.events[0].Class) - 1
+	s.anchors[i], s.anchorSeqs[i] = s.events[0].Chain, s.events[0].Seq
+	s.events = s.events[1:]
+}
+
+// happen appends a security event.
+func (s *auditState) happen() {
+	last := s.events[len(s.events)-1]
+	e := protocol.AuditEvent{Seq: last.Seq + 1, Class: protocol.ClassSecurity, Time: last.Time + 1, Actor: "system", Action: protocol.EventKeyRotated}
+	prev := s.anchors[0]
+	for i := range s.events {
+		if s.events[i].Class == protocol.ClassSecurity {
+			prev = s.events[i].Chain
+		}
+	}
+	e.Chain = chained(prev, &e)
+	s.events = append(s.events, e)
 }
 
 const auditFirst, auditLast = 5, 11
 
 func newAuditState() auditState {
-	s := auditState{anchors: [2][32]byte{{1}, {2}}}
+	s := auditState{anchors: [2][32]byte{{1}, {2}}, anchorSeqs: [2]uint64{3, 4}}
 	sums := s.anchors
 	for seq := uint64(auditFirst); seq <= auditLast; seq++ {
 		e := protocol.AuditEvent{Seq: seq, Class: protocol.ClassActivity, Time: 1774952430000 + int64(seq)*1000, Index: 2 * seq,
@@ -108,9 +141,10 @@ func (r *registry) kept(reply any, sink protocol.SinkConfig, secret protocol.Sec
 }
 
 func (r *registry) auditChain(typ string) protocol.AuditChainReply {
+	once(&r.onChain)
 	reply := protocol.AuditChainReply{ClusterID: "c1", Type: typ}
 	for i, class := range []protocol.EventClass{protocol.ClassSecurity, protocol.ClassActivity} {
-		end := protocol.AuditChainEnd{Class: class.String(), AnchorSeq: uint64(3 + i), Anchor: hex.EncodeToString(r.anchors[i][:])}
+		end := protocol.AuditChainEnd{Class: class.String(), AnchorSeq: r.anchorSeqs[i], Anchor: hex.EncodeToString(r.anchors[i][:])}
 		for _, e := range r.events {
 			if e.Class == class {
 				end.HeadSeq, end.Head, end.Count = e.Seq, hex.EncodeToString(e.Chain[:]), end.Count+1
@@ -123,6 +157,7 @@ func (r *registry) auditChain(typ string) protocol.AuditChainReply {
 
 // auditLog answers with pages of up to three events.
 func (r *registry) auditLog(req *protocol.Request, b *protocol.GetAuditLog, typ string) protocol.GetAuditLogReply {
+	once(&r.onPage)
 	reply := protocol.GetAuditLogReply{Entries: []protocol.AuditEntry{}, Type: typ}
 	limit := 3
 	if req.Options.Limit > 0 {
