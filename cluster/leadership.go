@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 	"github.com/pilotregistry/pilotregistry/cluster/fault"
+	"github.com/pilotregistry/pilotregistry/cluster/keyring"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -39,6 +40,8 @@ type DutyEnv interface {
 	// outcome that the next term's duty must look at the state.
 	Propose(ctx context.Context, env fsm.Envelope) (fsm.Result, *protocol.Error)
 	Logger() hclog.Logger
+	// Keyring opens what the state keeps encrypted.
+	Keyring() *keyring.Keyring
 }
 
 type dutyEnv struct {
@@ -53,7 +56,8 @@ func (d dutyEnv) Root() *fsm.Root { return d.node.Root() }
 func (d dutyEnv) Applied(ctx context.Context, index uint64) error {
 	return d.node.applied.wait(ctx, index)
 }
-func (d dutyEnv) Logger() hclog.Logger { return d.log }
+func (d dutyEnv) Keyring() *keyring.Keyring { return d.node.ring }
+func (d dutyEnv) Logger() hclog.Logger      { return d.log }
 
 func (d dutyEnv) Propose(ctx context.Context, env fsm.Envelope) (fsm.Result, *protocol.Error) {
 	return d.node.batch.submit(ctx, env, d.term)

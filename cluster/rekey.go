@@ -47,7 +47,33 @@ func (n *Node) rotateKeys(ctx context.Context) (uint32, *protocol.Error) {
 		return 0, err
 	}
 	n.log.Info("a new keyring version is in force", "version", version)
-	return version, n.resealCA(ctx, version)
+	if err := n.resealCA(ctx, version); err != nil {
+		return version, err
+	}
+	return version, n.resealSinks(ctx, version)
+}
+
+// resealSinks encrypts the secrets of sinks with a new version. A sink that is
+// configured anew meanwhile has its secret under the new version already.
+func (n *Node) resealSinks(ctx context.Context, version uint32) *protocol.Error {
+	for _, s := range n.Root().Sinks() {
+		if s.Secret.IsZero() || s.Secret.Key == version {
+			continue
+		}
+		name := protocol.SinkSecretName(s.Name)
+		plain, err := n.ring.Unseal(s.Secret, name)
+		if err == nil {
+			s.Secret, err = n.ring.Seal(version, name, plain)
+		}
+		if err != nil {
+			return protocol.Errorf(protocol.CodeInternal, "keyring version %d is in force, but the secret of sink %s could not be encrypted anew: %v", version, s.Name, err)
+		}
+		perr := n.proposeDecided(ctx, fsm.KindResealSink, fsm.ResealSink{Name: s.Name, Gen: s.Gen, Secret: s.Secret})
+		if perr != nil && perr.Code != protocol.CodeConflict {
+			return perr
+		}
+	}
+	return nil
 }
 
 // distributeKeys hands the keyring to every member and records who has it.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -36,6 +37,30 @@ func (c *cluster) rotated(version uint32) {
 		if sealed, _, _ := root.Sealed(sealedCA); sealed.Key != version {
 			c.t.Errorf("the key of the CA is encrypted with version %d", sealed.Key)
 		}
+		for _, s := range root.Sinks() {
+			if plain, err := m.ring.Unseal(s.Secret, protocol.SinkSecretName(s.Name)); s.Name == "siem" && (s.Secret.Key != version || err != nil || string(plain) != "hec-token") {
+				c.t.Errorf("the secret of a sink is encrypted with version %d: %v", s.Secret.Key, err)
+			}
+		}
+	}
+}
+
+// sink configures a sink with a secret.
+func (c *cluster) sink(m *member, name, secret string) {
+	c.t.Helper()
+	c.eventually("the feature level allows sinks", func() bool { return m.Root().Level() >= 2 && c.leader().Root().Level() >= 2 })
+	sealed, err := m.ring.Seal(m.Root().ActiveKey(), protocol.SinkSecretName(name), []byte(secret))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	body, err := json.Marshal(&protocol.AuditSinkPut{Name: name, Kind: protocol.SinkExport, Format: protocol.FormatJSON, Endpoint: "https://siem", SecretSealed: sealed})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	token := m.Root().Tokens(fsm.TokenAdmin)[0]
+	r, perr := m.Propose(c.t.Context(), fsm.Envelope{Code: protocol.Must("audit_sink_put").Code, Body: body, Actor: fsm.Actor{Token: token.Name, TokenGen: token.Generation}})
+	if perr != nil || r.Err != nil {
+		c.t.Fatal(perr, r.Err)
 	}
 }
 
@@ -45,6 +70,7 @@ func TestKeysAreRotated(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 3, nil)
 	follower := c.others(c.leader())[0]
+	c.sink(follower, "siem", "hec-token")
 	for want := uint32(2); want <= 3; want++ {
 		if version, perr := follower.RotateKeys(t.Context()); perr != nil || version != want {
 			t.Fatalf("version %d, %v", version, perr)

@@ -14,7 +14,6 @@ const provisionOK = "provision_network_ok"
 type blueprintStep struct {
 	action  string
 	changes bool
-	always  bool // to be done although nothing is seen to change
 	do      func(*txn)
 }
 
@@ -43,12 +42,13 @@ func decideProvision(v *view, c *call) (effect, *protocol.Error) {
 			x.forgetUpload(in.key)
 		}
 		for _, s := range p.steps {
-			if (s.changes || s.always) && s.do != nil {
+			if s.changes && s.do != nil {
 				s.do(x)
 			}
 		}
 		n, _ := x.networks.get(p.id)
 		reply := p.reply(n.revision, false)
+		reply.ConfigRevision = x.config().revision
 		x.begin(protocol.EventNetworkProvisioned).network(p.id).str("name", p.name).bool("enterprise", r.Blueprint.Enterprise).
 			num("actions", uint64(len(reply.Actions))).bool("created", p.old == nil).end()
 		return reply
@@ -66,7 +66,9 @@ func planProvision(v *view, c *call) (any, *protocol.Error) {
 	case !in.whole:
 		return nil, protocol.Refusef(protocol.CodeInvalid, "a dry run of an upload is asked for with its last part: send the other parts first, without dry_run")
 	}
-	return p.reply(p.revision(), true), nil
+	reply := p.reply(p.revision(), true)
+	reply.ConfigRevision = v.config().revision
+	return reply, nil
 }
 
 // blueprintRequest is a provision_network as far as its caller, contents and
@@ -91,6 +93,9 @@ func (v *view) blueprintRequest(c *call, r *protocol.ProvisionNetwork) (*bluepri
 	}
 	p, e := v.planBlueprint(r, roles)
 	if e != nil {
+		return nil, nil, e
+	}
+	if e := checkRevision(r.IfConfigRevision, v.config().revision, "the registry-wide configuration"); e != nil {
 		return nil, nil, e
 	}
 	return p, in, checkRevision(r.IfRevision, p.revision(), "network "+p.name)

@@ -2,14 +2,16 @@ package protocol
 
 // ProvisionNetworkReply answers provision_network.
 type ProvisionNetworkReply struct {
-	Actions   []string `json:"actions"`
-	Created   bool     `json:"created"`
-	DryRun    bool     `json:"dry_run,omitempty"`
-	Name      string   `json:"name"`
-	NetworkID uint16   `json:"network_id"`
-	Revision  uint64   `json:"revision"`
-	Type      string   `json:"type"`
-	Warnings  []string `json:"warnings,omitempty"`
+	Actions []string `json:"actions"`
+	// ConfigRevision is of the registry-wide configuration.
+	ConfigRevision uint64   `json:"config_revision"`
+	Created        bool     `json:"created"`
+	DryRun         bool     `json:"dry_run,omitempty"`
+	Name           string   `json:"name"`
+	NetworkID      uint16   `json:"network_id"`
+	Revision       uint64   `json:"revision"`
+	Type           string   `json:"type"`
+	Warnings       []string `json:"warnings,omitempty"`
 }
 
 // ProvisionedNetwork is an entry of get_provision_status.
@@ -31,6 +33,7 @@ type ProvisionedNetwork struct {
 // id, without the backbone.
 type ProvisionStatusReply struct {
 	AuditExport    string               `json:"audit_export,omitempty"`
+	ConfigRevision uint64               `json:"config_revision"`
 	IDPType        string               `json:"idp_type,omitempty"`
 	Networks       []ProvisionedNetwork `json:"networks"`
 	NextCursor     string               `json:"next_cursor,omitempty"`

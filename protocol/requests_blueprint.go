@@ -64,14 +64,17 @@ type ProvisionNetwork struct {
 	// IfRevision refuses the request when the network's revision is another;
 	// a network that does not exist has revision 0.
 	IfRevision *uint64 `json:"if_revision,omitempty"`
-	UploadID   string  `json:"upload_id,omitempty"`
-	Part       uint32  `json:"part,omitempty"`
-	Parts      uint32  `json:"parts,omitempty"`
+	// IfConfigRevision does the same for the registry-wide configuration.
+	IfConfigRevision *uint64 `json:"if_config_revision,omitempty"`
+	UploadID         string  `json:"upload_id,omitempty"`
+	Part             uint32  `json:"part,omitempty"`
+	Parts            uint32  `json:"parts,omitempty"`
 
 	// What became of the secrets at the front door.
 	JoinTokenMAC         MAC    `json:"join_token_mac,omitzero" wire:"-"`
 	NetworkAdminTokenMAC MAC    `json:"network_admin_token_mac,omitzero" wire:"-"`
 	ExportToken          Sealed `json:"export_token,omitzero" wire:"-"`
+	ExportTokenMAC       MAC    `json:"export_token_mac,omitzero" wire:"-"`
 
 	// unreadable says what is wrong with a blueprint that was sent.
 	unreadable string

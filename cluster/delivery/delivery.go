@@ -9,7 +9,6 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/pilotregistry/pilotregistry/cluster"
-	"github.com/pilotregistry/pilotregistry/cluster/keyring"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -28,7 +27,6 @@ type Opener func(s protocol.SinkConfig, secret string, clusterID string) (Export
 // Config is what the duty needs.
 type Config struct {
 	Open Opener
-	Ring *keyring.Keyring
 	// GivenUp reports whether an error is the receiver's last word on an event,
 	// so that trying again is useless.
 	GivenUp func(error) bool
@@ -167,7 +165,7 @@ func (w *worker) run(ctx context.Context) {
 func (w *worker) open() (Exporter, error) {
 	secret := ""
 	if !w.sink.Secret.IsZero() {
-		plain, err := w.Ring.Unseal(w.sink.Secret, protocol.SinkSecretName(w.sink.Name))
+		plain, err := w.d.Keyring().Unseal(w.sink.Secret, protocol.SinkSecretName(w.sink.Name))
 		if err != nil {
 			return nil, err
 		}

@@ -92,10 +92,11 @@ type env struct {
 	of uint64
 }
 
-func (e env) Term() uint64         { return e.of }
-func (e env) Now() time.Time       { return time.UnixMilli(e.now) }
-func (e env) Root() *fsm.Root      { return e.m.Root() }
-func (e env) Logger() hclog.Logger { return hclog.NewNullLogger() }
+func (e env) Term() uint64              { return e.of }
+func (e env) Now() time.Time            { return time.UnixMilli(e.now) }
+func (e env) Root() *fsm.Root           { return e.m.Root() }
+func (e env) Keyring() *keyring.Keyring { return e.ring }
+func (e env) Logger() hclog.Logger      { return hclog.NewNullLogger() }
 
 func (e env) Applied(ctx context.Context, index uint64) error {
 	for {
@@ -169,7 +170,7 @@ var errFinal = errors.New("status 410")
 func (l *lab) lead(open delivery.Opener) (end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	d := delivery.New(delivery.Config{Open: open, Ring: l.ring, GivenUp: func(err error) bool { return errors.Is(err, errFinal) },
+	d := delivery.New(delivery.Config{Open: open, GivenUp: func(err error) bool { return errors.Is(err, errFinal) },
 		Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
 	go func() {
 		defer close(done)

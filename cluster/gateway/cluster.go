@@ -6,14 +6,15 @@ import (
 
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/server"
 )
 
 // cluster answers the commands about the cluster itself. They ask for the
 // admin token as this member knows it: status has to work without a quorum.
-func (g *Gateway) cluster(ctx context.Context, req *protocol.Request) []byte {
+func (g *Gateway) cluster(ctx context.Context, conn *server.ConnState, req *protocol.Request) []byte {
 	var actor fsm.Actor
 	if e := g.admin(g.engine.Root(), req, &actor); e != nil {
-		return protocol.EncodeError(e)
+		return g.refuse(conn, req, e)
 	}
 	reply, e := g.clusterCommand(ctx, req)
 	if e != nil {

@@ -65,6 +65,8 @@ type Gateway struct {
 	engine Engine
 	policy Policy
 	log    hclog.Logger
+
+	refused refusals
 }
 
 var _ server.Backend = (*Gateway)(nil)
@@ -94,7 +96,7 @@ func (g *Gateway) Serve(ctx context.Context, conn *server.ConnState, req *protoc
 	case protocol.ModeRead, protocol.ModeReadThenWrite:
 		return g.read(ctx, conn, req)
 	case protocol.ModeLocal, protocol.ModeCluster:
-		return g.cluster(ctx, req)
+		return g.cluster(ctx, conn, req)
 	}
 	return protocol.EncodeError(protocol.Errorf(protocol.CodeInternal, "%s cannot be answered here", req.Type))
 }

@@ -17,7 +17,7 @@ func (g *Gateway) read(ctx context.Context, conn *server.ConnState, req *protoco
 	}
 	call, e := g.authenticate(root, conn, req)
 	if e != nil {
-		return protocol.EncodeError(e)
+		return g.refuse(conn, req, e)
 	}
 	drains := req.Command.Mode == protocol.ModeReadThenWrite
 	if drains && req.RequestID != "" {
@@ -29,7 +29,7 @@ func (g *Gateway) read(ctx context.Context, conn *server.ConnState, req *protoco
 	}
 	result, e := root.Read(call)
 	if e != nil {
-		return protocol.EncodeError(e)
+		return g.refuse(conn, req, e)
 	}
 	if drains && result.Propose {
 		return g.propose(ctx, conn, req, call)

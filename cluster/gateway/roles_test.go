@@ -1,12 +1,16 @@
 package gateway_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/pilotregistry/pilotregistry/cluster/gateway"
+	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/server"
 )
 
 // company makes an enterprise network with a token of its own.
@@ -84,5 +88,58 @@ func TestTokenNetworkWithoutToken(t *testing.T) {
 	r := c.call(map[string]any{"type": "create_network", "node_id": owner, "name": "t", "join_rule": "token", "admin_token": "admin secret"})
 	if r["code"] != protocol.CodeInvalid {
 		t.Errorf("%v", r)
+	}
+}
+
+// Refused privileged commands are noted as counts, without what was presented.
+func TestRefusalsAreNoted(t *testing.T) {
+	e := newEngine(t)
+	g := gateway.New(e, gateway.Policy{}, hclog.NewNullLogger())
+	conn := &server.ConnState{Source: "203.0.113.7:1"}
+	serve := func(body string) {
+		t.Helper()
+		req, err := protocol.ParseRequest([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Serve(t.Context(), conn, req)
+	}
+	for range 3 {
+		serve(`{"type":"set_webhook","admin_token":"guess"}`)
+	}
+	serve(`{"type":"get_audit_log","admin_token":"guess"}`)
+	serve(`{"type":"cluster_status"}`)
+	serve(`{"type":"lookup","node_id":9}`)
+	for i := range 300 {
+		conn.Source = fmt.Sprintf("[2001:db8::%x]:5", i)
+		serve(`{"type":"kick_member","network_id":1,"target_node_id":2,"node_id":1,"admin_token":"guess"}`)
+		serve(`{"type":"set_webhook","admin_token":"guess"}`)
+	}
+	gateway.NoteNow(g, t.Context())
+	var note fsm.AuditNote
+	for _, env := range e.proposals {
+		if env.Code != fsm.KindAuditNote {
+			continue
+		}
+		if strings.Contains(string(env.Body), "guess") {
+			t.Errorf("the note holds what was presented: %s", env.Body)
+		}
+		if err := json.Unmarshal(env.Body, &note); err != nil {
+			t.Fatal(err)
+		}
+	}
+	total := uint64(0)
+	for _, n := range note.Notes {
+		total += n
+	}
+	if n := note.Notes; n["set_webhook admin_token_invalid 203.0.113.7"] != 3 || n["get_audit_log admin_token_invalid 203.0.113.7"] != 1 || n["cluster_status admin_token_invalid 203.0.113.7"] != 1 || n["other"] == 0 || len(n) > 201 {
+		t.Errorf("%d notes: %v", len(n), n)
+	}
+	if total < 305 {
+		t.Errorf("%d refusals counted", total)
+	}
+	gateway.NoteNow(g, t.Context())
+	if got := len(e.proposals); e.proposals[got-1].Code == fsm.KindAuditNote && got > 1 && e.proposals[got-2].Code == fsm.KindAuditNote {
+		t.Error("noted twice")
 	}
 }

@@ -29,7 +29,7 @@ func (g *Gateway) write(ctx context.Context, conn *server.ConnState, req *protoc
 	case replay != nil:
 		return g.answer(conn, *replay)
 	case refusal != nil:
-		return protocol.EncodeError(refusal)
+		return g.refuse(conn, req, refusal)
 	}
 	return g.propose(ctx, conn, req, call)
 }
