@@ -21,6 +21,7 @@ const (
 	rpcJoin
 	rpcAdmin
 	rpcKeyring
+	rpcNudge
 )
 
 // handle answers one request of another member.
@@ -49,6 +50,8 @@ func (n *Node) handle(ctx context.Context, from string, typ byte, payload []byte
 		return n.handleAdmin(ctx, payload)
 	case rpcKeyring:
 		return n.handleKeyring(payload)
+	case rpcNudge:
+		return n.handleNudge(ctx, payload)
 	}
 	return nil, protocol.NotAppliedf(protocol.CodeNotImplemented, "member %s (version %s) does not know request type %d", n.id, n.cfg.Version, typ)
 }

@@ -10,6 +10,9 @@ func (p *blueprintPlan) planGlobal(v *view, r *protocol.ProvisionNetwork) *proto
 	now := v.config()
 	if b := r.Blueprint.IdentityProvider; b != nil {
 		idp := b.IDP()
+		if idp.Type == now.idp.Type && idp.URL == now.idp.URL {
+			idp.AllowHS256 = now.idp.AllowHS256 // which a blueprint cannot say
+		}
 		p.add("configured "+idp.Type+" identity provider", idp != now.idp, func(x *txn) { x.setIDP(idp, x.config().requireIdentity) })
 	}
 	if w := r.Blueprint.Webhooks; w != nil && w.AuditURL != "" {

@@ -313,6 +313,14 @@ func TestProvisionGlobal(t *testing.T) {
 	if again, _ := w.m.Root().sinks.get(protocol.SinkNameExport); again.secret.IsZero() || again.Index != "other" || !sameMAC(again.token, testMAC(7)) {
 		t.Errorf("%+v", again)
 	}
+	now, stale := w.m.Root().ConfigRevision(), w.m.Root().ConfigRevision()-1
+	r.IfConfigRevision = &stale
+	w.refused("provision_network", r, admin, protocol.CodeConflict, fmt.Sprintf("the registry-wide configuration is at revision %d and the request was made for revision %d; look at it again and plan anew", now, stale))
+	r.IfConfigRevision = &now
+	if reply := w.do("provision_network", r, admin).(*protocol.ProvisionNetworkReply); reply.ConfigRevision != now {
+		t.Errorf("%+v", reply)
+	}
+	r.IfConfigRevision = nil
 	// What a blueprint cannot say stays.
 	w.do("audit_sink_put", &protocol.AuditSinkPut{Name: protocol.SinkNameExport, Kind: protocol.SinkExport, Format: "json", Endpoint: "https://x", Required: true, Actions: []string{"member.*"}}, admin)
 	w.do("provision_network", r, admin)

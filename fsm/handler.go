@@ -64,6 +64,7 @@ var handlers = withNext(map[string]handler{
 	"get_network_policy":     {read: readPolicyOf},
 	"set_idp_config":         {decide: decideSetIDP},
 	"get_idp_config":         {read: readIDP},
+	"validate_token":         {read: readValidateToken},
 	"set_identity_webhook":   {decide: decideSetIdentityWebhook},
 	"set_webhook":            {decide: decideSetWebhook},
 	"get_webhook":            {read: readWebhook},

@@ -38,3 +38,24 @@ func readIdentity(v *view, c *call) (any, *protocol.Error) {
 	}
 	return &protocol.GetIdentityReply{Type: "get_identity_ok", NodeID: n.id, ExternalID: n.externalID, Owner: n.owner}, nil
 }
+
+// readValidateToken reports what the member found out about a token: keys and
+// signatures are no business of the state machine.
+func readValidateToken(v *view, c *call) (any, *protocol.Error) {
+	r := c.body.(*protocol.ValidateToken)
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	switch {
+	case r.Token == "":
+		return nil, protocol.Errorf(protocol.CodeInvalid, "token is required")
+	case v.config().idp.Type == "":
+		return nil, protocol.Refusef(protocol.CodeIDPNotConfigured, "no identity provider configured; configure one with set_idp_config")
+	case r.Outcome == nil:
+		return nil, protocol.NotAppliedf(protocol.CodeInternal, "the token was not looked at; ask again")
+	case r.Outcome.Err != nil:
+		return nil, r.Outcome.Err
+	}
+	return &protocol.ValidateTokenReply{Type: "validate_token_ok", Verified: r.Outcome.Verified,
+		Subject: r.Outcome.Subject, Issuer: r.Outcome.Issuer, Error: r.Outcome.Reason}, nil
+}

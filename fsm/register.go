@@ -96,7 +96,7 @@ func (x *txn) register(r *protocol.Register, key protocol.PublicKey, old *node, 
 			}
 		}
 	}
-	if r.ExternalID != "" && reply.HostnameError == "" {
+	if r.ExternalID != "" { // also when the hostname is wrong: the two have nothing to do with each other
 		n.externalID, reply.ExternalID = r.ExternalID, r.ExternalID
 	}
 	if mode != modeExisting || !sameRegistration(old, n) {

@@ -100,12 +100,12 @@ func TestRegisterHostname(t *testing.T) {
 	if r := reg(2, "alpha"); r.Hostname != "" || r.HostnameError != "" || w.lookup(2).Hostname != "" {
 		t.Errorf("a taken name: %+v", r)
 	}
-	// An invalid name is no error, but then the external identity is passed over too.
+	// An invalid name is no error and takes nothing else with it.
 	for host, text := range map[string]string{
 		"Bad_Name":  "hostname must be lowercase alphanumeric with hyphens, start/end with alphanumeric",
 		"localhost": `hostname "localhost" is reserved`,
 	} {
-		if r := reg(3, host); r.HostnameError != text || r.Hostname != "" || r.ExternalID != "" || w.lookup(3).ExternalID != "" {
+		if r := reg(3, host); r.HostnameError != text || r.Hostname != "" || r.ExternalID != "id@idp" || w.lookup(3).ExternalID != "id@idp" {
 			t.Errorf("%s: %+v", host, r)
 		}
 	}

@@ -18,7 +18,7 @@ func (x *txn) putSink(c protocol.SinkConfig, secret protocol.Sealed, keep bool) 
 	}
 	same := had && old.Kind == c.Kind && old.Format == c.Format && old.Endpoint == c.Endpoint
 	if same && secret.IsZero() {
-		s.secret, s.token = old.secret, old.token
+		s.secret = old.secret
 	}
 	if had && old.Required {
 		x.requiredSinks--

@@ -62,7 +62,7 @@ func TestCheckURL(t *testing.T) {
 		"ftp://x": `f: URL must use http or https scheme, got "ftp"`, "x": `f: URL must use http or https scheme, got ""`, "https://": "f: URL must have a host",
 		"http://[fe80::1%25eth0]/": "f: URL cannot target link-local address fe80::1%eth0", "http://[::ffff:169.254.1.1]": "f: URL cannot target link-local address ::ffff:169.254.1.1",
 		"http://[ff02::1]": "f: URL cannot target link-local address ff02::1", "http://ec2.internal.": "f: URL cannot target cloud metadata endpoint ec2.internal.",
-		"http://a\x00": "f: invalid URL: it cannot be parsed",
+		"http://a\x00": "f: invalid URL: net/url: invalid control character in URL",
 	} {
 		got := ""
 		if e := protocol.CheckURL("f", raw); e != nil {

@@ -67,7 +67,8 @@ var Commands = []Command{
 		newBody: body[DirectorySync](), newReply: reply[DirectorySyncReply](), Doc: "apply a directory listing to a network"},
 	{Code: 17, Name: "directory_status", Group: GroupDirectory, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead, Since: 2, Built: true,
 		newBody: body[NetworkRequest](), newReply: reply[DirectoryStatusReply](), Doc: "show how a network relates to its directory"},
-	{Code: 18, Name: "validate_token", Group: GroupIdentity, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead, Since: 1, Doc: "validate an identity token"},
+	{Code: 18, Name: "validate_token", Group: GroupIdentity, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead, Since: 2, Built: true,
+		newBody: body[ValidateToken](), newReply: reply[ValidateTokenReply](), Doc: "validate an identity token"},
 
 	// Signature and enterprise network.
 	{Code: 19, Name: "invite_to_network", Group: GroupInvite, Page: PageSignatureEnterprise, Auth: AuthSignatureOrAdmin, Roles: rolesAdmin, Enterprise: true, Mode: ModeWrite, Since: 2, Built: true,

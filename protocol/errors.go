@@ -46,8 +46,22 @@ const (
 	CodeShuttingDown       = "shutting_down"
 	CodeStaleTerm          = "stale_term"
 	CodeInternal           = "internal"
-	CodeAuditBehind        = "audit_behind"
-	CodeIdentityRequired   = "identity_required"
+	// CodeURLRefused: the registry must not call this URL.
+	CodeURLRefused = "url_refused"
+	// CodeIDPNotConfigured: the command needs an identity provider.
+	CodeIDPNotConfigured = "idp_not_configured"
+	// CodeAlgorithm: the token, or its key, uses an algorithm that is not accepted here.
+	CodeAlgorithm = "algorithm_not_allowed"
+	// CodeJWKSKey: the provider's key set has no such key.
+	CodeJWKSKey = "jwks_key_not_found"
+	// CodeJWKS: the provider's key set cannot be had or used.
+	CodeJWKS = "jwks_unavailable"
+	// CodeIdentityRejected: whoever verifies identity tokens says no.
+	CodeIdentityRejected = "identity_rejected"
+	// CodeIdentityFailed: whoever verifies identity tokens cannot be asked.
+	CodeIdentityFailed   = "identity_unavailable"
+	CodeAuditBehind      = "audit_behind"
+	CodeIdentityRequired = "identity_required"
 )
 
 // Error is what the registry answers when it does not do what was asked.

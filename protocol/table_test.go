@@ -222,6 +222,9 @@ func checkReply(t *testing.T, command string, reply reflect.Type) {
 		names = append(names, name)
 	}
 	for _, name := range names {
+		if name == "error" && command == "validate_token" {
+			continue // the protocol has it: why a token is not verified
+		}
 		if name == "" || name == "error" || name == "code" {
 			t.Errorf("%s: reply member %q", command, name)
 		}

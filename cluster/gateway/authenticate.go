@@ -17,7 +17,7 @@ import (
 const (
 	purposeNetwork      = "network-join"
 	purposeNetworkAdmin = "network-admin"
-	purposeExportToken  = "export-token"
+	purposeExportToken  = "blueprint-export-token"
 )
 
 // authenticate establishes who calls against one root and adds the facts that

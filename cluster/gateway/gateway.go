@@ -58,6 +58,13 @@ type Policy struct {
 	OnUnsigned    func(command string)
 	// CheckTarget, when set, says whether the registry may call an address.
 	CheckTarget func(protocol.Target) *protocol.Error
+	// Webhook asks the identity webhook at a URL who the bearer of a token is.
+	Webhook func(ctx context.Context, url string, token protocol.Secret) (externalID string, e *protocol.Error)
+	// RefreshKeys has the leader fetch the identity provider's keys and
+	// returns when it has; nil when there is nobody to ask.
+	RefreshKeys func(ctx context.Context) *protocol.Error
+	// OnVerified, when set, counts tokens by what became of them: verified, rejected, error.
+	OnVerified func(result string)
 }
 
 // Gateway implements server.Backend.
@@ -65,6 +72,7 @@ type Gateway struct {
 	engine Engine
 	policy Policy
 	log    hclog.Logger
+	ids    *identities
 
 	refused refusals
 }
@@ -73,7 +81,7 @@ var _ server.Backend = (*Gateway)(nil)
 
 // New makes the gateway of a member.
 func New(engine Engine, policy Policy, log hclog.Logger) *Gateway {
-	return &Gateway{engine: engine, policy: policy, log: log.Named("gateway")}
+	return &Gateway{engine: engine, policy: policy, log: log.Named("gateway"), ids: newIdentities()}
 }
 
 // KnownKey reports whether a public key is bound to a node, by this member's own state.

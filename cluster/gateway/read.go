@@ -19,6 +19,11 @@ func (g *Gateway) read(ctx context.Context, conn *server.ConnState, req *protoco
 	if e != nil {
 		return g.refuse(conn, req, e)
 	}
+	if b, ok := call.Body.(*protocol.ValidateToken); ok && call.Actor.Token != "" && b.Token != "" {
+		if _, configured := root.IDP(); configured {
+			b.Outcome = g.judge(ctx, root, b.Token)
+		}
+	}
 	drains := req.Command.Mode == protocol.ModeReadThenWrite
 	if drains && req.RequestID != "" {
 		if result, found, e := root.Replay(call); e != nil {

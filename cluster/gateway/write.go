@@ -17,6 +17,11 @@ func (g *Gateway) write(ctx context.Context, conn *server.ConnState, req *protoc
 	if e := g.engine.WaitApplied(ctx, req.MinIndex); e != nil {
 		return protocol.EncodeError(e)
 	}
+	if b, ok := req.Body.(*protocol.Register); ok && b.IdentityToken != "" {
+		if answer := g.identify(ctx, conn, req, b); answer != nil {
+			return answer
+		}
+	}
 	call, refusal, replay := g.dryRun(g.engine.Root(), conn, req)
 	if replay == nil && (refusal != nil && refusal.Stateful || unproven(call, refusal)) {
 		root, e := g.confirmed(ctx)

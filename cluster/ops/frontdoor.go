@@ -22,6 +22,7 @@ var Metrics = []cluster.MetricInfo{
 	{Name: "pilot_malformed_total", Kind: "counter", Help: "connections closed for their input, by reason", Labels: []string{"reason"}},
 	{Name: "pilot_rate_limited_total", Kind: "counter", Help: "requests refused by a rate limit, by class", Labels: []string{"class"}},
 	{Name: "pilot_unsigned_role_commands_total", Kind: "counter", Help: "role commands let through by compat.unsigned_role_commands, by command", Labels: []string{"type"}},
+	{Name: "pilot_idp_verifications_total", Kind: "counter", Help: "identity tokens judged, by result (verified, rejected, error)", Labels: []string{"result"}},
 	{Name: "pilot_panics_total", Kind: "counter", Help: "handlers that panicked, by command", Labels: []string{"type"}},
 }
 
@@ -97,6 +98,9 @@ func (f *FrontDoor) Panicked(command string) { f.count("pilot_panics_total", com
 func (f *FrontDoor) UnsignedRole(command string) {
 	f.count("pilot_unsigned_role_commands_total", command)
 }
+
+// Verified counts an identity token by what became of it.
+func (f *FrontDoor) Verified(result string) { f.count("pilot_idp_verifications_total", result) }
 
 // AcceptFailed counts a failed accept.
 func (f *FrontDoor) AcceptFailed() { f.count("pilot_accept_failures_total") }

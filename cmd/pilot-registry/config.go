@@ -32,6 +32,7 @@ type config struct {
 	Compat   compatConfig   `yaml:"compat"`
 	Raft     raftConfig     `yaml:"raft"`
 	Upgrades upgradesConfig `yaml:"upgrades"`
+	Outbound outboundConfig `yaml:"outbound"`
 }
 
 type wireConfig struct {
@@ -93,6 +94,13 @@ type raftConfig struct {
 
 type upgradesConfig struct {
 	PreserveDowngrade bool `yaml:"preserve_downgrade" help:"keep the feature level, so that the previous version can be installed again"`
+}
+
+type outboundConfig struct {
+	AllowTargets  []string `yaml:"allow_targets" help:"places that are not public and may be called all the same: networks (CIDR), addresses, host names, host:port"`
+	AllowLoopback bool     `yaml:"allow_loopback" help:"let identity providers and webhooks be on this machine (dev sets it)"`
+	// FileDir keeps an administrator of the registry from writing anywhere.
+	FileDir string `yaml:"file_dir" help:"directory below which audit exports of format file may write; empty refuses them"`
 }
 
 const (
@@ -167,6 +175,9 @@ func (c *config) validate() error {
 		}
 	}
 	if _, err := c.exempt(); err != nil {
+		problems = append(problems, err)
+	}
+	if _, err := c.guard(); err != nil {
 		problems = append(problems, err)
 	}
 	for key, d := range map[string]time.Duration{"raft.heartbeat_timeout": c.Raft.HeartbeatTimeout, "raft.election_timeout": c.Raft.ElectionTimeout} {

@@ -77,6 +77,9 @@ func (c *config) warnings() []string {
 	if c.Compat.OwnerReclaim {
 		w = append(w, "compat.owner_reclaim is on: whoever knows a node's owner name can take over its id")
 	}
+	if c.Outbound.AllowLoopback {
+		w = append(w, "outbound.allow_loopback is on: an administrator of the registry can make it call services of this machine")
+	}
 	if c.Compat.UnsignedRoleCommands {
 		w = append(w, "compat.unsigned_role_commands is on: whoever knows an owner's or admin's node id can act with its role")
 	}

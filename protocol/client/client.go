@@ -375,7 +375,7 @@ func (c *Client) exchangeFailure(p *call, conn *conn, err error) *failure {
 	return f
 }
 
-// decode reads a reply. Any member called error makes it a failure, as does a
+// decode reads a reply. A member called error makes it a failure, as does a
 // missing type.
 func (p *call) decode(addr string, body []byte) (*Result, *failure) {
 	var reply struct {
@@ -389,7 +389,8 @@ func (p *call) decode(addr string, body []byte) (*Result, *failure) {
 	if err := json.Unmarshal(body, &reply); err != nil {
 		return nil, p.fail(unknown, CodeMalformedReply, addr, []error{err}, "malformed reply from %s: %v", addr, err)
 	}
-	if reply.Error != nil {
+	// A reply of validate_token says in error why the token is not verified.
+	if reply.Error != nil && !(p.row.Name == "validate_token" && reply.Type == p.row.ReplyType()) {
 		var text string
 		if json.Unmarshal(*reply.Error, &text) != nil {
 			text = string(*reply.Error)

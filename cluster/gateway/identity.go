@@ -1,0 +1,222 @@
+package gateway
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/cluster/jwks"
+	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/identity"
+	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/server"
+)
+
+// maxVerifications bounds the questions to the identity webhook that are
+// under way: whoever may register can cause them.
+const maxVerifications = 64
+
+// refreshEvery is the least time, in milliseconds of log time, between two
+// questions of this member for newer keys.
+const refreshEvery = int64(time.Minute / time.Millisecond)
+
+// rejectedBy begins the texts in which the webhook's refusals come.
+const rejectedBy = "identity verification rejected: "
+
+// identities verifies identity tokens before anything is proposed.
+type identities struct {
+	slots chan struct{}
+
+	mu     sync.Mutex
+	source []byte // what keys were read from
+	hs256  bool
+	keys   *identity.KeySet
+
+	asked  int64         // when newer keys were last asked for
+	asking chan struct{} // closed when the question under way is answered
+}
+
+func newIdentities() *identities { return &identities{slots: make(chan struct{}, maxVerifications)} }
+
+// identify verifies the identity token of a registration and notes the
+// external id. It answers what needs no verification: a repeated request, and
+// a registration that is refused anyway. nil means: go on.
+func (g *Gateway) identify(ctx context.Context, conn *server.ConnState, req *protocol.Request, b *protocol.Register) []byte {
+	b.ExternalID = ""
+	root, e := g.confirmed(ctx)
+	if e != nil {
+		return protocol.EncodeError(e)
+	}
+	_, refusal, replay := g.dryRun(root, conn, req)
+	switch {
+	case replay != nil:
+		return g.answer(conn, *replay)
+	case refusal != nil:
+		return protocol.EncodeError(refusal)
+	}
+	o := g.judge(ctx, root, b.IdentityToken)
+	switch {
+	case o == nil: // nothing is configured, so the token means nothing
+		return nil
+	case o.Err != nil:
+		g.verified("error")
+		return protocol.EncodeError(o.Err)
+	case !o.Verified:
+		reason := identity.Clean(o.Reason)
+		if !strings.HasPrefix(reason, rejectedBy) {
+			reason = "identity verification failed: " + reason
+		}
+		return protocol.EncodeError(protocol.Errorf(protocol.CodeIdentityRejected, "%s", reason))
+	case o.Subject == "":
+		return protocol.EncodeError(protocol.Errorf(protocol.CodeIdentityRejected, "identity verification failed: the token has no subject (sub)"))
+	}
+	if e := identity.CheckExternalID(o.Subject); e != nil {
+		return protocol.EncodeError(e)
+	}
+	b.ExternalID = o.Subject
+	return nil
+}
+
+// judge finds out what a token is worth in the configured way: by the
+// provider's keys, or by asking the webhook. nil when no way is configured.
+func (g *Gateway) judge(ctx context.Context, root *fsm.Root, token protocol.Secret) *protocol.TokenOutcome {
+	idp, configured := root.IDP()
+	var o *protocol.TokenOutcome
+	switch hook := root.IdentityWebhook(); {
+	case configured && idp.BuiltIn():
+		o = g.validate(ctx, root, token)
+	case hook != "":
+		o = g.ask(ctx, hook, token)
+	default:
+		return nil
+	}
+	switch {
+	case o.Verified:
+		g.verified("verified")
+	case o.Err == nil:
+		g.verified("rejected")
+	}
+	return o
+}
+
+func (g *Gateway) verified(result string) {
+	if g.policy.OnVerified != nil {
+		g.policy.OnVerified(result)
+	}
+}
+
+// ask puts the question to the identity webhook.
+func (g *Gateway) ask(ctx context.Context, url string, token protocol.Secret) *protocol.TokenOutcome {
+	if g.policy.Webhook == nil {
+		return &protocol.TokenOutcome{Err: protocol.NotAppliedf(protocol.CodeIdentityFailed, "this member cannot ask the identity webhook; ask another member")}
+	}
+	select {
+	case g.ids.slots <- struct{}{}:
+		defer func() { <-g.ids.slots }()
+	default:
+		return &protocol.TokenOutcome{Err: protocol.NotAppliedf(protocol.CodeOverloaded, "too many identity verifications are under way; try again shortly")}
+	}
+	id, e := g.policy.Webhook(ctx, url, token)
+	switch {
+	case e == nil:
+		return &protocol.TokenOutcome{Verified: true, Subject: id}
+	case e.Code == protocol.CodeIdentityRejected:
+		return &protocol.TokenOutcome{Reason: e.Text}
+	}
+	return &protocol.TokenOutcome{Err: e}
+}
+
+// validate judges a token by the replicated keys. A key that is not known yet
+// may be new: the leader is asked for newer ones, once, and the token is
+// judged again.
+func (g *Gateway) validate(ctx context.Context, root *fsm.Root, token protocol.Secret) *protocol.TokenOutcome {
+	v, e := g.validateWith(root, token)
+	if e != nil && (e.Code == protocol.CodeJWKSKey || e.Code == protocol.CodeJWKS) {
+		if newer := g.newerKeys(ctx, root); newer != nil {
+			v, e = g.validateWith(newer, token)
+		}
+	}
+	if e != nil {
+		return &protocol.TokenOutcome{Err: e}
+	}
+	return &protocol.TokenOutcome{Verified: v.Verified, Subject: v.Subject, Issuer: v.Issuer, Reason: v.Reason}
+}
+
+func (g *Gateway) validateWith(root *fsm.Root, token protocol.Secret) (identity.Verdict, *protocol.Error) {
+	idp, _ := root.IDP()
+	keys, e := g.keySet(root, idp)
+	if e != nil {
+		return identity.Verdict{}, e
+	}
+	p := identity.Provider{Issuer: idp.Issuer, ClientID: idp.ClientID, AllowHS256: idp.AllowHS256}
+	return identity.Validate(p, token, keys, time.UnixMilli(root.Now()))
+}
+
+// keySet reads the replicated keys; nil when there are none yet. They are
+// read once for all tokens.
+func (g *Gateway) keySet(root *fsm.Root, idp protocol.IDP) (*identity.KeySet, *protocol.Error) {
+	doc, fetched, ok := root.JWKS()
+	if !ok || len(doc) == 0 {
+		return nil, nil
+	}
+	if root.Now()-fetched > jwks.MaxAge.Milliseconds() {
+		return nil, protocol.NotAppliedf(protocol.CodeJWKS, "JWKS: the identity provider's keys could not be fetched for %s and are used no longer; see the leader's log", jwks.MaxAge)
+	}
+	g.ids.mu.Lock()
+	defer g.ids.mu.Unlock()
+	if len(g.ids.source) == len(doc) && &g.ids.source[0] == &doc[0] && g.ids.hs256 == idp.AllowHS256 {
+		return g.ids.keys, nil
+	}
+	keys, err := jwks.Decode(doc, g.engine.Keyring(), idp.AllowHS256)
+	if err != nil {
+		return nil, protocol.NotAppliedf(protocol.CodeJWKS, "JWKS: %v", err)
+	}
+	g.ids.source, g.ids.hs256, g.ids.keys = doc, idp.AllowHS256, keys
+	return keys, nil
+}
+
+// newerKeys has the leader fetch the keys, at most once a minute; everybody
+// who needs them in the meantime waits for the same fetch. It returns the
+// state with whatever keys there are then, nil when nobody was asked.
+func (g *Gateway) newerKeys(ctx context.Context, root *fsm.Root) *fsm.Root {
+	if g.policy.RefreshKeys == nil {
+		return nil
+	}
+	g.ids.mu.Lock()
+	running := g.ids.asking
+	first := running == nil
+	if first {
+		if g.ids.asked != 0 && root.Now()-g.ids.asked < refreshEvery {
+			g.ids.mu.Unlock()
+			return nil
+		}
+		running = make(chan struct{})
+		g.ids.asking, g.ids.asked = running, root.Now()
+	}
+	g.ids.mu.Unlock()
+	if first {
+		// The fetch is for all who wait, so it does not end with the first one's request.
+		go func() {
+			defer close(running)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), identity.FetchTimeout+time.Second)
+			defer cancel()
+			if e := g.policy.RefreshKeys(ctx); e != nil {
+				g.log.Debug("the identity provider's keys are not newer", "error", e.Text)
+			}
+			g.ids.mu.Lock()
+			g.ids.asking = nil
+			g.ids.mu.Unlock()
+		}()
+	}
+	select {
+	case <-running:
+	case <-ctx.Done():
+		return nil
+	}
+	newer, e := g.confirmed(ctx)
+	if e != nil {
+		return nil
+	}
+	return newer
+}

@@ -1,0 +1,177 @@
+package jwks
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pilotregistry/pilotregistry/cluster"
+	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/identity"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// Name of the duty.
+const Name = "jwks"
+
+const (
+	// MaxAge is how long keys are used that could not be fetched anew.
+	MaxAge = 24 * time.Hour
+	// ttl is how old keys may become; they are fetched anew refreshAhead before that.
+	ttl          = 5 * time.Minute
+	refreshAhead = time.Minute
+	// nudgeEvery is the least time between two fetches that somebody asks for.
+	nudgeEvery = time.Minute
+	// retryFirst and retryLast bound the pause after a fetch that failed.
+	retryFirst = 10 * time.Second
+	retryLast  = 5 * time.Minute
+	// lookEvery is how often the configuration is compared.
+	lookEvery = time.Second
+)
+
+// Fetch gets the keys of a provider, see identity.Fetcher.
+type Fetch func(ctx context.Context, url, issuer string, allowHS256 bool) (set *identity.KeySet, from string, failed *protocol.Error)
+
+// Duty fetches the keys of the configured identity provider: when the
+// configuration changes, before the keys are five minutes old, and when a
+// member has met a key it does not know.
+type Duty struct {
+	fetch   Fetch
+	asks    chan chan *protocol.Error
+	fetches *prometheus.CounterVec
+}
+
+var _ cluster.NudgedDuty = (*Duty)(nil)
+
+// New makes the duty.
+func New(fetch Fetch) *Duty {
+	return &Duty{fetch: fetch, asks: make(chan chan *protocol.Error),
+		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{Name: Metrics[0].Name, Help: Metrics[0].Help}, Metrics[0].Labels)}
+}
+
+// Metrics lists the metrics of the duty.
+var Metrics = []cluster.MetricInfo{
+	{Name: "pilot_jwks_fetches_total", Kind: "counter", Help: "fetches of the identity provider's keys by this member as leader, by result (ok, error)", Labels: []string{"result"}},
+}
+
+// Collector counts fetches, by result.
+func (d *Duty) Collector() prometheus.Collector { return d.fetches }
+
+// Name of the duty, for logs and nudges.
+func (d *Duty) Name() string { return Name }
+
+// Nudge asks for a fetch and waits for its end. Keys that are younger than a
+// minute are not fetched again.
+func (d *Duty) Nudge(ctx context.Context) *protocol.Error {
+	answer := make(chan *protocol.Error, 1)
+	late := func() *protocol.Error {
+		return protocol.NotAppliedf(protocol.CodeTimeout, "JWKS: the leader did not fetch the identity provider's keys in time; try again")
+	}
+	select {
+	case d.asks <- answer:
+	case <-ctx.Done():
+		return late()
+	}
+	select {
+	case e := <-answer:
+		return e
+	case <-ctx.Done():
+		return late()
+	}
+}
+
+// Run keeps the keys fresh until leadership ends.
+func (d *Duty) Run(ctx context.Context, env cluster.DutyEnv) {
+	k := &keeper{Duty: d}
+	t := time.NewTicker(lookEvery)
+	defer t.Stop()
+	_ = k.look(ctx, env, false)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			_ = k.look(ctx, env, false) // it has logged what went wrong
+		case answer := <-d.asks:
+			answer <- k.look(ctx, env, true)
+		}
+	}
+}
+
+// keeper is the duty in one term. Times are in Unix milliseconds of log time.
+type keeper struct {
+	*Duty
+	// revision is the configuration that was last fetched for.
+	revision uint64
+	// asked is when somebody last had a fetch made.
+	asked int64
+	// notBefore holds fetches back after failures.
+	notBefore int64
+	failures  int
+}
+
+// look fetches the keys if they are due, or if somebody asks and it has not
+// been done lately. The error is of the fetch.
+func (k *keeper) look(ctx context.Context, env cluster.DutyEnv, asked bool) *protocol.Error {
+	root, now := env.Root(), env.Now().UnixMilli()
+	idp, ok := root.IDP()
+	if !ok || !idp.BuiltIn() {
+		k.failures, k.notBefore, k.revision = 0, 0, 0
+		return nil
+	}
+	_, fetched, has := root.JWKS()
+	changed := k.revision != root.ConfigRevision()
+	if changed {
+		k.failures, k.notBefore, k.asked = 0, 0, 0
+	}
+	switch {
+	case asked && (now-k.asked < nudgeEvery.Milliseconds() || has && !changed && now-fetched < nudgeEvery.Milliseconds()):
+		return nil
+	case asked:
+		k.asked = now
+	case now < k.notBefore || has && !changed && now < fetched+(ttl-refreshAhead).Milliseconds():
+		return nil
+	}
+	k.revision = root.ConfigRevision()
+	e := k.refresh(ctx, env, idp)
+	if e == nil {
+		k.fetches.WithLabelValues("ok").Inc()
+		k.failures, k.notBefore = 0, 0
+		return nil
+	}
+	if ctx.Err() != nil {
+		return e // leadership ended; it says nothing about the provider
+	}
+	k.fetches.WithLabelValues("error").Inc()
+	k.notBefore = now + min(retryFirst<<min(k.failures, 5), retryLast).Milliseconds()
+	if k.failures++; k.failures == 1 || k.failures%12 == 0 {
+		env.Logger().Warn("the identity provider's keys cannot be fetched; keys fetched before stay in use for a day", "failures", k.failures, "error", e.Text)
+	}
+	return e
+}
+
+// refresh fetches and replicates.
+func (k *keeper) refresh(ctx context.Context, env cluster.DutyEnv, idp protocol.IDP) *protocol.Error {
+	set, _, e := k.fetch(ctx, idp.URL, idp.Issuer, idp.AllowHS256)
+	if e != nil {
+		return e
+	}
+	for _, reason := range set.Skipped {
+		env.Logger().Debug("a key of the identity provider is not used", "reason", reason)
+	}
+	doc, err := encode(set, env.Root(), env.Keyring())
+	if err != nil {
+		return protocol.NotAppliedf(protocol.CodeInternal, "JWKS: the keys cannot be stored: %v", err)
+	}
+	body, err := json.Marshal(fsm.PutJWKS{Term: env.Term(), URL: idp.URL, Doc: doc})
+	if err != nil {
+		return protocol.NotAppliedf(protocol.CodeInternal, "JWKS: the keys cannot be stored: %v", err)
+	}
+	result, e := env.Propose(ctx, fsm.Envelope{Code: fsm.KindPutJWKS, Body: body})
+	if e == nil {
+		e = result.Err
+	}
+	return e
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pilotregistry/pilotregistry/audit"
+	"github.com/pilotregistry/pilotregistry/cluster"
+	"github.com/pilotregistry/pilotregistry/cluster/delivery"
+	"github.com/pilotregistry/pilotregistry/cluster/gateway"
+	"github.com/pilotregistry/pilotregistry/cluster/jwks"
+	"github.com/pilotregistry/pilotregistry/identity"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// guard is what stands between the registry and the places it is told to call.
+func (c *config) guard() (*identity.URLGuard, error) {
+	allow, err := identity.ParseTargets(c.Outbound.AllowTargets)
+	if err != nil {
+		return nil, fmt.Errorf("outbound.allow_targets: %w", err)
+	}
+	return &identity.URLGuard{Allow: allow, AllowLoopback: c.Outbound.AllowLoopback}, nil
+}
+
+// outbound is what a member calls for identities, all of it through one guard.
+type outbound struct {
+	guard   *identity.URLGuard
+	webhook *identity.Webhook
+	keys    *jwks.Duty
+}
+
+func newOutbound(c *config, registry prometheus.Registerer) (*outbound, error) {
+	guard, err := c.guard()
+	if err != nil {
+		return nil, err
+	}
+	fetcher := &identity.Fetcher{Guard: guard, Client: guard.NewHTTPClient(identity.ClientOptions{Timeout: identity.FetchTimeout})}
+	out := &outbound{
+		guard:   guard,
+		webhook: &identity.Webhook{Guard: guard, Client: guard.NewHTTPClient(identity.ClientOptions{Timeout: identity.WebhookTimeout})},
+		keys:    jwks.New(fetcher.FetchJWKS),
+	}
+	return out, registry.Register(out.keys.Collector())
+}
+
+// sinks delivers the event log. Its structured log is the member's own.
+func (o *outbound) sinks(fileDir string, log hclog.Logger) cluster.Duty {
+	client := o.guard.NewHTTPClient(identity.ClientOptions{Timeout: 10 * time.Second})
+	return delivery.New(delivery.Config{
+		GivenUp: audit.GivenUp,
+		Open: func(s protocol.SinkConfig, secret, clusterID string) (delivery.Exporter, error) {
+			if s.Format == protocol.FormatFile && !below(fileDir, s.Endpoint) {
+				return nil, errors.New("file exports go below outbound.file_dir, which this member has not set, or not to this path")
+			}
+			return audit.Open(audit.Options{Sink: s, Secret: secret, ClusterID: clusterID, Client: client, Dial: o.guard.DialContext, Log: log.Named("audit").Info})
+		},
+	})
+}
+
+// below reports whether a path lies below a directory.
+func below(dir, path string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return dir != "" && err == nil && filepath.IsLocal(rel) && rel != "."
+}
+
+// policy lets the front door verify identities.
+func (o *outbound) policy(p *gateway.Policy, node *cluster.Node) {
+	p.CheckTarget = func(t protocol.Target) *protocol.Error {
+		_, e := o.guard.CheckURL(t.Field, t.URL)
+		return e
+	}
+	p.Webhook = o.webhook.Verify
+	p.RefreshKeys = func(ctx context.Context) *protocol.Error { return node.Nudge(ctx, jwks.Name) }
+}

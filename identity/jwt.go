@@ -1,0 +1,140 @@
+package identity
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/go-jose/go-jose/v4/json"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// MaxTokenBytes bounds an identity token.
+const MaxTokenBytes = 16 << 10
+
+// token is a JWT that has been taken apart and not verified.
+type token struct {
+	raw string
+	// signature is everything behind the second dot.
+	signature string
+	header    tokenHeader
+	claims    tokenClaims
+}
+
+type tokenHeader struct {
+	Alg  string          `json:"alg"`
+	Kid  string          `json:"kid"`
+	Typ  string          `json:"typ"`
+	Crit json.RawMessage `json:"crit"`
+	B64  json.RawMessage `json:"b64"`
+}
+
+type tokenClaims struct {
+	Issuer    string       `json:"iss"`
+	Subject   string       `json:"sub"`
+	Audience  audience     `json:"aud"`
+	Expires   *numericDate `json:"exp"`
+	NotBefore *numericDate `json:"nbf"`
+	IssuedAt  *numericDate `json:"iat"`
+}
+
+// audience is a string or a list of strings.
+type audience []string
+
+// UnmarshalJSON reads both forms; null is the same as none.
+func (a *audience) UnmarshalJSON(raw []byte) error {
+	var one string
+	if string(raw) == "null" {
+		return nil
+	}
+	if json.Unmarshal(raw, &one) == nil {
+		*a = audience{one}
+		return nil
+	}
+	var many []*string
+	if json.Unmarshal(raw, &many) != nil {
+		return errors.New("aud must be string or []string")
+	}
+	for _, s := range many {
+		if s == nil {
+			return errors.New("aud must be string or []string")
+		}
+		*a = append(*a, *s)
+	}
+	return nil
+}
+
+// numericDate is a number of seconds, possibly with a fraction.
+type numericDate float64
+
+// UnmarshalJSON refuses what is not a number or beyond exact arithmetic.
+func (d *numericDate) UnmarshalJSON(raw []byte) error {
+	f, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil || math.IsNaN(f) || math.Abs(f) > 1<<53 {
+		return errors.New("a date must be a number of seconds")
+	}
+	*d = numericDate(f)
+	return nil
+}
+
+// String renders whole seconds without a fraction.
+func (d numericDate) String() string { return strconv.FormatFloat(float64(d), 'f', -1, 64) }
+
+func invalidToken(format string, args ...any) *protocol.Error {
+	return protocol.Errorf(protocol.CodeTokenInvalid, "invalid token: "+format, args...)
+}
+
+// parseToken takes a JWT apart. It reads strictly: no padding, no line
+// breaks, no member twice.
+func parseToken(secret protocol.Secret) (*token, *protocol.Error) {
+	raw := string(secret)
+	if len(raw) > MaxTokenBytes {
+		return nil, protocol.Errorf(protocol.CodeTooLarge, "invalid token: too long (max %d bytes)", MaxTokenBytes)
+	}
+	parts := strings.SplitN(raw, ".", 3)
+	if len(parts) != 3 {
+		return nil, invalidToken("invalid JWT: expected 3 parts, got %d", len(parts))
+	}
+	t := &token{raw: raw, signature: parts[2]}
+	if e := decodePart("header", parts[0], &t.header); e != nil {
+		return nil, e
+	}
+	if e := decodePart("claims", parts[1], &t.claims); e != nil {
+		return nil, e
+	}
+	switch {
+	case t.header.Crit != nil || t.header.B64 != nil:
+		return nil, invalidToken("its header asks for an extension (crit), and none is supported")
+	case len(t.header.Kid) > maxKidBytes:
+		return nil, invalidToken("its kid is longer than %d bytes", maxKidBytes)
+	}
+	return t, nil
+}
+
+func decodePart(name, part string, into any) *protocol.Error {
+	b, err := decodeBase64(part)
+	if err != nil {
+		return invalidToken("decode JWT %s: %v", name, err)
+	}
+	// A JSON null would leave everything empty.
+	if !strings.HasPrefix(strings.TrimLeft(string(b), " \t\r\n"), "{") {
+		return invalidToken("parse JWT %s: not a JSON object", name)
+	}
+	if err := json.Unmarshal(b, into); err != nil {
+		return invalidToken("parse JWT %s: %s", name, Clean(err.Error()))
+	}
+	return nil
+}
+
+// decodeBase64 reads unpadded base64url and nothing else; the standard
+// library would skip line breaks.
+func decodeBase64(s string) ([]byte, error) {
+	if i := strings.IndexAny(s, "\r\n"); i >= 0 {
+		return nil, fmt.Errorf("illegal base64 data at input byte %d", i)
+	}
+	return base64.RawURLEncoding.Strict().DecodeString(s)
+}

@@ -1,0 +1,148 @@
+package identity
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	jose "github.com/go-jose/go-jose/v4"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// skew is how far clocks may be apart.
+const skew = 60 * time.Second
+
+// Provider is what a token is checked against.
+type Provider struct {
+	// Issuer and ClientID are compared with iss and aud; empty means not compared.
+	Issuer   string
+	ClientID string
+	// AllowHS256 accepts tokens signed with a secret that the provider shares with us.
+	AllowHS256 bool
+	// AllowNoExpiry accepts tokens that never end.
+	AllowNoExpiry bool
+}
+
+// Verdict is what came of a token that could be judged.
+type Verdict struct {
+	Verified bool
+	Subject  string
+	Issuer   string
+	// Reason says why the token is not verified.
+	Reason string
+}
+
+func no(reason string) Verdict { return Verdict{Reason: reason} }
+
+// keyType are the algorithms that exist here, each with the one type of key it works with.
+var keyType = map[string]string{"RS256": "RSA", "HS256": "oct", "ES256": "EC", "EdDSA": "OKP"}
+
+// Validate judges a token at a time. A verdict says what the token is worth;
+// an error says that it could not be judged: it is no token, or there is no
+// key for it. Nothing of the token is trusted before its algorithm, the type,
+// the algorithm and the name of the key agree.
+func Validate(p Provider, secret protocol.Secret, keys *KeySet, now time.Time) (Verdict, *protocol.Error) {
+	if secret == "" {
+		return Verdict{}, protocol.Errorf(protocol.CodeInvalid, "token is required")
+	}
+	t, e := parseToken(secret)
+	if e != nil {
+		return Verdict{}, e
+	}
+	if reason := t.claims.check(p, now); reason != "" {
+		return no(reason), nil
+	}
+	key, e := t.chooseKey(p, keys)
+	if e != nil {
+		return Verdict{}, e
+	}
+	if reason := t.verify(key); reason != "" {
+		return no(reason), nil
+	}
+	return Verdict{Verified: true, Subject: t.claims.Subject, Issuer: t.claims.Issuer}, nil
+}
+
+// check compares the claims with what is expected, in the protocol's order.
+func (c *tokenClaims) check(p Provider, now time.Time) string {
+	at := float64(now.UnixMilli()) / 1000
+	switch {
+	case p.Issuer != "" && c.Issuer != p.Issuer:
+		return `issuer mismatch: got "` + c.Issuer + `", want "` + p.Issuer + `"`
+	case p.ClientID != "" && !c.Audience.has(p.ClientID):
+		return `audience mismatch: got [` + strings.Join(c.Audience, " ") + `], want "` + p.ClientID + `"`
+	case c.Expires == nil && !p.AllowNoExpiry:
+		return "token has no expiry (exp is required)"
+	case c.Expires != nil && float64(*c.Expires) < at-skew.Seconds():
+		return "token expired at " + c.Expires.String() + " (now " + unixText(now) + ")"
+	case c.NotBefore != nil && float64(*c.NotBefore) > at+skew.Seconds():
+		return "token not yet valid (nbf " + c.NotBefore.String() + ", now " + unixText(now) + ")"
+	}
+	return ""
+}
+
+func (a audience) has(want string) bool {
+	for _, s := range a {
+		if s == want {
+			return true
+		}
+	}
+	return false
+}
+
+func unixText(t time.Time) string { return numericDate(t.Unix()).String() }
+
+// chooseKey finds the one key that may have signed the token, before any
+// signature is looked at.
+func (t *token) chooseKey(p Provider, keys *KeySet) (*Key, *protocol.Error) {
+	alg, kid := t.header.Alg, t.header.Kid
+	want := keyType[alg]
+	switch {
+	case want == "":
+		return nil, protocol.Errorf(protocol.CodeAlgorithm, "unsupported JWT algorithm: %s", Clean(alg))
+	case alg == "HS256" && !p.AllowHS256:
+		return nil, protocol.Errorf(protocol.CodeAlgorithm, "unsupported JWT algorithm: HS256 (tokens signed with a shared secret are accepted only when the identity provider is configured with allow_hs256)")
+	case keys.Len() == 0:
+		return nil, protocol.NotAppliedf(protocol.CodeJWKS, "JWKS: the identity provider's keys have not been fetched yet; try again, and see the registry's log if this lasts")
+	case kid == "" && keys.Len() != 1:
+		return nil, protocol.Refusef(protocol.CodeJWKSKey, "JWKS: JWT missing required 'kid' header; JWKS has %d keys", keys.Len())
+	}
+	key := keys.Find(kid)
+	if kid == "" {
+		key = &keys.keys[0]
+	}
+	switch {
+	case key == nil:
+		return nil, protocol.Refusef(protocol.CodeJWKSKey, "JWKS: JWKS key %q not found", Clean(kid))
+	case key.Alg != "" && key.Alg != alg:
+		return nil, protocol.Refusef(protocol.CodeAlgorithm, "algorithm mismatch: JWT header says %s, JWKS key says %s", alg, Clean(key.Alg))
+	case key.Kty != want:
+		return nil, protocol.Refusef(protocol.CodeAlgorithm, "key type mismatch: %s requires %s key, got %s", alg, want, Clean(key.Kty))
+	}
+	return key, nil
+}
+
+// verify checks the signature with a key of the right type and says what is wrong.
+func (t *token) verify(key *Key) string {
+	if _, err := decodeBase64(t.signature); err != nil {
+		return "decode signature: " + err.Error()
+	}
+	alg := t.header.Alg
+	jws, err := jose.ParseSignedCompact(t.raw, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})
+	if err == nil {
+		_, err = jws.Verify(key.public)
+	}
+	switch {
+	case err == nil:
+		return ""
+	case alg == "HS256":
+		return "invalid HMAC signature"
+	case alg == "ES256":
+		return "invalid ECDSA signature"
+	case alg == "EdDSA":
+		return "invalid Ed25519 signature"
+	case errors.Is(err, jose.ErrCryptoFailure):
+		return "invalid RSA signature: crypto/rsa: verification error"
+	}
+	return "invalid RSA signature: " + Clean(err.Error())
+}

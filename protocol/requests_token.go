@@ -1,0 +1,33 @@
+package protocol
+
+// ValidateToken asks what an identity token is worth. It changes nothing.
+type ValidateToken struct {
+	Token Secret `json:"-" wire:"token"`
+
+	// Outcome is what the member that was asked has found out, nil when it had
+	// no reason to look.
+	Outcome *TokenOutcome `json:"-" wire:"-"`
+}
+
+// Validate accepts everything: who asks is looked at first.
+func (*ValidateToken) Validate() *Error { return nil }
+
+// TokenOutcome is what became of an identity token. Err says that it could
+// not be judged.
+type TokenOutcome struct {
+	Verified bool
+	Subject  string
+	Issuer   string
+	Reason   string
+	Err      *Error
+}
+
+// ValidateTokenReply answers validate_token. Error says why a token is not
+// verified; the reply is a success all the same.
+type ValidateTokenReply struct {
+	Error    string `json:"error,omitempty"`
+	Issuer   string `json:"issuer,omitempty"`
+	Subject  string `json:"subject,omitempty"`
+	Type     string `json:"type"`
+	Verified bool   `json:"verified"`
+}
