@@ -24,7 +24,7 @@ func printTable(w io.Writer, reply any) error {
 		if m.omitEmpty && m.value.IsZero() {
 			continue
 		}
-		if m.value.Kind() == reflect.Slice && (m.value.Type().Elem().Kind() == reflect.Struct || m.name == "actions") {
+		if m.value.Kind() == reflect.Slice && (m.value.Type().Elem().Kind() == reflect.Struct || m.name == "actions" || m.name == "warnings") {
 			lists = append(lists, m)
 		} else if m.name != "type" {
 			single = append(single, m)
