@@ -157,6 +157,7 @@ func newFrontDoor(c *config, node *cluster.Node, out *outbound, log hclog.Logger
 		UnsignedRoles: c.Compat.UnsignedRoleCommands, OnUnsigned: counts.UnsignedRole}
 	out.policy(&policy, node)
 	policy.OnVerified = counts.Verified
+	policy.LegacySignatures, policy.OnLegacy = gateway.Legacy(c.Auth.LegacySignatures), counts.Legacy
 	cfg := server.Config{
 		Backend: gateway.New(node, policy, log), MaxConns: c.Wire.MaxConns, MaxConnsPerSource: c.Wire.MaxConnsPerSource,
 		Rates: c.rates(), Exempt: exempt, Logger: log.Named("wire"), Metrics: counts,

@@ -28,6 +28,8 @@ type Client struct {
 	slots    chan struct{}
 	minIndex atomic.Uint64
 
+	signing signing
+
 	mu     sync.Mutex
 	closed bool
 	next   int // the address in use
@@ -112,7 +114,7 @@ func Call[R any](ctx context.Context, c *Client, command string, body protocol.B
 // in turn, sends again what is safe to send again, and ends with the context
 // or after Options.RetryFor. The error is an [*Error].
 func (c *Client) Do(ctx context.Context, command string, body protocol.Body, opts ...CallOption) (*Result, error) {
-	prepared, err := c.prepare(command, body, opts)
+	prepared, err := c.prepare(ctx, command, body, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +137,7 @@ type call struct {
 	resendable bool
 }
 
-func (c *Client) prepare(command string, body protocol.Body, opts []CallOption) (*call, error) {
+func (c *Client) prepare(ctx context.Context, command string, body protocol.Body, opts []CallOption) (*call, error) {
 	row := protocol.ByName(command)
 	refuse := func(code, format string, args ...any) (*call, error) {
 		return nil, &Error{Code: code, Text: fmt.Sprintf(format, args...), Outcome: protocol.OutcomeRejected, Command: command}
@@ -161,13 +163,9 @@ func (c *Client) prepare(command string, body protocol.Body, opts []CallOption) 
 	if o.RequestID == "" && row.Writes() && !row.Soft && !c.opts.NoRequestIDs {
 		o.RequestID = NewRequestID()
 	}
-	cred, err := credentials(row, body, &o)
+	encoded, err := c.encode(ctx, row, body, &o)
 	if err != nil {
 		return nil, err
-	}
-	encoded, err := protocol.EncodeRequest(row, body, cred, o.Options)
-	if err != nil {
-		return refuse(protocol.CodeInvalid, "encode request: %v", err)
 	}
 	if len(encoded) > protocol.MaxRequestBytes {
 		return refuse(protocol.CodeTooLarge, "request too large: %d bytes (max %d)", len(encoded), protocol.MaxRequestBytes)

@@ -6,6 +6,11 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
+// ClusterID shows which cluster this is.
+func (c *Client) ClusterID(ctx context.Context, opts ...CallOption) (*protocol.ClusterIDReply, error) {
+	return Call[protocol.ClusterIDReply](ctx, c, "cluster_id", nil, opts...)
+}
+
 // SetIdentityWebhook sets the webhook that verifies identity tokens; "" clears it.
 func (c *Client) SetIdentityWebhook(ctx context.Context, url string, opts ...CallOption) (*protocol.SetIdentityWebhookReply, error) {
 	return Call[protocol.SetIdentityWebhookReply](ctx, c, "set_identity_webhook", &protocol.SetIdentityWebhook{URL: url}, opts...)

@@ -1,0 +1,117 @@
+package client
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// askAgain is how long a server that takes no signed requests is believed to
+// take none: it may be upgraded.
+const askAgain = 10 * time.Minute
+
+// signing is what the client knows about how the server wants signatures.
+type signing struct {
+	mu sync.Mutex
+	// cluster is the id that requests are bound to, empty while it is not known.
+	cluster string
+	// legacyUntil is until when challenges are signed instead.
+	legacyUntil time.Time
+}
+
+// cluster finds out what to bind a signature to. An empty id means that the
+// server does not take signed requests.
+func (c *Client) cluster(ctx context.Context) (string, error) {
+	if c.opts.LegacySignatures {
+		return "", nil
+	}
+	s := &c.signing
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cluster != "" || time.Now().Before(s.legacyUntil) {
+		return s.cluster, nil
+	}
+	reply, err := c.ClusterID(ctx, WithSigner(nil), WithAdminToken(""))
+	var failed *Error
+	switch {
+	case errors.As(err, &failed) && answered(failed):
+		// A server of an older version, or another registry.
+		s.legacyUntil = time.Now().Add(askAgain)
+		return "", nil
+	case err != nil:
+		return "", err
+	case !reply.SignedRequests || reply.ClusterID == "":
+		s.legacyUntil = time.Now().Add(askAgain)
+		return "", nil
+	case c.opts.ClusterID != "" && reply.ClusterID != c.opts.ClusterID:
+		return "", &Error{Code: CodeUntrusted, Text: fmt.Sprintf("the server is of cluster %q, not %q: nothing is signed for it", reply.ClusterID, c.opts.ClusterID),
+			Outcome: protocol.OutcomeNotApplied}
+	}
+	s.cluster = reply.ClusterID
+	return s.cluster, nil
+}
+
+// answered reports whether a failure is the server's decision about the
+// question itself: it does not know cluster_id.
+func answered(e *Error) bool {
+	return e.Code == protocol.CodeUnknownCommand || e.Code == protocol.CodeNotImplemented ||
+		e.Code == protocol.CodeInternal && e.Outcome == protocol.OutcomeRejected // the original registry has no codes
+}
+
+// encode renders a request, signed where it has to be: as a signed request, or
+// with the signature of its challenge for servers that know no better.
+func (c *Client) encode(ctx context.Context, row *protocol.Command, body protocol.Body, o *callOptions) ([]byte, error) {
+	refuse := func(code, format string, args ...any) ([]byte, error) {
+		return nil, &Error{Code: code, Text: fmt.Sprintf(format, args...), Outcome: protocol.OutcomeRejected, Command: row.Name}
+	}
+	cluster := ""
+	if signs(row, body, o.signer) {
+		var err error
+		if cluster, err = c.cluster(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if cluster == "" {
+		cred, err := credentials(row, body, o)
+		if err != nil {
+			return nil, err
+		}
+		encoded, err := protocol.EncodeRequest(row, body, cred, o.Options)
+		if err != nil {
+			return refuse(protocol.CodeInvalid, "encode request: %v", err)
+		}
+		return encoded, nil
+	}
+	var cred protocol.Credentials
+	if usesAdminToken(row, o.signer) {
+		cred.AdminToken = protocol.Secret(o.adminToken)
+	}
+	payload, err := protocol.EncodeRequest(row, body, cred, o.Options)
+	if err != nil {
+		return refuse(protocol.CodeInvalid, "encode request: %v", err)
+	}
+	return seal(row, body, o.signer, cluster, string(payload))
+}
+
+// seal signs a request as it travels.
+func seal(row *protocol.Command, body protocol.Body, signer Signer, cluster, payload string) ([]byte, error) {
+	s := &protocol.Signed{TS: time.Now().UnixMilli(), Nonce: NewRequestID(), Payload: payload}
+	if row.Signer != "public_key" {
+		s.NodeID = protocol.SignerID(row, body)
+	}
+	signature, err := signer.Sign(s.Text(cluster))
+	if err == nil && len(signature) == 0 {
+		err = errors.New("empty signature")
+	}
+	if err != nil {
+		return nil, &Error{Code: CodeNoSigner, Text: fmt.Sprintf("the signer did not sign this %s: %v", row.Name, err),
+			Outcome: protocol.OutcomeNotApplied, Command: row.Name, causes: []error{err}}
+	}
+	s.Signature = protocol.Secret(base64.StdEncoding.EncodeToString(signature))
+	return s.Encode()
+}
