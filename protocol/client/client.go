@@ -42,7 +42,7 @@ func Open(o Options) (*Client, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
-	c := &Client{opts: o, slots: make(chan struct{}, o.MaxConns), all: map[*conn]struct{}{}}
+	c := &Client{opts: o, slots: make(chan struct{}, o.MaxConns), all: map[*conn]struct{}{}, signing: signing{turn: make(chan struct{}, 1)}}
 	if o.Shuffle {
 		c.next = mrand.IntN(len(o.Addrs))
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -17,7 +16,8 @@ const askAgain = 10 * time.Minute
 
 // signing is what the client knows about how the server wants signatures.
 type signing struct {
-	mu sync.Mutex
+	// turn is taken by the one call that may ask the server.
+	turn chan struct{}
 	// cluster is the id that requests are bound to, empty while it is not known.
 	cluster string
 	// legacyUntil is until when challenges are signed instead.
@@ -30,9 +30,16 @@ func (c *Client) cluster(ctx context.Context) (string, error) {
 	if c.opts.LegacySignatures {
 		return "", nil
 	}
+	if c.opts.ClusterID != "" {
+		return c.opts.ClusterID, nil
+	}
 	s := &c.signing
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return "", &Error{Code: CodeCanceled, Text: fmt.Sprintf("the cluster's id was not learnt: %v", ctx.Err()), Outcome: protocol.OutcomeNotApplied, causes: []error{ctx.Err()}}
+	}
 	if s.cluster != "" || time.Now().Before(s.legacyUntil) {
 		return s.cluster, nil
 	}
@@ -48,9 +55,6 @@ func (c *Client) cluster(ctx context.Context) (string, error) {
 	case !reply.SignedRequests || reply.ClusterID == "":
 		s.legacyUntil = time.Now().Add(askAgain)
 		return "", nil
-	case c.opts.ClusterID != "" && reply.ClusterID != c.opts.ClusterID:
-		return "", &Error{Code: CodeUntrusted, Text: fmt.Sprintf("the server is of cluster %q, not %q: nothing is signed for it", reply.ClusterID, c.opts.ClusterID),
-			Outcome: protocol.OutcomeNotApplied}
 	}
 	s.cluster = reply.ClusterID
 	return s.cluster, nil
@@ -91,19 +95,24 @@ func (c *Client) encode(ctx context.Context, row *protocol.Command, body protoco
 	if usesAdminToken(row, o.signer) {
 		cred.AdminToken = protocol.Secret(o.adminToken)
 	}
-	payload, err := protocol.EncodeRequest(row, body, cred, o.Options)
+	// The nonce is the request id; an id of another form travels inside.
+	opts, nonce := o.Options, NewRequestID()
+	if protocol.ValidNonce(opts.RequestID) {
+		nonce, opts.RequestID = opts.RequestID, ""
+	}
+	payload, err := protocol.EncodeRequest(row, body, cred, opts)
 	if err != nil {
 		return refuse(protocol.CodeInvalid, "encode request: %v", err)
 	}
-	return seal(row, body, o.signer, cluster, string(payload))
-}
-
-// seal signs a request as it travels.
-func seal(row *protocol.Command, body protocol.Body, signer Signer, cluster, payload string) ([]byte, error) {
-	s := &protocol.Signed{TS: time.Now().UnixMilli(), Nonce: NewRequestID(), Payload: payload}
+	s := &protocol.Signed{TS: time.Now().UnixMilli(), Nonce: nonce, Payload: string(payload)}
 	if row.Signer != "public_key" {
 		s.NodeID = protocol.SignerID(row, body)
 	}
+	return seal(s, row, o.signer, cluster)
+}
+
+// seal signs an envelope and renders it.
+func seal(s *protocol.Signed, row *protocol.Command, signer Signer, cluster string) ([]byte, error) {
 	signature, err := signer.Sign(s.Text(cluster))
 	if err == nil && len(signature) == 0 {
 		err = errors.New("empty signature")
