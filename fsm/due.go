@@ -21,6 +21,7 @@ const (
 	dueRole         dueKind = 4 // a role ends
 	dueMember       dueKind = 5 // a membership ends
 	dueInvite       dueKind = 6 // an invite ends
+	dueStaged       dueKind = 7 // an upload, or a page of a long reply, was not asked for in time
 )
 
 // inviteTTL is the life of an invite.
@@ -90,6 +91,8 @@ func (x *txn) sweepDue(limit int) {
 			x.noticeKey(d.key32())
 		case dueInvite:
 			x.expireInvites(d.key32())
+		case dueStaged:
+			x.expireStaged(string(d.b))
 		default:
 			key := d.key64()
 			x.dueOfMember(kind, uint16(key>>32), uint32(key))

@@ -59,7 +59,6 @@ func TestHaltOnUnknownEntries(t *testing.T) {
 			AppendEntry(nil, &Entry{Commands: []Envelope{tick, {Code: InternalBase + 255}}})},
 		{"row", "holds a command of code 999 that this version does not know", AppendEntry(nil, &Entry{Commands: []Envelope{{Code: 999}}})},
 		{"read", "does not know", AppendEntry(nil, &Entry{Commands: []Envelope{{Code: protocol.Must("lookup").Code}}})},
-		{"not built", "does not know", AppendEntry(nil, &Entry{Commands: []Envelope{{Code: protocol.Must("directory_sync").Code}}})},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -225,12 +225,36 @@ func (g *generator) governance(row *protocol.Command, id, peer uint32, facts pro
 	case "set_network_policy":
 		limit, ports, text := float64(g.int("limit", -1, 6)), []float64{80, 80, float64(g.int("port", 0, 2))}, "d"
 		return &protocol.SetNetworkPolicy{RoleFacts: facts, NodeID: id, NetworkID: g.net(), MaxMembers: &limit, AllowedPorts: &ports, Description: &text}
+	case "directory_sync":
+		r := &protocol.DirectorySync{NetworkID: g.net(), RemoveUnlisted: g.int("on", 0, 1) == 0, Entries: g.people()}
+		if g.int("parts", 0, 2) == 0 {
+			r.UploadID, r.Part, r.Parts = []string{"u", "v"}[g.int("upload", 0, 1)], uint32(g.int("part", 1, 2)), 2
+		}
+		return r
+	case "provision_network":
+		b := &protocol.Blueprint{Name: fmt.Sprint("n", g.int("name", 0, 5)), JoinRule: []string{"", "open", "token", "invite"}[g.int("rule", 0, 3)], Enterprise: g.int("on", 0, 2) > 0}
+		if g.int("policy", 0, 1) == 0 {
+			b.Policy = &protocol.BlueprintPolicy{MaxMembers: int64(g.int("limit", -1, 6)), AllowedPorts: []uint16{80, 80}, Description: "d"}
+		}
+		for _, p := range g.people() {
+			b.Roles = append(b.Roles, protocol.BlueprintRole{ExternalID: p.ExternalID, Role: p.Role})
+		}
+		return &protocol.ProvisionNetwork{Blueprint: b, JoinTokenMAC: testMAC(1), NetworkAdminTokenMAC: testMAC(2)}
 	case "delete_network":
 		return &protocol.DeleteNetwork{RoleFacts: facts, NodeID: id, NetworkID: g.net()}
 	case "rename_network":
 		return &protocol.RenameNetwork{RoleFacts: facts, NodeID: id, NetworkID: g.net(), Name: fmt.Sprint("n", g.int("name", 0, 5))}
 	}
 	return nil
+}
+
+// people make a listing.
+func (g *generator) people() (list []protocol.DirectoryEntry) {
+	for range g.int("people", 0, 3) {
+		list = append(list, protocol.DirectoryEntry{ExternalID: []string{"a@x", "B@x", "e1", "new"}[g.int("ext", 0, 3)],
+			Role: []string{"owner", "admin", "member", "", "king"}[g.int("role", 0, 4)], Disabled: g.int("off", 0, 3) == 0, DisplayName: []string{"", "H 1"}[g.int("name", 0, 1)]})
+	}
+	return list
 }
 
 func (g *generator) internal() Envelope {

@@ -76,13 +76,21 @@ func (x *txn) setMember(net uint16, id uint32, m member) {
 
 // setRole gives a member another role, until a time or for good (0).
 func (x *txn) setRole(net uint16, id uint32, r role, until int64) {
+	if x.giveRole(net, id, r, until) {
+		x.reconfigure(net, func(*network) {})
+	}
+}
+
+// giveRole is setRole for those who change many roles and count them as one
+// revision of the network.
+func (x *txn) giveRole(net uint16, id uint32, r role, until int64) bool {
 	m, in := x.member(net, id)
 	if !in {
-		return
+		return false
 	}
 	m.role, m.roleUntil, m.roleAnnounced = r, until, x.announcedAt(until)
 	x.setMember(net, id, m)
-	x.reconfigure(net, func(*network) {})
+	return true
 }
 
 // announcedAt is the stage of notice that an end set now has passed already:
@@ -146,13 +154,7 @@ func (x *txn) ownerGone(net uint16, former uint32) {
 }
 
 func (x *txn) succeed(net uint16, former uint32) {
-	heir, best := uint32(0), roleNone
-	x.eachMember(net, func(id uint32, _ member) bool {
-		if r := max(x.roleOf(net, id), roleMember); r > best {
-			heir, best = id, r
-		}
-		return best < roleAdmin
-	})
+	heir, best := x.heir(net, x.roleOf)
 	if best == roleNone {
 		return
 	}
@@ -160,6 +162,23 @@ func (x *txn) succeed(net uint16, former uint32) {
 	x.begin(protocol.EventOwnershipTransferred).network(net).num("old_owner", uint64(former)).
 		num("new_owner", uint64(heir)).str("new_owner_old_role", best.String()).end()
 }
+
+// heir is who owns a network when its owner is gone, with its role until
+// then: the senior admin, else the senior member. roleAt says which roles the
+// members have, or will have; roleGone of one that will be gone.
+func (v *view) heir(net uint16, roleAt func(net uint16, id uint32) role) (heir uint32, best role) {
+	v.eachMember(net, func(id uint32, _ member) bool {
+		r := roleAt(net, id)
+		if r = max(r, roleMember); r != roleGone && r > best {
+			heir, best = id, r
+		}
+		return best < roleAdmin
+	})
+	return heir, best
+}
+
+// roleGone stands for the role of one who will be no member any more.
+const roleGone role = 0xff
 
 // startGovernance brings a state of level 1 to the promises of level 2: every
 // network made there had an owner, and some have lost it.

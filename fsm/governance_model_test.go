@@ -13,7 +13,7 @@ import (
 
 var modelCommands = []string{"join_network", "leave_network", "invite_to_network", "respond_invite", "set_network_enterprise", "delete_network", "promote_member",
 	"demote_member", "kick_member", "transfer_ownership", "set_network_policy", "deregister", "create_network", "set_external_id",
-	"promote_member", "join_network", "invite_to_network", "respond_invite", "create_network", "join_network", "promote_member", "demote_member"}
+	"directory_sync", "provision_network", "directory_sync", "promote_member", "join_network", "invite_to_network", "respond_invite", "create_network", "join_network", "promote_member", "demote_member"}
 
 func (c *govCall) body() protocol.Body {
 	facts, limit := protocol.RoleFacts{}, float64(c.n)
@@ -45,6 +45,14 @@ func (c *govCall) body() protocol.Body {
 		return &protocol.DeleteNetwork{RoleFacts: facts, NodeID: c.node, NetworkID: c.net}
 	case "create_network":
 		return &protocol.CreateNetwork{NodeID: c.node, Name: fmt.Sprint("n", c.n), JoinRule: []string{"open", "invite"}[c.n%2], Enterprise: c.flag, NetworkAdminTokenMAC: testMAC(9)}
+	case "directory_sync":
+		return &protocol.DirectorySync{NetworkID: c.net, Entries: c.people, RemoveUnlisted: c.flag}
+	case "provision_network":
+		b := &protocol.Blueprint{Name: fmt.Sprint("n", c.n), JoinRule: []string{"open", "invite"}[c.n%2], Enterprise: c.flag}
+		for _, p := range c.people {
+			b.Roles = append(b.Roles, protocol.BlueprintRole{ExternalID: p.ExternalID, Role: p.Role})
+		}
+		return &protocol.ProvisionNetwork{Blueprint: b, NetworkAdminTokenMAC: testMAC(9)}
 	case "set_external_id":
 		return &protocol.SetExternalID{NodeID: c.node, ExternalID: []string{"", "Ann@X", "bob@x"}[c.n%3]}
 	}
@@ -132,7 +140,13 @@ func TestGovernanceModel(t *testing.T) {
 				if (c.command == "delete_network" || c.command == "deregister") && pick(7) > 0 {
 					continue // else nothing lives long enough
 				}
-				if c.command == "create_network" {
+				if c.command == "directory_sync" || c.command == "provision_network" {
+					for range pick(3) {
+						c.people = append(c.people, protocol.DirectoryEntry{ExternalID: []string{"ANN@x", "bob@x", "Bob@X"}[pick(2)],
+							Role: []string{"owner", "admin", "member", "owner", "", "king"}[pick(5)], Disabled: pick(4) == 0})
+					}
+				}
+				if c.command == "create_network" || c.command == "provision_network" {
 					c.net = w.m.Root().meta.nextNet
 					if len(g.nets) >= 4 { // few networks, so that they meet
 						continue

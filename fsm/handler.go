@@ -34,10 +34,12 @@ type query func(v *view, c *call) (any, *protocol.Error)
 
 // handler is what a row of protocol.Commands does: decide for commands that
 // go through consensus, read for those that are served by a member. A
-// read_then_write command has both.
+// read_then_write command has both. plan answers a dry run that a client asks
+// for, where the row has one.
 type handler struct {
 	decide decision
 	read   query
+	plan   query
 }
 
 // handlers binds the rows of protocol.Commands by name.
@@ -80,6 +82,10 @@ var handlers = withNext(map[string]handler{
 	"dlq_drop":               {decide: decideDLQDrop},
 	"set_external_id":        {decide: decideSetExternalID},
 	"get_identity":           {read: readIdentity},
+	"directory_sync":         {decide: decideDirectorySync, plan: planDirectorySync},
+	"directory_status":       {read: readDirectoryStatus},
+	"provision_network":      {decide: decideProvision, plan: planProvision},
+	"get_provision_status":   {read: readProvisionStatus},
 
 	"register":          {decide: decideRegister},
 	"deregister":        {decide: decideDeregister},
@@ -165,6 +171,19 @@ func (r *Root) Read(c *Call) (ReadResult, *protocol.Error) {
 		return ReadResult{Reply: drain.reply, Propose: drain.found()}, nil
 	}
 	return ReadResult{Reply: reply}, nil
+}
+
+// Plan answers a dry run that a client asked for: what the command would
+// change on this state.
+func (r *Root) Plan(c *Call) (any, *protocol.Error) {
+	h := handlers[c.Row.Name]
+	if h.plan == nil {
+		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid dry_run: %s does not support it", c.Row.Name)
+	}
+	if e := r.view.active(c.Row); e != nil {
+		return nil, e
+	}
+	return h.plan(&r.view, callOf(c))
 }
 
 // DryRun says whether a write would be refused on this state. Success is

@@ -5,6 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -179,6 +182,7 @@ func (w *world) try(name string, body protocol.Body, by who) (any, *protocol.Err
 		r, e := w.m.Root().Read(c)
 		return r.Reply, e
 	}
+	planned, noPlan := w.plan(c)
 	dry := w.m.Root().DryRun(c)
 	if dry != nil {
 		if dry.Outcome == "" && !dry.Stateful {
@@ -201,7 +205,55 @@ func (w *world) try(name string, body protocol.Body, by who) (any, *protocol.Err
 	if err := json.Unmarshal(r.Reply, reply); err != nil {
 		w.t.Fatalf("%s: reply %s: %v", name, r.Reply, err)
 	}
+	if c.Row.Plans && noPlan == nil {
+		w.asPlanned(planned, reply)
+	}
 	return reply, nil
+}
+
+// plan asks what a command would do, which must change nothing.
+func (w *world) plan(c *Call) (any, *protocol.Error) {
+	w.t.Helper()
+	if !c.Row.Plans {
+		return nil, nil
+	}
+	before := w.m.Root().Digest()
+	reply, e := w.m.Root().Plan(c)
+	if fromScratch(w.m.Root()) != before {
+		w.t.Errorf("%s: the plan changed the state", c.Row.Name)
+	}
+	return reply, e
+}
+
+// asPlanned compares a plan with what was then done.
+func (w *world) asPlanned(planned, done any) {
+	w.t.Helper()
+	switch p := planned.(type) {
+	case *protocol.DirectorySyncReply:
+		plan, got := *p, *done.(*protocol.DirectorySyncReply)
+		if plan.Type == "" || got.Revision < plan.Revision || !plan.DryRun {
+			w.t.Errorf("planned %+v, did %+v", plan, got)
+		}
+		if plan.NextCursor == "" { // the plan may have a warning more
+			got.Revision, got.DryRun, got.Warnings, plan.Warnings = plan.Revision, true, nil, nil
+			if !reflect.DeepEqual(plan, got) {
+				w.t.Errorf("planned %+v, did %+v", plan, got)
+			}
+		}
+	case *protocol.ProvisionNetworkReply:
+		got := done.(*protocol.ProvisionNetworkReply)
+		if p.NetworkID != got.NetworkID || p.Created != got.Created || p.Actions[0] != got.Actions[0] || !slices.Equal(p.Warnings, got.Warnings) {
+			w.t.Errorf("planned %+v, did %+v", p, got)
+		}
+		if changed := got.Revision != p.Revision; changed != (len(p.Actions) > 1 || p.Created) && !global(p.Actions) {
+			w.t.Errorf("planned %+v, revision %d became %d", p.Actions, p.Revision, got.Revision)
+		}
+	}
+}
+
+// global reports whether a blueprint's actions are about the whole registry.
+func global(actions []string) bool {
+	return slices.ContainsFunc(actions, func(a string) bool { return strings.HasPrefix(a, "configured ") })
 }
 
 // register registers a node with a key made from seed and returns its id.

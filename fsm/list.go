@@ -14,6 +14,9 @@ const (
 	cursorNodes    = 1
 	cursorNetworks = 2
 	cursorAudit    = 3
+	cursorPlan     = 4
+	cursorActions  = 5
+	cursorStatus   = 6
 )
 
 // makeCursor encodes where the next page begins. A cursor names a position in

@@ -24,6 +24,7 @@ var loaders = withNextLoaders(map[kind]func(x *txn, d *decoder, level uint32) bo
 
 	kindInvite:    loadInvite,
 	kindPreAssign: loadPreAssign,
+	kindStaged:    loadStaged,
 	kindSettings:  plain(func(x *txn) *table[uint16, *settings] { return &x.settings }),
 	kindSink:      loadSink,
 	kindCursor:    loadCursor,

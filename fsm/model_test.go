@@ -2,8 +2,11 @@ package fsm
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
 // The whole governance of networks against a plain model of it: maps and
@@ -126,6 +129,7 @@ type govCall struct {
 	span                 uint32
 	flag                 bool
 	n                    int
+	people               []protocol.DirectoryEntry
 }
 
 // act carries a call out on the model and says whether it is allowed.
@@ -141,6 +145,8 @@ func (g *govModel) act(c *govCall) bool {
 		return g.deregister(c)
 	case "create_network":
 		return g.create(c)
+	case "provision_network":
+		return g.provision(c)
 	}
 	n := g.nets[c.net]
 	if n == nil {
@@ -152,7 +158,9 @@ func (g *govModel) act(c *govCall) bool {
 	case "invite_to_network", "respond_invite":
 		return g.invitation(c, n)
 	case "set_network_enterprise":
-		return g.toggle(c, n)
+		return c.admin && g.toggle(c.flag, n)
+	case "directory_sync":
+		return c.admin && n.enterprise && len(c.people) > 0 && g.sync(c, n)
 	case "delete_network":
 		if !g.may(n, c, roleOwner) {
 			return false
@@ -252,14 +260,11 @@ func (g *govModel) invitation(c *govCall, n *modelNet) bool {
 	return true
 }
 
-func (g *govModel) toggle(c *govCall, n *modelNet) bool {
-	if !c.admin {
-		return false
-	}
-	n.enterprise = c.flag
+func (g *govModel) toggle(on bool, n *modelNet) bool {
+	n.enterprise = on
 	for _, m := range n.members {
 		switch {
-		case !c.flag:
+		case !on:
 			m.role, m.roleUntil = roleNone, 0
 		case m.role == roleNone && n.owner() == nil:
 			m.role, n.hadOwner = roleOwner, true
@@ -267,7 +272,7 @@ func (g *govModel) toggle(c *govCall, n *modelNet) bool {
 			m.role = roleMember
 		}
 	}
-	if c.flag && n.owner() == nil && n.hadOwner {
+	if on && n.owner() == nil && n.hadOwner {
 		g.succeed(n)
 	}
 	return true
@@ -357,6 +362,9 @@ func (g *govModel) String() string {
 		for _, m := range n.members {
 			fmt.Fprintf(&out, " %d/%s/%d/%d", m.id, m.role, m.until, m.roleUntil)
 		}
+		for _, ext := range slices.Sorted(maps.Keys(n.pre)) {
+			fmt.Fprintf(&out, " %s=%s", ext, n.pre[ext])
+		}
 		out.WriteString("\n")
 	}
 	for t := uint32(0); t < 10; t++ {
@@ -379,6 +387,14 @@ func governanceOf(r *Root) string {
 			fmt.Fprintf(&out, " %d/%s/%d/%d", node, m.role, m.until, m.roleUntil)
 			return true
 		})
+		pre := map[string]role{}
+		r.eachPreAssign(id, func(_ string, p *preAssign) bool {
+			pre[p.key] = p.role
+			return true
+		})
+		for _, ext := range slices.Sorted(maps.Keys(pre)) {
+			fmt.Fprintf(&out, " %s=%s", ext, pre[ext])
+		}
 		out.WriteString("\n")
 		return true
 	})

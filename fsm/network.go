@@ -30,6 +30,9 @@ func decideCreateNetwork(v *view, c *call) (effect, *protocol.Error) {
 			name: r.Name, rule: parseJoinRule(r.JoinRule), enterprise: r.Enterprise, created: x.meta.now,
 			token: r.TokenMAC, admin: r.NetworkAdminTokenMAC,
 		}
+		if x.governed() {
+			n.revision = 1 // 0 is that of a network which does not exist
+		}
 		x.setNetwork(id, n)
 		x.meta.joinSeq++
 		x.setMember(id, r.NodeID, member{order: x.meta.joinSeq, role: roleOwner})

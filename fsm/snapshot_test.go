@@ -35,6 +35,7 @@ func fullWorld(t tester) *world {
 	w.do("invite_to_network", &protocol.InviteToNetwork{InviterID: 1, NetworkID: hidden, TargetNodeID: 3, ForSeconds: 60}, as(1))
 	w.do("promote_member", &protocol.PromoteMember{NodeID: 1, NetworkID: net, TargetNodeID: 2, ForSeconds: 40 * 24 * 3600}, as(1))
 	w.preAssign(hidden, "Bob@X", roleOwner)
+	w.do("directory_sync", &protocol.DirectorySync{NetworkID: net, UploadID: "u", Part: 2, Parts: 3, Entries: []protocol.DirectoryEntry{{ExternalID: "a"}}}, admin)
 	limit, ports, text := 9.0, []float64{80, 443}, "d"
 	w.do("set_network_policy", &protocol.SetNetworkPolicy{NodeID: 1, NetworkID: net, MaxMembers: &limit, AllowedPorts: &ports, Description: &text}, as(1))
 	w.do("set_idp_config", &protocol.SetIDPConfig{IDPType: "oidc", URL: "https://idp/1", Issuer: "i"}, admin)

@@ -34,10 +34,10 @@ const (
 	kindPreAssign kind = 21
 	kindCursor    kind = 19
 	kindSettings  kind = 22
-	// 23 is reserved for uploads in parts.
-	kindSink   kind = 24
-	kindLetter kind = 25
-	kindJWKS   kind = 26
+	kindStaged    kind = 23
+	kindSink      kind = 24
+	kindLetter    kind = 25
+	kindJWKS      kind = 26
 )
 
 type tableKey interface {

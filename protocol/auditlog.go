@@ -189,7 +189,7 @@ var (
 		"members networks new_allowed_ports_count new_max_members new_tags_count node_a node_b old_owner new_owner peer_id to to_node_id " +
 		"creator_node_id old_max_members old_allowed_ports_count old_tags_count delta new_score polo_score mapped unmapped updated disabled actions " +
 		"seq first last count revision")
-	boolAttrs = attrSet("accept accepted enterprise new_enabled new_public old_enabled old_public required enabled")
+	boolAttrs = attrSet("accept accepted created enterprise new_enabled new_public old_enabled old_public required enabled")
 )
 
 func attrSet(list string) map[string]bool {

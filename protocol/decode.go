@@ -102,7 +102,7 @@ func (o *Options) Validate(c *Command) *Error {
 	if o.Consistency == Bounded && o.MaxStalenessMS == 0 {
 		return Errorf(CodeInvalid, "max_staleness_ms required with consistency bounded")
 	}
-	if o.DryRun {
+	if o.DryRun && !c.Plans {
 		return Errorf(CodeInvalid, "invalid dry_run: %s does not support it", c.Name)
 	}
 	return nil
@@ -126,6 +126,19 @@ func number(v any, limit float64) float64 {
 type plan struct {
 	fields []planField
 	byName map[string]int
+	// custom is true when the type decodes some of its fields itself.
+	custom bool
+}
+
+// fieldDecoder is a request that decodes some of its fields by a rule of its
+// own. It reports false for the others.
+type fieldDecoder interface {
+	decodeField(name string, raw any) bool
+}
+
+// fieldEncoder is the same for requests on their way to the wire.
+type fieldEncoder interface {
+	encodeField(name string) (any, bool)
 }
 
 type planField struct {
@@ -134,7 +147,7 @@ type planField struct {
 }
 
 func planFor(t reflect.Type) *plan {
-	p := &plan{byName: map[string]int{}}
+	p := &plan{byName: map[string]int{}, custom: t.Implements(reflect.TypeFor[fieldDecoder]())}
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -163,45 +176,83 @@ func (p *plan) decode(v reflect.Value, fields map[string]any) {
 	if len(p.fields) == 0 {
 		return
 	}
+	var own fieldDecoder
+	if p.custom {
+		own = v.Interface().(fieldDecoder)
+	}
 	v = v.Elem()
 	for _, pf := range p.fields {
 		raw, ok := fields[pf.name]
-		if !ok {
+		if !ok || own != nil && own.decodeField(pf.name, raw) {
 			continue
 		}
-		f := v.Field(pf.index)
-		switch f.Kind() {
-		case reflect.String:
-			f.SetString(text(raw))
-		case reflect.Bool:
-			f.SetBool(raw == true)
-		case reflect.Uint16:
-			f.SetUint(uint64(number(raw, math.MaxUint16)))
-		case reflect.Uint32:
-			f.SetUint(uint64(number(raw, math.MaxUint32)))
-		case reflect.Uint64: // as far as JSON numbers are exact
-			f.SetUint(uint64(number(raw, 1<<53)))
-		case reflect.Pointer: // presence matters
-			setPresent(f, raw)
-		case reflect.Slice: // []string
-			list, _ := raw.([]any)
-			var out []string
-			for _, e := range list {
-				if s, isText := e.(string); isText {
-					out = append(out, s)
-				}
+		setField(v.Field(pf.index), pf.name, raw)
+	}
+}
+
+func setField(f reflect.Value, name string, raw any) {
+	switch f.Kind() {
+	case reflect.String:
+		f.SetString(text(raw))
+	case reflect.Bool:
+		f.SetBool(raw == true)
+	case reflect.Uint16:
+		f.SetUint(uint64(number(raw, math.MaxUint16)))
+	case reflect.Uint32:
+		f.SetUint(uint64(number(raw, math.MaxUint32)))
+	case reflect.Uint64: // as far as JSON numbers are exact
+		f.SetUint(uint64(number(raw, 1<<53)))
+	case reflect.Pointer: // presence matters
+		setPresent(f, raw)
+	case reflect.Slice:
+		setList(f, raw)
+	default:
+		panic("protocol: field " + name + " has a type without a decoding rule")
+	}
+}
+
+// setList sets a list of texts, from which elements of other types are left
+// out, or of objects, of which elements of other types become empty ones.
+func setList(f reflect.Value, raw any) {
+	list, _ := raw.([]any)
+	if f.Type().Elem().Kind() == reflect.Struct {
+		if len(list) == 0 {
+			return
+		}
+		p := planFor(f.Type().Elem())
+		out := reflect.MakeSlice(f.Type(), len(list), len(list))
+		for i, e := range list {
+			if object, is := e.(map[string]any); is {
+				p.decode(out.Index(i).Addr(), object)
 			}
-			f.Set(reflect.ValueOf(out))
-		default:
-			panic("protocol: field " + pf.name + " has a type without a decoding rule")
+		}
+		f.Set(out)
+		return
+	}
+	var out []string
+	for _, e := range list {
+		if s, isText := e.(string); isText {
+			out = append(out, s)
 		}
 	}
+	f.Set(reflect.ValueOf(out))
 }
 
 // setPresent sets a field whose absence means something. A value of another
 // type counts as absent; an element of a list of numbers that is none becomes
-// -1, which no list allows.
+// -1, which no list allows. A condition that cannot be read must not count as
+// absent: it becomes a number that nothing has.
 func setPresent(f reflect.Value, raw any) {
+	if f.Type() == reflect.TypeFor[*uint64]() {
+		if raw != nil {
+			n := uint64(math.MaxUint64)
+			if v, isNumber := raw.(float64); isNumber && v >= 0 && v <= 1<<53 {
+				n = uint64(v)
+			}
+			f.Set(reflect.ValueOf(&n))
+		}
+		return
+	}
 	switch v := raw.(type) {
 	case float64:
 		if f.Type() == reflect.TypeFor[*float64]() {
@@ -286,9 +337,16 @@ func NetworkID(c *Command, b Body) uint16 {
 func EncodeRequest(c *Command, b Body, cred Credentials, o Options) ([]byte, error) {
 	m := map[string]any{"type": c.Name}
 	if len(c.plan.fields) > 0 {
+		own, _ := b.(fieldEncoder)
 		v := reflect.ValueOf(b).Elem()
 		for _, pf := range c.plan.fields {
 			f := v.Field(pf.index)
+			if own != nil {
+				if value, is := own.encodeField(pf.name); is {
+					m[pf.name] = value
+					continue
+				}
+			}
 			switch {
 			case f.IsZero():
 			case f.Type() == reflect.TypeFor[Secret]():

@@ -120,8 +120,9 @@ func TestMalformedBodies(t *testing.T) {
 func TestFactsCannotBeSet(t *testing.T) {
 	t.Parallel()
 	facts := `"endpoint":"6.6.6.6:6","proven":true,"owner_reclaim":true,"external_id":"root","Endpoint":"x","up_to_request":5,"up_to_response":5,` +
-		`"token_mac":{"k":1,"m":"AAAA"},"network_admin_token_mac":{"k":1,"m":"AAAA"},"TokenMAC":1,` +
-		`"network_token":{"k":1,"m":"AAAA"},"unsigned":true,"token_sealed":{"key":1,"ciphertext":"AAAA"},"secret_sealed":{"key":1,"ciphertext":"AAAA"},"policy_sha256":"00"`
+		`"token_mac":{"k":1,"m":"AAAA"},"network_admin_token_mac":{"k":1,"m":"AAAA"},"join_token_mac":{"k":1,"m":"AAAA"},"TokenMAC":1,` +
+		`"network_token":{"k":1,"m":"AAAA"},"unsigned":true,"token_sealed":{"key":1,"ciphertext":"AAAA"},"secret_sealed":{"key":1,"ciphertext":"AAAA"},` +
+		`"export_token":{"key":1,"ciphertext":"AAAA"},"unreadable":"x","policy_sha256":"00"`
 	for i := range protocol.Commands {
 		c := &protocol.Commands[i]
 		asked := map[string]bool{"set_external_id": true, "set_audit_export": true, "audit_sink_put": true}
@@ -143,7 +144,7 @@ func TestOptionsValidate(t *testing.T) {
 		"invalid consistency": {Consistency: "eventual"},
 		"invalid request_id":  {RequestID: strings.Repeat("x", 65)},
 		"max_staleness_ms required with consistency bounded": {Consistency: protocol.Bounded},
-		"invalid dry_run": {DryRun: true},
+		"invalid dry_run: lookup does not support it":        {DryRun: true},
 	} {
 		e := o.Validate(row)
 		if (e == nil) != (want == "") || e != nil && (!strings.HasPrefix(e.Text, want) || e.Code != protocol.CodeInvalid) {
@@ -152,6 +153,9 @@ func TestOptionsValidate(t *testing.T) {
 	}
 	good := protocol.Options{Consistency: protocol.Bounded, MaxStalenessMS: 1, RequestID: strings.Repeat("x", 64)}
 	if e := good.Validate(row); e != nil {
+		t.Error(e)
+	}
+	if e := (&protocol.Options{DryRun: true}).Validate(protocol.Must("directory_sync")); e != nil {
 		t.Error(e)
 	}
 }
@@ -169,17 +173,30 @@ func fill(b protocol.Body, serial *int) {
 		case reflect.Uint16, reflect.Uint32:
 			f.SetUint(uint64(*serial))
 		case reflect.Slice:
+			if f.Type() == reflect.TypeFor[[]protocol.DirectoryEntry]() {
+				f.Set(reflect.ValueOf([]protocol.DirectoryEntry{{ExternalID: "a"}, {ExternalID: "é<&>", Role: "owner", Disabled: true, DisplayName: "É"}}))
+				continue
+			}
 			f.Set(reflect.ValueOf([]string{fmt.Sprint("a", *serial), fmt.Sprint("b", *serial)}))
 		case reflect.Pointer:
 			n, text := float64(*serial)+0.5, fmt.Sprintf("text-%d-é<&>", *serial)
-			list := []float64{n, 7}
-			for _, v := range []any{&n, &text, &list} {
+			list, whole := []float64{n, 7}, uint64(*serial)
+			for _, v := range []any{&n, &text, &list, &whole, fullBlueprint()} {
 				if reflect.TypeOf(v) == f.Type() {
 					f.Set(reflect.ValueOf(v))
 				}
 			}
 		}
 	}
+}
+
+// fullBlueprint has everything a blueprint can have.
+func fullBlueprint() *protocol.Blueprint {
+	return &protocol.Blueprint{Name: "a", JoinRule: "token", JoinToken: "hush-a", Enterprise: true, NetworkAdminToken: "hush-b",
+		Policy: &protocol.BlueprintPolicy{MaxMembers: 5, AllowedPorts: []uint16{80, 65535}, Description: "é<&>"}, Roles: []protocol.BlueprintRole{{ExternalID: "x", Role: "owner"}},
+		IdentityProvider: &protocol.BlueprintIdentityProvider{Type: "oidc", URL: "https://x", Issuer: "i", ClientID: "c", TenantID: "t", Domain: "d"},
+		Webhooks:         &protocol.BlueprintWebhooks{AuditURL: "https://a", IdentityURL: "https://b"},
+		AuditExport:      &protocol.BlueprintAuditExport{Format: "json", Endpoint: "https://c", Token: "hush-c", Index: "i", Source: "s"}}
 }
 
 func TestEncodeAndParse(t *testing.T) {
@@ -245,8 +262,16 @@ func TestLogRoundTrip(t *testing.T) {
 func eachSecret(b protocol.Body, do func(f reflect.Value)) {
 	v := reflect.ValueOf(b).Elem()
 	for i := range v.NumField() {
+		if !v.Type().Field(i).IsExported() {
+			continue
+		}
 		if v.Field(i).Type() == reflect.TypeFor[protocol.Secret]() {
 			do(v.Field(i))
+		}
+		if b, ok := v.Field(i).Interface().(*protocol.Blueprint); ok && b != nil {
+			for _, s := range []*protocol.Secret{&b.JoinToken, &b.NetworkAdminToken, &b.AuditExport.Token} {
+				do(reflect.ValueOf(s).Elem())
+			}
 		}
 	}
 }

@@ -93,3 +93,23 @@ func CheckTags(tags []string) *Error {
 	}
 	return nil
 }
+
+// HostnameFrom makes a hostname of a name that a person has in a directory:
+// letters in lower case, everything that a hostname cannot have a hyphen. It
+// is empty when nothing is left, and may be one that is reserved or taken.
+func HostnameFrom(name string) string {
+	b := make([]byte, 0, min(len(name), MaxHostnameBytes))
+	for i := 0; i < len(name) && len(b) < MaxHostnameBytes; i++ {
+		c := name[i]
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		switch {
+		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
+			b = append(b, c)
+		case len(b) > 0 && b[len(b)-1] != '-':
+			b = append(b, '-')
+		}
+	}
+	return strings.TrimRight(string(b), "-")
+}

@@ -130,6 +130,9 @@ type Command struct {
 	Soft bool
 	// Lists marks commands that understand limit and cursor.
 	Lists bool
+	// Plans marks writes that understand dry_run: they say what they would
+	// change and change nothing. Their requests may carry if_revision.
+	Plans bool
 	// Events are the audit actions the command can cause.
 	Events []string
 	// Since is the feature level from which the command may be used.

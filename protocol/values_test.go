@@ -230,3 +230,19 @@ func TestRegisterBoundsLists(t *testing.T) {
 		t.Errorf("%v, %v", r.LANAddrs, e)
 	}
 }
+
+func TestHostnameFrom(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"Alice": "alice", "Bob The Üser": "bob-the-ser", "  --A.B__c--": "a-b-c", "": "", "Ü": "", "localhost": "localhost",
+		strings.Repeat("ab ", 40): strings.TrimSuffix(strings.Repeat("ab-", 21), "-"), strings.Repeat("x", 99): strings.Repeat("x", 63),
+	} {
+		got := protocol.HostnameFrom(name)
+		if got != want {
+			t.Errorf("%q became %q, want %q", name, got, want)
+		}
+		if text := protocol.CheckHostname(got); got != "" && got != "localhost" && text != "" {
+			t.Errorf("%q: %s", got, text)
+		}
+	}
+}

@@ -105,6 +105,11 @@ func (g *Gateway) facts(root *fsm.Root, conn *server.ConnState, req *protocol.Re
 	if b, ok := req.Body.(roleBody); ok {
 		return g.roleFacts(root, req, b, c)
 	}
+	if b, ok := req.Body.(*protocol.ProvisionNetwork); ok {
+		if e := g.blueprintTokens(root, b); e != nil {
+			return e
+		}
+	}
 	if e := g.outbound(root, req, c); e != nil {
 		return e
 	}
@@ -199,6 +204,24 @@ func (g *Gateway) networkTokens(root *fsm.Root, b *protocol.CreateNetwork) *prot
 	}
 	if b.NetworkAdminToken != "" {
 		return g.mac(version, purposeNetworkAdmin, b.NetworkAdminToken, &b.NetworkAdminTokenMAC)
+	}
+	return nil
+}
+
+// blueprintTokens turns the tokens of a blueprint that are only compared into
+// their MACs.
+func (g *Gateway) blueprintTokens(root *fsm.Root, b *protocol.ProvisionNetwork) *protocol.Error {
+	b.JoinTokenMAC, b.NetworkAdminTokenMAC = protocol.MAC{}, protocol.MAC{}
+	if b.Blueprint == nil {
+		return nil
+	}
+	if t := b.Blueprint.JoinToken; t != "" {
+		if e := g.mac(root.ActiveKey(), purposeNetwork, t, &b.JoinTokenMAC); e != nil {
+			return e
+		}
+	}
+	if t := b.Blueprint.NetworkAdminToken; t != "" {
+		return g.mac(root.ActiveKey(), purposeNetworkAdmin, t, &b.NetworkAdminTokenMAC)
 	}
 	return nil
 }

@@ -103,6 +103,9 @@ func (g *Gateway) Serve(ctx context.Context, conn *server.ConnState, req *protoc
 	if e := g.closed(req); e != nil {
 		return protocol.EncodeError(e)
 	}
+	if req.DryRun {
+		return g.plan(ctx, conn, req)
+	}
 	switch req.Command.Mode {
 	case protocol.ModeWrite:
 		return g.write(ctx, conn, req)

@@ -39,6 +39,23 @@ func (g *Gateway) write(ctx context.Context, conn *server.ConnState, req *protoc
 	return g.propose(ctx, conn, req, call)
 }
 
+// plan answers a dry run that the client asked for: a linearizable read.
+func (g *Gateway) plan(ctx context.Context, conn *server.ConnState, req *protocol.Request) []byte {
+	root, e := g.confirmed(ctx)
+	if e != nil {
+		return protocol.EncodeError(e)
+	}
+	call, e := g.authenticate(root, conn, req)
+	if e != nil {
+		return protocol.EncodeError(e)
+	}
+	reply, e := root.Plan(call)
+	if e != nil {
+		return protocol.EncodeError(e)
+	}
+	return encode(reply, root.Index())
+}
+
 // dryRun decides a write on one root without changing anything. At most one
 // of refusal and replay is set; neither means: propose.
 func (g *Gateway) dryRun(root *fsm.Root, conn *server.ConnState, req *protocol.Request) (call *fsm.Call, refusal *protocol.Error, replay *fsm.Result) {

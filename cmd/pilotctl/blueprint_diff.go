@@ -44,7 +44,6 @@ func (b *blueprint) settings() map[string]string {
 	}
 	if w := b.Webhooks; w != nil {
 		put("webhooks.audit_url", w.AuditURL, w.AuditURL != "")
-		put("webhooks.identity_url", w.IdentityURL, w.IdentityURL != "")
 	}
 	if e := b.AuditExport; e != nil {
 		for key, value := range map[string]string{"format": e.Format, "endpoint": e.Endpoint, "index": e.Index, "source": e.Source} {

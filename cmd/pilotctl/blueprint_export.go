@@ -9,12 +9,13 @@ import (
 )
 
 func (a *app) exportBlueprint() *cobra.Command {
-	cmd := a.wireCommand("export <network>", "get_network_policy", exactly(1), nil)
+	cmd := a.wireCommand("export <network>", "get_provision_status", exactly(1), nil)
 	cmd.Short = "write a network down as a blueprint"
-	cmd.Long = longHelp(protocol.Must("get_network_policy"), cmd.Short) + `
+	cmd.Long = longHelp(protocol.Must("get_provision_status"), cmd.Short) + `
 
 The network is named by id or name. Applying the result changes nothing.
 Secrets are never given back: what needs one is left out, and said on stderr.
+So are the settings of the whole registry, which belong to no network.
 It is YAML unless -o json asks for JSON.`
 	cmd.Example = "  pilotctl blueprint export prod-fleet > prod-fleet.yaml"
 	cmd.ValidArgsFunction = a.completeNetworks
@@ -49,17 +50,21 @@ func (a *app) printBlueprint(b *blueprint) error {
 }
 
 func (a *app) diffBlueprint() *cobra.Command {
-	cmd := a.wireCommand("diff <file>", "get_network_policy", exactly(1), nil)
+	cmd := a.wireCommand("diff <file>", "get_provision_status", exactly(1), nil)
 	cmd.Short = "compare a blueprint with the registry, setting by setting"
-	cmd.Long = longHelp(protocol.Must("get_network_policy"), cmd.Short) + `
+	cmd.Long = longHelp(protocol.Must("get_provision_status"), cmd.Short) + `
 
-Settings that the blueprint does not mention, and secrets, are not compared.
+Settings that the blueprint does not mention, secrets and the identity
+webhook, which nobody gives back, are not compared.
 The exit code is 2 when there are differences.` + "\n" + blueprintFileHelp
 	cmd.Example = "  pilotctl blueprint diff prod-fleet.yaml"
 	cmd.ValidArgsFunction = completeFiles("yaml", "yml", "json")
 	cmd.RunE = a.blueprintRun(func(s *session, b *blueprint) error {
 		c, err := s.current(b.Name)
 		if err != nil {
+			return err
+		}
+		if err := s.addGlobal(c.blueprint, b); err != nil {
 			return err
 		}
 		v := diffed{Name: b.Name, NetworkID: c.id, Revision: c.revision, Differences: differences(b, c.blueprint)}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/client"
 )
 
 // provisionReply and directoryReply are what the replies hold.
@@ -15,15 +16,19 @@ type provisionReply struct {
 	Created   bool     `json:"created"`
 	Revision  uint64   `json:"revision"`
 	Actions   []string `json:"actions"`
+	Warnings  []string `json:"warnings,omitempty"`
 }
 
 type directoryReply struct {
-	Mapped   int      `json:"mapped"`
-	Unmapped int      `json:"unmapped"`
-	Updated  int      `json:"updated"`
-	Disabled int      `json:"disabled"`
-	Revision uint64   `json:"revision"`
-	Actions  []string `json:"actions"`
+	Mapped      int      `json:"mapped"`
+	Unmapped    int      `json:"unmapped"`
+	Updated     int      `json:"updated"`
+	Disabled    int      `json:"disabled"`
+	PreAssigned int      `json:"pre_assigned"`
+	Hostnames   int      `json:"hostnames"`
+	Revision    uint64   `json:"revision"`
+	Actions     []string `json:"actions"`
+	Warnings    []string `json:"warnings,omitempty"`
 }
 
 // provisioner sends what blueprints and listings say.
@@ -35,17 +40,63 @@ type provisioner interface {
 // sdkProvisioner sends it to a registry.
 type sdkProvisioner struct{}
 
-func (sdkProvisioner) provision(*session, *blueprint, change) (json.RawMessage, error) {
-	return nil, notYet("provision_network")
+func (sdkProvisioner) provision(s *session, b *blueprint, c change) (json.RawMessage, error) {
+	return s.call("provision_network", &protocol.ProvisionNetwork{Blueprint: b.wire(), IfRevision: c.ifRevision}, c.callOptions()...)
 }
 
-func (sdkProvisioner) syncDirectory(*session, *listing, change) (json.RawMessage, error) {
-	return nil, notYet("directory_sync")
+func (sdkProvisioner) syncDirectory(s *session, l *listing, c change) (json.RawMessage, error) {
+	r := protocol.DirectorySync{NetworkID: l.NetworkID, RemoveUnlisted: l.RemoveUnlisted, IfRevision: c.ifRevision}
+	if c.confirm != nil {
+		confirmed := uint64(*c.confirm)
+		r.ConfirmRemovals = &confirmed
+	}
+	for _, e := range l.Entries {
+		r.Entries = append(r.Entries, protocol.DirectoryEntry{ExternalID: e.ExternalID, Role: e.Role, Disabled: e.Disabled, DisplayName: e.DisplayName})
+	}
+	res, err := s.client.SyncDirectory(s.ctx, r, append(s.callOptions(), c.callOptions()...)...)
+	switch {
+	case res == nil:
+		return nil, err
+	case err != nil:
+		s.say("note: the rest of a long reply could not be had: %v", err)
+	case res.Replayed:
+		s.say("this request id had been decided before; nothing was done again")
+	}
+	return res.Raw, nil
 }
 
-func notYet(wire string) error {
-	return &hinted{err: fmt.Errorf("%s: this version of pilotctl does not send it", wire), code: protocol.CodeNotImplemented, exit: exitFailure,
-		hint: "upgrade pilotctl and the registry"}
+func (c change) callOptions() []client.CallOption {
+	if c.dryRun {
+		return []client.CallOption{client.WithDryRun()}
+	}
+	return nil
+}
+
+// wire is the blueprint as the registry takes it.
+func (b *blueprint) wire() *protocol.Blueprint {
+	out := &protocol.Blueprint{Name: b.Name, JoinRule: b.JoinRule, JoinToken: protocol.Secret(b.JoinToken), Enterprise: b.Enterprise,
+		NetworkAdminToken: protocol.Secret(b.NetworkAdminToken)}
+	if p := b.Policy; p != nil {
+		out.Policy = &protocol.BlueprintPolicy{AllowedPorts: p.AllowedPorts, Description: p.Description}
+		if p.MaxMembers != nil {
+			out.Policy.MaxMembers = int64(*p.MaxMembers)
+		}
+	}
+	for _, r := range b.Roles {
+		out.Roles = append(out.Roles, protocol.BlueprintRole(r))
+	}
+	if p := b.IdentityProvider; p != nil {
+		provider := protocol.BlueprintIdentityProvider(*p)
+		out.IdentityProvider = &provider
+	}
+	if w := b.Webhooks; w != nil {
+		webhooks := protocol.BlueprintWebhooks(*w)
+		out.Webhooks = &webhooks
+	}
+	if e := b.AuditExport; e != nil {
+		out.AuditExport = &protocol.BlueprintAuditExport{Format: e.Format, Endpoint: e.Endpoint, Token: protocol.Secret(e.Token), Index: e.Index, Source: e.Source}
+	}
+	return out
 }
 
 // currentNetwork is a network as a blueprint.
@@ -57,34 +108,66 @@ type currentNetwork struct {
 
 // current reads a network, named by id or name.
 func (s *session) current(name string) (*currentNetwork, error) {
-	listed, err := s.findNetwork(name)
+	n, err := s.findProvisioned(name)
 	if err != nil {
 		return nil, err
 	}
-	policy, err := s.client.GetNetworkPolicy(s.ctx, listed.ID)
-	if err != nil {
-		return nil, err
-	}
-	b := &blueprint{Name: listed.Name, JoinRule: listed.JoinRule, Enterprise: listed.Enterprise}
-	if policy.MaxMembers != 0 || len(policy.AllowedPorts) > 0 || policy.Description != "" {
-		b.Policy = &blueprintPolicy{AllowedPorts: policy.AllowedPorts, Description: policy.Description}
-		if policy.MaxMembers != 0 {
-			b.Policy.MaxMembers = &policy.MaxMembers
+	b := &blueprint{Name: n.Name, JoinRule: n.JoinRule, Enterprise: n.Enterprise}
+	if n.MaxMembers != 0 || len(n.AllowedPorts) > 0 || n.Description != "" {
+		b.Policy = &blueprintPolicy{AllowedPorts: n.AllowedPorts, Description: n.Description}
+		if n.MaxMembers != 0 {
+			b.Policy.MaxMembers = &n.MaxMembers
 		}
 	}
-	return &currentNetwork{id: listed.ID, revision: policy.Revision, blueprint: b}, nil
+	for _, r := range n.Roles {
+		b.Roles = append(b.Roles, blueprintRole(r))
+	}
+	return &currentNetwork{id: n.NetworkID, revision: n.Revision, blueprint: b}, nil
 }
 
-func (s *session) findNetwork(name string) (protocol.ListedNetwork, error) {
-	reply, err := s.client.ListNetworks(s.ctx)
-	if err != nil {
-		return protocol.ListedNetwork{}, err
+// addGlobal adds the registry-wide settings of those kinds that a file mentions.
+func (s *session) addGlobal(to, file *blueprint) error {
+	if file.IdentityProvider != nil {
+		reply, err := client.Call[protocol.GetIDPConfigReply](s.ctx, s.client, "get_idp_config", &protocol.GetIDPConfig{})
+		if err != nil {
+			return err
+		}
+		to.IdentityProvider = &blueprintIdentityProvider{Type: reply.IDPType, URL: reply.URL, Issuer: reply.Issuer, ClientID: reply.ClientID,
+			TenantID: reply.TenantID, Domain: reply.Domain}
 	}
-	for _, n := range reply.Networks {
-		if n.Name == name || strconv.Itoa(int(n.ID)) == name {
-			return n, nil
+	if file.Webhooks == nil && file.AuditExport == nil {
+		return nil
+	}
+	reply, err := client.Call[protocol.AuditSinkListReply](s.ctx, s.client, "audit_sink_list", nil)
+	if err != nil {
+		return err
+	}
+	for _, sink := range reply.Sinks {
+		switch sink.Name {
+		case protocol.SinkNameWebhook:
+			to.Webhooks = &blueprintWebhooks{AuditURL: sink.Endpoint}
+		case protocol.SinkNameExport:
+			to.AuditExport = &blueprintAuditExport{Format: sink.Format, Endpoint: sink.Endpoint, Index: sink.Index, Source: sink.Source}
 		}
 	}
-	return protocol.ListedNetwork{}, &hinted{err: fmt.Errorf("no network %q", name), code: protocol.CodeNotFound, exit: exitNotFound,
-		hint: "pilotctl network list shows them"}
+	return nil
+}
+
+// findProvisioned goes through the pages of what is provisioned.
+func (s *session) findProvisioned(name string) (*protocol.ProvisionedNetwork, error) {
+	for cursor := ""; ; {
+		reply, err := s.client.GetProvisionStatus(s.ctx, true, client.WithLimit(100), client.WithCursor(cursor))
+		if err != nil {
+			return nil, err
+		}
+		for i := range reply.Networks {
+			if n := &reply.Networks[i]; n.Name == name || strconv.Itoa(int(n.NetworkID)) == name {
+				return n, nil
+			}
+		}
+		if cursor = reply.NextCursor; cursor == "" {
+			return nil, &hinted{err: fmt.Errorf("no network %q", name), code: protocol.CodeNotFound, exit: exitNotFound,
+				hint: "pilotctl network list shows them"}
+		}
+	}
 }

@@ -120,6 +120,9 @@ func (s *session) plan(kind string, planned any, out string, typed any, look fun
 		NetworkID uint16   `json:"network_id"`
 		Revision  uint64   `json:"revision"`
 		Actions   []string `json:"actions"`
+		// Changes of a directory that are no actions.
+		PreAssigned int `json:"pre_assigned"`
+		Hostnames   int `json:"hostnames"`
 	}
 	if err := json.Unmarshal(raw, &reply); err != nil {
 		return fmt.Errorf("unreadable reply: %w", err)
@@ -137,7 +140,7 @@ func (s *session) plan(kind string, planned any, out string, typed any, look fun
 	if err := s.print(raw, typed); err != nil {
 		return err
 	}
-	if pending(reply.Actions) {
+	if pending(reply.Actions) || reply.PreAssigned > 0 || reply.Hostnames > 0 {
 		return errPending
 	}
 	return nil

@@ -45,7 +45,32 @@ func (r *registry) answerMembers(req *protocol.Request, typ string) (any, *proto
 	case *protocol.SetNetworkPolicy:
 		return r.setPolicy(b, typ)
 	case *protocol.NetworkRequest:
+		if req.Type == "directory_status" {
+			return protocol.DirectoryStatusReply{Enterprise: true, NetworkID: b.NetworkID, Total: 3, Mapped: 2, Unmapped: 1, LastSync: "2026-01-31T10:00:00Z", Type: typ}, nil
+		}
 		return r.policy(b.NetworkID, typ), nil
+	case *protocol.GetProvisionStatus:
+		reply := protocol.ProvisionStatusReply{Type: typ, Networks: []protocol.ProvisionedNetwork{{AllowedPorts: r.ports, Description: r.description, Enterprise: true,
+			JoinRule: "token", MaxMembers: r.maxMembers, Members: 1, Name: "lab", NetworkID: 3, Revision: r.revision, RBACPreAssignments: 1}}}
+		if b.Details {
+			reply.Networks[0].Roles = []protocol.BlueprintRole{{ExternalID: "ann@x", Role: "admin"}}
+		}
+		return reply, nil
+	case *protocol.ProvisionNetwork:
+		if e := b.Check(); b.Blueprint == nil || b.Blueprint.JoinRule != "token" && e != nil {
+			return nil, e
+		}
+		return protocol.ProvisionNetworkReply{Actions: []string{"found existing network 3 (lab)", "applied network policy"}, DryRun: req.DryRun, Name: b.Blueprint.Name,
+			NetworkID: 3, Revision: r.revision, Warnings: []string{"a\x1b[31mwarning"}, Type: typ}, nil
+	case *protocol.DirectorySync:
+		if b.IfRevision != nil && *b.IfRevision != r.revision {
+			return nil, protocol.Refusef(protocol.CodeConflict, "network 3 is at revision %d", r.revision)
+		}
+		reply := protocol.DirectorySyncReply{Actions: []string{}, DryRun: req.DryRun, Mapped: uint32(len(b.Entries)), NetworkID: b.NetworkID, Revision: r.revision, PreAssigned: 1, Type: typ}
+		if b.ConfirmRemovals != nil {
+			reply.Actions, reply.Disabled = append(reply.Actions, "disabled ann@x (node 2)"), uint32(*b.ConfirmRemovals)
+		}
+		return reply, nil
 	case *protocol.SetExternalID:
 		r.nodes[b.NodeID].externalID = b.ExternalID
 		return protocol.SetExternalIDReply{ExternalID: b.ExternalID, NodeID: b.NodeID, Type: typ}, nil

@@ -112,8 +112,17 @@ func Call[R any](ctx context.Context, c *Client, command string, body protocol.B
 
 // Do sends a command and returns its reply undecoded. It tries the addresses
 // in turn, sends again what is safe to send again, and ends with the context
-// or after Options.RetryFor. The error is an [*Error].
+// or after Options.RetryFor. A request that is too long for one frame, where
+// the command takes such, goes in parts. The error is an [*Error].
 func (c *Client) Do(ctx context.Context, command string, body protocol.Body, opts ...CallOption) (*Result, error) {
+	last, err := c.send(ctx, command, body, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.do(ctx, command, last, opts)
+}
+
+func (c *Client) do(ctx context.Context, command string, body protocol.Body, opts []CallOption) (*Result, error) {
 	prepared, err := c.prepare(ctx, command, body, opts)
 	if err != nil {
 		return nil, err

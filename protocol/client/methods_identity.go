@@ -11,21 +11,6 @@ func (c *Client) ClusterID(ctx context.Context, opts ...CallOption) (*protocol.C
 	return Call[protocol.ClusterIDReply](ctx, c, "cluster_id", nil, opts...)
 }
 
-// SetIdentityWebhook sets the webhook that verifies identity tokens; "" clears it.
-func (c *Client) SetIdentityWebhook(ctx context.Context, url string, opts ...CallOption) (*protocol.SetIdentityWebhookReply, error) {
-	return Call[protocol.SetIdentityWebhookReply](ctx, c, "set_identity_webhook", &protocol.SetIdentityWebhook{URL: url}, opts...)
-}
-
-// SetIdpConfig configures the identity provider; without a type or a URL it clears it.
-func (c *Client) SetIdpConfig(ctx context.Context, r protocol.SetIDPConfig, opts ...CallOption) (*protocol.SetIDPConfigReply, error) {
-	return Call[protocol.SetIDPConfigReply](ctx, c, "set_idp_config", &r, opts...)
-}
-
-// GetIdpConfig shows the identity provider.
-func (c *Client) GetIdpConfig(ctx context.Context, opts ...CallOption) (*protocol.GetIDPConfigReply, error) {
-	return Call[protocol.GetIDPConfigReply](ctx, c, "get_idp_config", nil, opts...)
-}
-
 // ValidateToken says what an identity token is worth. A token that is not
 // verified is no error: the reply says why.
 func (c *Client) ValidateToken(ctx context.Context, token protocol.Secret, opts ...CallOption) (*protocol.ValidateTokenReply, error) {

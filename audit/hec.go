@@ -1,0 +1,138 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// Bounds of one request to Splunk.
+const (
+	hecEvents = 100
+	hecBytes  = 512 << 10
+)
+
+// hec sends batches to Splunk's HTTP event collector.
+type hec struct {
+	*caller
+	source, index string
+	// ack is where the indexer tells what it has, nil when it is not asked.
+	ack *url.URL
+}
+
+func openHEC(o Options) (Exporter, error) {
+	c, err := newCaller(o, "application/json")
+	if err != nil {
+		return nil, err
+	}
+	h := &hec{caller: c, source: o.Sink.Source, index: o.Sink.Index}
+	if o.Sink.Ack {
+		channel := uuid.NewString()
+		h.ack = ackURL(h.url, channel)
+		h.header.Set("X-Splunk-Request-Channel", channel)
+		h.keepCookies() // only the indexer that took a batch knows of it
+	}
+	return h, nil
+}
+
+const collector = "/services/collector"
+
+// ackURL is beside the collector, also behind a proxy that adds to the path.
+func ackURL(u *url.URL, channel string) *url.URL {
+	prefix, _, found := strings.Cut(u.Path, collector)
+	if !found {
+		prefix = ""
+	}
+	ack := *u
+	ack.Path, ack.RawPath = prefix+collector+"/ack", ""
+	q := ack.Query()
+	q.Set("channel", channel)
+	ack.RawQuery = q.Encode()
+	return &ack
+}
+
+// Deliver sends the events in as many requests as they take.
+func (h *hec) Deliver(ctx context.Context, events []protocol.AuditEvent) (int, error) {
+	done := 0
+	for done < len(events) {
+		body, n := h.batch(events[done:])
+		answer, err := h.post(ctx, h.url, body, nil)
+		if err == nil && h.ack != nil {
+			err = failed("acknowledgement from "+h.ack.Host, h.indexed(ctx, answer), h.secret)
+		}
+		if err != nil {
+			return done, err
+		}
+		done += n
+	}
+	return done, nil
+}
+
+// batch is a body with the first n of the events, at least one.
+func (h *hec) batch(events []protocol.AuditEvent) (body []byte, n int) {
+	for n < min(len(events), hecEvents) {
+		one := HEC(&events[n], h.source, h.index)
+		if n > 0 {
+			if len(body)+1+len(one) > hecBytes {
+				break
+			}
+			body = append(body, '\n')
+		}
+		body = append(body, one...)
+		n++
+	}
+	return body, n
+}
+
+// Pauses between questions for an acknowledgement.
+const (
+	firstAckPause = 50 * time.Millisecond
+	lastAckPause  = time.Second
+)
+
+// indexed waits until the indexer says that it has the batch behind an answer.
+func (h *hec) indexed(ctx context.Context, answer []byte) error {
+	var taken struct {
+		AckID *uint64 `json:"ackId"`
+	}
+	if json.Unmarshal(answer, &taken) != nil || taken.AckID == nil {
+		return errors.New("the answer has no ackId: is indexer acknowledgement enabled for the token?")
+	}
+	id := strconv.FormatUint(*taken.AckID, 10)
+	ctx, cancel := context.WithTimeout(ctx, h.timeout)
+	defer cancel()
+	for pause := firstAckPause; ; pause = min(2*pause, lastAckPause) {
+		if ok, err := h.acked(ctx, id); ok || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (h *hec) acked(ctx context.Context, id string) (bool, error) {
+	answer, err := h.do(ctx, h.ack, []byte(`{"acks":[`+id+`]}`), http.Header{})
+	if err != nil {
+		return false, err
+	}
+	var reply struct {
+		Acks map[string]bool `json:"acks"`
+	}
+	if err := json.NewDecoder(bytes.NewReader(answer)).Decode(&reply); err != nil {
+		return false, errors.New("the answer about acknowledgements is no JSON object")
+	}
+	return reply.Acks[id], nil
+}

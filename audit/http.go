@@ -1,0 +1,134 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// maxAnswer is how much of an answer is read, so that its connection can be
+// used again.
+const maxAnswer = 64 << 10
+
+// caller sends requests to one receiver.
+type caller struct {
+	client  *http.Client
+	url     *url.URL
+	secret  string
+	header  http.Header
+	timeout time.Duration
+	// own closes the idle connections of a client that is not shared.
+	own func()
+}
+
+// newCaller makes the caller of an export, which shows its token as Splunk
+// does, whatever the format: receivers were set up for that.
+func newCaller(o Options, contentType string) (*caller, error) {
+	u, err := endpoint(o.Sink.Endpoint, "https", "http")
+	if err != nil {
+		return nil, err
+	}
+	c := &caller{url: u, secret: o.Secret, header: http.Header{}, timeout: o.bound(exportTimeout), own: func() {}}
+	c.header.Set("Content-Type", contentType)
+	c.header.Set("User-Agent", "pilot-registry")
+	if o.Secret != "" {
+		c.header.Set("Authorization", "Splunk "+o.Secret)
+	}
+	c.client = c.httpClient(o)
+	return c, nil
+}
+
+func (c *caller) httpClient(o Options) *http.Client {
+	client := http.Client{}
+	if o.Client != nil {
+		client = *o.Client
+	} else {
+		t := &http.Transport{DialContext: o.dial, TLSClientConfig: o.TLS, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 1, IdleConnTimeout: 90 * time.Second}
+		client.Transport, c.own = t, t.CloseIdleConnections
+	}
+	// A redirect would turn the POST into a GET, or show the token elsewhere.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &client
+}
+
+// keepCookies lets a load balancer send all requests to the same receiver.
+func (c *caller) keepCookies() {
+	if c.client.Jar == nil {
+		c.client.Jar, _ = cookiejar.New(nil)
+	}
+}
+
+// post sends a body, with the headers of extra too, and returns the
+// beginning of the answer to it.
+func (c *caller) post(ctx context.Context, u *url.URL, body []byte, extra http.Header) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	answer, err := c.do(ctx, u, body, extra)
+	return answer, failed("POST to "+u.Host, err, c.secret)
+}
+
+func (c *caller) do(ctx context.Context, u *url.URL, body []byte, extra http.Header) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range []http.Header{c.header, extra} {
+		for k, v := range h {
+			req.Header[k] = v
+		}
+	}
+	resp, err := c.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	// The status is the receiver's answer, also when the rest does not arrive.
+	answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	_ = resp.Body.Close()
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return nil, &StatusError{resp.StatusCode}
+	}
+	return answer, nil
+}
+
+// Close ends the idle connections.
+func (c *caller) Close() error {
+	c.own()
+	return nil
+}
+
+// poster sends an event a request.
+type poster struct {
+	*caller
+	render func(*protocol.AuditEvent) []byte
+	// extra are headers of an event's request.
+	extra func(e *protocol.AuditEvent, body []byte) http.Header
+}
+
+func openPoster(o Options, contentType string, render func(*protocol.AuditEvent) []byte) (Exporter, error) {
+	c, err := newCaller(o, contentType)
+	if err != nil {
+		return nil, err
+	}
+	return &poster{caller: c, render: render}, nil
+}
+
+// Deliver sends events until one is not taken.
+func (p *poster) Deliver(ctx context.Context, events []protocol.AuditEvent) (int, error) {
+	for i := range events {
+		body := p.render(&events[i])
+		var extra http.Header
+		if p.extra != nil {
+			extra = p.extra(&events[i], body)
+		}
+		if _, err := p.post(ctx, p.url, body, extra); err != nil {
+			return i, err
+		}
+	}
+	return len(events), nil
+}

@@ -1,0 +1,321 @@
+package fsm
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+const provisionOK = "provision_network_ok"
+
+// blueprintStep is a step of a blueprint. One that changes nothing is listed
+// when the blueprint is applied, as it always was, but not by a dry run.
+type blueprintStep struct {
+	action  string
+	changes bool
+	always  bool // to be done although nothing is seen to change
+	do      func(*txn)
+}
+
+// blueprintPlan is what a blueprint changes: computed from a state without
+// changing it, shown by a dry run, carried out by Apply.
+type blueprintPlan struct {
+	id       uint16
+	name     string
+	old      *network // nil when it is made
+	steps    []blueprintStep
+	warnings []string
+}
+
+// decideProvision follows networks-and-enterprise.md 16.1, in one step.
+func decideProvision(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.ProvisionNetwork)
+	p, in, e := v.blueprintRequest(c, r)
+	if e != nil {
+		return nil, e
+	}
+	if !in.whole {
+		return func(x *txn) any { return x.stage(in, provisionOK) }, nil
+	}
+	return func(x *txn) any {
+		if in.key != "" {
+			x.forgetUpload(in.key)
+		}
+		for _, s := range p.steps {
+			if (s.changes || s.always) && s.do != nil {
+				s.do(x)
+			}
+		}
+		n, _ := x.networks.get(p.id)
+		reply := p.reply(n.revision, false)
+		reply.ConfigRevision = x.config().revision
+		x.begin(protocol.EventNetworkProvisioned).network(p.id).str("name", p.name).bool("enterprise", r.Blueprint.Enterprise).
+			num("actions", uint64(len(reply.Actions))).bool("created", p.old == nil).end()
+		return reply
+	}, nil
+}
+
+// planProvision is the dry run. It lists what would change; finding the
+// network is listed but no change.
+func planProvision(v *view, c *call) (any, *protocol.Error) {
+	r := c.body.(*protocol.ProvisionNetwork)
+	p, in, e := v.blueprintRequest(c, r)
+	switch {
+	case e != nil:
+		return nil, e
+	case !in.whole:
+		return nil, protocol.Refusef(protocol.CodeInvalid, "a dry run of an upload is asked for with its last part: send the other parts first, without dry_run")
+	}
+	reply := p.reply(p.revision(), true)
+	reply.ConfigRevision = v.config().revision
+	return reply, nil
+}
+
+// blueprintRequest is a provision_network as far as its caller, contents and
+// parts are concerned. The plan is nil while parts are missing.
+func (v *view) blueprintRequest(c *call, r *protocol.ProvisionNetwork) (*blueprintPlan, *incoming, *protocol.Error) {
+	if e := v.admin(c); e != nil {
+		return nil, nil, e
+	}
+	if e := r.Check(); e != nil {
+		return nil, nil, afterRole(e)
+	}
+	in, roles := &incoming{whole: true}, r.Blueprint.Roles
+	if r.Upload() != (protocol.UploadPart{}) {
+		var e *protocol.Error
+		if in, e = v.receive(c, r.Upload(), "provision_network "+r.Blueprint.Name, string(appendRoles(nil, r.Blueprint.Roles))); e != nil {
+			return nil, nil, e
+		}
+		roles = nil
+		if in.whole {
+			v.eachPiece(in, func(data string) { roles = append(roles, readRoles(data)...) })
+		}
+	}
+	p, e := v.planBlueprint(r, roles)
+	if e != nil {
+		return nil, nil, e
+	}
+	if e := checkRevision(r.IfConfigRevision, v.config().revision, "the registry-wide configuration"); e != nil {
+		return nil, nil, e
+	}
+	return p, in, checkRevision(r.IfRevision, p.revision(), "network "+p.name)
+}
+
+func appendRoles(dst []byte, roles []protocol.BlueprintRole) []byte {
+	for _, r := range roles {
+		dst = appendString(appendString(dst, r.ExternalID), r.Role)
+	}
+	return dst
+}
+
+func readRoles(data string) (roles []protocol.BlueprintRole) {
+	d := decoder{b: []byte(data)}
+	for !d.bad && len(d.b) > 0 {
+		roles = append(roles, protocol.BlueprintRole{ExternalID: d.str(), Role: d.str()})
+	}
+	return roles
+}
+
+// revision is the network's before the change, 0 when it does not exist.
+func (p *blueprintPlan) revision() uint64 {
+	if p.old == nil {
+		return 0
+	}
+	return p.old.revision
+}
+
+func (p *blueprintPlan) reply(revision uint64, dryRun bool) *protocol.ProvisionNetworkReply {
+	reply := &protocol.ProvisionNetworkReply{Type: provisionOK, NetworkID: p.id, Name: p.name, Created: p.old == nil,
+		Actions: []string{}, Warnings: p.warnings, Revision: revision, DryRun: dryRun}
+	for i, s := range p.steps {
+		if i == 0 || s.changes || !dryRun {
+			reply.Actions = append(reply.Actions, s.action)
+		}
+	}
+	return reply
+}
+
+func (p *blueprintPlan) add(action string, changes bool, do func(*txn)) {
+	p.steps = append(p.steps, blueprintStep{action: action, changes: changes, do: do})
+}
+
+// planBlueprint compares a blueprint that was found valid with the registry.
+func (v *view) planBlueprint(r *protocol.ProvisionNetwork, roles []protocol.BlueprintRole) (*blueprintPlan, *protocol.Error) {
+	b, p := r.Blueprint, &blueprintPlan{name: r.Blueprint.Name}
+	if id, exists := v.byName.get(b.Name); exists {
+		p.id = id
+		p.old, _ = v.networks.get(id)
+		p.add(fmt.Sprintf("found existing network %d (%s)", p.id, p.name), false, nil)
+		p.keeps(r)
+	} else {
+		if v.meta.nextNet == 0 {
+			return nil, protocol.Refusef(protocol.CodeLimitReached, "provision network: network ID space exhausted (max 65535 networks)")
+		}
+		p.id = v.meta.nextNet
+		p.add(fmt.Sprintf("created network %d (%s)", p.id, p.name), true, func(x *txn) { x.makeNetwork(r) })
+	}
+	if b.Enterprise && (p.old == nil || !p.old.enterprise) {
+		p.add("enabled enterprise features", true, func(x *txn) { x.upgrade(p) })
+	}
+	if e := p.planPolicy(v, b.Policy); e != nil {
+		return nil, e
+	}
+	if e := p.planGlobal(v, r); e != nil {
+		return nil, e
+	}
+	if len(roles) > 0 {
+		list := uniqueRoles(roles)
+		p.add(fmt.Sprintf("stored %d RBAC pre-assignments", len(list)), !v.preAssignedAre(p.id, list), func(x *txn) { x.replacePreAssign(p.id, list) })
+	}
+	return p, nil
+}
+
+// keeps tells what a blueprint asks for and cannot have from a network that
+// exists.
+func (p *blueprintPlan) keeps(r *protocol.ProvisionNetwork) {
+	b := r.Blueprint
+	if b.JoinRule != "" && b.JoinRule != p.old.rule.String() {
+		p.warnings = append(p.warnings, fmt.Sprintf("the network exists and its join_rule stays %s, not %s", p.old.rule, b.JoinRule))
+	} else if b.JoinRule == protocol.JoinToken && !sameMAC(p.old.token, r.JoinTokenMAC) && p.old.token.Key == r.JoinTokenMAC.Key {
+		p.warnings = append(p.warnings, "the network exists and its join_token stays what it is")
+	}
+	if !r.NetworkAdminTokenMAC.IsZero() && p.old.admin.Key == r.NetworkAdminTokenMAC.Key && !sameMAC(p.old.admin, r.NetworkAdminTokenMAC) {
+		p.warnings = append(p.warnings, "the network exists and its network_admin_token stays what it is")
+	}
+}
+
+// makeNetwork makes a network without members and without an owner.
+func (x *txn) makeNetwork(r *protocol.ProvisionNetwork) {
+	n := &network{name: r.Blueprint.Name, rule: parseJoinRule(r.Blueprint.JoinRule), created: x.meta.now, revision: 1, admin: r.NetworkAdminTokenMAC}
+	if n.rule == ruleToken {
+		n.token = r.JoinTokenMAC
+	}
+	x.setNetwork(x.meta.nextNet, n)
+	x.meta.nextNet++ // 0 after the last id
+}
+
+// upgrade makes an enterprise network of one that was none; its members get roles.
+func (x *txn) upgrade(p *blueprintPlan) {
+	x.reconfigure(p.id, func(n *network) { n.enterprise = true })
+	x.initRoles(p.id)
+}
+
+func (p *blueprintPlan) planPolicy(v *view, b *protocol.BlueprintPolicy) *protocol.Error {
+	if b == nil {
+		return nil
+	}
+	var now policy
+	if p.old != nil {
+		now = p.old.policy
+	}
+	next := now
+	if b.MaxMembers > 0 {
+		next.maxMembers = uint32(b.MaxMembers)
+		if size := v.networkSize(p.id); p.old != nil && size > int(next.maxMembers) {
+			return protocol.Refusef(protocol.CodeConflict, "cannot set max_members to %d: network already has %d members", next.maxMembers, size)
+		}
+	}
+	if len(b.AllowedPorts) > 0 {
+		next.ports = b.Ports()
+	}
+	if b.Description != "" {
+		next.description = b.Description
+	}
+	changes := next.maxMembers != now.maxMembers || next.description != now.description || !slices.Equal(next.ports, now.ports)
+	p.add("applied network policy", changes, func(x *txn) { x.reconfigure(p.id, func(n *network) { n.policy = next }) })
+	return nil
+}
+
+// uniqueRoles drops repeated external ids; the first entry counts.
+func uniqueRoles(roles []protocol.BlueprintRole) []preAssign {
+	seen := make(map[string]bool, len(roles))
+	list := make([]preAssign, 0, len(roles))
+	for _, r := range roles {
+		key := protocol.FoldExternalID(r.ExternalID)
+		if !seen[key] {
+			seen[key] = true
+			list = append(list, preAssign{external: r.ExternalID, key: key, role: parseRole(r.Role)})
+		}
+	}
+	return list
+}
+
+func parseRole(s string) role {
+	switch s {
+	case protocol.RoleOwner:
+		return roleOwner
+	case protocol.RoleAdmin:
+		return roleAdmin
+	}
+	return roleMember
+}
+
+// preAssignedAre reports whether a network's list is this one.
+func (v *view) preAssignedAre(net uint16, list []preAssign) bool {
+	i, same := 0, true
+	v.eachPreAssign(net, func(_ string, p *preAssign) bool {
+		same = i < len(list) && *p == list[i]
+		i++
+		return same
+	})
+	return same && i == len(list)
+}
+
+// replacePreAssign gives a network another list; that is one revision.
+func (x *txn) replacePreAssign(net uint16, list []preAssign) {
+	x.clearPreAssign(net)
+	for i := range list {
+		x.reassign(net, &list[i])
+	}
+	x.reconfigure(net, func(*network) {})
+}
+
+// readProvisionStatus follows networks-and-enterprise.md 16.2.
+func readProvisionStatus(v *view, c *call) (any, *protocol.Error) {
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	details := c.body.(*protocol.GetProvisionStatus).Details
+	next, e := readCursor(c.cursor, cursorStatus, 0)
+	if e != nil {
+		return nil, e
+	}
+	p := &page{limit: c.limit}
+	reply := &protocol.ProvisionStatusReply{Type: "get_provision_status_ok", Networks: []protocol.ProvisionedNetwork{}}
+	v.networks.ascend(uint16(max(1, min(next, 1<<16-1))), func(id uint16, n *network) bool {
+		listed, size := v.provisioned(id, n, details)
+		if !p.room(uint64(id), size) {
+			return false
+		}
+		reply.Networks = append(reply.Networks, listed)
+		return true
+	})
+	if e := p.tooLarge(); e != nil {
+		return nil, e
+	}
+	if p.full {
+		reply.NextCursor = makeCursor(cursorStatus, 0, p.next)
+	}
+	v.globalStatus(reply)
+	return reply, nil
+}
+
+// provisioned renders an entry of the status, with at least what it takes in JSON.
+func (v *view) provisioned(id uint16, n *network, details bool) (protocol.ProvisionedNetwork, int) {
+	out := protocol.ProvisionedNetwork{NetworkID: id, Name: n.name, Enterprise: n.enterprise, JoinRule: n.rule.String(), Members: uint32(v.networkSize(id)),
+		MaxMembers: n.policy.maxMembers, AllowedPorts: n.policy.ports, Revision: n.revision}
+	if details {
+		out.Description = n.policy.description
+	}
+	size := 260 + len(n.name) + 6*len(n.policy.ports) + jsonSize(n.policy.description)
+	v.eachPreAssign(id, func(_ string, p *preAssign) bool {
+		out.RBACPreAssignments++
+		if details {
+			out.Roles = append(out.Roles, protocol.BlueprintRole{ExternalID: p.external, Role: p.role.String()})
+			size += 40 + jsonSize(p.external)
+		}
+		return true
+	})
+	return out, size
+}

@@ -1,0 +1,160 @@
+package fsm
+
+import (
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+const directorySyncOK = "directory_sync_ok"
+
+// directoryRequest is a directory_sync as far as its caller, network and
+// parts are concerned. entries is nil while parts are missing.
+func (v *view) directoryRequest(c *call, r *protocol.DirectorySync) (n *network, in *incoming, entries []protocol.DirectoryEntry, e *protocol.Error) {
+	if e := v.admin(c); e != nil {
+		return nil, nil, nil, e
+	}
+	switch {
+	case r.NetworkID == 0:
+		return nil, nil, nil, protocol.Refusef(protocol.CodeInvalid, "network_id is required")
+	case len(r.Entries) == 0:
+		return nil, nil, nil, protocol.Refusef(protocol.CodeInvalid, "entries array is required")
+	}
+	n, ok := v.networks.get(r.NetworkID)
+	switch {
+	case !ok:
+		return nil, nil, nil, noSuchNetwork(r.NetworkID)
+	case !n.enterprise:
+		return nil, nil, nil, protocol.Refusef(protocol.CodeEnterpriseRequired, "directory sync requires enterprise network")
+	}
+	entries = r.Entries
+	if r.Upload() == (protocol.UploadPart{}) {
+		in = &incoming{whole: true}
+	} else if in, e = v.receive(c, r.Upload(), directoryScope(r), string(appendEntries(nil, r.Entries))); e != nil {
+		return nil, nil, nil, e
+	} else if entries = nil; in.whole {
+		v.eachPiece(in, func(data string) { entries = append(entries, readEntries(data)...) })
+	}
+	if e := checkRevision(r.IfRevision, n.revision, "network "+decimal(uint32(r.NetworkID))); e != nil {
+		return nil, nil, nil, e
+	}
+	return n, in, entries, nil
+}
+
+// noSuchNetwork is how the directory commands say it.
+func noSuchNetwork(id uint16) *protocol.Error {
+	return protocol.Refusef(protocol.CodeNotFound, "network %d not found", id)
+}
+
+// directoryScope tells uploads for different requests apart.
+func directoryScope(r *protocol.DirectorySync) string {
+	return string(append(appendKey16([]byte("directory_sync "), r.NetworkID), boolByte(r.RemoveUnlisted)))
+}
+
+func appendEntries(dst []byte, entries []protocol.DirectoryEntry) []byte {
+	for i := range entries {
+		e := &entries[i]
+		dst = appendString(appendString(dst, e.ExternalID), e.Role)
+		dst = appendString(append(dst, boolByte(e.Disabled)), e.DisplayName)
+	}
+	return dst
+}
+
+func readEntries(data string) (entries []protocol.DirectoryEntry) {
+	d := decoder{b: []byte(data)}
+	for !d.bad && len(d.b) > 0 {
+		entries = append(entries, protocol.DirectoryEntry{ExternalID: d.str(), Role: d.str(), Disabled: d.bool(), DisplayName: d.str()})
+	}
+	return entries
+}
+
+// decideDirectorySync follows networks-and-enterprise.md 17.1, in one step and
+// with the owner protected; see docs/networks.md, "Directories".
+func decideDirectorySync(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.DirectorySync)
+	n, in, entries, e := v.directoryRequest(c, r)
+	if e != nil {
+		return nil, e
+	}
+	if !in.whole {
+		return func(x *txn) any { return x.stage(in, directorySyncOK) }, nil
+	}
+	p := v.planSync(r.NetworkID, n, entries, r.RemoveUnlisted)
+	if p.tooMany() && (r.ConfirmRemovals == nil || *r.ConfirmRemovals != uint64(p.reply.Disabled)) {
+		return nil, protocol.Refusef(protocol.CodeConflict, "this listing would remove %d of the %d members of network %d; if that is meant, send it again with confirm_removals %d",
+			p.reply.Disabled, p.size, r.NetworkID, p.reply.Disabled)
+	}
+	return func(x *txn) any {
+		if in.key != "" {
+			x.forgetUpload(in.key)
+		}
+		return x.carryOut(p)
+	}, nil
+}
+
+// planDirectorySync is the dry run. Of a plan too long for one reply the same
+// request with the cursor gets the next page.
+func planDirectorySync(v *view, c *call) (any, *protocol.Error) {
+	r := c.body.(*protocol.DirectorySync)
+	n, in, entries, e := v.directoryRequest(c, r)
+	if e != nil {
+		return nil, e
+	}
+	if !in.whole {
+		return nil, protocol.Refusef(protocol.CodeInvalid, "a dry run of an upload is asked for with its last part: send the other parts first, without dry_run")
+	}
+	p := v.planSync(r.NetworkID, n, entries, r.RemoveUnlisted)
+	if p.tooMany() {
+		p.warn("more than %d members would be removed: to carry it out takes confirm_removals %d", p.brake(), p.reply.Disabled)
+	}
+	next, e := readCursor(c.cursor, cursorPlan, r.NetworkID)
+	if e != nil {
+		return nil, e
+	}
+	pages := paginate(p.actions, p.warnings)
+	if next >= uint64(len(pages)) {
+		return nil, protocol.Refusef(protocol.CodeInvalid, "invalid cursor: the plan has become shorter; ask for it from the start")
+	}
+	reply := p.reply
+	reply.DryRun, reply.Revision = true, n.revision
+	reply.Actions, reply.Warnings = pages[next].actions, pages[next].warnings
+	if next++; next < uint64(len(pages)) {
+		reply.NextCursor = makeCursor(cursorPlan, r.NetworkID, next)
+	}
+	return &reply, nil
+}
+
+// readDirectoryStatus follows networks-and-enterprise.md 17.2; members that
+// are silent count like the others.
+func readDirectoryStatus(v *view, c *call) (any, *protocol.Error) {
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	id := c.body.(*protocol.NetworkRequest).NetworkID
+	if id == 0 {
+		return nil, protocol.Refusef(protocol.CodeInvalid, "network_id is required")
+	}
+	n, ok := v.networks.get(id)
+	if !ok {
+		return nil, noSuchNetwork(id)
+	}
+	reply := &protocol.DirectoryStatusReply{Type: "directory_status_ok", NetworkID: id, Enterprise: n.enterprise, Revision: n.revision}
+	v.eachMember(id, func(member uint32, _ member) bool {
+		reply.Total++
+		if m, _ := v.nodes.get(member); m != nil && m.externalID != "" {
+			reply.Mapped++
+		}
+		return true
+	})
+	reply.Unmapped = reply.Total - reply.Mapped
+	v.eachPreAssign(id, func(string, *preAssign) bool {
+		reply.PreAssignments++
+		return true
+	})
+	if s := n.sync; s.at != 0 {
+		reply.LastSync = utc(s.at)
+		reply.LastResult = &protocol.DirectoryCounts{Disabled: s.disabled, Mapped: s.mapped, Unmapped: s.unmapped, Updated: s.updated}
+	}
+	if c.cursor == "" {
+		return reply, nil
+	}
+	return reply, v.readPage(c.cursor, id, reply)
+}

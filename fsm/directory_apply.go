@@ -1,0 +1,87 @@
+package fsm
+
+import (
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// carryOut makes a plan true. It runs on the state the plan was made from.
+func (x *txn) carryOut(p *syncPlan) any {
+	if p.newOwner != 0 && p.owner != 0 {
+		x.giveRole(p.net, p.owner, roleAdmin, 0) // never two owners, not for a moment
+	}
+	changed := len(p.pre) > 0
+	for i := range p.steps {
+		s := &p.steps[i]
+		changed = changed || s.to != roleGone
+		x.syncStep(p, s)
+	}
+	for i := range p.pre {
+		x.reassign(p.net, &p.pre[i])
+	}
+	for _, h := range p.hosts {
+		n, _ := x.nodes.get(h.id)
+		x.edit(n, func(n *node) { n.hostname = h.name })
+		x.begin(protocol.EventHostnameChanged).node(h.id).str("old_hostname", "").str("new_hostname", h.name).end()
+	}
+	r := &p.reply
+	x.noteSync(p.net, changed, syncStatus{at: x.meta.now, mapped: r.Mapped, updated: r.Updated, disabled: r.Disabled, unmapped: r.Unmapped})
+	x.begin(protocol.EventDirectorySynced).network(p.net).num("mapped", uint64(r.Mapped)).num("updated", uint64(r.Updated)).
+		num("disabled", uint64(r.Disabled)).num("unmapped", uint64(r.Unmapped)).end()
+	if p.ownerGone {
+		x.ownerGone(p.net, p.owner)
+	}
+	pages := paginate(p.actions, p.warnings)
+	r.Actions, r.Warnings = pages[0].actions, pages[0].warnings
+	r.NextCursor = x.keepPages(p.net, pages[1:])
+	n, _ := x.networks.get(p.net)
+	r.Revision = n.revision
+	return r
+}
+
+func (x *txn) syncStep(p *syncPlan, s *syncStep) {
+	if s.to == roleGone {
+		x.expel(p.net, s.id)
+		x.begin(protocol.EventMemberKicked).network(p.net).num("target_node_id", uint64(s.id)).str("role", s.from.String()).str("reason", s.why).end()
+		return
+	}
+	x.giveRole(p.net, s.id, s.to, 0)
+	if s.id == p.newOwner {
+		x.begin(protocol.EventOwnershipTransferred).network(p.net).num("old_owner", uint64(p.owner)).
+			num("new_owner", uint64(s.id)).str("new_owner_old_role", s.from.String()).end()
+		return
+	}
+	action := protocol.EventMemberDemoted
+	if s.to > s.from {
+		action = protocol.EventMemberPromoted
+	}
+	x.begin(action).network(p.net).num("target_node_id", uint64(s.id)).
+		str("old_role", s.from.String()).str("new_role", s.to.String()).end()
+}
+
+// reassign changes the role that waits for an external id, begins or ends its
+// waiting.
+func (x *txn) reassign(net uint16, p *preAssign) {
+	key, there := x.byAssign.get(preAssignIndex(net, p.key))
+	switch {
+	case there && p.role == roleNone:
+		x.preAssign.drop(x, key)
+		x.byAssign.drop(preAssignIndex(net, p.key))
+		return
+	case !there:
+		x.meta.queueSeq++
+		key = preAssignKey(net, x.meta.queueSeq)
+	}
+	x.putPreAssign(net, key, p)
+}
+
+// noteSync notes what a sync did; it counts as one revision when it changed
+// roles or pre-assignments.
+func (x *txn) noteSync(net uint16, changed bool, s syncStatus) {
+	old, _ := x.networks.get(net)
+	n := *old
+	n.sync = s
+	if changed {
+		n.revision++
+	}
+	x.setNetwork(net, &n)
+}

@@ -1,0 +1,286 @@
+package fsm
+
+import (
+	"fmt"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// syncStep is a change of a membership. to is roleGone for a removal, why
+// then says for what reason.
+type syncStep struct {
+	id       uint32
+	from, to role
+	why      string
+}
+
+// syncPlan is what a directory listing changes in a network: computed from a
+// state without changing it, shown by a dry run, carried out by Apply.
+type syncPlan struct {
+	net   uint16
+	size  int // members before
+	reply protocol.DirectorySyncReply
+	// owner is who owns the network before, 0 for nobody; newOwner who takes
+	// over from it, or the first; ownerGone says that it is removed and
+	// nobody is named: then the network chooses.
+	owner, newOwner uint32
+	ownerGone       bool
+
+	steps             []syncStep
+	pre               []preAssign // role roleNone: goes
+	hosts             []syncHost
+	actions, warnings []string
+
+	v *view
+	// entries are those that count; index of an entry by folded id in last.
+	entries []protocol.DirectoryEntry
+	last    map[string]int
+	// members in join order by folded external id; ids all of those.
+	members  map[string][]uint32
+	ids      []uint32
+	external map[uint32]string // folded, by member
+	planned  map[uint32]role
+	taken    map[string]bool // hostnames that the plan gives
+}
+
+type syncHost struct {
+	id   uint32
+	name string
+}
+
+func (p *syncPlan) warn(format string, args ...any) {
+	p.warnings = append(p.warnings, fmt.Sprintf(format, args...))
+}
+
+// brake is how many members a listing may remove without being asked.
+func (p *syncPlan) brake() int { return max(5, p.size/5) }
+
+func (p *syncPlan) tooMany() bool { return int(p.reply.Disabled) > p.brake() }
+
+// planSync compares a listing with a network.
+func (v *view) planSync(net uint16, n *network, entries []protocol.DirectoryEntry, removeUnlisted bool) *syncPlan {
+	p := &syncPlan{net: net, size: v.networkSize(net), v: v, last: map[string]int{}, members: map[string][]uint32{},
+		external: map[uint32]string{}, planned: map[uint32]role{}, taken: map[string]bool{}}
+	p.reply = protocol.DirectorySyncReply{Type: directorySyncOK, NetworkID: net}
+	p.owner, _ = v.owners.get(net)
+	p.index(entries)
+	p.findMembers()
+	p.findOwner(removeUnlisted)
+	for i := range p.entries {
+		p.entry(&p.entries[i])
+	}
+	if removeUnlisted {
+		p.unlisted()
+	}
+	if p.ownerGone {
+		if heir, was := v.heir(net, p.roleAt); was != roleNone {
+			p.warn("node %d, the owner, is removed and the listing names no other owner: node %d owns the network now", p.owner, heir)
+		}
+	}
+	return p
+}
+
+// index keeps the entries that count: those with an external id, of several
+// with the same the last, in the order of the listing.
+func (p *syncPlan) index(entries []protocol.DirectoryEntry) {
+	keys := make([]string, len(entries))
+	for i := range entries {
+		if keys[i] = protocol.FoldExternalID(entries[i].ExternalID); keys[i] == "" {
+			continue
+		}
+		if _, twice := p.last[keys[i]]; twice {
+			p.warn("%s is listed more than once: the last entry counts", quote(entries[i].ExternalID))
+		}
+		p.last[keys[i]] = i
+	}
+	for i := range entries {
+		if keys[i] != "" && p.last[keys[i]] == i {
+			p.last[keys[i]] = len(p.entries)
+			p.entries = append(p.entries, entries[i])
+			keys[i] = "" // its place in last is another now
+		}
+	}
+}
+
+// findMembers collects the members that a directory can know, silent ones
+// too: going quiet must not keep anybody in. A membership that has ended
+// waits only for its sweep.
+func (p *syncPlan) findMembers() {
+	p.v.eachMember(p.net, func(id uint32, m member) bool {
+		n, _ := p.v.nodes.get(id)
+		if n == nil || n.externalID == "" || m.until != 0 && m.until <= p.v.meta.now {
+			return true
+		}
+		key := protocol.FoldExternalID(n.externalID)
+		p.members[key] = append(p.members[key], id)
+		p.external[id] = key
+		p.ids = append(p.ids, id)
+		return true
+	})
+}
+
+// findOwner decides who owns the network afterwards. The owner stays unless
+// the listing takes its role or membership away and names another member;
+// only a disabled owner goes without a named successor.
+func (p *syncPlan) findOwner(removeUnlisted bool) {
+	named := uint32(0)
+	for i := range p.entries {
+		e := &p.entries[i]
+		if ids := p.members[protocol.FoldExternalID(e.ExternalID)]; len(ids) > 0 && e.Role == protocol.RoleOwner && !e.Disabled {
+			named = ids[0]
+			break
+		}
+	}
+	if p.owner == 0 {
+		p.newOwner = named
+		return
+	}
+	key, known := p.external[p.owner]
+	i, listed := p.last[key]
+	switch {
+	case !known, !listed && !removeUnlisted:
+	case listed && p.entries[i].Disabled:
+		p.newOwner, p.ownerGone = named, named == 0
+	case !listed || p.entries[i].Role != "" && p.entries[i].Role != protocol.RoleOwner:
+		p.newOwner = named
+	}
+}
+
+// staysOwner reports whether a node is the owner and nobody takes over.
+func (p *syncPlan) staysOwner(id uint32) bool {
+	return id == p.owner && p.newOwner == 0 && !p.ownerGone
+}
+
+func (p *syncPlan) entry(e *protocol.DirectoryEntry) {
+	ids := p.members[protocol.FoldExternalID(e.ExternalID)]
+	switch {
+	case len(ids) == 0:
+		p.reply.Unmapped++
+	case !e.Disabled:
+		p.reply.Mapped++
+	}
+	if e.Disabled {
+		for _, id := range ids {
+			p.remove(id, "disabled")
+			p.actions = append(p.actions, fmt.Sprintf("disabled %s (node %d)", e.ExternalID, id))
+		}
+		p.assign(e.ExternalID, roleNone)
+		return
+	}
+	if r := p.roleOf(e); r != roleNone {
+		for _, id := range ids {
+			p.giveRole(e, id, r)
+		}
+		p.assign(e.ExternalID, r)
+	}
+	for _, id := range ids {
+		p.giveHostname(id, e.DisplayName)
+	}
+}
+
+// roleOf reads an entry's role; a text that is no role counts as member.
+func (p *syncPlan) roleOf(e *protocol.DirectoryEntry) role {
+	switch e.Role {
+	case "":
+		return roleNone
+	case protocol.RoleOwner:
+		return roleOwner
+	case protocol.RoleAdmin:
+		return roleAdmin
+	case protocol.RoleMember:
+	default:
+		p.warn("role %s of %s is unknown and counts as member", quote(e.Role), quote(e.ExternalID))
+	}
+	return roleMember
+}
+
+func (p *syncPlan) giveRole(e *protocol.DirectoryEntry, id uint32, to role) {
+	switch {
+	case to == roleOwner && id != p.newOwner && !p.staysOwner(id):
+		p.warn("%s (node %d) is listed as owner and becomes an admin: the network has an owner", quote(e.ExternalID), id)
+		to = roleAdmin
+	case to != roleOwner && p.staysOwner(id):
+		p.warn("%s (node %d) is listed as %s and stays the owner: the listing names no other owner who is a member", quote(e.ExternalID), id, to)
+		return
+	}
+	from := p.v.roleOf(p.net, id)
+	if from == to {
+		return
+	}
+	p.step(syncStep{id: id, from: from, to: to})
+	p.reply.Updated++
+	p.actions = append(p.actions, fmt.Sprintf("role %s: %s → %s (node %d)", e.ExternalID, from, to, id))
+}
+
+func (p *syncPlan) step(s syncStep) {
+	p.planned[s.id] = s.to
+	p.steps = append(p.steps, s)
+}
+
+func (p *syncPlan) remove(id uint32, why string) {
+	p.step(syncStep{id: id, from: p.v.roleOf(p.net, id), to: roleGone, why: why})
+	p.reply.Disabled++
+}
+
+// roleAt is the role that a member will have.
+func (p *syncPlan) roleAt(net uint16, id uint32) role {
+	if r, ok := p.planned[id]; ok {
+		return r
+	}
+	return p.v.roleOf(net, id)
+}
+
+// assign keeps the role that waits for an external id. It begins to wait only
+// when nobody has the id, and waits no more for one who is disabled.
+func (p *syncPlan) assign(externalID string, r role) {
+	key := protocol.FoldExternalID(externalID)
+	old := p.v.preAssigned(p.net, externalID)
+	switch {
+	case old == nil && (r == roleNone || len(p.members[key]) > 0), old != nil && old.role == r:
+		return
+	case old != nil:
+		externalID = old.external
+	}
+	p.pre = append(p.pre, preAssign{external: externalID, key: key, role: r})
+	p.reply.PreAssigned++
+}
+
+// giveHostname names a live node that has no name after its person.
+func (p *syncPlan) giveHostname(id uint32, display string) {
+	n := p.v.live(id)
+	if display == "" || n == nil || n.hostname != "" {
+		return
+	}
+	name := protocol.HostnameFrom(display)
+	why := "nothing in its display name can be part of one"
+	if name != "" {
+		why = protocol.CheckHostname(name)
+	}
+	if _, taken := p.v.byHost.get(name); taken || p.taken[name] {
+		why = "hostname " + quote(name) + " is in use"
+	}
+	if why != "" {
+		p.warn("node %d got no hostname: %s", id, why)
+		return
+	}
+	p.taken[name] = true
+	p.hosts = append(p.hosts, syncHost{id, name})
+	p.reply.Hostnames++
+}
+
+// unlisted removes those members that the directory could know and does not list.
+func (p *syncPlan) unlisted() {
+	for _, id := range p.ids {
+		if _, listed := p.last[p.external[id]]; listed {
+			continue
+		}
+		n, _ := p.v.nodes.get(id)
+		if p.staysOwner(id) {
+			p.warn("%s (node %d) is not listed and stays the owner: the listing names no other owner who is a member", quote(n.externalID), id)
+			continue
+		}
+		p.remove(id, "unlisted")
+		p.actions = append(p.actions, fmt.Sprintf("removed unlisted %s (node %d)", n.externalID, id))
+		p.assign(n.externalID, roleNone)
+	}
+}
