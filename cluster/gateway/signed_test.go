@@ -236,6 +236,13 @@ func TestSignedRequestsCannotBeRebound(t *testing.T) {
 			t.Errorf("%s with an admin token: %v", name, r)
 		}
 	}
+	// What a node signs properly for another node is not its own to ask, whoever else stands behind it.
+	foreign := tags(otherID, "a")
+	foreign["admin_token"] = "admin secret"
+	want := fmt.Sprintf("signature verification failed: node %d signed a set_tags of node %d (node_id)", id, otherID)
+	if r := c.send(c.seal(id, foreign, nil)); r["code"] != protocol.CodeSignatureInvalid || r["error"] != want {
+		t.Errorf("signed for another node: %v", r)
+	}
 	if r := c.send(seal()); r["type"] != "set_tags_ok" {
 		t.Errorf("unchanged: %v", r)
 	}
