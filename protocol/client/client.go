@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -191,53 +190,6 @@ func NewRequestID() string {
 	var id [16]byte
 	rand.Read(id[:]) // never fails, see its documentation
 	return hex.EncodeToString(id[:])
-}
-
-// credentials signs the request and decides whether the admin token goes with it.
-func credentials(row *protocol.Command, body protocol.Body, o *callOptions) (protocol.Credentials, error) {
-	var cred protocol.Credentials
-	if signs(row, body, o.signer) {
-		challenge := protocol.ChallengeText(row, body)
-		signature, err := o.signer.Sign([]byte(challenge))
-		if err == nil && len(signature) == 0 {
-			err = errors.New("empty signature")
-		}
-		if err != nil {
-			return cred, &Error{Code: CodeNoSigner, Text: fmt.Sprintf("the signer did not sign %q: %v", challenge, err),
-				Outcome: protocol.OutcomeNotApplied, Command: row.Name, causes: []error{err}}
-		}
-		cred.Signature = protocol.Secret(base64.StdEncoding.EncodeToString(signature))
-	}
-	if usesAdminToken(row, o.signer) {
-		cred.AdminToken = protocol.Secret(o.adminToken)
-	}
-	if row.Auth == protocol.AuthSignature && cred.Signature == "" && cred.AdminToken == "" {
-		return cred, &Error{Code: CodeNoSigner, Text: "this command has to be signed by the node, and there is no key to sign with",
-			Outcome: protocol.OutcomeNotApplied, Command: row.Name}
-	}
-	return cred, nil
-}
-
-func signs(row *protocol.Command, body protocol.Body, s Signer) bool {
-	if s == nil || row.Challenge == "" {
-		return false
-	}
-	if r, ok := body.(*protocol.Register); ok { // proof of possession, only of the key that is registered
-		key, err := protocol.ParsePublicKey(r.PublicKey)
-		return err == nil && key == s.PublicKey()
-	}
-	return true
-}
-
-// usesAdminToken keeps the token away from commands that ignore it.
-func usesAdminToken(row *protocol.Command, s Signer) bool {
-	switch row.Auth {
-	case protocol.AuthSignature: // good for keyless nodes only
-		return s == nil
-	case protocol.AuthOpen: // an operator may have closed writes; list_nodes wants it for network 0
-		return row.Writes() || row.Lists
-	}
-	return true
 }
 
 // progress is what a call has been through so far.
