@@ -42,14 +42,20 @@ func (x *txn) applyRow(b *binding, c *command) (r Result, decided bool) {
 		return x.refuse(e), false
 	}
 	key := ""
-	if c.RequestID != "" && !row.Soft {
-		key = resultKey(row, body, c.Actor, c.RequestID)
+	id, ts, signed := x.requestID(c.RequestID)
+	if id != "" && !row.Soft {
+		key = resultKey(row, body, c.Actor, id)
 		if old, e := x.remembered(key, c.Hash); e != nil {
 			return x.refuse(e), false
 		} else if old != nil {
 			return old.replay(), false
 		}
-		if e := x.roomForResult(c.RequestID); e != nil {
+		if e := x.roomForResult(id); e != nil {
+			return x.refuse(e), false
+		}
+	}
+	if signed {
+		if e := x.freshSignature(ts); e != nil {
 			return x.refuse(e), false
 		}
 	}
@@ -63,7 +69,7 @@ func (x *txn) applyRow(b *binding, c *command) (r Result, decided bool) {
 		r = x.run(b.decide, &x.call)
 	}
 	if key != "" {
-		x.rememberResult(key, c.Hash, r)
+		x.rememberResult(key, c.Hash, r, x.resultExpiry(ts, signed))
 	}
 	return r, true
 }

@@ -11,7 +11,7 @@ func (p *blueprintPlan) planGlobal(v *view, r *protocol.ProvisionNetwork) *proto
 	if b := r.Blueprint.IdentityProvider; b != nil {
 		idp := b.IDP()
 		if idp.Type == now.idp.Type && idp.URL == now.idp.URL {
-			idp.AllowHS256 = now.idp.AllowHS256 // which a blueprint cannot say
+			idp.RefuseHS256 = now.idp.RefuseHS256 // which a blueprint cannot say
 		}
 		p.add("configured "+idp.Type+" identity provider", idp != now.idp, func(x *txn) { x.setIDP(idp, x.config().requireIdentity) })
 	}

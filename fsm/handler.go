@@ -158,6 +158,11 @@ func (r *Root) Read(c *Call) (ReadResult, *protocol.Error) {
 	if e := r.view.active(c.Row); e != nil {
 		return ReadResult{}, e
 	}
+	if _, ts, signed := r.requestID(c.Options.RequestID); signed {
+		if e := r.freshSignature(ts); e != nil {
+			return ReadResult{}, e
+		}
+	}
 	reply, e := h.read(&r.view, callOf(c))
 	if e != nil {
 		return ReadResult{}, e
@@ -188,8 +193,14 @@ func (r *Root) DryRun(c *Call) *protocol.Error {
 	if h.decide == nil {
 		return protocol.Errorf(protocol.CodeNotImplemented, "%s is not a write", c.Row.Name)
 	}
-	if c.Options.RequestID != "" && !c.Row.Soft {
-		if e := r.view.roomForResult(c.Options.RequestID); e != nil {
+	id, ts, signed := r.requestID(c.Options.RequestID)
+	if id != "" && !c.Row.Soft {
+		if e := r.view.roomForResult(id); e != nil {
+			return e
+		}
+	}
+	if signed {
+		if e := r.freshSignature(ts); e != nil {
 			return e
 		}
 	}

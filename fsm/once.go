@@ -170,9 +170,9 @@ func (v *view) roomForResult(id string) *protocol.Error {
 	return e
 }
 
-func (x *txn) rememberResult(key string, hash [32]byte, r Result) {
+func (x *txn) rememberResult(key string, hash [32]byte, r Result, expires int64) {
 	x.forgetResult(key)
-	res := &result{index: r.Index, expires: x.meta.now + clientResultTTL, hash: string(hash[:]), reply: string(r.Reply), refusal: r.Err}
+	res := &result{index: r.Index, expires: expires, hash: string(hash[:]), reply: string(r.Reply), refusal: r.Err}
 	x.addResult(key, res)
 }
 
@@ -215,7 +215,8 @@ func (r *Root) Replay(c *Call) (Result, bool, *protocol.Error) {
 	if c.Options.RequestID == "" || c.Row.Soft || !c.Row.Writes() {
 		return Result{}, false, nil
 	}
-	old, e := r.remembered(resultKey(c.Row, c.Body, c.Actor, c.Options.RequestID), c.Hash)
+	id, _, _ := r.requestID(c.Options.RequestID)
+	old, e := r.remembered(resultKey(c.Row, c.Body, c.Actor, id), c.Hash)
 	if e != nil || old == nil {
 		return Result{}, false, e
 	}

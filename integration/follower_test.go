@@ -157,6 +157,7 @@ func (s *story) play() {
 	s.call(m{"type": "beacon_register", "beacon_id": a.ID, "addr": s.tag + ":9001"})
 	s.call(m{"type": "beacon_register"})
 	s.networks(a, b)
+	s.identities()
 	s.signed(a, m{"type": "rotate_key", "node_id": a.ID, "new_public_key": b.PublicKey()})
 	s.call(m{"type": "get_key_info", "node_id": a.ID})
 	s.signed(b, m{"type": "deregister", "node_id": a.ID})
@@ -182,6 +183,18 @@ func (s *story) networks(a, b harness.Agent) {
 	s.signed(a, m{"type": "leave_network", "node_id": a.ID, "network_id": id})
 	s.signed(b, m{"type": "leave_network", "node_id": b.ID, "network_id": id})
 	s.invites(a, b)
+}
+
+// identities leaves the configuration as it was: others use the cluster too.
+func (s *story) identities() {
+	type m = map[string]any
+	s.call(m{"type": "validate_token", "token": "x.y.z", "admin_token": s.admin})
+	s.call(m{"type": "set_idp_config", "idp_type": "oidc", "url": "http://metadata.google.internal/keys", "admin_token": s.admin})
+	s.call(m{"type": "set_idp_config", "idp_type": "oidc", "url": "", "admin_token": s.admin})
+	s.call(m{"type": "get_idp_config", "admin_token": s.admin})
+	s.call(m{"type": "set_identity_webhook", "url": "ftp://hook", "admin_token": s.admin})
+	s.call(m{"type": "set_identity_webhook", "url": "", "admin_token": s.admin})
+	s.call(m{"type": "set_identity_webhook", "url": ""})
 }
 
 func (s *story) roles(a, b harness.Agent, id float64) {

@@ -221,4 +221,6 @@ var Commands = []Command{
 		newBody: body[DeadLetters](), newReply: reply[DLQChangeReply](), Doc: "deliver dead letters again"},
 	{Code: 74, Name: "dlq_drop", Group: GroupWebhook, Auth: AuthAdmin, Mode: ModeWrite, Since: 2, Built: true, Events: []string{EventDLQDropped},
 		newBody: body[DeadLetters](), newReply: reply[DLQChangeReply](), Doc: "drop dead letters"},
+	{Code: 96, Name: "cluster_id", Group: GroupCluster, Auth: AuthOpen, Mode: ModeLocal, Since: 1, Built: true,
+		newBody: body[ClusterID](), newReply: reply[ClusterIDReply](), Doc: "show which cluster this is and whether it takes signed requests"},
 }

@@ -38,6 +38,11 @@ type Request struct {
 	Body    Body
 	Credentials
 	Options
+	// Signed is the envelope that the request came in, nil when it came in
+	// none. The request id is then its nonce, unless the request has its own.
+	Signed *Signed
+	// Malformed says what is wrong with the envelope; Command is nil then.
+	Malformed *Error
 }
 
 // ParseRequest decodes the body of a request frame by the protocol's lenient
@@ -49,17 +54,24 @@ func ParseRequest(body []byte) (*Request, error) {
 	if err := json.Unmarshal(body, &fields); err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrMalformed, err)
 	}
+	if text(fields["type"]) == TypeSigned {
+		return parseSigned(fields), nil
+	}
+	return parseFields(fields), nil
+}
+
+func parseFields(fields map[string]any) *Request {
 	r := &Request{Type: text(fields["type"])}
 	r.Signature = Secret(text(fields["signature"]))
 	r.AdminToken = Secret(text(fields["admin_token"]))
 	r.Options = parseOptions(fields)
 	r.Command = ByName(r.Type)
 	if r.Command == nil {
-		return r, nil
+		return r
 	}
 	r.Body = r.Command.New()
 	r.Command.plan.decode(reflect.ValueOf(r.Body), fields)
-	return r, nil
+	return r
 }
 
 func parseOptions(f map[string]any) Options {
@@ -83,6 +95,9 @@ func (o *Options) Validate(c *Command) *Error {
 	}
 	if len(o.RequestID) > MaxRequestIDBytes {
 		return Errorf(CodeInvalid, "invalid request_id: too long (max %d bytes)", MaxRequestIDBytes)
+	}
+	if strings.HasPrefix(o.RequestID, SignedIDPrefix) {
+		return Errorf(CodeInvalid, "invalid request_id: ids that begin with %q are reserved", SignedIDPrefix)
 	}
 	if o.Consistency == Bounded && o.MaxStalenessMS == 0 {
 		return Errorf(CodeInvalid, "max_staleness_ms required with consistency bounded")

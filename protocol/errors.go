@@ -46,6 +46,10 @@ const (
 	CodeShuttingDown       = "shutting_down"
 	CodeStaleTerm          = "stale_term"
 	CodeInternal           = "internal"
+	// CodeSignatureExpired: the request was signed too long ago, or in the future.
+	CodeSignatureExpired = "signature_expired"
+	// CodeLegacySignature: the cluster wants signed requests (v2) and got an older signature.
+	CodeLegacySignature = "legacy_signature"
 	// CodeURLRefused: the registry must not call this URL.
 	CodeURLRefused = "url_refused"
 	// CodeIDPNotConfigured: the command needs an identity provider.

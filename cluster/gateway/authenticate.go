@@ -25,7 +25,13 @@ const (
 // decided on. The error is a refusal that no state can lift.
 func (g *Gateway) authenticate(root *fsm.Root, conn *server.ConnState, req *protocol.Request) (*fsm.Call, *protocol.Error) {
 	c := &fsm.Call{Row: req.Command, Body: req.Body, Options: req.Options, Source: conn.Source}
+	if req.Signed != nil {
+		c.Options.RequestID = fsm.SignedID(req.Signed.TS, req.RequestID)
+	}
 	c.SigError = g.signer(root, req, &c.Actor)
+	if e := c.SigError; e != nil && req.Signed != nil && (e.Code == protocol.CodeSignatureInvalid || !e.Stateful) {
+		return nil, e // an envelope that is wrong is not rescued by a token
+	}
 	c.AdminError = g.admin(root, req, &c.Actor)
 	if e := g.facts(root, conn, req, c); e != nil {
 		return nil, e
@@ -40,6 +46,9 @@ func (g *Gateway) authenticate(root *fsm.Root, conn *server.ConnState, req *prot
 // request names as its signer.
 func (g *Gateway) signer(root *fsm.Root, req *protocol.Request, a *fsm.Actor) *protocol.Error {
 	row := req.Command
+	if req.Signed != nil {
+		return g.envelope(root, req, a)
+	}
 	if row.Challenge == "" || row.Signer == "public_key" {
 		return nil
 	}
@@ -55,6 +64,9 @@ func (g *Gateway) signer(root *fsm.Root, req *protocol.Request, a *fsm.Actor) *p
 		return e
 	}
 	a.Node, a.KeyGen = id, gen
+	if req.Signature != "" {
+		g.legacyUse(root, id, row)
+	}
 	return nil
 }
 
@@ -104,7 +116,7 @@ func (g *Gateway) facts(root *fsm.Root, conn *server.ConnState, req *protocol.Re
 	}
 	switch b := req.Body.(type) {
 	case *protocol.Register:
-		return g.registerFacts(conn, req, b, c)
+		return g.registerFacts(root, conn, req, b, c)
 	case *protocol.CreateNetwork:
 		return g.networkTokens(root, b)
 	case *protocol.JoinNetwork:
@@ -140,16 +152,22 @@ func (g *Gateway) roleFacts(root *fsm.Root, req *protocol.Request, b roleBody, c
 		b.SetNetworkToken(stored)
 		return nil
 	}
-	if g.policy.UnsignedRoles && req.Command.Auth == protocol.AuthRole && req.Signature == "" && c.Actor.Token == "" {
+	if g.policy.UnsignedRoles && req.Command.Auth == protocol.AuthRole && req.Signature == "" && req.Signed == nil && c.Actor.Token == "" {
 		b.SetUnsigned(protocol.SignerID(req.Command, b) != 0)
 	}
 	return nil
 }
 
-func (g *Gateway) registerFacts(conn *server.ConnState, req *protocol.Request, b *protocol.Register, c *fsm.Call) *protocol.Error {
+func (g *Gateway) registerFacts(root *fsm.Root, conn *server.ConnState, req *protocol.Request, b *protocol.Register, c *fsm.Call) *protocol.Error {
 	b.Endpoint = protocol.SanitizeEndpoint(conn.Source, b.ListenAddr)
 	b.OwnerReclaim = g.policy.OwnerReclaim
 	b.Proven = false
+	if req.Signed != nil {
+		if e := g.registerEnvelope(root, req.Signed, b); e != nil {
+			return e
+		}
+		b.Proven = true
+	}
 	if req.Signature != "" {
 		key, err := protocol.ParsePublicKey(b.PublicKey)
 		if err != nil {

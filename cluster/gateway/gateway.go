@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/pilotregistry/pilotregistry/cluster/keyring"
 	"github.com/pilotregistry/pilotregistry/fsm"
@@ -56,6 +57,11 @@ type Policy struct {
 	// original registry does; OnUnsigned, when set, counts such commands.
 	UnsignedRoles bool
 	OnUnsigned    func(command string)
+	// LegacySignatures says what becomes of signatures over challenges, which
+	// can be replayed: "" and allow take them, warn also logs who uses them,
+	// deny refuses them. OnLegacy, when set, counts them.
+	LegacySignatures Legacy
+	OnLegacy         func(command string)
 	// CheckTarget, when set, says whether the registry may call an address.
 	CheckTarget func(protocol.Target) *protocol.Error
 	// Webhook asks the identity webhook at a URL who the bearer of a token is.
@@ -74,6 +80,8 @@ type Gateway struct {
 	log    hclog.Logger
 	ids    *identities
 
+	legacyUsers *lru.Cache[uint32, int64]
+
 	refused refusals
 }
 
@@ -81,7 +89,7 @@ var _ server.Backend = (*Gateway)(nil)
 
 // New makes the gateway of a member.
 func New(engine Engine, policy Policy, log hclog.Logger) *Gateway {
-	return &Gateway{engine: engine, policy: policy, log: log.Named("gateway"), ids: newIdentities()}
+	return &Gateway{engine: engine, policy: policy, log: log.Named("gateway"), ids: newIdentities(), legacyUsers: newLegacyUsers()}
 }
 
 // KnownKey reports whether a public key is bound to a node, by this member's own state.
@@ -118,7 +126,10 @@ func (g *Gateway) closed(req *protocol.Request) *protocol.Error {
 	if row.Since > g.engine.Root().Level() && row.Mode != protocol.ModeLocal && g.engine.Root().Level() != 0 {
 		return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "%s becomes available when all members are upgraded and the feature level is %d", row.Name, row.Since)
 	}
-	return nil
+	if req.Signed != nil && g.engine.Root().Level() < 2 {
+		return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "signed_request becomes available when all members are upgraded and the feature level is 2; sign the challenge of %s instead", row.Name)
+	}
+	return g.legacy(req)
 }
 
 // encode renders a reply; index is appended when it is not 0.

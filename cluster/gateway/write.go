@@ -105,7 +105,7 @@ func (g *Gateway) propose(ctx context.Context, conn *server.ConnState, req *prot
 	}
 	env := fsm.Envelope{Code: call.Row.Code, Actor: call.Actor, Source: conn.Source, Body: body}
 	if !call.Row.Soft {
-		env.RequestID, env.Hash = req.RequestID, call.Hash
+		env.RequestID, env.Hash = call.Options.RequestID, call.Hash
 	}
 	result, e := g.engine.Propose(ctx, env)
 	if e != nil {

@@ -23,6 +23,7 @@ var Metrics = []cluster.MetricInfo{
 	{Name: "pilot_rate_limited_total", Kind: "counter", Help: "requests refused by a rate limit, by class", Labels: []string{"class"}},
 	{Name: "pilot_unsigned_role_commands_total", Kind: "counter", Help: "role commands let through by compat.unsigned_role_commands, by command", Labels: []string{"type"}},
 	{Name: "pilot_idp_verifications_total", Kind: "counter", Help: "identity tokens judged, by result (verified, rejected, error)", Labels: []string{"result"}},
+	{Name: "pilot_legacy_signatures_total", Kind: "counter", Help: "requests with a signature over a challenge instead of a signed request, by command", Labels: []string{"type"}},
 	{Name: "pilot_panics_total", Kind: "counter", Help: "handlers that panicked, by command", Labels: []string{"type"}},
 }
 
@@ -101,6 +102,9 @@ func (f *FrontDoor) UnsignedRole(command string) {
 
 // Verified counts an identity token by what became of it.
 func (f *FrontDoor) Verified(result string) { f.count("pilot_idp_verifications_total", result) }
+
+// Legacy counts a request that was signed in the old way.
+func (f *FrontDoor) Legacy(command string) { f.count("pilot_legacy_signatures_total", command) }
 
 // AcceptFailed counts a failed accept.
 func (f *FrontDoor) AcceptFailed() { f.count("pilot_accept_failures_total") }

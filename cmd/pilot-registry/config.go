@@ -74,6 +74,8 @@ type rateConfig struct {
 type authConfig struct {
 	Register string `yaml:"register" help:"who may register: open, signed or admin"`
 	Polo     string `yaml:"polo" help:"who may change polo scores: open or admin"`
+
+	LegacySignatures string `yaml:"legacy_signatures" help:"what becomes of signatures over challenges, which can be replayed, unlike signed requests: allow, warn (log who uses them) or deny"`
 }
 
 type compatConfig struct {
@@ -118,7 +120,7 @@ func defaultConfig() config {
 		Ops:  opsConfig{Listen: "127.0.0.1:9080"},
 		Log:  logConfig{Level: "info", Format: "text"},
 		Rate: rateConfig{Enabled: true, Registration: 10, Resolve: 100, Query: 500, Heartbeat: 50},
-		Auth: authConfig{Register: string(gateway.AccessOpen), Polo: string(gateway.AccessOpen)},
+		Auth: authConfig{Register: string(gateway.AccessOpen), Polo: string(gateway.AccessOpen), LegacySignatures: string(gateway.LegacyAllow)},
 		Raft: raftConfig{LogStore: store.KindBolt, HeartbeatTimeout: 200 * time.Millisecond, ElectionTimeout: 200 * time.Millisecond,
 			SnapshotThreshold: 8192, TrailingLogs: 10240, SnapshotInterval: 30 * time.Second, StableFor: 2 * time.Second},
 	}
@@ -168,6 +170,7 @@ func (c *config) validate() error {
 	oneOf("log.format", c.Log.Format, "text", "json")
 	oneOf("auth.register", c.Auth.Register, "open", "signed", "admin")
 	oneOf("auth.polo", c.Auth.Polo, "open", "admin")
+	oneOf("auth.legacy_signatures", c.Auth.LegacySignatures, string(gateway.LegacyAllow), string(gateway.LegacyWarn), string(gateway.LegacyDeny))
 	oneOf("raft.log_store", c.Raft.LogStore, store.KindBolt, store.KindWAL)
 	for key, n := range map[string]int{"registration": c.Rate.Registration, "resolve": c.Rate.Resolve, "query": c.Rate.Query, "heartbeat": c.Rate.Heartbeat} {
 		if n < 1 {

@@ -159,6 +159,7 @@ func newFrontDoor(ctx context.Context, c *config, node *cluster.Node, out *outbo
 		UnsignedRoles: c.Compat.UnsignedRoleCommands, OnUnsigned: counts.UnsignedRole}
 	out.policy(&policy, node)
 	policy.OnVerified = counts.Verified
+	policy.LegacySignatures, policy.OnLegacy = gateway.Legacy(c.Auth.LegacySignatures), counts.Legacy
 	backend := gateway.New(node, policy, log)
 	go backend.NoteRefusals(ctx)
 	cfg := server.Config{

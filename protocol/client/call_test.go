@@ -32,7 +32,7 @@ func camel(name string) string {
 // Every built command has a named method, and it sends that command.
 func TestEveryCommandHasAMethod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCluster(&member{addr: "a:1", answer: ok})
+		c := newCluster(&member{addr: "a:1", answer: ok, record: true})
 		cl := c.client(t, client.Options{Identity: identity(t), AdminToken: "t"})
 		for _, row := range protocol.Commands {
 			if !row.Built || row.Mode == protocol.ModeStream {

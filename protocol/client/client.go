@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -28,6 +27,8 @@ type Client struct {
 	slots    chan struct{}
 	minIndex atomic.Uint64
 
+	signing signing
+
 	mu     sync.Mutex
 	closed bool
 	next   int // the address in use
@@ -40,7 +41,7 @@ func Open(o Options) (*Client, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
-	c := &Client{opts: o, slots: make(chan struct{}, o.MaxConns), all: map[*conn]struct{}{}}
+	c := &Client{opts: o, slots: make(chan struct{}, o.MaxConns), all: map[*conn]struct{}{}, signing: signing{turn: make(chan struct{}, 1)}}
 	if o.Shuffle {
 		c.next = mrand.IntN(len(o.Addrs))
 	}
@@ -121,7 +122,7 @@ func (c *Client) Do(ctx context.Context, command string, body protocol.Body, opt
 }
 
 func (c *Client) do(ctx context.Context, command string, body protocol.Body, opts []CallOption) (*Result, error) {
-	prepared, err := c.prepare(command, body, opts)
+	prepared, err := c.prepare(ctx, command, body, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +145,7 @@ type call struct {
 	resendable bool
 }
 
-func (c *Client) prepare(command string, body protocol.Body, opts []CallOption) (*call, error) {
+func (c *Client) prepare(ctx context.Context, command string, body protocol.Body, opts []CallOption) (*call, error) {
 	row := protocol.ByName(command)
 	refuse := func(code, format string, args ...any) (*call, error) {
 		return nil, &Error{Code: code, Text: fmt.Sprintf(format, args...), Outcome: protocol.OutcomeRejected, Command: command}
@@ -170,13 +171,9 @@ func (c *Client) prepare(command string, body protocol.Body, opts []CallOption) 
 	if o.RequestID == "" && row.Writes() && !row.Soft && !c.opts.NoRequestIDs {
 		o.RequestID = NewRequestID()
 	}
-	cred, err := credentials(row, body, &o)
+	encoded, err := c.encode(ctx, row, body, &o)
 	if err != nil {
 		return nil, err
-	}
-	encoded, err := protocol.EncodeRequest(row, body, cred, o.Options)
-	if err != nil {
-		return refuse(protocol.CodeInvalid, "encode request: %v", err)
 	}
 	if len(encoded) > protocol.MaxRequestBytes {
 		return refuse(protocol.CodeTooLarge, "request too large: %d bytes (max %d)", len(encoded), protocol.MaxRequestBytes)
@@ -193,53 +190,6 @@ func NewRequestID() string {
 	var id [16]byte
 	rand.Read(id[:]) // never fails, see its documentation
 	return hex.EncodeToString(id[:])
-}
-
-// credentials signs the request and decides whether the admin token goes with it.
-func credentials(row *protocol.Command, body protocol.Body, o *callOptions) (protocol.Credentials, error) {
-	var cred protocol.Credentials
-	if signs(row, body, o.signer) {
-		challenge := protocol.ChallengeText(row, body)
-		signature, err := o.signer.Sign([]byte(challenge))
-		if err == nil && len(signature) == 0 {
-			err = errors.New("empty signature")
-		}
-		if err != nil {
-			return cred, &Error{Code: CodeNoSigner, Text: fmt.Sprintf("the signer did not sign %q: %v", challenge, err),
-				Outcome: protocol.OutcomeNotApplied, Command: row.Name, causes: []error{err}}
-		}
-		cred.Signature = protocol.Secret(base64.StdEncoding.EncodeToString(signature))
-	}
-	if usesAdminToken(row, o.signer) {
-		cred.AdminToken = protocol.Secret(o.adminToken)
-	}
-	if row.Auth == protocol.AuthSignature && cred.Signature == "" && cred.AdminToken == "" {
-		return cred, &Error{Code: CodeNoSigner, Text: "this command has to be signed by the node, and there is no key to sign with",
-			Outcome: protocol.OutcomeNotApplied, Command: row.Name}
-	}
-	return cred, nil
-}
-
-func signs(row *protocol.Command, body protocol.Body, s Signer) bool {
-	if s == nil || row.Challenge == "" {
-		return false
-	}
-	if r, ok := body.(*protocol.Register); ok { // proof of possession, only of the key that is registered
-		key, err := protocol.ParsePublicKey(r.PublicKey)
-		return err == nil && key == s.PublicKey()
-	}
-	return true
-}
-
-// usesAdminToken keeps the token away from commands that ignore it.
-func usesAdminToken(row *protocol.Command, s Signer) bool {
-	switch row.Auth {
-	case protocol.AuthSignature: // good for keyless nodes only
-		return s == nil
-	case protocol.AuthOpen: // an operator may have closed writes; list_nodes wants it for network 0
-		return row.Writes() || row.Lists
-	}
-	return true
 }
 
 // progress is what a call has been through so far.

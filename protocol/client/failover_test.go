@@ -60,7 +60,7 @@ func TestWriteSurvivesALostReply(t *testing.T) {
 
 func TestWhichCommandsCarryRequestIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCluster(&member{addr: "a:1", answer: ok})
+		c := newCluster(&member{addr: "a:1", answer: ok, record: true})
 		cl := c.client(t, client.Options{Identity: identity(t), AdminToken: "t"})
 		for _, row := range protocol.Commands {
 			if !row.Built || row.Mode == protocol.ModeStream {

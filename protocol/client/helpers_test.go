@@ -20,6 +20,11 @@ type member struct {
 	// "" closes the connection instead, hang says nothing more.
 	answer func(n int, req request) string
 	down   bool
+	// identity is the answer to cluster_id, which is not among the recorded
+	// requests; "" is that of a server that does not know it. With record it is
+	// a request like any other.
+	identity string
+	record   bool
 	// wrap is TLS, when set.
 	wrap func(net.Conn) net.Conn
 }
@@ -98,6 +103,17 @@ func (c *cluster) serve(m *member, nc net.Conn) {
 			return
 		}
 		c.mu.Lock()
+		if req.text("type") == "cluster_id" && !m.record {
+			reply := m.identity
+			c.mu.Unlock()
+			if reply == "" {
+				reply = `{"type":"error","error":"unknown message type: \"cluster_id\"","code":"unknown_command"}`
+			}
+			if _, err := nc.Write(protocol.AppendFrame(nil, []byte(reply))); err != nil {
+				return
+			}
+			continue
+		}
 		n := 0
 		for _, s := range c.seen {
 			if s.addr == m.addr {

@@ -45,6 +45,13 @@ type Options struct {
 	// Signer signs what has to be signed; Identity is the usual one.
 	Signer   Signer
 	Identity *Identity
+	// ClusterID is the cluster whose members Addrs are: requests are signed for
+	// it and no other, and no challenge is signed instead. Without it the client
+	// asks the server, whose word is as good as what proves its identity.
+	ClusterID string
+	// LegacySignatures signs challenges, as older clients do, also where the
+	// server takes signed requests. Such signatures can be replayed.
+	LegacySignatures bool
 	// AdminToken goes with commands that can use it.
 	AdminToken string
 

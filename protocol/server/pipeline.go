@@ -35,6 +35,8 @@ func (s *Server) process(c *conn, req *protocol.Request) []byte {
 func (s *Server) check(c *conn, req *protocol.Request) *protocol.Error {
 	row := req.Command
 	switch {
+	case req.Malformed != nil:
+		return req.Malformed
 	case row == nil:
 		return protocol.Errorf(protocol.CodeUnknownCommand, "unknown message type: %q", req.Type)
 	case !row.Built:

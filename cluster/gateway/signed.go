@@ -1,0 +1,111 @@
+package gateway
+
+import (
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/identity"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// Legacy says what becomes of signatures over challenges.
+type Legacy string
+
+// Legacy values.
+const (
+	LegacyAllow Legacy = "allow"
+	LegacyWarn  Legacy = "warn"
+	LegacyDeny  Legacy = "deny"
+)
+
+// maxLegacyUsers bounds the nodes whose last warning is remembered, and
+// legacyWarnEvery is the least time, in milliseconds of log time, between two
+// warnings about one.
+const (
+	maxLegacyUsers  = 4096
+	legacyWarnEvery = int64(time.Hour / time.Millisecond)
+)
+
+func newLegacyUsers() *lru.Cache[uint32, int64] {
+	c, err := lru.New[uint32, int64](maxLegacyUsers)
+	if err != nil { // only for a size below 1
+		panic(err)
+	}
+	return c
+}
+
+// envelope verifies the signature of a signed request by the stored key of the
+// node that signed it, which must be the one that the command acts for. A
+// registration is signed with the key that it brings, see registerEnvelope.
+func (g *Gateway) envelope(root *fsm.Root, req *protocol.Request, a *fsm.Actor) *protocol.Error {
+	s, row := req.Signed, req.Command
+	if row.Challenge == "" {
+		return protocol.Errorf(protocol.CodeInvalid, "%s is never signed: send it without signed_request", row.Name)
+	}
+	if row.Signer == "public_key" {
+		return nil
+	}
+	if id := protocol.SignerID(row, req.Body); id != s.NodeID {
+		return protocol.Errorf(protocol.CodeSignatureInvalid, "signature verification failed: node %d signed a %s of node %d (%s)", s.NodeID, row.Name, id, row.Signer)
+	}
+	key, gen, keyless, ok := root.NodeKey(s.NodeID)
+	switch {
+	case !ok:
+		return protocol.Refusef(protocol.CodeNotFound, "node %d: node not found", s.NodeID)
+	case keyless:
+		return identity.ErrKeyless()
+	}
+	if e := identity.CheckSignature(key, string(s.Text(root.ClusterID())), s.Signature); e != nil {
+		return e
+	}
+	a.Node, a.KeyGen = s.NodeID, gen
+	return nil
+}
+
+// registerEnvelope verifies a registration by the key that it registers. A
+// node id in the envelope has to be the one that the key belongs to.
+func (g *Gateway) registerEnvelope(root *fsm.Root, s *protocol.Signed, b *protocol.Register) *protocol.Error {
+	key, err := protocol.ParsePublicKey(b.PublicKey)
+	if err != nil {
+		return protocol.Errorf(protocol.CodeInvalid, "invalid public key: %v", err)
+	}
+	if s.NodeID != 0 {
+		if stored, _, keyless, ok := root.NodeKey(s.NodeID); !ok || keyless || stored != key {
+			return protocol.Refusef(protocol.CodeSignatureInvalid, "signature verification failed: the key to be registered is not that of node %d, which signed", s.NodeID)
+		}
+	}
+	// Stateful: what cluster this is, a member may still have to learn.
+	return identity.CheckSignature(key, string(s.Text(root.ClusterID())), s.Signature)
+}
+
+// legacy counts a signature over a challenge, and refuses it where the
+// operator wants signed requests only.
+func (g *Gateway) legacy(req *protocol.Request) *protocol.Error {
+	row := req.Command
+	if req.Signature == "" || row.Challenge == "" {
+		return nil
+	}
+	if g.policy.OnLegacy != nil {
+		g.policy.OnLegacy(row.Name)
+	}
+	if g.policy.LegacySignatures == LegacyDeny {
+		return protocol.Errorf(protocol.CodeLegacySignature,
+			"invalid signature: %s is signed in the old way, which can be replayed and is refused here (auth.legacy_signatures is deny); send it as a signed_request", row.Name)
+	}
+	return nil
+}
+
+// legacyUse warns about a node that proved itself in the old way.
+func (g *Gateway) legacyUse(root *fsm.Root, node uint32, row *protocol.Command) {
+	if g.policy.LegacySignatures != LegacyWarn {
+		return
+	}
+	now := root.Now()
+	if last, ok := g.legacyUsers.Get(node); ok && now-last < legacyWarnEvery {
+		return
+	}
+	g.legacyUsers.Add(node, now)
+	g.log.Warn("a node signs in the old way, which can be replayed; upgrade it", "node_id", node, "command", row.Name)
+}
