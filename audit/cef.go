@@ -10,8 +10,8 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// CEF is the event as a line of the Common Event Format, without its end. The
-// protocol's line comes first; externalId, rt, suser and src follow it.
+// CEF is the event as a line of the Common Event Format, without its end, in
+// the protocol's form: receivers may compare it whole.
 func CEF(e *protocol.AuditEvent) []byte {
 	b := make([]byte, 0, 512)
 	b = append(b, "CEF:0|Pilot|Registry|1.0|"...)
@@ -28,7 +28,13 @@ func CEF(e *protocol.AuditEvent) []byte {
 	if d := e.Details(); d != "" {
 		b = appendCEFValue(append(b, " msg="...), d)
 	}
-	b = strconv.AppendUint(append(b, " externalId="...), e.Seq, 10)
+	return b
+}
+
+// fullCEF is CEF followed by externalId, rt, suser and src, which syslog
+// messages carry.
+func fullCEF(e *protocol.AuditEvent) []byte {
+	b := strconv.AppendUint(append(CEF(e), " externalId="...), e.Seq, 10)
 	b = strconv.AppendInt(append(b, " rt="...), e.Time, 10)
 	if e.Actor != "" {
 		b = appendCEFValue(append(b, " suser="...), e.Actor)

@@ -111,9 +111,9 @@ func FuzzCEF(f *testing.F) {
 	f.Add("", "", "")
 	f.Fuzz(func(t *testing.T, action, actor, value string) {
 		e := &protocol.AuditEvent{Seq: 1, Action: action, Actor: actor, Source: value, Attrs: []protocol.AuditAttr{{Key: "name", Value: value}}}
-		header, ext, err := parseCEF(string(CEF(e)))
+		header, ext, err := parseCEF(string(fullCEF(e)))
 		if err != nil {
-			t.Fatalf("%v: %q", err, CEF(e))
+			t.Fatalf("%v: %q", err, fullCEF(e))
 		}
 		oneLine := strings.NewReplacer("\n", "\ufffd", "\r", "\ufffd").Replace(neutral(action))
 		if header[3] != oneLine || header[4] != oneLine {
@@ -159,7 +159,7 @@ func FuzzSyslogFrames(f *testing.F) {
 		if next, err := readFrame(r); err != nil || next != "next" {
 			t.Fatalf("behind %q there is %q, %v", msg, next, err)
 		}
-		if m := syslogMessage.FindStringSubmatch(got); m == nil || m[4] != string(CEF(e)) {
+		if m := syslogMessage.FindStringSubmatch(got); m == nil || m[4] != string(fullCEF(e)) {
 			t.Errorf("not a message of RFC 5424: %q", got)
 		}
 		if d := Datagram(msg); len(d) > MaxDatagram || !bytes.HasPrefix(msg, d) || !utf8.Valid(d) {

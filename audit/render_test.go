@@ -59,10 +59,11 @@ func TestWebhookBody(t *testing.T) {
 func TestCEF(t *testing.T) {
 	const head = "CEF:0|Pilot|Registry|1.0|member.kicked|member.kicked|6|dvc=pilot-registry dvchost=registry " +
 		"cs1=member.kicked cs1Label=action cn1=3 cn1Label=network_id cn2=0 cn2Label=node_id"
-	wantText(t, CEF(kicked()), head+` msg=target_node_id\=9, role\=admin externalId=47 rt=1774952430123 suser=node:7 src=192.0.2.9`)
+	wantText(t, CEF(kicked()), head+` msg=target_node_id\=9, role\=admin`)
+	wantText(t, fullCEF(kicked()), head+` msg=target_node_id\=9, role\=admin externalId=47 rt=1774952430123 suser=node:7 src=192.0.2.9`)
 	e := kicked()
 	e.Attrs, e.Actor, e.Source = e.Attrs[1:2], "", "pipe"
-	wantText(t, CEF(e), head+` externalId=47 rt=1774952430123`)
+	wantText(t, fullCEF(e), head+` externalId=47 rt=1774952430123`)
 }
 
 func TestCEFSource(t *testing.T) {
@@ -94,9 +95,9 @@ func TestSeverity(t *testing.T) {
 
 func TestSyslog(t *testing.T) {
 	e := kicked()
-	wantText(t, Syslog(e, "reg 1\n"), "<108>1 2026-03-31T10:20:30.123Z reg?1? pilot-registry - member.kicked - "+string(CEF(e)))
+	wantText(t, Syslog(e, "reg 1\n"), "<108>1 2026-03-31T10:20:30.123Z reg?1? pilot-registry - member.kicked - "+string(fullCEF(e)))
 	e.Action, e.Time = protocol.EventMemberPromoted, 0
-	wantText(t, Syslog(e, ""), "<109>1 1970-01-01T00:00:00.000Z - pilot-registry - member.promoted - "+string(CEF(e)))
+	wantText(t, Syslog(e, ""), "<109>1 1970-01-01T00:00:00.000Z - pilot-registry - member.promoted - "+string(fullCEF(e)))
 	e.Action = protocol.EventKeyRotated
 	if got := string(Syslog(e, "")); !strings.HasPrefix(got, "<110>1 ") {
 		t.Errorf("an ordinary event is %q, want it informational", got)
@@ -147,7 +148,7 @@ func TestInjection(t *testing.T) {
 			}
 		}
 	}
-	_, ext, err := parseCEF(string(CEF(e)))
+	_, ext, err := parseCEF(string(fullCEF(e)))
 	if err != nil {
 		t.Fatalf("a CEF parser refuses the line: %v", err)
 	}

@@ -62,7 +62,7 @@ input(type="imtcp" address="127.0.0.1" port="0" listenPortFileName=%q ruleset="r
 	deliver(t, x, events)
 	var want strings.Builder
 	for i := range events {
-		fmt.Fprintf(&want, "108 pilot-registry member.kicked %s\n", CEF(&events[i]))
+		fmt.Fprintf(&want, "108 pilot-registry member.kicked %s\n", fullCEF(&events[i]))
 	}
 	if got := await(out, len(events)); got != want.String() {
 		t.Errorf("rsyslog has\n%s\nwant\n%s", got, want.String())

@@ -13,7 +13,8 @@ const MaxDatagram = 8 << 10
 // facility is "log audit" of RFC 5424.
 const facility = 13
 
-// Syslog is the event's CEF line as a message of RFC 5424. An empty host is
+// Syslog is the event's CEF line, with externalId, rt, suser and src behind
+// it, as a message of RFC 5424. An empty host is
 // the nil value "-".
 func Syslog(e *protocol.AuditEvent, host string) []byte {
 	b := make([]byte, 0, 640)
@@ -25,7 +26,7 @@ func Syslog(e *protocol.AuditEvent, host string) []byte {
 	b = append(b, " pilot-registry - "...)
 	b = appendSyslogName(b, e.Action, 32)
 	b = append(b, " - "...)
-	return append(b, CEF(e)...)
+	return append(b, fullCEF(e)...)
 }
 
 // syslogSeverity is warning, notice or informational for CEF's 6, 4 and 3.

@@ -18,7 +18,7 @@ func (s *settings) appendTo(dst []byte, _ uint32) []byte {
 	for _, f := range []string{s.idp.Type, s.idp.URL, s.idp.Issuer, s.idp.ClientID, s.idp.TenantID, s.idp.Domain, s.identityURL} {
 		dst = appendString(dst, f)
 	}
-	return append(dst, boolByte(s.requireIdentity), boolByte(s.idp.AllowHS256))
+	return append(dst, boolByte(s.requireIdentity), boolByte(s.idp.RefuseHS256))
 }
 
 func readSettings(d *decoder, _ uint32) *settings {
@@ -26,7 +26,7 @@ func readSettings(d *decoder, _ uint32) *settings {
 	for _, f := range []*string{&s.idp.Type, &s.idp.URL, &s.idp.Issuer, &s.idp.ClientID, &s.idp.TenantID, &s.idp.Domain, &s.identityURL} {
 		*f = d.str()
 	}
-	s.requireIdentity, s.idp.AllowHS256 = d.bool(), d.bool()
+	s.requireIdentity, s.idp.RefuseHS256 = d.bool(), d.bool()
 	return s
 }
 

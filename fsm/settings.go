@@ -77,7 +77,7 @@ func readIDP(v *view, c *call) (any, *protocol.Error) {
 	}
 	s := v.config()
 	return &protocol.GetIDPConfigReply{Type: "get_idp_config_ok", Configured: s.idp.Type != "", IDPType: s.idp.Type, URL: s.idp.URL,
-		Issuer: s.idp.Issuer, ClientID: s.idp.ClientID, TenantID: s.idp.TenantID, Domain: s.idp.Domain, AllowHS256: s.idp.AllowHS256, RequireIdentity: s.requireIdentity}, nil
+		Issuer: s.idp.Issuer, ClientID: s.idp.ClientID, TenantID: s.idp.TenantID, Domain: s.idp.Domain, RefuseHS256: s.idp.RefuseHS256, RequireIdentity: s.requireIdentity}, nil
 }
 
 func decideSetIdentityWebhook(v *view, c *call) (effect, *protocol.Error) {

@@ -155,7 +155,7 @@ func parseKey(member []byte, allowHS256 bool) (Key, error) {
 	case raw.D != "":
 		return k, errors.New("it is a private key, published")
 	case raw.Kty == "oct" && !allowHS256:
-		return k, errors.New("shared secrets are accepted only with allow_hs256")
+		return k, errors.New("shared secrets are refused by refuse_hs256")
 	}
 	plain, err := json.Marshal(raw) // without the members that are not read
 	if err != nil {

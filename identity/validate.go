@@ -101,7 +101,7 @@ func (t *token) chooseKey(p Provider, keys *KeySet) (*Key, *protocol.Error) {
 	case want == "":
 		return nil, protocol.Errorf(protocol.CodeAlgorithm, "unsupported JWT algorithm: %s", Clean(alg))
 	case alg == "HS256" && !p.AllowHS256:
-		return nil, protocol.Errorf(protocol.CodeAlgorithm, "unsupported JWT algorithm: HS256 (tokens signed with a shared secret are accepted only when the identity provider is configured with allow_hs256)")
+		return nil, protocol.Errorf(protocol.CodeAlgorithm, "unsupported JWT algorithm: HS256 (tokens signed with a shared secret are accepted only when the identity provider is not configured with refuse_hs256)")
 	case keys.Len() == 0:
 		return nil, protocol.NotAppliedf(protocol.CodeJWKS, "JWKS: the identity provider's keys have not been fetched yet; try again, and see the registry's log if this lasts")
 	case kid == "" && keys.Len() != 1:

@@ -15,7 +15,7 @@ type SetIDPConfigReply struct {
 
 // GetIDPConfigReply answers get_idp_config. URL and Issuer are as configured.
 type GetIDPConfigReply struct {
-	AllowHS256      bool   `json:"allow_hs256,omitempty"`
+	RefuseHS256     bool   `json:"refuse_hs256,omitempty"`
 	ClientID        string `json:"client_id,omitempty"`
 	Configured      bool   `json:"configured"`
 	Domain          string `json:"domain,omitempty"`

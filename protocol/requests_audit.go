@@ -15,8 +15,8 @@ type IDP struct {
 	// TenantID and Domain are kept for those who read the configuration.
 	TenantID string `json:"tenant_id,omitempty"`
 	Domain   string `json:"domain,omitempty"`
-	// AllowHS256 accepts tokens signed with a secret that the provider shares with the registry.
-	AllowHS256 bool `json:"allow_hs256,omitempty"`
+	// RefuseHS256 refuses tokens signed with a secret that the provider shares with the registry.
+	RefuseHS256 bool `json:"refuse_hs256,omitempty"`
 }
 
 // Types of identity providers.
@@ -78,8 +78,8 @@ type SetIDPConfig struct {
 	Domain       string `json:"domain,omitempty"`
 	// RequireIdentity lets only nodes with an external id into enterprise networks.
 	RequireIdentity bool `json:"require_identity,omitempty"`
-	// AllowHS256 accepts tokens signed with a shared secret, which the key set then has to hold.
-	AllowHS256 bool `json:"allow_hs256,omitempty"`
+	// RefuseHS256 refuses tokens signed with a shared secret, also when the key set holds one.
+	RefuseHS256 bool `json:"refuse_hs256,omitempty"`
 }
 
 // IDP is the configuration in the request; the zero value clears it.
@@ -87,7 +87,7 @@ func (r *SetIDPConfig) IDP() IDP {
 	if r.IDPType == "" || r.URL == "" {
 		return IDP{}
 	}
-	return IDP{Type: r.IDPType, URL: r.URL, Issuer: r.Issuer, ClientID: r.ClientID, TenantID: r.TenantID, Domain: r.Domain, AllowHS256: r.AllowHS256}
+	return IDP{Type: r.IDPType, URL: r.URL, Issuer: r.Issuer, ClientID: r.ClientID, TenantID: r.TenantID, Domain: r.Domain, RefuseHS256: r.RefuseHS256}
 }
 
 // Validate takes provider_type for idp_type and refuses unknown types.

@@ -149,7 +149,7 @@ func (g *Gateway) validateWith(root *fsm.Root, token protocol.Secret) (identity.
 	if e != nil {
 		return identity.Verdict{}, e
 	}
-	p := identity.Provider{Issuer: idp.Issuer, ClientID: idp.ClientID, AllowHS256: idp.AllowHS256}
+	p := identity.Provider{Issuer: idp.Issuer, ClientID: idp.ClientID, AllowHS256: !idp.RefuseHS256}
 	return identity.Validate(p, token, keys, time.UnixMilli(root.Now()))
 }
 
@@ -165,14 +165,14 @@ func (g *Gateway) keySet(root *fsm.Root, idp protocol.IDP) (*identity.KeySet, *p
 	}
 	g.ids.mu.Lock()
 	defer g.ids.mu.Unlock()
-	if len(g.ids.source) == len(doc) && &g.ids.source[0] == &doc[0] && g.ids.hs256 == idp.AllowHS256 {
+	if len(g.ids.source) == len(doc) && &g.ids.source[0] == &doc[0] && g.ids.hs256 != idp.RefuseHS256 {
 		return g.ids.keys, nil
 	}
-	keys, err := jwks.Decode(doc, g.engine.Keyring(), idp.AllowHS256)
+	keys, err := jwks.Decode(doc, g.engine.Keyring(), !idp.RefuseHS256)
 	if err != nil {
 		return nil, protocol.NotAppliedf(protocol.CodeJWKS, "JWKS: %v", err)
 	}
-	g.ids.source, g.ids.hs256, g.ids.keys = doc, idp.AllowHS256, keys
+	g.ids.source, g.ids.hs256, g.ids.keys = doc, !idp.RefuseHS256, keys
 	return keys, nil
 }
 

@@ -154,7 +154,7 @@ func (k *keeper) look(ctx context.Context, env cluster.DutyEnv, asked bool) *pro
 
 // refresh fetches and replicates.
 func (k *keeper) refresh(ctx context.Context, env cluster.DutyEnv, idp protocol.IDP) *protocol.Error {
-	set, _, e := k.fetch(ctx, idp.URL, idp.Issuer, idp.AllowHS256)
+	set, _, e := k.fetch(ctx, idp.URL, idp.Issuer, !idp.RefuseHS256)
 	if e != nil {
 		return e
 	}

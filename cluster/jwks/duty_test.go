@@ -247,7 +247,6 @@ func TestSharedSecretsAreSealed(t *testing.T) {
 	secret := base64.RawURLEncoding.EncodeToString([]byte("a secret that nobody may see in a log"))
 	w.doc = `{"keys":[{"kty":"oct","kid":"h","k":"` + secret + `"}]}`
 	c := oidc
-	c.AllowHS256 = true
 	w.configure(c)
 	if e := w.look(false); e != nil {
 		t.Fatal(e)

@@ -101,6 +101,8 @@ type upgradesConfig struct {
 type outboundConfig struct {
 	AllowTargets  []string `yaml:"allow_targets" help:"places that are not public and may be called all the same: networks (CIDR), addresses, host names, host:port"`
 	AllowLoopback bool     `yaml:"allow_loopback" help:"let identity providers and webhooks be on this machine (dev sets it)"`
+	// FileDir keeps an administrator of the registry from writing anywhere.
+	FileDir string `yaml:"file_dir" help:"directory below which audit exports of format file may write; empty refuses them"`
 }
 
 const (

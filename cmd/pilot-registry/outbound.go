@@ -2,11 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
+	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/pilotregistry/pilotregistry/audit"
 	"github.com/pilotregistry/pilotregistry/cluster"
+	"github.com/pilotregistry/pilotregistry/cluster/delivery"
 	"github.com/pilotregistry/pilotregistry/cluster/gateway"
 	"github.com/pilotregistry/pilotregistry/cluster/jwks"
 	"github.com/pilotregistry/pilotregistry/identity"
@@ -41,6 +47,26 @@ func newOutbound(c *config, registry prometheus.Registerer) (*outbound, error) {
 		keys:    jwks.New(fetcher.FetchJWKS),
 	}
 	return out, registry.Register(out.keys.Collector())
+}
+
+// sinks delivers the event log. Its structured log is the member's own.
+func (o *outbound) sinks(fileDir string, log hclog.Logger) cluster.Duty {
+	client := o.guard.NewHTTPClient(identity.ClientOptions{Timeout: 10 * time.Second})
+	return delivery.New(delivery.Config{
+		GivenUp: audit.GivenUp,
+		Open: func(s protocol.SinkConfig, secret, clusterID string) (delivery.Exporter, error) {
+			if s.Format == protocol.FormatFile && !below(fileDir, s.Endpoint) {
+				return nil, errors.New("file exports go below outbound.file_dir, which this member has not set, or not to this path")
+			}
+			return audit.Open(audit.Options{Sink: s, Secret: secret, ClusterID: clusterID, Client: client, Dial: o.guard.DialContext, Log: log.Named("audit").Info})
+		},
+	})
+}
+
+// below reports whether a path lies below a directory.
+func below(dir, path string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return dir != "" && err == nil && filepath.IsLocal(rel) && rel != "."
 }
 
 // policy lets the front door verify identities.

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pilotregistry/pilotregistry/cluster"
+	"github.com/pilotregistry/pilotregistry/cluster/delivery"
 	"github.com/pilotregistry/pilotregistry/cluster/fault"
 	"github.com/pilotregistry/pilotregistry/cluster/gateway"
 	"github.com/pilotregistry/pilotregistry/cluster/ops"
@@ -88,15 +89,16 @@ func runMember(ctx context.Context, c *config) error {
 		return err
 	}
 	engine := c.cluster(wire.Addr().String(), log, registry)
-	engine.Extra = append(engine.Extra, out.keys)
+	engine.Extra = append(engine.Extra, out.keys, out.sinks(c.Outbound.FileDir, log))
 	node, err := cluster.Start(ctx, engine)
 	if err != nil {
 		return err
 	}
-	front, err := newFrontDoor(c, node, out, log, registry)
+	front, err := newFrontDoor(ctx, c, node, out, log, registry)
 	if err != nil {
 		return errors.Join(err, stop(nil, nil, node))
 	}
+	registry.MustRegister(delivery.Collector(node.Root))
 	opsServer, err := serveOps(c, node, registry, log)
 	if err != nil {
 		return errors.Join(err, stop(nil, nil, node))
@@ -147,7 +149,7 @@ func (c *config) cluster(wireAddr string, log hclog.Logger, registry prometheus.
 	}
 }
 
-func newFrontDoor(c *config, node *cluster.Node, out *outbound, log hclog.Logger, registry prometheus.Registerer) (*server.Server, error) {
+func newFrontDoor(ctx context.Context, c *config, node *cluster.Node, out *outbound, log hclog.Logger, registry prometheus.Registerer) (*server.Server, error) {
 	exempt, err := c.exempt()
 	if err != nil {
 		return nil, err
@@ -158,8 +160,10 @@ func newFrontDoor(c *config, node *cluster.Node, out *outbound, log hclog.Logger
 	out.policy(&policy, node)
 	policy.OnVerified = counts.Verified
 	policy.LegacySignatures, policy.OnLegacy = gateway.Legacy(c.Auth.LegacySignatures), counts.Legacy
+	backend := gateway.New(node, policy, log)
+	go backend.NoteRefusals(ctx)
 	cfg := server.Config{
-		Backend: gateway.New(node, policy, log), MaxConns: c.Wire.MaxConns, MaxConnsPerSource: c.Wire.MaxConnsPerSource,
+		Backend: backend, MaxConns: c.Wire.MaxConns, MaxConnsPerSource: c.Wire.MaxConnsPerSource,
 		Rates: c.rates(), Exempt: exempt, Logger: log.Named("wire"), Metrics: counts,
 		Timeouts: server.Timeouts{Idle: c.Wire.IdleTimeout, Request: c.Wire.RequestTimeout},
 	}

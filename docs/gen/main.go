@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/pilotregistry/pilotregistry/cluster"
+	"github.com/pilotregistry/pilotregistry/cluster/delivery"
 	"github.com/pilotregistry/pilotregistry/cluster/jwks"
 	"github.com/pilotregistry/pilotregistry/cluster/ops"
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -122,7 +123,7 @@ func metricsReference() ([]byte, error) {
 	b.WriteString("# Metrics\n\n" + notice)
 	b.WriteString("Served by every member under `/metrics` of the ops listener, with the usual `go_` and `process_` metrics beside them.\n\n")
 	b.WriteString("| metric | kind | labels | meaning |\n|---|---|---|---|\n")
-	for _, list := range [][]cluster.MetricInfo{ops.Metrics, cluster.Metrics, jwks.Metrics} {
+	for _, list := range [][]cluster.MetricInfo{ops.Metrics, cluster.Metrics, jwks.Metrics, delivery.Metrics} {
 		for _, m := range list {
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.Name, m.Kind, strings.Join(m.Labels, ", "), m.Help)
 		}

@@ -71,12 +71,6 @@ func (c *Client) GetWebhookDlq(ctx context.Context, opts ...CallOption) (*protoc
 	return Call[protocol.GetWebhookDLQReply](ctx, c, "get_webhook_dlq", &protocol.GetWebhookDLQ{}, opts...)
 }
 
-// SetIdentityWebhook sets the webhook that verifies identity tokens; an empty
-// url clears it.
-func (c *Client) SetIdentityWebhook(ctx context.Context, url string, opts ...CallOption) (*protocol.SetIdentityWebhookReply, error) {
-	return Call[protocol.SetIdentityWebhookReply](ctx, c, "set_identity_webhook", &protocol.SetIdentityWebhook{URL: url}, opts...)
-}
-
 // SetAuditExport configures the audit export; without a format or an
 // endpoint it switches the export off.
 func (c *Client) SetAuditExport(ctx context.Context, r protocol.SetAuditExport, opts ...CallOption) (*protocol.SetAuditExportReply, error) {
@@ -86,15 +80,4 @@ func (c *Client) SetAuditExport(ctx context.Context, r protocol.SetAuditExport, 
 // GetAuditExport shows the audit export and its counters.
 func (c *Client) GetAuditExport(ctx context.Context, opts ...CallOption) (*protocol.GetAuditExportReply, error) {
 	return Call[protocol.GetAuditExportReply](ctx, c, "get_audit_export", &protocol.GetAuditExport{}, opts...)
-}
-
-// SetIdpConfig configures the identity provider; without a type or a URL it
-// clears the configuration.
-func (c *Client) SetIdpConfig(ctx context.Context, r protocol.SetIDPConfig, opts ...CallOption) (*protocol.SetIDPConfigReply, error) {
-	return Call[protocol.SetIDPConfigReply](ctx, c, "set_idp_config", &r, opts...)
-}
-
-// GetIdpConfig shows the identity provider.
-func (c *Client) GetIdpConfig(ctx context.Context, opts ...CallOption) (*protocol.GetIDPConfigReply, error) {
-	return Call[protocol.GetIDPConfigReply](ctx, c, "get_idp_config", &protocol.GetIDPConfig{}, opts...)
 }

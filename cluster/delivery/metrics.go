@@ -1,0 +1,89 @@
+package delivery
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pilotregistry/pilotregistry/cluster"
+	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// Metrics lists the metrics of the event log and its sinks. All are read from
+// the replicated state, so every member shows the same: sum over members is
+// wrong, max is right. A sink's counters begin anew when its address changes.
+var Metrics = []cluster.MetricInfo{
+	{Name: "pilot_audit_events_total", Kind: "counter", Help: "events in the audit log since the cluster began"},
+	{Name: "pilot_audit_exports_total", Kind: "counter", Help: "events delivered to exports"},
+	{Name: "pilot_audit_export_active", Kind: "gauge", Help: "1 while an audit export is configured"},
+	{Name: "pilot_webhook_configured", Kind: "gauge", Help: "1 while a webhook is configured"},
+	{Name: "pilot_idp_configured", Kind: "gauge", Help: "1 while an identity provider is configured"},
+	{Name: "pilot_audit_sink_lag_events", Kind: "gauge", Help: "events that a sink is behind", Labels: []string{"sink"}},
+	{Name: "pilot_audit_sink_delivered_total", Kind: "counter", Help: "events delivered to a sink", Labels: []string{"sink"}},
+	{Name: "pilot_audit_sink_failed_total", Kind: "counter", Help: "events of a sink that became dead letters", Labels: []string{"sink"}},
+	{Name: "pilot_audit_sink_dropped_total", Kind: "counter", Help: "events that retention cut off before a sink had them", Labels: []string{"sink"}},
+	{Name: "pilot_audit_sink_troubled", Kind: "gauge", Help: "1 while a sink does not take events", Labels: []string{"sink"}},
+	{Name: "pilot_webhook_dlq_size", Kind: "gauge", Help: "dead letters of a sink", Labels: []string{"sink"}},
+}
+
+// collector reads the metrics when they are asked for.
+type collector struct {
+	root  func() *fsm.Root
+	descs map[string]*prometheus.Desc
+	kinds map[string]prometheus.ValueType
+}
+
+// Collector makes the metrics of a member's state.
+func Collector(root func() *fsm.Root) prometheus.Collector {
+	c := &collector{root: root, descs: map[string]*prometheus.Desc{}, kinds: map[string]prometheus.ValueType{}}
+	for _, m := range Metrics {
+		c.descs[m.Name] = prometheus.NewDesc(m.Name, m.Help, m.Labels, nil)
+		c.kinds[m.Name] = prometheus.GaugeValue
+		if m.Kind == "counter" {
+			c.kinds[m.Name] = prometheus.CounterValue
+		}
+	}
+	return c
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range c.descs {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	root := c.root()
+	put := func(name string, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(c.descs[name], c.kinds[name], v, labels...)
+	}
+	yes := func(b bool) float64 {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	exported, exports, webhooks := uint64(0), 0, 0
+	for _, s := range root.Sinks() {
+		switch s.Kind {
+		case protocol.SinkExport:
+			exports++
+			exported += s.Delivered
+		case protocol.SinkWebhook:
+			webhooks++
+		}
+		put("pilot_audit_sink_lag_events", float64(s.Lag), s.Name)
+		put("pilot_audit_sink_delivered_total", float64(s.Delivered), s.Name)
+		put("pilot_audit_sink_failed_total", float64(s.Failed), s.Name)
+		put("pilot_audit_sink_dropped_total", float64(s.Dropped), s.Name)
+		put("pilot_audit_sink_troubled", yes(s.Problem != ""), s.Name)
+		put("pilot_webhook_dlq_size", float64(s.DeadLetters), s.Name)
+	}
+	_, idp := root.IDP()
+	put("pilot_audit_events_total", float64(root.EventSeq()))
+	put("pilot_audit_exports_total", float64(exported))
+	put("pilot_audit_export_active", yes(exports > 0))
+	put("pilot_webhook_configured", yes(webhooks > 0))
+	put("pilot_idp_configured", yes(idp))
+}
