@@ -14,7 +14,6 @@ const provisionOK = "provision_network_ok"
 type blueprintStep struct {
 	action  string
 	changes bool
-	always  bool // to be done although nothing is seen to change
 	do      func(*txn)
 }
 
@@ -43,7 +42,7 @@ func decideProvision(v *view, c *call) (effect, *protocol.Error) {
 			x.forgetUpload(in.key)
 		}
 		for _, s := range p.steps {
-			if (s.changes || s.always) && s.do != nil {
+			if s.changes && s.do != nil {
 				s.do(x)
 			}
 		}

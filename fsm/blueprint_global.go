@@ -1,17 +1,18 @@
 package fsm
 
 import (
-	"slices"
-
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// planGlobal plans what a blueprint says about the whole registry. What it
-// does not mention stays.
+// planGlobal plans what a blueprint says about the whole registry. What is
+// configured so already is listed and left alone.
 func (p *blueprintPlan) planGlobal(v *view, r *protocol.ProvisionNetwork) *protocol.Error {
 	now := v.config()
 	if b := r.Blueprint.IdentityProvider; b != nil {
 		idp := b.IDP()
+		if idp.Type == now.idp.Type && idp.URL == now.idp.URL {
+			idp.RefuseHS256 = now.idp.RefuseHS256 // which a blueprint cannot say
+		}
 		p.add("configured "+idp.Type+" identity provider", idp != now.idp, func(x *txn) { x.setIDP(idp, x.config().requireIdentity) })
 	}
 	if w := r.Blueprint.Webhooks; w != nil && w.AuditURL != "" {
@@ -31,33 +32,38 @@ func (p *blueprintPlan) planGlobal(v *view, r *protocol.ProvisionNetwork) *proto
 	return p.planExport(v, r)
 }
 
-// planExport configures the audit export. Of an export that is there what a
-// blueprint cannot say stays: filters, and whether writes wait for it.
+// planExport leaves what a blueprint cannot say about an export as it is:
+// filters, and whether writes wait for it.
 func (p *blueprintPlan) planExport(v *view, r *protocol.ProvisionNetwork) *protocol.Error {
 	if e := v.checkSinks(protocol.SinkNameExport); e != nil {
 		return e
 	}
-	s := r.Blueprint.AuditExport.Sink()
+	s, known := r.Blueprint.AuditExport.Sink(), r.ExportTokenMAC
 	old, had := v.sinks.get(s.Name)
 	changes := !had || old.Format != s.Format || old.Endpoint != s.Endpoint || old.Index != s.Index || old.Source != s.Source ||
-		old.secret.IsZero() && !r.ExportToken.IsZero()
+		!known.IsZero() && !sameMAC(old.token, known)
 	if had {
 		s.Ack, s.Required, s.MaxLag = old.Ack && s.Format == protocol.FormatSplunk, old.Required, old.MaxLag
-		s.Actions, s.Networks = slices.Clone(old.Actions), slices.Clone(old.Networks)
+		s.Actions, s.Networks = old.Actions, old.Networks
+		if known.IsZero() && old.Format == s.Format && old.Endpoint == s.Endpoint {
+			known = old.token // which stays, as its secret does
+		}
 	}
-	p.add("configured "+s.Format+" audit export to "+s.Endpoint, changes, func(x *txn) { x.setAuditExport(s, r.ExportToken, true) })
-	if !changes && !r.ExportToken.IsZero() {
-		// The token is there as ciphertext only: whether this one is another
-		// cannot be seen, so it is set.
-		p.steps[len(p.steps)-1].always = true
-		p.warnings = append(p.warnings, "the token of the audit export is set again: whether it differs cannot be seen")
-	}
+	p.add("configured "+s.Format+" audit export to "+s.Endpoint, changes, func(x *txn) {
+		x.setAuditExport(s, r.ExportToken, true)
+		if made, ok := x.sinks.get(s.Name); ok && !known.IsZero() {
+			next := *made
+			next.token = known
+			x.sinks.put(x, s.Name, &next)
+		}
+	})
 	return nil
 }
 
 // globalStatus adds the registry-wide part of get_provision_status.
 func (v *view) globalStatus(reply *protocol.ProvisionStatusReply) {
-	reply.IDPType, reply.ConfigRevision = v.config().idp.Type, v.config().revision
+	now := v.config()
+	reply.IDPType, reply.ConfigRevision = now.idp.Type, now.revision
 	if s, ok := v.sinks.get(protocol.SinkNameExport); ok {
 		reply.AuditExport = s.Format
 	}

@@ -265,7 +265,7 @@ func TestProvisionGlobal(t *testing.T) {
 	w := newWorld(t)
 	b := fleet()
 	b.Webhooks.IdentityURL = "https://id.acme.com"
-	r := &protocol.ProvisionNetwork{Blueprint: b, ExportToken: protocol.Sealed{Key: 1, Nonce: []byte{1}, Ciphertext: []byte{2}}}
+	r := &protocol.ProvisionNetwork{Blueprint: b, ExportToken: protocol.Sealed{Key: 1, Nonce: []byte{1}, Ciphertext: []byte{2}}, ExportTokenMAC: testMAC(7)}
 	w.do("provision_network", r, admin)
 	root := w.m.Root()
 	if idp, ok := root.IDP(); !ok || idp.Type != "oidc" || idp.ClientID != "pilot-prod" || root.IdentityWebhook() != "https://id.acme.com" {
@@ -302,19 +302,16 @@ func TestProvisionGlobal(t *testing.T) {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
-	if got := plan(func(n *protocol.ProvisionNetwork) { n.ExportToken = r.ExportToken }); len(got.Actions) != 1 || len(got.Warnings) != 1 {
-		t.Errorf("a token that may be another: %+v", got)
+	other := func(n *protocol.ProvisionNetwork) { n.ExportToken, n.ExportTokenMAC = r.ExportToken, testMAC(8) }
+	if got := plan(other); len(got.Actions) != 2 {
+		t.Errorf("another token: %+v", got)
 	}
-	config, events := w.m.Root().ConfigRevision(), w.countEvents(protocol.EventIDPConfigured)
-	r.ExportToken.Ciphertext = []byte{3}
+	r.ExportToken = protocol.Sealed{}
+	r.ExportTokenMAC = protocol.MAC{}
+	r.Blueprint.AuditExport.Index = "other"
 	w.do("provision_network", r, admin)
-	if export, _ = w.m.Root().sinks.get(protocol.SinkNameExport); export.secret.Ciphertext[0] != 3 || w.countEvents(protocol.EventIDPConfigured) != events {
-		t.Errorf("%+v", export)
-	}
-	r.ExportToken, config = protocol.Sealed{}, w.m.Root().ConfigRevision()-config
-	w.do("provision_network", r, admin)
-	if again, _ := w.m.Root().sinks.get(protocol.SinkNameExport); config != 1 || again.secret.IsZero() {
-		t.Errorf("%d changes of the configuration, %+v", config, again)
+	if again, _ := w.m.Root().sinks.get(protocol.SinkNameExport); again.secret.IsZero() || again.Index != "other" || !sameMAC(again.token, testMAC(7)) {
+		t.Errorf("%+v", again)
 	}
 	now, stale := w.m.Root().ConfigRevision(), w.m.Root().ConfigRevision()-1
 	r.IfConfigRevision = &stale
@@ -329,5 +326,46 @@ func TestProvisionGlobal(t *testing.T) {
 	w.do("provision_network", r, admin)
 	if again, _ := w.m.Root().sinks.get(protocol.SinkNameExport); !again.Required || len(again.Actions) != 1 || again.Format != "splunk_hec" {
 		t.Errorf("%+v", again)
+	}
+}
+
+// What a blueprint says about the whole registry is one step with the rest,
+// and the same blueprint again changes nothing.
+func TestBlueprintConfiguresTheRegistry(t *testing.T) {
+	w := newWorld(t)
+	r := &protocol.ProvisionNetwork{Blueprint: fleet(), ExportToken: protocol.Sealed{Key: 1, Ciphertext: []byte{1}}, ExportTokenMAC: testMAC(7)}
+	first := w.do("provision_network", r, admin).(*protocol.ProvisionNetworkReply)
+	want := []string{"created network 1 (prod-fleet)", "enabled enterprise features", "applied network policy", "configured oidc identity provider",
+		"configured audit webhook", "configured splunk_hec audit export to https://splunk.acme.com:8088/services/collector", "stored 3 RBAC pre-assignments"}
+	if !slices.Equal(first.Actions, want) || !first.Created {
+		t.Fatalf("%q", first.Actions)
+	}
+	root := w.m.Root()
+	if idp, ok := root.IDP(); !ok || idp.Type != "oidc" || idp.ClientID != "pilot-prod" || root.IdentityWebhook() != "" {
+		t.Errorf("%+v", idp)
+	}
+	if s := w.sink(protocol.SinkNameExport); s.Format != "splunk_hec" || s.Index != "pilot_audit" || s.Secret.IsZero() {
+		t.Errorf("%+v", s)
+	}
+	gens := []uint64{w.sink(protocol.SinkNameExport).Gen, w.sink(protocol.SinkNameWebhook).Gen, root.ConfigRevision()}
+	r.ExportToken = protocol.Sealed{Key: 1, Ciphertext: []byte{2}} // the same token, encrypted again
+	again := w.do("provision_network", r, admin).(*protocol.ProvisionNetworkReply)
+	if want[0] = "found existing network 1 (prod-fleet)"; !slices.Equal(again.Actions, append(want[:1:1], want[2:]...)) || again.Created {
+		t.Errorf("%q", again.Actions)
+	}
+	if now := []uint64{w.sink(protocol.SinkNameExport).Gen, w.sink(protocol.SinkNameWebhook).Gen, w.m.Root().ConfigRevision()}; !slices.Equal(now, gens) {
+		t.Errorf("nothing changed, and %v became %v", gens, now)
+	}
+	c := w.call("provision_network", r, admin)
+	c.Options.DryRun = true
+	if plan, e := w.m.Root().Plan(c); e != nil || len(plan.(*protocol.ProvisionNetworkReply).Actions) != 1 {
+		t.Errorf("the plan is %+v, %v", plan, e)
+	}
+	stale := first.ConfigRevision - 1
+	r.IfConfigRevision = &stale
+	w.refused("provision_network", r, admin, protocol.CodeConflict, "the registry-wide configuration is at revision 4 and the request was made for revision 3; look at it again and plan anew")
+	status := w.do("get_provision_status", &protocol.GetProvisionStatus{}, admin).(*protocol.ProvisionStatusReply)
+	if status.IDPType != "oidc" || status.AuditExport != "splunk_hec" || !status.WebhookEnabled || status.ConfigRevision != 4 {
+		t.Errorf("%+v", status)
 	}
 }

@@ -131,6 +131,10 @@ func TestDirectoryOwner(t *testing.T) {
 			if len(got.Warnings) != c.warnings {
 				t.Errorf("warnings %q", got.Warnings)
 			}
+			if owner, _ := w.m.Root().owners.get(net); c.warnings > 0 && strings.Contains(got.Warnings[len(got.Warnings)-1], " owns the network now") &&
+				!strings.HasSuffix(got.Warnings[len(got.Warnings)-1], fmt.Sprintf(": node %d owns the network now", owner)) {
+				t.Errorf("node %d is the owner: %q", owner, got.Warnings)
+			}
 			checkGovernance(t, &w.m.Root().view)
 			if lost := w.countEvents(protocol.EventOwnerLost) > 0; lost != (strings.HasPrefix(c.about, "disabled") && c.warnings > 0) {
 				t.Errorf("owner lost: %v", lost)

@@ -317,7 +317,7 @@ func indexes(v *view) string {
 		}
 		return true
 	})
-	fmt.Fprintln(&out, "bytes", v.clientBytes)
+	fmt.Fprintln(&out, "bytes", v.clientBytes, v.stagedBytes)
 	return out.String()
 }
 

@@ -13,10 +13,10 @@ const maxListBytes = 8 << 20
 const (
 	cursorNodes    = 1
 	cursorNetworks = 2
-	cursorAudit    = 3
-	cursorPlan     = 4
-	cursorActions  = 5
-	cursorStatus   = 6
+	cursorPlan     = 3
+	cursorActions  = 4
+	cursorStatus   = 5
+	cursorAudit    = 6
 )
 
 // makeCursor encodes where the next page begins. A cursor names a position in

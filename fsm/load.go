@@ -24,12 +24,12 @@ var loaders = withNextLoaders(map[kind]func(x *txn, d *decoder, level uint32) bo
 
 	kindInvite:    loadInvite,
 	kindPreAssign: loadPreAssign,
-	kindStaged:    loadStaged,
 	kindSettings:  plain(func(x *txn) *table[uint16, *settings] { return &x.settings }),
 	kindSink:      loadSink,
 	kindCursor:    loadCursor,
 	kindLetter:    loadLetter,
 	kindJWKS:      plain(func(x *txn) *table[string, *jwks] { return &x.jwks }),
+	kindStaged:    loadStaged,
 })
 
 // plain loads tables without indexes.

@@ -36,6 +36,9 @@ var settingsSchema = schema[uint16, *settings]{kindSettings, appendKey16, (*deco
 type sink struct {
 	protocol.SinkConfig
 	secret protocol.Sealed
+	// token is the MAC of the secret when a blueprint brought it, so that the
+	// same blueprint is known to change nothing.
+	token protocol.MAC
 	// gen is another one with every configuration and replay: what a leader
 	// reports about an older one does not count.
 	gen uint64
@@ -49,7 +52,7 @@ func (s *sink) appendTo(dst []byte, _ uint32) []byte {
 	dst = append(dst, boolByte(s.Ack), boolByte(s.Required))
 	dst = appendUvarint(dst, uint64(s.MaxLag))
 	dst = appendStrings(appendStrings(dst, s.Actions), s.Networks)
-	return appendSealed(dst, s.secret)
+	return appendMAC(appendSealed(dst, s.secret), s.token)
 }
 
 func readSink(d *decoder, _ uint32) *sink {
@@ -59,7 +62,7 @@ func readSink(d *decoder, _ uint32) *sink {
 	}
 	s.Ack, s.Required, s.MaxLag = d.bool(), d.bool(), d.uvarint32()
 	s.Actions, s.Networks = d.strs(), d.strs()
-	s.secret = readSealedSecret(d)
+	s.secret, s.token = readSealedSecret(d), readMAC(d)
 	return s
 }
 

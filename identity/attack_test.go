@@ -121,10 +121,11 @@ func TestHS256NeedsConsent(t *testing.T) {
 }
 
 // TestKidTricks: a key is chosen by its exact name, and without a name only
-// when there is no choice.
+// when one key alone fits the algorithm.
 func TestKidTricks(t *testing.T) {
 	one := keySet(t, jwkOf("RSA", "k1"))
 	two := keySet(t, jwkOf("RSA", "k1"), jwkOf("EC", "k2"))
+	same := keySet(t, jwkOf("RSA", "k1"), jwkOf("RSA", "k2"))
 	kid := func(v any) protocol.Secret {
 		return sign(text(members{"alg": "RS256"}.with("kid", v)), text(claims()), "RS256", nil)
 	}
@@ -138,7 +139,8 @@ func TestKidTricks(t *testing.T) {
 		{"right", two, "k1", "ok alice"},
 		{"missing, one key", one, nil, "ok alice"},
 		{"empty, one key", one, "", "ok alice"},
-		{"missing, two keys", two, nil, protocol.CodeJWKSKey + ": JWKS: JWT missing required 'kid' header; JWKS has 2 keys"},
+		{"missing, one key fits", two, nil, "ok alice"},
+		{"missing, two keys fit", same, nil, protocol.CodeJWKSKey + ": JWKS: JWT missing required 'kid' header; JWKS has 2 keys"},
 		{"unknown", two, "k3", notFound("k3")},
 		{"unknown, one key", one, "k3", notFound("k3")},
 		{"other case", two, "K1", notFound("K1")},

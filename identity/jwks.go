@@ -68,6 +68,24 @@ func (s *KeySet) Find(kid string) *Key {
 	return nil
 }
 
+// only returns the one key that can have made a signature of an algorithm, or
+// nil when there are none or several. The one key of a set is returned whatever
+// it is, so that the refusal says what does not fit.
+func (s *KeySet) only(alg, kty string) (key *Key) {
+	if len(s.keys) == 1 {
+		return &s.keys[0]
+	}
+	for i := range s.keys {
+		if k := &s.keys[i]; k.Kty == kty && (k.Alg == "" || k.Alg == alg) {
+			if key != nil {
+				return nil
+			}
+			key = k
+		}
+	}
+	return key
+}
+
 // rawKey are the members of a JWK that are read. Certificates and their
 // thumbprints are not: trust comes from where the set was fetched.
 type rawKey struct {

@@ -104,12 +104,12 @@ func (t *token) chooseKey(p Provider, keys *KeySet) (*Key, *protocol.Error) {
 		return nil, protocol.Errorf(protocol.CodeAlgorithm, "unsupported JWT algorithm: HS256 (tokens signed with a shared secret are accepted only when the identity provider is not configured with refuse_hs256)")
 	case keys.Len() == 0:
 		return nil, protocol.NotAppliedf(protocol.CodeJWKS, "JWKS: the identity provider's keys have not been fetched yet; try again, and see the registry's log if this lasts")
-	case kid == "" && keys.Len() != 1:
-		return nil, protocol.Refusef(protocol.CodeJWKSKey, "JWKS: JWT missing required 'kid' header; JWKS has %d keys", keys.Len())
 	}
 	key := keys.Find(kid)
 	if kid == "" {
-		key = &keys.keys[0]
+		if key = keys.only(alg, want); key == nil {
+			return nil, protocol.Refusef(protocol.CodeJWKSKey, "JWKS: JWT missing required 'kid' header; JWKS has %d keys", keys.Len())
+		}
 	}
 	switch {
 	case key == nil:

@@ -120,9 +120,8 @@ func TestMalformedBodies(t *testing.T) {
 func TestFactsCannotBeSet(t *testing.T) {
 	t.Parallel()
 	facts := `"endpoint":"6.6.6.6:6","proven":true,"owner_reclaim":true,"external_id":"root","Endpoint":"x","up_to_request":5,"up_to_response":5,` +
-		`"token_mac":{"k":1,"m":"AAAA"},"network_admin_token_mac":{"k":1,"m":"AAAA"},"join_token_mac":{"k":1,"m":"AAAA"},"TokenMAC":1,` +
-		`"network_token":{"k":1,"m":"AAAA"},"unsigned":true,"token_sealed":{"key":1,"ciphertext":"AAAA"},"secret_sealed":{"key":1,"ciphertext":"AAAA"},` +
-		`"export_token":{"key":1,"ciphertext":"AAAA"},"unreadable":"x","policy_sha256":"00"`
+		`"token_mac":{"k":1,"m":"AAAA"},"join_token_mac":{"k":1,"m":"AAAA"},"export_token":{"key":1,"ciphertext":"AAAA"},"export_token_mac":{"k":1,"m":"AAAA"},"unreadable":"x","network_admin_token_mac":{"k":1,"m":"AAAA"},"TokenMAC":1,` +
+		`"network_token":{"k":1,"m":"AAAA"},"unsigned":true,"token_sealed":{"key":1,"ciphertext":"AAAA"},"secret_sealed":{"key":1,"ciphertext":"AAAA"},"policy_sha256":"00"`
 	for i := range protocol.Commands {
 		c := &protocol.Commands[i]
 		asked := map[string]bool{"set_external_id": true, "set_audit_export": true, "audit_sink_put": true}

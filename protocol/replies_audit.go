@@ -15,12 +15,12 @@ type SetIDPConfigReply struct {
 
 // GetIDPConfigReply answers get_idp_config. URL and Issuer are as configured.
 type GetIDPConfigReply struct {
-	RefuseHS256     bool   `json:"refuse_hs256,omitempty"`
 	ClientID        string `json:"client_id,omitempty"`
 	Configured      bool   `json:"configured"`
 	Domain          string `json:"domain,omitempty"`
 	IDPType         string `json:"idp_type,omitempty"`
 	Issuer          string `json:"issuer,omitempty"`
+	RefuseHS256     bool   `json:"refuse_hs256,omitempty"`
 	RequireIdentity bool   `json:"require_identity,omitempty"`
 	TenantID        string `json:"tenant_id,omitempty"`
 	Type            string `json:"type"`

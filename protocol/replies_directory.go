@@ -1,5 +1,7 @@
 package protocol
 
+import "fmt"
+
 // DirectorySyncReply answers directory_sync. Mapped counts the entries that
 // are enabled and match a member, Unmapped those that match none, Updated the
 // roles that changed and Disabled the members that were removed. PreAssigned
@@ -55,4 +57,9 @@ type DirectoryStatusReply struct {
 	Type           string           `json:"type"`
 	Unmapped       uint32           `json:"unmapped"`
 	Warnings       []string         `json:"warnings,omitempty"`
+}
+
+// String is how people read the counts.
+func (c DirectoryCounts) String() string {
+	return fmt.Sprintf("%d mapped, %d unmapped, %d updated, %d disabled", c.Mapped, c.Unmapped, c.Updated, c.Disabled)
 }

@@ -74,6 +74,7 @@ type ProvisionNetwork struct {
 	JoinTokenMAC         MAC    `json:"join_token_mac,omitzero" wire:"-"`
 	NetworkAdminTokenMAC MAC    `json:"network_admin_token_mac,omitzero" wire:"-"`
 	ExportToken          Sealed `json:"export_token,omitzero" wire:"-"`
+	ExportTokenMAC       MAC    `json:"export_token_mac,omitzero" wire:"-"`
 
 	// unreadable says what is wrong with a blueprint that was sent.
 	unreadable string

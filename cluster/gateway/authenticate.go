@@ -17,6 +17,7 @@ import (
 const (
 	purposeNetwork      = "network-join"
 	purposeNetworkAdmin = "network-admin"
+	purposeExportToken  = "blueprint-export-token"
 )
 
 // authenticate establishes who calls against one root and adds the facts that
@@ -106,7 +107,7 @@ func (g *Gateway) facts(root *fsm.Root, conn *server.ConnState, req *protocol.Re
 		return g.roleFacts(root, req, b, c)
 	}
 	if b, ok := req.Body.(*protocol.ProvisionNetwork); ok {
-		if e := g.blueprintTokens(root, b); e != nil {
+		if e := g.blueprintSecrets(root, b); e != nil {
 			return e
 		}
 	}
@@ -208,20 +209,33 @@ func (g *Gateway) networkTokens(root *fsm.Root, b *protocol.CreateNetwork) *prot
 	return nil
 }
 
-// blueprintTokens turns the tokens of a blueprint that are only compared into
-// their MACs.
-func (g *Gateway) blueprintTokens(root *fsm.Root, b *protocol.ProvisionNetwork) *protocol.Error {
-	b.JoinTokenMAC, b.NetworkAdminTokenMAC = protocol.MAC{}, protocol.MAC{}
+// blueprintSecrets turns the secrets of a blueprint into what may be stored
+// and logged. The one that has to be sent on is encrypted besides, see outbound.
+func (g *Gateway) blueprintSecrets(root *fsm.Root, b *protocol.ProvisionNetwork) *protocol.Error {
+	b.JoinTokenMAC, b.NetworkAdminTokenMAC, b.ExportTokenMAC = protocol.MAC{}, protocol.MAC{}, protocol.MAC{}
 	if b.Blueprint == nil {
 		return nil
 	}
-	if t := b.Blueprint.JoinToken; t != "" {
-		if e := g.mac(root.ActiveKey(), purposeNetwork, t, &b.JoinTokenMAC); e != nil {
+	version := root.ActiveKey()
+	export := protocol.Secret("")
+	if x := b.Blueprint.AuditExport; x != nil {
+		export = x.Token
+	}
+	for _, s := range []struct {
+		secret  protocol.Secret
+		purpose string
+		out     *protocol.MAC
+	}{
+		{b.Blueprint.JoinToken, purposeNetwork, &b.JoinTokenMAC},
+		{b.Blueprint.NetworkAdminToken, purposeNetworkAdmin, &b.NetworkAdminTokenMAC},
+		{export, purposeExportToken, &b.ExportTokenMAC},
+	} {
+		if s.secret == "" {
+			continue
+		}
+		if e := g.mac(version, s.purpose, s.secret, s.out); e != nil {
 			return e
 		}
-	}
-	if t := b.Blueprint.NetworkAdminToken; t != "" {
-		return g.mac(root.ActiveKey(), purposeNetworkAdmin, t, &b.NetworkAdminTokenMAC)
 	}
 	return nil
 }

@@ -34,6 +34,7 @@ type identities struct {
 	keys   *identity.KeySet
 
 	asked  int64         // when newer keys were last asked for
+	config uint64        // for which configuration that was
 	asking chan struct{} // closed when the question under way is answered
 }
 
@@ -187,12 +188,12 @@ func (g *Gateway) newerKeys(ctx context.Context, root *fsm.Root) *fsm.Root {
 	running := g.ids.asking
 	first := running == nil
 	if first {
-		if g.ids.asked != 0 && root.Now()-g.ids.asked < refreshEvery {
+		if g.ids.asked != 0 && root.Now()-g.ids.asked < refreshEvery && g.ids.config == root.ConfigRevision() {
 			g.ids.mu.Unlock()
 			return nil
 		}
 		running = make(chan struct{})
-		g.ids.asking, g.ids.asked = running, root.Now()
+		g.ids.asking, g.ids.asked, g.ids.config = running, root.Now(), root.ConfigRevision()
 	}
 	g.ids.mu.Unlock()
 	if first {

@@ -41,7 +41,7 @@ type provisioner interface {
 type sdkProvisioner struct{}
 
 func (sdkProvisioner) provision(s *session, b *blueprint, c change) (json.RawMessage, error) {
-	return s.call("provision_network", &protocol.ProvisionNetwork{Blueprint: b.wire(), IfRevision: c.ifRevision}, c.callOptions()...)
+	return s.call("provision_network", &protocol.ProvisionNetwork{Blueprint: b.wire(), IfRevision: c.ifRevision, IfConfigRevision: c.ifConfig}, c.callOptions()...)
 }
 
 func (sdkProvisioner) syncDirectory(s *session, l *listing, c change) (json.RawMessage, error) {

@@ -59,7 +59,8 @@ type app struct {
 }
 
 const rootLong = `pilotctl talks to a Pilot registry: it registers and manages nodes, trust,
-networks and keys, and shows and changes the cluster.
+networks and keys, reads and exports the audit trail, and shows and changes
+the cluster.
 
 Any member of the cluster answers every command. With several addresses the
 first that works is used.
@@ -100,6 +101,7 @@ func (a *app) rootCommand() *cobra.Command {
 		&cobra.Group{ID: "node", Title: "Nodes:"},
 		&cobra.Group{ID: "other", Title: "Trust and keys:"},
 		&cobra.Group{ID: "network", Title: "Networks:"},
+		&cobra.Group{ID: "audit", Title: "Audit trail and identity provider:"},
 		&cobra.Group{ID: "cluster", Title: "Cluster:"},
 		&cobra.Group{ID: "alias", Title: "Short forms:"},
 	)
@@ -114,6 +116,7 @@ func (a *app) rootCommand() *cobra.Command {
 	group("other", a.trustCommand(), a.handshakeCommand(), a.poloCommand(), a.beaconCommand(), a.keyCommand())
 	group("network", a.networkCommand(), a.memberCommand(), a.inviteCommand(), a.policyCommand(), a.identityCommand(),
 		a.blueprintCommand(), a.directoryCommand())
+	group("audit", a.auditCommand(), a.exportCommand(), a.webhookCommand(), a.idpCommand())
 	group("cluster", a.clusterCommand())
 	group("alias", a.aliases()...)
 	root.AddCommand(a.versionCommand(), a.commandsCommand())

@@ -22,10 +22,12 @@ type planFile struct {
 	// Kind is blueprint or directory.
 	Kind string `json:"plan"`
 	// File is the SHA-256 of what was planned, options included.
-	File     string   `json:"sha256"`
-	Network  string   `json:"network"`
-	Revision uint64   `json:"revision"`
-	Actions  []string `json:"actions"`
+	File     string `json:"sha256"`
+	Network  string `json:"network"`
+	Revision uint64 `json:"revision"`
+	// Config is the revision of the registry-wide configuration, of blueprints.
+	Config  uint64   `json:"config_revision,omitempty"`
+	Actions []string `json:"actions"`
 }
 
 func newPlan(kind string, planned any, network string, revision uint64, actions []string) (*planFile, error) {
@@ -65,42 +67,47 @@ func addRevision(cmd *cobra.Command) *revisionFlags {
 type change struct {
 	dryRun     bool
 	ifRevision *uint64
+	// ifConfig is the same for the registry-wide configuration.
+	ifConfig *uint64
 	// confirm is how many members may be removed.
 	confirm *uint32
 }
 
 func (f *revisionFlags) change(cmd *cobra.Command, kind string, planned any) (change, error) {
-	revision, given, err := f.wanted(cmd, kind, planned)
-	if !given {
+	wanted, given, err := f.wanted(cmd, kind, planned)
+	if !given || err != nil {
 		return change{}, err
 	}
-	return change{ifRevision: &revision}, err
+	c := change{ifRevision: &wanted.Revision}
+	if wanted.Config != 0 {
+		c.ifConfig = &wanted.Config
+	}
+	return c, nil
 }
 
-// wanted is the revision to insist on; given is false for any.
-func (f *revisionFlags) wanted(cmd *cobra.Command, kind string, planned any) (revision uint64, given bool, err error) {
+// wanted has the revisions to insist on; given is false for any.
+func (f *revisionFlags) wanted(cmd *cobra.Command, kind string, planned any) (p planFile, given bool, err error) {
 	if f.plan == "" {
-		return f.revision, cmd.Flags().Changed("revision"), nil
+		return planFile{Revision: f.revision}, cmd.Flags().Changed("revision"), nil
 	}
 	if cmd.Flags().Changed("revision") {
-		return 0, false, usagef(cmd, "--revision and --plan exclude each other")
+		return p, false, usagef(cmd, "--revision and --plan exclude each other")
 	}
 	data, err := os.ReadFile(f.plan)
 	if err != nil {
-		return 0, false, err
+		return p, false, err
 	}
-	var p planFile
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&p); err != nil || p.Kind != kind {
-		return 0, false, usagef(cmd, "%s is no plan for this; make one with: pilotctl %s plan --out", f.plan, kind)
+		return p, false, usagef(cmd, "%s is no plan for this; make one with: pilotctl %s plan --out", f.plan, kind)
 	}
 	sum, err := fingerprint(planned)
 	if err == nil && sum != p.File {
 		err = &hinted{err: fmt.Errorf("what is to be applied is not what %s was made for", f.plan), code: protocol.CodeConflict, exit: exitConflict,
 			hint: "plan again and look at the new plan"}
 	}
-	return p.Revision, true, err
+	return p, true, err
 }
 
 func addOut(cmd *cobra.Command) *string {
@@ -119,6 +126,7 @@ func (s *session) plan(kind string, planned any, out string, typed any, look fun
 		Name      string   `json:"name"`
 		NetworkID uint16   `json:"network_id"`
 		Revision  uint64   `json:"revision"`
+		Config    uint64   `json:"config_revision"`
 		Actions   []string `json:"actions"`
 		// Changes of a directory that are no actions.
 		PreAssigned int `json:"pre_assigned"`
@@ -130,6 +138,7 @@ func (s *session) plan(kind string, planned any, out string, typed any, look fun
 	if out != "" {
 		p, err := newPlan(kind, planned, cmp.Or(reply.Name, fmt.Sprint(reply.NetworkID)), reply.Revision, reply.Actions)
 		if err == nil {
+			p.Config = reply.Config
 			err = p.save(out)
 		}
 		if err != nil {

@@ -23,6 +23,8 @@ type registry struct {
 	// rotations says what happens to the next rotate_key.
 	rotations string
 	policyState
+	auditState
+	sinkState
 }
 
 // policyState is the policy of every network.
@@ -55,7 +57,7 @@ var faults = map[uint32]*protocol.Error{
 }
 
 func newRegistry() *registry {
-	return &registry{nodes: map[uint32]*node{}, trust: map[[2]uint32]bool{}}
+	return &registry{nodes: map[uint32]*node{}, trust: map[[2]uint32]bool{}, auditState: newAuditState()}
 }
 
 func (r *registry) KnownKey(string) bool { return false }
@@ -127,6 +129,9 @@ func (r *registry) answer(conn *server.ConnState, req *protocol.Request) (any, *
 		return protocol.SetKeyExpiryReply{ExpiresAt: b.ExpiresAt, NodeID: b.NodeID, Type: typ}, nil
 	}
 	if reply, e := r.answerMembers(req, typ); reply != nil || e != nil {
+		return reply, e
+	}
+	if reply, e := r.answerAudit(req, typ); reply != nil || e != nil {
 		return reply, e
 	}
 	return r.answerNetworks(req, typ)

@@ -24,7 +24,7 @@ func printTable(w io.Writer, reply any) error {
 		if m.omitEmpty && m.value.IsZero() {
 			continue
 		}
-		if m.value.Kind() == reflect.Slice && (m.value.Type().Elem().Kind() == reflect.Struct || m.name == "actions") {
+		if m.value.Kind() == reflect.Slice && (m.value.Type().Elem().Kind() == reflect.Struct || m.name == "actions" || m.name == "warnings") {
 			lists = append(lists, m)
 		} else if m.name != "type" {
 			single = append(single, m)
@@ -110,9 +110,14 @@ func membersOf(v reflect.Value) []member {
 			out = append(out, member{name: name, value: v.Field(i), omitEmpty: strings.Contains(opts, "omitempty")})
 		}
 	}
-	slices.SortStableFunc(out, func(a, b member) int { return rank(a.name) - rank(b.name) })
+	if _, ordered := v.Interface().(inOrder); !ordered {
+		slices.SortStableFunc(out, func(a, b member) int { return rank(a.name) - rank(b.name) })
+	}
 	return out
 }
+
+// inOrder marks types whose members stand in the order for readers already.
+type inOrder interface{ inOrder() }
 
 // first are the members that say what an entry is. Replies have theirs in
 // alphabetical order, which is of no use to a reader.

@@ -16,3 +16,18 @@ func (c *Client) ClusterID(ctx context.Context, opts ...CallOption) (*protocol.C
 func (c *Client) ValidateToken(ctx context.Context, token protocol.Secret, opts ...CallOption) (*protocol.ValidateTokenReply, error) {
 	return Call[protocol.ValidateTokenReply](ctx, c, "validate_token", &protocol.ValidateToken{Token: token}, opts...)
 }
+
+// SetIdentityWebhook sets the webhook that verifies identity tokens; an empty URL clears it.
+func (c *Client) SetIdentityWebhook(ctx context.Context, url string, opts ...CallOption) (*protocol.SetIdentityWebhookReply, error) {
+	return Call[protocol.SetIdentityWebhookReply](ctx, c, "set_identity_webhook", &protocol.SetIdentityWebhook{URL: url}, opts...)
+}
+
+// SetIdpConfig configures the identity provider; the zero value clears it.
+func (c *Client) SetIdpConfig(ctx context.Context, r protocol.SetIDPConfig, opts ...CallOption) (*protocol.SetIDPConfigReply, error) {
+	return Call[protocol.SetIDPConfigReply](ctx, c, "set_idp_config", &r, opts...)
+}
+
+// GetIdpConfig shows the identity provider.
+func (c *Client) GetIdpConfig(ctx context.Context, opts ...CallOption) (*protocol.GetIDPConfigReply, error) {
+	return Call[protocol.GetIDPConfigReply](ctx, c, "get_idp_config", nil, opts...)
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+func (a *app) auditCommand() *cobra.Command {
+	list := a.wireCommand("list", "get_audit_log", exactly(0), nil)
+	list.Example = "  pilotctl audit list --action 'member.*' --network 1 --since 24h\n  pilotctl audit list --class security --limit 20 -o json"
+	filter := addAuditFilter(list)
+	list.RunE = a.tableRunner("get_audit_log", func() any { return &auditTable{} }, func(s *session, _ []string) (protocol.Body, error) {
+		return filter.request(s)
+	})
+	return groupCommand("audit", "read, follow, export and verify the audit trail, and manage its sinks",
+		list, a.auditTail(), a.auditExport(), a.auditVerify(), a.auditReplay(), a.auditSinks(),
+		groupCommand("sink", "create, replace and delete sinks of the audit trail", a.auditSinkPut(), a.auditSinkDelete()))
+}
+
+// tableRunner is runner for a reply that a table shows in part.
+func (a *app) tableRunner(wire string, table func() any, build builder) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		s, done, err := a.open(cmd)
+		if err != nil {
+			return err
+		}
+		defer done()
+		var body protocol.Body
+		if build != nil {
+			if body, err = build(s, args); err != nil {
+				return err
+			}
+		}
+		raw, err := s.call(wire, body)
+		if err != nil {
+			return err
+		}
+		return s.print(raw, table())
+	}
+}
+
+// auditTable is what the table shows of an audit log; -o json has all of it.
+type auditTable struct {
+	Entries    []auditRow `json:"entries"`
+	NextCursor string     `json:"next_cursor,omitempty"`
+}
+
+type auditRow struct {
+	Seq       uint64 `json:"seq"`
+	Timestamp string `json:"timestamp"`
+	Class     string `json:"class"`
+	Action    string `json:"action"`
+	Actor     string `json:"actor"`
+	Source    string `json:"source,omitempty"`
+	NodeID    uint32 `json:"node_id,omitempty"`
+	NetworkID uint16 `json:"network_id,omitempty"`
+	Details   string `json:"details,omitempty"`
+}
+
+func (auditRow) inOrder() {}
+
+// auditFilter is what the flags of list and tail select.
+type auditFilter struct {
+	action, node, network, class, since, until string
+}
+
+func addAuditFilter(cmd *cobra.Command) *auditFilter {
+	f, flags := &auditFilter{}, cmd.Flags()
+	flags.StringVar(&f.action, "action", "", "only this `action`, as in member.kicked or member.*")
+	flags.StringVar(&f.node, "node", "", "only what this `node` did or was named in: an id, address or hostname")
+	flags.StringVar(&f.network, "network", "", "only events of this `network` id")
+	flags.StringVar(&f.class, "class", "", "only this `class`: security or activity")
+	flags.StringVar(&f.since, "since", "", "only from this `time` on: RFC 3339, or a span back from now, as in 24h or 7d")
+	flags.StringVar(&f.until, "until", "", "only before this `time`")
+	for _, name := range []string{"node", "network", "since", "until"} {
+		must(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
+	}
+	var actions []string
+	for action := range protocol.Events {
+		actions = append(actions, action)
+	}
+	must(cmd.RegisterFlagCompletionFunc("action", cobra.FixedCompletions(actions, cobra.ShellCompDirectiveNoFileComp)))
+	must(cmd.RegisterFlagCompletionFunc("class", cobra.FixedCompletions(
+		[]cobra.Completion{protocol.ClassSecurity.String(), protocol.ClassActivity.String()}, cobra.ShellCompDirectiveNoFileComp)))
+	return f
+}
+
+func (f *auditFilter) request(s *session) (r *protocol.GetAuditLog, err error) {
+	r = &protocol.GetAuditLog{Action: f.action, Class: f.class}
+	if f.node != "" {
+		if r.NodeID, err = s.nodeArg(f.node); err != nil {
+			return nil, err
+		}
+	}
+	if f.network != "" {
+		if r.NetworkID, err = s.networkArg(f.network); err != nil {
+			return nil, err
+		}
+		if r.NetworkID == 0 {
+			return nil, usagef(s.cmd, "invalid --network 0: events are not of the backbone")
+		}
+	}
+	now := time.Now()
+	if r.Since, err = past(s.cmd, "since", f.since, now); err != nil {
+		return nil, err
+	}
+	r.Until, err = past(s.cmd, "until", f.until, now)
+	return r, err
+}
+
+// past reads a point in time or a span back from now.
+func past(cmd *cobra.Command, flag, text string, now time.Time) (string, error) {
+	if _, err := time.Parse(time.RFC3339, text); text == "" || err == nil {
+		return text, nil
+	}
+	d, ok := span(text)
+	if !ok || d <= 0 {
+		return "", usagef(cmd, "invalid --%s %q: want RFC 3339, as in 2027-01-31T10:00:00Z, or a span back from now, as in 24h or 7d", flag, text)
+	}
+	return now.Add(-d).UTC().Format(time.RFC3339), nil
+}
+
+func (a *app) auditReplay() *cobra.Command {
+	cmd := a.wireCommand("replay", "audit_replay", exactly(0), nil)
+	cmd.Example = "  pilotctl audit replay --sink audit_export --from 1200"
+	name := cmd.Flags().String("sink", "", "`name` of the sink")
+	from := cmd.Flags().Uint64("from", 0, "`number` of the first event to deliver again")
+	for _, flag := range []string{"sink", "from"} {
+		must(cmd.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions))
+	}
+	cmd.RunE = a.runner("audit_replay", func(s *session, _ []string) (protocol.Body, error) {
+		if *name == "" || *from == 0 {
+			return nil, usagef(s.cmd, "--sink and --from are required")
+		}
+		return &protocol.AuditReplay{Name: *name, FromSeq: *from}, nil
+	})
+	return cmd
+}
+
+// line is an entry for people, on one line.
+func line(e *protocol.AuditEntry) string {
+	text := e.Timestamp + "  " + strconv.FormatUint(e.Seq, 10) + "  " + e.Action + "  " + e.Actor
+	if e.NetworkID != 0 {
+		text += fmt.Sprintf("  network_id=%d", e.NetworkID)
+	}
+	if e.NodeID != 0 {
+		text += fmt.Sprintf("  node_id=%d", e.NodeID)
+	}
+	if e.Details != "" {
+		text += "  " + e.Details
+	}
+	return clean(text)
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+func (a *app) webhookCommand() *cobra.Command {
+	set := a.wireCommand("set [url]", "set_webhook", between(0, 1), nil)
+	set.Example = "  pilotctl webhook set https://hooks.example.org/audit --secret-file webhook.secret\n  pilotctl webhook set --off"
+	secret := addSecretFile(set, "the signing secret: whsec_ and base64")
+	off := addOff(set)
+	set.RunE = a.runner("set_webhook", func(s *session, args []string) (protocol.Body, error) {
+		if *off == (len(args) == 1) || len(args) == 1 && args[0] == "" {
+			return nil, usagef(s.cmd, "give a URL, or --off")
+		}
+		r := &protocol.SetWebhook{}
+		if *off {
+			return r, nil
+		}
+		var err error
+		r.URL = args[0]
+		r.Secret, err = secret.read()
+		return r, err
+	})
+	return groupCommand("webhook", "set and show the audit webhook and its dead letters", set, a.wireCommand("show", "get_webhook", exactly(0), nil),
+		groupCommand("dlq", "list, retry and drop dead letters", a.deadLetters(), a.changeLetters("retry [event-id]", "dlq_retry"),
+			a.changeLetters("drop [event-id]", "dlq_drop")))
+}
+
+// letterTable is what the table shows of dead letters; -o json has all of it.
+type letterTable struct {
+	Letters []letterRow `json:"letters"`
+}
+
+type letterRow struct {
+	EventID  uint64 `json:"event_id"`
+	Action   string `json:"action"`
+	Happened string `json:"timestamp"`
+	Attempts uint32 `json:"attempts"`
+	FailedAt string `json:"failed_at"`
+	Retrying bool   `json:"retrying,omitempty"`
+	Reason   string `json:"reason"`
+}
+
+func addSink(cmd *cobra.Command) *string {
+	name := cmd.Flags().String("sink", protocol.SinkNameWebhook, "`name` of the sink")
+	must(cmd.RegisterFlagCompletionFunc("sink", cobra.NoFileCompletions))
+	return name
+}
+
+func (a *app) deadLetters() *cobra.Command {
+	cmd := a.wireCommand("list", "dlq_list", exactly(0), nil)
+	sink := addSink(cmd)
+	cmd.RunE = a.tableRunner("dlq_list", func() any { return &letterTable{} }, func(*session, []string) (protocol.Body, error) {
+		return &protocol.DeadLetters{Name: *sink}, nil
+	})
+	return cmd
+}
+
+func (a *app) changeLetters(use, wire string) *cobra.Command {
+	cmd := a.wireCommand(use, wire, between(0, 1), nil)
+	sink := addSink(cmd)
+	all := cmd.Flags().Bool("all", false, "all dead letters of the sink")
+	cmd.RunE = a.runner(wire, func(s *session, args []string) (protocol.Body, error) {
+		r := &protocol.DeadLetters{Name: *sink}
+		if *all == (len(args) == 1) {
+			return nil, usagef(s.cmd, "give an event id, or --all")
+		}
+		if *all {
+			return r, nil
+		}
+		id, err := strconv.ParseUint(args[0], 10, 64)
+		if err != nil || id == 0 {
+			return nil, usagef(s.cmd, "invalid event id %q: want a number; pilotctl webhook dlq list shows them", args[0])
+		}
+		r.EventID = id
+		return r, nil
+	})
+	return cmd
+}
+
+func (a *app) idpCommand() *cobra.Command {
+	set := a.wireCommand("set", "set_idp_config", exactly(0), nil)
+	set.Example = "  pilotctl idp set --type oidc --url https://id.example.org/keys --issuer https://id.example.org --client-id pilot\n  pilotctl idp set --off"
+	r, flags := &protocol.SetIDPConfig{}, set.Flags()
+	flags.StringVar(&r.IDPType, "type", "", "`type` of the provider: oidc, saml, webhook, entra_id or ldap")
+	flags.StringVar(&r.URL, "url", "", "`URL` of its keys or discovery document, or of the webhook that verifies tokens")
+	flags.StringVar(&r.Issuer, "issuer", "", "expected `issuer` of tokens (default: not checked)")
+	flags.StringVar(&r.ClientID, "client-id", "", "expected `audience` of tokens (default: not checked)")
+	flags.StringVar(&r.TenantID, "tenant-id", "", "`tenant`, for those who read the configuration")
+	flags.StringVar(&r.Domain, "domain", "", "`domain`, for those who read the configuration")
+	flags.BoolVar(&r.RequireIdentity, "require-identity", false, "let only nodes with an external id into enterprise networks")
+	off := addOff(set)
+	must(set.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(
+		[]cobra.Completion{protocol.IDPOIDC, protocol.IDPSAML, protocol.IDPWebhook, protocol.IDPEntra, protocol.IDPLDAP}, cobra.ShellCompDirectiveNoFileComp)))
+	for _, name := range []string{"url", "issuer", "client-id", "tenant-id", "domain"} {
+		must(set.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
+	}
+	set.RunE = a.runner("set_idp_config", func(s *session, _ []string) (protocol.Body, error) {
+		if *off && (r.IDPType != "" || r.URL != "") || !*off && (r.IDPType == "" || r.URL == "") {
+			return nil, usagef(s.cmd, "give --type and --url, or --off")
+		}
+		return r, nil
+	})
+	return groupCommand("idp", "set and show the identity provider", set, a.wireCommand("show", "get_idp_config", exactly(0), nil))
+}

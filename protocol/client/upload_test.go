@@ -1,0 +1,93 @@
+package client_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/client"
+)
+
+// A listing that does not fit one frame goes in parts, and a long reply is put
+// together from its pages.
+func TestLongListing(t *testing.T) {
+	var mu []request
+	member := &member{addr: "a:1", answer: func(_ int, req request) string {
+		mu = append(mu, req)
+		part, parts := req["part"], req["parts"]
+		switch {
+		case part != parts:
+			return fmt.Sprintf(`{"type":"directory_sync_ok","pending":true,"part":%v,"parts":%v}`, part, parts)
+		case req["type"] == "directory_status" || req.text("cursor") != "":
+			return `{"type":"x_ok","actions":["b"],"warnings":["w"]}`
+		}
+		return fmt.Sprintf(`{"type":"directory_sync_ok","actions":["a"],"dry_run":%t,"mapped":7,"network_id":3,"next_cursor":"more","index":9}`, req["dry_run"] == true)
+	}}
+	c := newCluster(member).client(t, client.Options{Addrs: []string{"a:1"}, AdminToken: "t"})
+	r := protocol.DirectorySync{NetworkID: 3, RemoveUnlisted: true}
+	for i := range 2000 {
+		r.Entries = append(r.Entries, protocol.DirectoryEntry{ExternalID: fmt.Sprint("person-", i), DisplayName: strings.Repeat("é", 30)})
+	}
+	for _, dry := range []bool{false, true} {
+		mu = nil
+		opts := []client.CallOption{client.WithRequestID("mine")}
+		if dry {
+			opts = append(opts, client.WithDryRun())
+		}
+		got, err := c.DirectorySync(context.Background(), r, opts...)
+		if err != nil || got.Mapped != 7 || !slices.Equal(got.Actions, []string{"a", "b"}) || !slices.Equal(got.Warnings, []string{"w"}) {
+			t.Fatalf("%+v %v", got, err)
+		}
+		sent, uploads, ids := 0, map[string]bool{}, map[string]bool{}
+		for i, req := range mu {
+			last := i == len(mu)-2
+			if entries, _ := req["entries"].([]any); i < len(mu)-1 {
+				sent += len(entries)
+				uploads[req.text("upload_id")] = true
+				if req["remove_unlisted"] != true || (req["dry_run"] == true) != (dry && last) || (req.text("request_id") == "mine") != last {
+					t.Errorf("part %d: %v", i, req["dry_run"])
+				}
+			}
+			if ids[req.text("request_id")] {
+				t.Errorf("request id %s came twice", req.text("request_id"))
+			}
+			ids[req.text("request_id")] = true
+			if raw, _ := json.Marshal(req); len(raw) > 50<<10 {
+				t.Errorf("a request of %d bytes", len(raw))
+			}
+		}
+		if sent != 2000 || len(uploads) != 1 || len(mu) < 4 {
+			t.Errorf("%d entries in %d requests of %d uploads", sent, len(mu), len(uploads))
+		}
+	}
+}
+
+func TestLongBlueprint(t *testing.T) {
+	var roles, parts int
+	secret := 0
+	member := &member{addr: "a:1", answer: func(_ int, req request) string {
+		b := req["blueprint"].(map[string]any)
+		list, _ := b["roles"].([]any)
+		roles += len(list)
+		parts++
+		if b["join_token"] == "hush" {
+			secret++
+		}
+		return `{"type":"provision_network_ok","name":"a"}`
+	}}
+	c := newCluster(member).client(t, client.Options{Addrs: []string{"a:1"}, AdminToken: "t"})
+	b := &protocol.Blueprint{Name: "a", JoinToken: "hush"}
+	for i := range 3000 {
+		b.Roles = append(b.Roles, protocol.BlueprintRole{ExternalID: fmt.Sprint("person-", i), Role: "member"})
+	}
+	if got, err := c.ProvisionNetwork(context.Background(), protocol.ProvisionNetwork{Blueprint: b}); err != nil || got.Name != "a" {
+		t.Fatal(err)
+	}
+	if roles != 3000 || parts < 3 || secret != parts {
+		t.Errorf("%d roles in %d parts, %d with the token", roles, parts, secret)
+	}
+}
