@@ -158,6 +158,7 @@ func (s *story) play() {
 	s.call(m{"type": "beacon_register"})
 	s.networks(a, b)
 	s.identities()
+	s.trail()
 	s.signed(a, m{"type": "rotate_key", "node_id": a.ID, "new_public_key": b.PublicKey()})
 	s.call(m{"type": "get_key_info", "node_id": a.ID})
 	s.signed(b, m{"type": "deregister", "node_id": a.ID})
@@ -250,7 +251,7 @@ func (s *story) invites(a, b harness.Agent) {
 }
 
 // listings show what others did; only that they are answered is looked at.
-var listings = []string{"list_networks", "beacon_list", "get_provision_status"}
+var listings = []string{"list_networks", "beacon_list", "get_provision_status", "audit_sink_list", "audit_chain"}
 
 // Through a follower = through the leader, for every core command.
 func TestThroughAFollowerEqualsThroughTheLeader(t *testing.T) {

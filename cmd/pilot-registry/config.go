@@ -101,6 +101,7 @@ type upgradesConfig struct {
 type outboundConfig struct {
 	AllowTargets  []string `yaml:"allow_targets" help:"places that are not public and may be called all the same: networks (CIDR), addresses, host names, host:port"`
 	AllowLoopback bool     `yaml:"allow_loopback" help:"let identity providers and webhooks be on this machine (dev sets it)"`
+	CAFile        string   `yaml:"ca_file" help:"PEM file with certificate authorities to trust, beside the system's, when calling identity providers, webhooks and audit exports; read at the start"`
 	// FileDir keeps an administrator of the registry from writing anywhere.
 	FileDir string `yaml:"file_dir" help:"directory below which audit exports of format file may write; empty refuses them"`
 }
@@ -181,6 +182,9 @@ func (c *config) validate() error {
 		problems = append(problems, err)
 	}
 	if _, err := c.guard(); err != nil {
+		problems = append(problems, err)
+	}
+	if _, err := c.roots(); err != nil {
 		problems = append(problems, err)
 	}
 	for key, d := range map[string]time.Duration{"raft.heartbeat_timeout": c.Raft.HeartbeatTimeout, "raft.election_timeout": c.Raft.ElectionTimeout} {

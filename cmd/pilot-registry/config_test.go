@@ -53,6 +53,8 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"rate_limits:\n  exempt: [10.0.0.1]\n", `"10.0.0.1" is not a network`},
 		{"raft:\n  heartbeat_timeout: 1ms\n", "raft.heartbeat_timeout: 1ms is below 20ms"},
 		{"raft:\n  log_store: floppy\n", `raft.log_store: "floppy" is not one of`},
+		{"outbound:\n  ca_file: /nowhere/ca.pem\n", "outbound.ca_file: open /nowhere/ca.pem"},
+		{"outbound:\n  ca_file: " + os.DevNull + "\n", "outbound.ca_file: " + os.DevNull + " has no certificate in PEM"},
 		{"auth:\n  register: friends\n", `auth.register: "friends" is not one of`},
 	} {
 		if _, err := load(t, c.yaml); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -28,9 +31,31 @@ func (c *config) guard() (*identity.URLGuard, error) {
 	return &identity.URLGuard{Allow: allow, AllowLoopback: c.Outbound.AllowLoopback}, nil
 }
 
-// outbound is what a member calls for identities, all of it through one guard.
+// roots are the authorities to trust when calling out: nil, the system's,
+// unless there is a file with more.
+func (c *config) roots() (*x509.CertPool, error) {
+	if c.Outbound.CAFile == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(c.Outbound.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("outbound.ca_file: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("outbound.ca_file: the system's authorities: %w", err)
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("outbound.ca_file: %s has no certificate in PEM", c.Outbound.CAFile)
+	}
+	return pool, nil
+}
+
+// outbound is what a member calls, all of it through one guard and with the
+// same authorities.
 type outbound struct {
 	guard   *identity.URLGuard
+	roots   *x509.CertPool
 	webhook *identity.Webhook
 	keys    *jwks.Duty
 }
@@ -40,10 +65,15 @@ func newOutbound(c *config, registry prometheus.Registerer) (*outbound, error) {
 	if err != nil {
 		return nil, err
 	}
-	fetcher := &identity.Fetcher{Guard: guard, Client: guard.NewHTTPClient(identity.ClientOptions{Timeout: identity.FetchTimeout})}
+	roots, err := c.roots()
+	if err != nil {
+		return nil, err
+	}
+	fetcher := &identity.Fetcher{Guard: guard, Client: guard.NewHTTPClient(identity.ClientOptions{Timeout: identity.FetchTimeout, RootCAs: roots})}
 	out := &outbound{
 		guard:   guard,
-		webhook: &identity.Webhook{Guard: guard, Client: guard.NewHTTPClient(identity.ClientOptions{Timeout: identity.WebhookTimeout})},
+		roots:   roots,
+		webhook: &identity.Webhook{Guard: guard, Client: guard.NewHTTPClient(identity.ClientOptions{Timeout: identity.WebhookTimeout, RootCAs: roots})},
 		keys:    jwks.New(fetcher.FetchJWKS),
 	}
 	return out, registry.Register(out.keys.Collector())
@@ -51,14 +81,15 @@ func newOutbound(c *config, registry prometheus.Registerer) (*outbound, error) {
 
 // sinks delivers the event log. Its structured log is the member's own.
 func (o *outbound) sinks(fileDir string, log hclog.Logger) cluster.Duty {
-	client := o.guard.NewHTTPClient(identity.ClientOptions{Timeout: 10 * time.Second})
+	client := o.guard.NewHTTPClient(identity.ClientOptions{Timeout: 10 * time.Second, RootCAs: o.roots})
 	return delivery.New(delivery.Config{
 		GivenUp: audit.GivenUp,
 		Open: func(s protocol.SinkConfig, secret, clusterID string) (delivery.Exporter, error) {
 			if s.Format == protocol.FormatFile && !below(fileDir, s.Endpoint) {
 				return nil, errors.New("file exports go below outbound.file_dir, which this member has not set, or not to this path")
 			}
-			return audit.Open(audit.Options{Sink: s, Secret: secret, ClusterID: clusterID, Client: client, Dial: o.guard.DialContext, Log: log.Named("audit").Info})
+			return audit.Open(audit.Options{Sink: s, Secret: secret, ClusterID: clusterID, Client: client, Dial: o.guard.DialContext,
+				TLS: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.roots}, Log: log.Named("audit").Info})
 		},
 	})
 }

@@ -1,0 +1,106 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/integration/harness"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// envE2E makes the examples run that take long or need programs of the
+// system; make e2e sets it.
+const envE2E = "PILOT_E2E"
+
+// onlyE2E skips a test outside make e2e.
+func onlyE2E(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv(envE2E) == "" {
+		t.Skipf("%s: run by make e2e", why)
+	}
+}
+
+// sender sends requests as texts, with $TOKEN for the admin token.
+type sender struct {
+	*harness.Wire
+	t     *testing.T
+	admin string
+	// heard gets every reply when it is set.
+	heard func(raw []byte)
+}
+
+// follower connects to a member that does not lead.
+func follower(t *testing.T, c *harness.Cluster) *sender {
+	t.Helper()
+	return &sender{Wire: throughFollower(t, c), t: t, admin: c.AdminToken}
+}
+
+// try sends a request byte for byte and returns whatever is answered.
+func (s *sender) try(request string) map[string]any {
+	s.t.Helper()
+	request = strings.ReplaceAll(request, "$TOKEN", s.admin)
+	raw, err := s.Exchange(protocol.AppendFrame(nil, []byte(request)), 15*time.Second)
+	if err != nil {
+		s.t.Fatalf("%s: %v", request, err)
+	}
+	if s.heard != nil {
+		s.heard(raw)
+	}
+	var reply map[string]any
+	if err := json.Unmarshal(raw, &reply); err != nil {
+		s.t.Fatalf("%s: %v in %s", request, err, raw)
+	}
+	return reply
+}
+
+// send is try for a request that has to succeed.
+func (s *sender) send(request string) map[string]any {
+	s.t.Helper()
+	reply := s.try(request)
+	if reply["type"] == "error" {
+		s.t.Fatalf("%s: %v", request, reply)
+	}
+	return reply
+}
+
+// await waits until done reports true; what it returns besides is the state
+// to show when that does not happen.
+func await(t *testing.T, what string, done func() (any, bool)) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; {
+		state, ok := done()
+		if ok {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("still waiting for %s: %v", what, state)
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
+// ctl runs pilotctl as the administrator and returns what it printed.
+func ctl(t *testing.T, c *harness.Cluster, args ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	args = append([]string{"--addr", strings.Join(c.Addrs(), ","), "--admin-token-file", filepath.Join(c.Dir, "admin")}, args...)
+	cmd := exec.CommandContext(ctx, binary(t, "cmd/pilotctl"), args...)
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// leaderGone kills the leader and waits until another member leads.
+func leaderGone(t *testing.T, c *harness.Cluster) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	hurtLeader(ctx, t, c, "kill")
+}
