@@ -82,7 +82,12 @@ func (s *sender) send(request string) map[string]any {
 // to show when that does not happen.
 func await(t *testing.T, what string, done func() (any, bool)) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); ; {
+	awaitLong(t, what, time.Minute, done)
+}
+
+func awaitLong(t *testing.T, what string, atMost time.Duration, done func() (any, bool)) {
+	t.Helper()
+	for end := time.Now().Add(atMost); ; {
 		state, ok := done()
 		if ok {
 			return
