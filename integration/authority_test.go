@@ -8,6 +8,8 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -81,7 +83,7 @@ func (a *authority) tls() *tls.Config {
 func (a *authority) serve(h http.Handler) string {
 	a.t.Helper()
 	s := httptest.NewUnstartedServer(h)
-	s.TLS = a.tls()
+	s.TLS, s.Config.ErrorLog = a.tls(), log.New(io.Discard, "", 0) // a handshake that fails may be the test
 	s.StartTLS()
 	a.t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
 	return s.URL

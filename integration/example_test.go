@@ -1,8 +1,10 @@
 package integration
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,6 +43,13 @@ func follower(t *testing.T, c *harness.Cluster) *sender {
 	return &sender{Wire: throughFollower(t, c), t: t, admin: c.AdminToken}
 }
 
+// in is the sender for a subtest.
+func (s *sender) in(t *testing.T) *sender {
+	sub := *s
+	sub.t = t
+	return &sub
+}
+
 // try sends a request byte for byte and returns whatever is answered.
 func (s *sender) try(request string) map[string]any {
 	s.t.Helper()
@@ -73,7 +82,12 @@ func (s *sender) send(request string) map[string]any {
 // to show when that does not happen.
 func await(t *testing.T, what string, done func() (any, bool)) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); ; {
+	awaitLong(t, what, time.Minute, done)
+}
+
+func awaitLong(t *testing.T, what string, atMost time.Duration, done func() (any, bool)) {
+	t.Helper()
+	for end := time.Now().Add(atMost); ; {
 		state, ok := done()
 		if ok {
 			return
@@ -88,13 +102,23 @@ func await(t *testing.T, what string, done func() (any, bool)) {
 // ctl runs pilotctl as the administrator and returns what it printed.
 func ctl(t *testing.T, c *harness.Cluster, args ...string) (string, error) {
 	t.Helper()
+	return anyone(t, c, append([]string{"--admin-token-file", filepath.Join(c.Dir, "admin")}, args...)...)
+}
+
+// anyone runs pilotctl without the administrator's token.
+func anyone(t *testing.T, c *harness.Cluster, args ...string) (string, error) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	args = append([]string{"--addr", strings.Join(c.Addrs(), ","), "--admin-token-file", filepath.Join(c.Dir, "admin")}, args...)
+	args = append([]string{"--addr", strings.Join(c.Addrs(), ",")}, args...)
 	cmd := exec.CommandContext(ctx, binary(t, "cmd/pilotctl"), args...)
 	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
-	out, err := cmd.CombinedOutput()
-	return string(out), err
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		return out.String(), fmt.Errorf("pilotctl %s: %w: %s", strings.Join(args, " "), err, said.String())
+	}
+	return out.String(), nil
 }
 
 // leaderGone kills the leader and waits until another member leads.

@@ -168,11 +168,10 @@ func TestExampleSplunk(t *testing.T) {
 		n, _ := r["delivered"].(float64)
 		return r, n > 0 && r["exported"] == n && r["dropped"] == 0.0 && r["lag"] == 0.0 && r["enabled"] == true && r["format"] == "splunk_hec"
 	})
-	w.send(fmt.Sprintf(`{"type":"audit_sink_put","admin_token":"$TOKEN","name":"stranger","kind":"export","format":"json","endpoint":%q}`, stranger.serve(splunk)))
-	await(t, "the refusal of a stranger's certificate", func() (any, bool) {
-		r := fmt.Sprint(w.send(`{"type":"audit_sink_list","admin_token":"$TOKEN"}`))
-		return r, strings.Contains(r, "certificate signed by unknown authority")
-	})
+	w.send(fmt.Sprintf(`{"type":"set_identity_webhook","admin_token":"$TOKEN","url":%q}`, stranger.serve(splunk)))
+	if r := w.try(`{"type":"register","listen_addr":":4000","identity_token":"x",` + newcomer(t) + `}`); !strings.Contains(fmt.Sprint(r["error"]), "certificate signed by unknown authority") {
+		t.Errorf("a service with a stranger's certificate: %v", r)
+	}
 	splunk.mu.Lock()
 	defer splunk.mu.Unlock()
 	if len(splunk.wrong) > 0 {
@@ -184,10 +183,16 @@ func TestExampleSplunk(t *testing.T) {
 func (s *sender) changes(n int) {
 	s.t.Helper()
 	for range n {
-		a, err := harness.NewAgent()
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		s.send(fmt.Sprintf(`{"type":"register","listen_addr":":4000","public_key":%q}`, a.PublicKey()))
+		s.send(`{"type":"register","listen_addr":":4000",` + newcomer(s.t) + `}`)
 	}
+}
+
+// newcomer is the member of a registration with a new key.
+func newcomer(t *testing.T) string {
+	t.Helper()
+	a, err := harness.NewAgent()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf(`"public_key":%q`, a.PublicKey())
 }

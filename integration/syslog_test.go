@@ -1,0 +1,179 @@
+package integration
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pilotregistry/pilotregistry/integration/harness"
+)
+
+// rsyslogd is the path of Debian's syslog server; a test without it is skipped.
+func rsyslogd(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"rsyslogd", "/usr/sbin/rsyslogd"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	t.Skip("rsyslogd is not installed (Debian: apt-get install rsyslog)")
+	return ""
+}
+
+// startRsyslog runs a syslog server that writes the messages of a TCP port to
+// a file, and returns the port and the file.
+func startRsyslog(t *testing.T) (port, out string) {
+	t.Helper()
+	bin, dir := rsyslogd(t), t.TempDir()
+	portFile, conf := filepath.Join(dir, "port"), filepath.Join(dir, "conf")
+	out = filepath.Join(dir, "out")
+	if err := os.WriteFile(conf, fmt.Appendf(nil, `
+global(workDirectory=%q maxMessageSize="64k" parser.escapeControlCharactersOnReceive="off")
+module(load="imtcp")
+template(name="t" type="string" string="%%app-name%% %%msgid%% %%msg%%\n")
+ruleset(name="r") { action(type="omfile" file=%q template="t" asyncWriting="off" flushOnTXEnd="on") }
+input(type="imtcp" address="127.0.0.1" port="0" listenPortFileName=%q ruleset="r")
+`, dir, out, portFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(bin, "-n", "-f", conf, "-i", filepath.Join(dir, "pid"))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may have ended
+		_ = cmd.Wait()
+	})
+	await(t, "rsyslogd to listen", func() (any, bool) {
+		raw, err := os.ReadFile(portFile)
+		port = strings.TrimSpace(string(raw))
+		return err, port != ""
+	})
+	return port, out
+}
+
+// tlsSyslog takes what arrives over TLS.
+type tlsSyslog struct {
+	mu  sync.Mutex
+	got strings.Builder
+}
+
+func (s *tlsSyslog) listen(t *testing.T, ca *authority) (addr string) {
+	t.Helper()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", ca.tls())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go s.read(bufio.NewReader(conn))
+		}
+	}()
+	return l.Addr().String()
+}
+
+// read takes messages with their length in front (RFC 5425).
+func (s *tlsSyslog) read(r *bufio.Reader) {
+	for {
+		var n int
+		if _, err := fmt.Fscanf(r, "%d ", &n); err != nil {
+			return
+		}
+		message := make([]byte, n)
+		if _, err := io.ReadFull(r, message); err != nil {
+			return
+		}
+		s.mu.Lock()
+		fmt.Fprintf(&s.got, "%s\n", message)
+		s.mu.Unlock()
+	}
+}
+
+func (s *tlsSyslog) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.got.String()
+}
+
+// arrives waits until a syslog receiver has every recorded event behind one, in order.
+func (s *sender) arrives(what string, received func() string, after uint64) {
+	s.t.Helper()
+	await(s.t, what, func() (any, bool) {
+		got := received()
+		rest := got
+		entries := s.send(fmt.Sprintf(`{"type":"get_audit_log","admin_token":"$TOKEN","after_seq":%d,"limit":1000}`, after))["entries"].([]any)
+		for _, e := range entries {
+			e := e.(map[string]any)
+			header := fmt.Sprintf("CEF:0|Pilot|Registry|1.0|%s|%s|%d|", e["action"], e["action"], severity(e["action"].(string)))
+			_, line, found := strings.Cut(rest, header)
+			line, rest, _ = strings.Cut(line, "\n")
+			if !found || !strings.Contains(line, fmt.Sprintf(" externalId=%v ", e["seq"])) {
+				return fmt.Sprintf("%v in\n%s", e, got), false
+			}
+		}
+		return got, len(entries) > 0
+	})
+}
+
+// severity is what the product page says.
+func severity(action string) int {
+	switch {
+	case strings.Contains(action, "kick"), strings.Contains(action, "delete"):
+		return 6
+	case strings.Contains(action, "promote"), strings.Contains(action, "demote"):
+		return 4
+	}
+	return 3
+}
+
+// Events reach Debian's syslog server over TCP, and a receiver behind an
+// authority of its own over TLS, as CEF.
+func TestExampleSyslog(t *testing.T) {
+	ca := newAuthority(t)
+	c := harness.Start(t, harness.Options{Set: []string{"outbound.ca_file=" + ca.File}})
+	w := follower(t, c)
+	sink := func(w *sender, name, endpoint string) {
+		w.t.Helper()
+		w.send(fmt.Sprintf(`{"type":"audit_sink_put","admin_token":"$TOKEN","name":%q,"kind":"export","format":"syslog_cef","endpoint":%q}`, name, endpoint))
+	}
+	t.Run("tls", func(t *testing.T) {
+		w := w.in(t)
+		receiver := &tlsSyslog{}
+		sink(w, "tls", "tls://"+receiver.listen(t, ca))
+		configured := w.newest()
+		promoted(t, w)
+		w.arrives("the events over TLS", receiver.text, configured)
+	})
+	t.Run("rsyslog", func(t *testing.T) {
+		w := w.in(t)
+		port, out := startRsyslog(t)
+		sink(w, "rsyslog", "tcp://127.0.0.1:"+port)
+		configured := w.newest()
+		w.changes(5)
+		network := w.send(`{"type":"create_network","admin_token":"$TOKEN","name":"gone","join_rule":"open","node_id":1}`)["network_id"]
+		w.send(fmt.Sprintf(`{"type":"delete_network","admin_token":"$TOKEN","network_id":%v,"node_id":1}`, network))
+		w.arrives("the events at rsyslogd", func() string {
+			raw, _ := os.ReadFile(out) // not there yet
+			return string(raw)
+		}, configured)
+	})
+}
+
+// newest is the number of the newest event.
+func (s *sender) newest() uint64 {
+	s.t.Helper()
+	entries := s.send(`{"type":"get_audit_log","admin_token":"$TOKEN","limit":1}`)["entries"].([]any)
+	return uint64(entries[0].(map[string]any)["seq"].(float64))
+}
