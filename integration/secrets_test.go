@@ -39,7 +39,7 @@ type secretRun struct {
 // secret in their answer, and then looks for the secrets in all that the
 // members wrote, answered and printed.
 func TestNoSecretLeaves(t *testing.T) {
-	onlyE2E(t, "failing sinks are tried for 7 s")
+	onlyE2E(t, "it takes half a minute")
 	files := t.TempDir()
 	c, err := harness.Launch(t.TempDir(), harness.Options{Set: []string{"log.level=trace", "raft.snapshot_threshold=32",
 		"raft.snapshot_interval=300ms", "outbound.file_dir=" + files}})

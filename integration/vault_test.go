@@ -90,12 +90,22 @@ func (v *vault) hears(where string, raw []byte) {
 	v.heard[where].WriteByte('\n')
 }
 
-// search looks for every secret in a text and says what it found.
+// search looks for every secret in a text, in one pass, and says what it found.
 func (v *vault) search(where string, raw []byte) {
 	v.t.Helper()
-	for form, name := range v.needles {
-		if at := bytes.Index(raw, []byte(form)); at >= 0 {
-			v.t.Errorf("%s has the secret %s: …%q…", where, name, raw[max(at-120, 0):min(at+len(form)+40, len(raw))])
+	type beginning [8]byte
+	begins := map[beginning][]string{}
+	for form := range v.needles {
+		b := beginning([]byte(form))
+		begins[b] = append(begins[b], form)
+	}
+	found := map[string]bool{}
+	for at := range max(len(raw)-len(beginning{})+1, 0) {
+		for _, form := range begins[beginning(raw[at:])] {
+			if name := v.needles[form]; !found[name] && bytes.HasPrefix(raw[at:], []byte(form)) {
+				found[name] = true
+				v.t.Errorf("%s has the secret %s: …%q…", where, name, raw[max(at-120, 0):min(at+len(form)+40, len(raw))])
+			}
 		}
 	}
 }
