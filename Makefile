@@ -32,6 +32,10 @@ test: build check ## everything a change must pass, under 8 minutes on two cores
 race: ## all tests under the race detector
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(PKGS)
 
+.PHONY: e2e
+e2e: ## the product page's examples and the search for secrets, with real receivers and providers
+	GO=$(GO) integration/e2e.sh
+
 .PHONY: lint
 lint: ## formatting, go vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run: gofmt -w .'; exit 1; }

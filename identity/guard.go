@@ -144,12 +144,13 @@ const maxAnswerHeader = 16 << 10
 
 // NewHTTPClient makes a client whose every connection passes the guard. It
 // follows no redirects (they come back as answers with their status), uses no
-// proxy from the environment and keeps no cookies.
+// proxy from the environment and keeps no cookies. Its errors do not repeat
+// what the receiver answered.
 func (g *URLGuard) NewHTTPClient(o ClientOptions) *http.Client {
 	return &http.Client{
 		Timeout:       o.Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
+		Transport: discreet{&http.Transport{
 			Proxy:                  nil,
 			DialContext:            g.DialContext,
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs},
@@ -160,7 +161,7 @@ func (g *URLGuard) NewHTTPClient(o ClientOptions) *http.Client {
 			IdleConnTimeout:        90 * time.Second,
 			TLSHandshakeTimeout:    o.Timeout,
 			MaxResponseHeaderBytes: maxAnswerHeader,
-		},
+		}},
 	}
 }
 

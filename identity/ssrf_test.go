@@ -233,11 +233,3 @@ func TestNoRedirects(t *testing.T) {
 		t.Errorf("redirects were followed %d times", hits.Load())
 	}
 }
-
-// TestEnvironmentProxyIsIgnored: a proxy would connect for us, past the guard.
-func TestEnvironmentProxyIsIgnored(t *testing.T) {
-	client := new(identity.URLGuard).NewHTTPClient(identity.ClientOptions{Timeout: time.Second})
-	if transport, ok := client.Transport.(*http.Transport); !ok || transport.Proxy != nil {
-		t.Error("the client uses a proxy")
-	}
-}

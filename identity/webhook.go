@@ -6,6 +6,7 @@ import (
 	stdjson "encoding/json"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4/json"
@@ -45,6 +46,7 @@ func (w *Webhook) Verify(ctx context.Context, url string, token protocol.Secret)
 	if err := json.Unmarshal(raw, &a); err != nil {
 		return "", webhookFailed("parse identity response: %s", Clean(err.Error()))
 	}
+	a.Error = strings.ReplaceAll(a.Error, string(token), "***") // the answer to the node may be logged
 	switch {
 	case !a.Verified && Clean(a.Error) == "":
 		return "", protocol.Refusef(protocol.CodeIdentityRejected, "identity verification rejected: token not verified")

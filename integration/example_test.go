@@ -43,6 +43,8 @@ func follower(t *testing.T, c *harness.Cluster) *sender {
 	return &sender{Wire: throughFollower(t, c), t: t, admin: c.AdminToken}
 }
 
+func framed(request string) []byte { return protocol.AppendFrame(nil, []byte(request)) }
+
 // in is the sender for a subtest.
 func (s *sender) in(t *testing.T) *sender {
 	sub := *s
@@ -54,7 +56,7 @@ func (s *sender) in(t *testing.T) *sender {
 func (s *sender) try(request string) map[string]any {
 	s.t.Helper()
 	request = strings.ReplaceAll(request, "$TOKEN", s.admin)
-	raw, err := s.Exchange(protocol.AppendFrame(nil, []byte(request)), 15*time.Second)
+	raw, err := s.Exchange(framed(request), 15*time.Second)
 	if err != nil {
 		s.t.Fatalf("%s: %v", request, err)
 	}

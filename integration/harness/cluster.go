@@ -260,6 +260,9 @@ func (c *Cluster) Stop() {
 	})
 }
 
+// Output is what dev printed. It may be asked for after Stop.
+func (c *Cluster) Output() string { return c.output.String() }
+
 // logs are the ends of the members' logs.
 func (c *Cluster) logs() string {
 	var out strings.Builder

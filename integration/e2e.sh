@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Runs the examples of the product page and the search for secrets, end to
+# end, with the programs of the system that they need. What is missing is
+# installed if that is possible here, otherwise named: its test is then skipped.
+set -eu
+cd "$(dirname "$0")/.."
+
+have_rsyslog() { command -v rsyslogd >/dev/null || [ -x /usr/sbin/rsyslogd ]; }
+
+install_rsyslog() {
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+  echo "== installing rsyslog"
+  export DEBIAN_FRONTEND=noninteractive
+  { apt-get update && apt-get install -y --no-install-recommends rsyslog; } >/dev/null 2>&1
+  have_rsyslog
+}
+
+have_rsyslog || install_rsyslog ||
+  echo "== missing: rsyslogd. As root on Debian: apt-get install rsyslog. Syslog over TCP is not tested against it now."
+
+PILOT_E2E=1 exec "${GO:-go}" test -count=1 -timeout 8m -v -run '^(TestExample|TestPageExamples|TestNoSecretLeaves|TestVault)' ./integration
