@@ -36,7 +36,11 @@ func replay(t *testing.T, c *harness.Cluster, args ...string) {
 func TestTranscriptsThroughEveryMember(t *testing.T) {
 	c := sharedCluster(t)
 	for _, mode := range []string{"step", "actor", "random"} {
-		t.Run(mode, func(t *testing.T) { replay(t, c, "-any-node", mode, "-skip-tag", "owner-reclaim,unsigned-role-claim") })
+		skip := "owner-reclaim,unsigned-role-claim"
+		if mode != "step" {
+			skip += ",long" // waits for retries, through one way is enough
+		}
+		t.Run(mode, func(t *testing.T) { replay(t, c, "-any-node", mode, "-skip-tag", skip) })
 	}
 }
 

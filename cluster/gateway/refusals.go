@@ -16,8 +16,8 @@ import (
 // member and interval, however many there were, so that guessing at a token
 // neither goes unseen nor floods the log.
 
-// noteEvery is the interval between notes.
-const noteEvery = 10 * time.Second
+// NoteEvery is the usual interval between notes.
+const NoteEvery = 10 * time.Second
 
 // maxNoted bounds the different refusals of one note; the rest is counted together.
 const maxNoted = 200
@@ -83,8 +83,8 @@ func (r *refusals) give(counts map[string]uint64) {
 }
 
 // NoteRefusals puts what was refused into the event log, until ctx ends.
-func (g *Gateway) NoteRefusals(ctx context.Context) {
-	t := time.NewTicker(noteEvery)
+func (g *Gateway) NoteRefusals(ctx context.Context, every time.Duration) {
+	t := time.NewTicker(every)
 	defer t.Stop()
 	for {
 		select {

@@ -76,6 +76,8 @@ type authConfig struct {
 	Polo     string `yaml:"polo" help:"who may change polo scores: open or admin"`
 
 	LegacySignatures string `yaml:"legacy_signatures" help:"what becomes of signatures over challenges, which can be replayed, unlike signed requests: allow, warn (log who uses them) or deny"`
+
+	NoteRefusals time.Duration `yaml:"note_refusals" help:"how often the privileged commands that were refused are counted into the audit log; 0 leaves them out"`
 }
 
 type compatConfig struct {
@@ -121,7 +123,7 @@ func defaultConfig() config {
 		Ops:  opsConfig{Listen: "127.0.0.1:9080"},
 		Log:  logConfig{Level: "info", Format: "text"},
 		Rate: rateConfig{Enabled: true, Registration: 10, Resolve: 100, Query: 500, Heartbeat: 50},
-		Auth: authConfig{Register: string(gateway.AccessOpen), Polo: string(gateway.AccessOpen), LegacySignatures: string(gateway.LegacyAllow)},
+		Auth: authConfig{Register: string(gateway.AccessOpen), Polo: string(gateway.AccessOpen), LegacySignatures: string(gateway.LegacyAllow), NoteRefusals: gateway.NoteEvery},
 		Raft: raftConfig{LogStore: store.KindBolt, HeartbeatTimeout: 200 * time.Millisecond, ElectionTimeout: 200 * time.Millisecond,
 			SnapshotThreshold: 8192, TrailingLogs: 10240, SnapshotInterval: 30 * time.Second, StableFor: 2 * time.Second},
 	}

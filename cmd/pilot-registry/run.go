@@ -161,7 +161,9 @@ func newFrontDoor(ctx context.Context, c *config, node *cluster.Node, out *outbo
 	policy.OnVerified = counts.Verified
 	policy.LegacySignatures, policy.OnLegacy = gateway.Legacy(c.Auth.LegacySignatures), counts.Legacy
 	backend := gateway.New(node, policy, log)
-	go backend.NoteRefusals(ctx)
+	if every := c.Auth.NoteRefusals; every > 0 {
+		go backend.NoteRefusals(ctx, every)
+	}
 	cfg := server.Config{
 		Backend: backend, MaxConns: c.Wire.MaxConns, MaxConnsPerSource: c.Wire.MaxConnsPerSource,
 		Rates: c.rates(), Exempt: exempt, Logger: log.Named("wire"), Metrics: counts,
