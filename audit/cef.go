@@ -95,11 +95,12 @@ func appendCEFValue(dst []byte, s string) []byte {
 	return dst
 }
 
-// plain replaces what could act on a terminal or end a line for a reader: the
-// control characters, and the line and paragraph separators of Unicode.
+// plain replaces what could act on a terminal, end a line or reorder it for a
+// reader: control characters, Unicode's line and paragraph separators and its
+// marks of writing direction.
 // Invalid UTF-8 has become U+FFFD where a text was taken apart.
 func plain(r rune) rune {
-	if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
+	if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' {
 		return utf8.RuneError
 	}
 	return r

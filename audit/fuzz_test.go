@@ -99,7 +99,7 @@ func unescape(s string) (string, error) {
 	return b.String(), nil
 }
 
-var controls = regexp.MustCompile("[\\x00-\\x09\\x0b\\x0c\\x0e-\\x1f\\x7f\u0080-\u009f\u2028\u2029]")
+var controls = regexp.MustCompile("[\\x00-\\x09\\x0b\\x0c\\x0e-\\x1f\\x7f\u0080-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]")
 
 // neutral is what a receiver has of a text: all but control characters.
 // Every invalid byte is one U+FFFD.

@@ -132,7 +132,7 @@ func TestDatagram(t *testing.T) {
 }
 
 // nasty has what breaks out of fields when it is not escaped.
-const nasty = "x\nCEF:0|forged|a=b\\ suser=admin\r\n<13>1 \x00\x1b[2J\u2028\u0085\xff\" }"
+const nasty = "x\nCEF:0|forged|a=b\\ suser=admin\r\n<13>1 \x00\x1b[2J\u2028\u202e\u0085\xff\" }"
 
 // What is in an attribute stays in its field, in every form.
 func TestInjection(t *testing.T) {

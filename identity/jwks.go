@@ -70,10 +70,14 @@ func (s *KeySet) Find(kid string) *Key {
 
 // only returns the one key that can have made a signature of an algorithm, or
 // nil when there are none or several. The one key of a set is returned whatever
-// it is, so that the refusal says what does not fit.
+// it is, so that the refusal says what does not fit. A shared secret among
+// other keys is never guessed at: it has to be named.
 func (s *KeySet) only(alg, kty string) (key *Key) {
 	if len(s.keys) == 1 {
 		return &s.keys[0]
+	}
+	if kty == "oct" {
+		return nil
 	}
 	for i := range s.keys {
 		if k := &s.keys[i]; k.Kty == kty && (k.Alg == "" || k.Alg == alg) {

@@ -38,7 +38,7 @@ const goldenDir = "testdata/golden"
 // it had: the log and snapshots replay to the recorded digest.
 func TestGoldenDataDirectories(t *testing.T) {
 	if *updateGolden {
-		recordGolden(t, "v1")
+		recordGolden(t, "v2")
 	}
 	records, err := filepath.Glob(filepath.Join(goldenDir, "*.json"))
 	if err != nil || len(records) == 0 {

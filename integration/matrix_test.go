@@ -62,6 +62,12 @@ func request(row *protocol.Command, a, b harness.Agent, network any) (map[string
 	if network != nil {
 		fields["network_id"] = network
 	}
+	switch row.Name {
+	case "audit_sink_put":
+		fields["kind"] = "log"
+	case "audit_replay":
+		fields["name"], fields["from_seq"] = "log", 1
+	}
 	fields["type"] = row.Name
 	parsed, err := protocol.ParseRequest(harness.Frame(fields)[protocol.FrameHeaderBytes:])
 	if err != nil {

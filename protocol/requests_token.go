@@ -1,5 +1,7 @@
 package protocol
 
+import "encoding/json"
+
 // ValidateToken asks what an identity token is worth. It changes nothing.
 type ValidateToken struct {
 	Token Secret `json:"-" wire:"token"`
@@ -30,4 +32,22 @@ type ValidateTokenReply struct {
 	Subject  string `json:"subject,omitempty"`
 	Type     string `json:"type"`
 	Verified bool   `json:"verified"`
+}
+
+// MarshalJSON writes issuer and subject of a verified token also when they are
+// empty, and of no other.
+func (r ValidateTokenReply) MarshalJSON() ([]byte, error) {
+	if !r.Verified {
+		return json.Marshal(struct {
+			Error    string `json:"error,omitempty"`
+			Type     string `json:"type"`
+			Verified bool   `json:"verified"`
+		}{r.Error, r.Type, false})
+	}
+	return json.Marshal(struct {
+		Issuer   string `json:"issuer"`
+		Subject  string `json:"subject"`
+		Type     string `json:"type"`
+		Verified bool   `json:"verified"`
+	}{r.Issuer, r.Subject, r.Type, true})
 }

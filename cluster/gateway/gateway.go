@@ -100,7 +100,7 @@ func (g *Gateway) KnownKey(publicKey string) bool {
 
 // Serve answers one request.
 func (g *Gateway) Serve(ctx context.Context, conn *server.ConnState, req *protocol.Request) []byte {
-	if e := g.closed(req); e != nil {
+	if e := g.closed(ctx, req); e != nil {
 		return protocol.EncodeError(e)
 	}
 	if req.DryRun {
@@ -118,18 +118,36 @@ func (g *Gateway) Serve(ctx context.Context, conn *server.ConnState, req *protoc
 }
 
 // closed refuses what this member must not answer now, or what the operator closed.
-func (g *Gateway) closed(req *protocol.Request) *protocol.Error {
+func (g *Gateway) closed(ctx context.Context, req *protocol.Request) *protocol.Error {
 	row := req.Command
 	if reason, yes := g.engine.Quarantined(); yes && row.Mode != protocol.ModeLocal {
 		return protocol.NotAppliedf(protocol.CodeQuarantined, "this member is quarantined (%s); ask another member", reason)
 	}
-	if row.Since > g.engine.Root().Level() && row.Mode != protocol.ModeLocal && g.engine.Root().Level() != 0 {
-		return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "%s becomes available when all members are upgraded and the feature level is %d", row.Name, row.Since)
+	e := inactive(g.engine.Root().Level(), req)
+	if e != nil {
+		// This member may only not know yet: it has just started, or lags.
+		root, late := g.confirmed(ctx)
+		if late != nil {
+			return late
+		}
+		e = inactive(root.Level(), req)
 	}
-	if req.Signed != nil && g.engine.Root().Level() < 2 {
-		return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "signed_request becomes available when all members are upgraded and the feature level is 2; sign the challenge of %s instead", row.Name)
+	if e != nil {
+		return e
 	}
 	return g.legacy(req)
+}
+
+// inactive refuses what a feature level does not have yet.
+func inactive(level uint32, req *protocol.Request) *protocol.Error {
+	row := req.Command
+	switch {
+	case row.Since > level && row.Mode != protocol.ModeLocal && level != 0:
+		return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "%s becomes available when all members are upgraded and the feature level is %d", row.Name, row.Since)
+	case req.Signed != nil && level < 2:
+		return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "signed_request becomes available when all members are upgraded and the feature level is 2; sign the challenge of %s instead", row.Name)
+	}
+	return nil
 }
 
 // encode renders a reply; index is appended when it is not 0.

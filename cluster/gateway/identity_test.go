@@ -235,6 +235,7 @@ func TestValidateToken(t *testing.T) {
 	before := e.machine.Root().Digest()
 	for _, x := range []struct{ name, token, want string }{
 		{"good", idp{1}.token(alice), `{"issuer":"https://idp.test","subject":"alice@idp","type":"validate_token_ok","verified":true}`},
+		{"no subject", idp{1}.token(strings.Replace(alice, "alice@idp", "", 1)), `{"issuer":"https://idp.test","subject":"","type":"validate_token_ok","verified":true}`},
 		{"issuer", idp{1}.token(`{"iss":"x"}`), `{"error":"issuer mismatch: got \"x\", want \"https://idp.test\"","type":"validate_token_ok","verified":false}`},
 		{"no token", "x", `{"code":"token_invalid","error":"invalid token: invalid JWT: expected 3 parts, got 1","type":"error"}`},
 	} {

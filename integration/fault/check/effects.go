@@ -1,6 +1,8 @@
 package check
 
 import (
+	"strings"
+
 	"bytes"
 	"encoding/hex"
 	"sort"
@@ -32,8 +34,18 @@ func (r *replay) effect(index uint64, env *fsm.Envelope, result *fsm.Result) {
 	}
 }
 
+// clientID is the id that the client gave a request: a signed request stands
+// in the log with its time before it.
+func clientID(id string) string {
+	rest, signed := strings.CutPrefix(id, protocol.SignedIDPrefix)
+	if _, own, ok := strings.Cut(rest, "."); signed && ok {
+		return own
+	}
+	return id
+}
+
 func (r *replay) effectByID(index uint64, env *fsm.Envelope, result *fsm.Result, print string) {
-	s := r.byID[env.RequestID]
+	s := r.byID[clientID(env.RequestID)]
 	switch {
 	case s == nil && result.Err == nil && !result.Replayed:
 		r.phantom(index, env, print)

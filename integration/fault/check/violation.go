@@ -83,6 +83,18 @@ const (
 	RuleIDOrder Rule = "id_order"
 	// RuleRemoved: a member that was removed serves.
 	RuleRemoved Rule = "removed_member_served"
+	// RuleTrailGap: a sequence number of the audit log is not there.
+	RuleTrailGap Rule = "audit_gap"
+	// RuleTrailChain: the audit log's hash chain is broken.
+	RuleTrailChain Rule = "audit_chain"
+	// RuleUndelivered: an event that a receiver never took and that is no dead letter.
+	RuleUndelivered Rule = "undelivered"
+	// RuleDeliveryOrder: an event was sent for the first time behind a later one.
+	RuleDeliveryOrder Rule = "delivery_order"
+	// RulePhantomDelivery: what was sent is no event of the log.
+	RulePhantomDelivery Rule = "phantom_delivery"
+	// RuleDeliveryChanged: a repetition differs from what was sent first.
+	RuleDeliveryChanged Rule = "delivery_changed"
 )
 
 // Violation is one finding.
