@@ -393,9 +393,10 @@ func (s *secretRun) shown() {
 // settle rotates the keyring and waits until every member has a snapshot of
 // all that was told.
 func (s *secretRun) settle() {
+	program := binary(s.t, "cmd/pilot-registry")
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, binary(s.t, "cmd/pilot-registry"), "keyring", "rotate", "--data-dir", filepath.Join(s.c.Dir, "n1")).CombinedOutput()
+	out, err := exec.CommandContext(ctx, program, "keyring", "rotate", "--data-dir", filepath.Join(s.c.Dir, "n1")).CombinedOutput()
 	if err != nil {
 		s.t.Errorf("keyring rotate: %v\n%s", err, out)
 	}
