@@ -46,6 +46,7 @@ type Receiver struct {
 	server  *httptest.Server
 	mu      sync.Mutex
 	answer  Answer
+	left    int           // answers until it is ok again, 0 for all
 	changed chan struct{} // closed when answer is another one
 	got     []Received
 }
@@ -59,10 +60,14 @@ func NewReceiver() *Receiver {
 }
 
 // Set changes the answer, also of requests that hang.
-func (r *Receiver) Set(a Answer) {
+func (r *Receiver) Set(a Answer) { r.SetFor(a, 0) }
+
+// SetFor changes the answer of the next n requests, of all when n is 0; after
+// them it is ok again. What hung is let go.
+func (r *Receiver) SetFor(a Answer, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.answer = a
+	r.answer, r.left = a, n
 	close(r.changed)
 	r.changed = make(chan struct{})
 }
@@ -90,6 +95,11 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
 	answer, changed := r.answer, r.changed
 	r.got = append(r.got, Received{req.Header.Clone(), body, answer})
+	if r.left > 0 {
+		if r.left--; r.left == 0 {
+			r.answer = AnswerOK
+		}
+	}
 	r.mu.Unlock()
 	if answer == AnswerHang {
 		select {

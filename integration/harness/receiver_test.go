@@ -28,6 +28,10 @@ func TestReceiverAnswersAsItIsSet(t *testing.T) {
 			t.Errorf("%s: noted %+v", answer, got)
 		}
 	}
+	r.SetFor(AnswerError, 2)
+	if got := [3]int{post("a"), post("b"), post("c")}; got != [3]int{503, 503, 200} {
+		t.Errorf("two answers and ok again: status %v", got)
+	}
 	r.Set(AnswerHang)
 	before, done := len(r.Got()), make(chan int)
 	go func() { done <- post("hang") }()

@@ -12,6 +12,8 @@ type Input struct {
 	Log *Log
 	// LogViolations are what Merge found.
 	LogViolations []Violation
+	// Found are what workloads saw that is not in the history.
+	Found []Violation
 	// Removed are the times during which members were not part of the cluster.
 	Removed []Removal
 	// MinCoverage is the share of replies that the replay must have been able
@@ -37,7 +39,7 @@ func Run(in Input) *Result {
 	ops := append([]history.Op(nil), in.Ops...)
 	history.Sort(ops)
 	out := newFindings()
-	for _, v := range in.LogViolations {
+	for _, v := range append(append([]Violation(nil), in.LogViolations...), in.Found...) {
 		out.add(v)
 	}
 	r := &Result{}

@@ -118,7 +118,7 @@ func (r *replay) effectByPrint(index uint64, env *fsm.Envelope, result *fsm.Resu
 // phantom reports an effect on something of ours that nobody asked for. What
 // others do to their own nodes on the same cluster is their business.
 func (r *replay) phantom(index uint64, env *fsm.Envelope, print string) {
-	if r.subjects[subject(env.Body)] {
+	if r.subjects[subject(protocol.ByCode(env.Code).Name, env.Body)] {
 		r.fault(RulePhantomWrite, "entry %d holds %s (request id %q), which no operation asked for", index, print, env.RequestID)
 	}
 }

@@ -113,7 +113,7 @@ func (r *replay) index() {
 }
 
 func (r *replay) indexWrite(s *state) {
-	r.subjects[subject([]byte(s.print[len(s.Command):]))] = true
+	r.subjects[subject(s.Command, []byte(s.print[len(s.Command):]))] = true
 	switch {
 	case s.RequestID != "":
 		if other := r.byID[s.RequestID]; other != nil {

@@ -75,17 +75,19 @@ func envelopePrint(env *fsm.Envelope) (string, error) {
 }
 
 // subject is what a request is about: the node it names or the key it
-// registers. Both are part of the encoding of every request that a workload uses.
-func subject(body []byte) string {
+// registers, or the command itself when it names neither.
+func subject(command string, body []byte) string {
 	var s struct {
 		NodeID    uint32 `json:"node_id"`
 		PublicKey string `json:"public_key"`
 	}
-	if json.Unmarshal(body, &s) != nil {
+	switch err := json.Unmarshal(body, &s); {
+	case err != nil:
 		return ""
-	}
-	if s.PublicKey != "" {
+	case s.PublicKey != "":
 		return s.PublicKey
+	case s.NodeID == 0:
+		return command
 	}
 	return fmt.Sprint("node ", s.NodeID)
 }

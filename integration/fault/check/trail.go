@@ -64,6 +64,26 @@ func follow(prev []byte, entry *protocol.AuditEntry) ([]byte, error) {
 	return e.Chain[:], err
 }
 
+// SameTrail compares the audit logs of two members, both of which Trail finds
+// whole: where both have an event, it is the same.
+func SameTrail(a, b []protocol.AuditEntry) []Violation {
+	out := newFindings()
+	for i, j := 0, 0; i < len(a) && j < len(b); {
+		switch x, y := &a[i], &b[j]; {
+		case x.Seq < y.Seq:
+			i++
+		case x.Seq > y.Seq:
+			j++
+		default:
+			if x.Class != y.Class || x.Chain != y.Chain {
+				out.blame(CheckerInvariant, RuleTrailDiffers, nil, "event %d is %s %s %s here and %s %s %s there", x.Seq, x.Class, x.Action, x.Chain, y.Class, y.Action, y.Chain)
+			}
+			i, j = i+1, j+1
+		}
+	}
+	return out.sorted()
+}
+
 // Delivery is a request that the receiver of a sink read, in the order in
 // which they came.
 type Delivery struct {

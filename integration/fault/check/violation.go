@@ -87,6 +87,14 @@ const (
 	RuleTrailGap Rule = "audit_gap"
 	// RuleTrailChain: the audit log's hash chain is broken.
 	RuleTrailChain Rule = "audit_chain"
+	// RuleTrailDiffers: two members have another audit log.
+	RuleTrailDiffers Rule = "audit_differs"
+	// RuleAuditOrder: events do not stand in the order of the log.
+	RuleAuditOrder Rule = "audit_order"
+	// RuleUnaudited: acknowledged and not in the audit log.
+	RuleUnaudited Rule = "unaudited"
+	// RulePhantomEvent: an event of a change that nobody asked for.
+	RulePhantomEvent Rule = "phantom_event"
 	// RuleUndelivered: an event that a receiver never took and that is no dead letter.
 	RuleUndelivered Rule = "undelivered"
 	// RuleDeliveryOrder: an event was sent for the first time behind a later one.

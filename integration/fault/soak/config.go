@@ -50,8 +50,9 @@ const (
 	minCoverage = 0.95
 )
 
-// settings of the members: snapshots and compaction happen all the time.
-var settings = []string{"raft.snapshot_threshold=64", "raft.trailing_logs=16", "raft.snapshot_interval=1s", "log.level=info"}
+// settings of the members: snapshots and compaction happen all the time, and
+// receivers of webhooks and exports are on this machine.
+var settings = []string{"outbound.allow_loopback=true", "raft.snapshot_threshold=64", "raft.trailing_logs=16", "raft.snapshot_interval=1s", "log.level=info"}
 
 func (c *Config) setDefaults() error {
 	if c.Voters == 0 {

@@ -23,6 +23,7 @@ func (s *Session) judge() error {
 	s.cfg.say("checking %d operations", len(ops))
 	in := check.Input{Ops: ops, MinCoverage: minCoverage,
 		Linear: check.LinearOptions{Models: s.load.suite.Models(), Dir: filepath.Join(s.cfg.Dir, "porcupine")}}
+	s.result.Saw, in.Found = s.load.suite.Judge(ops)
 	for _, gone := range s.lab.Removals() {
 		in.Removed = append(in.Removed, check.Removal{Member: gone.Member, From: int64(gone.At.Add(removalGrace).Sub(s.load.recorder.Base()))})
 	}

@@ -48,6 +48,8 @@ type Result struct {
 
 	Rounds []nemesis.Round `json:"rounds,omitempty"`
 	Check  *check.Result   `json:"check,omitempty"`
+	// Saw says what workloads looked at themselves, a line each.
+	Saw []string `json:"saw,omitempty"`
 	// Found is everything that was wrong.
 	Found []string `json:"found,omitempty"`
 }
@@ -137,6 +139,10 @@ func (r *Result) Print(out io.Writer) error {
 		s, l := r.Check.Replay, r.Check.Linear
 		row("replay", "%d entries, %d writes, %d reads, %d refusals, %d digests compared, %d unknown resolved, coverage %.1f %%", s.Entries, s.Writes, s.Reads, s.Refusals, s.Digests, s.Resolved, 100*s.Coverage())
 		row("porcupine", "%d keys, %d operations, %d of them open, slowest key %s", l.Keys, l.Ops, l.Unknown, l.Slowest.Round(time.Millisecond))
+	}
+	for _, line := range r.Saw {
+		name, text, _ := strings.Cut(line, ": ")
+		row(name, "%s", text)
 	}
 	row("violations", "%d", len(r.Found))
 	if err := w.Flush(); err != nil {

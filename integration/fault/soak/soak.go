@@ -31,7 +31,7 @@ type Session struct {
 // Limits of the steps of a run.
 const (
 	setupLimit = time.Minute
-	finalLimit = 90 * time.Second
+	finalLimit = 3 * time.Minute
 	leakLimit  = 20 * time.Second
 	stopLimit  = 30 * time.Second
 )
@@ -100,6 +100,9 @@ func (s *Session) begin(ctx context.Context) {
 func (s *Session) Close() {
 	s.unload()
 	s.lab.Close()
+	if s.load != nil && s.load.suite != nil {
+		_ = s.load.suite.Close() // of receivers that nobody sends to any more
+	}
 }
 
 // Lab is the cluster.

@@ -254,7 +254,7 @@ func TestNew(t *testing.T) {
 	if err != nil || len(two) != 2 || two[0].Name() != "w1-counter" {
 		t.Errorf("%v, %v", two, err)
 	}
-	for name, want := range map[string]string{"w9-audit": "waits for", "w99": "there is no workload"} {
+	for name, want := range map[string]string{"w11-watch": "waits for", "w99": "there is no workload"} {
 		if _, err := workload.New(name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", name, err)
 		}

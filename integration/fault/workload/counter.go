@@ -10,19 +10,20 @@ import (
 // counters is W1 as well: nodes as counters. A part of it goes through the
 // SDK, whose resends must not add twice.
 type counters struct {
+	name string
 	pool *pool[node]
 }
 
-func newCounters() Workload { return &counters{} }
+func newCounters() Workload { return &counters{name: "w1-counter"} }
 
-func (w *counters) Name() string { return "w1-counter" }
+func (w *counters) Name() string { return w.name }
 func (w *counters) Weight() int  { return 5 }
 
 func (w *counters) Models() []check.Model { return models(check.KindCounter, check.KindLife) }
 
 func (w *counters) Setup(ctx context.Context, env *Env) error {
-	w.pool = newPool(4, maxOps, func(ctx context.Context, c *Client) (node, bool) { return c.newNode(ctx, w.Name()) })
-	c := NewClient(env, w.Name()+"-setup")
+	w.pool = newPool(4, maxOps, func(ctx context.Context, c *Client) (node, bool) { return c.newNode(ctx, w.name) })
+	c := NewClient(env, w.name+"-setup")
 	defer c.Close()
 	return w.pool.fill(ctx, c)
 }
@@ -33,7 +34,7 @@ func (w *counters) Step(ctx context.Context, c *Client) {
 		return
 	}
 	n := s.value
-	r := score(w.Name(), n)
+	r := score(w.name, n)
 	if c.chance(50) {
 		// No two additions to a counter are alike, and all of them together
 		// stay below its limit.
@@ -57,7 +58,7 @@ func score(workload string, n node) Request {
 func (w *counters) Final(ctx context.Context, env *Env) error {
 	var reads []Request
 	for _, n := range w.pool.recent() {
-		reads = append(reads, score(w.Name(), n))
+		reads = append(reads, score(w.name, n))
 	}
-	return readEverywhere(ctx, env, w.Name(), reads)
+	return readEverywhere(ctx, env, w.name, reads)
 }

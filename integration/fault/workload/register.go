@@ -9,19 +9,20 @@ import (
 
 // registers is W1: nodes as registers of tags and visibility.
 type registers struct {
+	name string
 	pool *pool[node]
 }
 
-func newRegisters() Workload { return &registers{} }
+func newRegisters() Workload { return &registers{name: "w1-register"} }
 
-func (w *registers) Name() string { return "w1-register" }
+func (w *registers) Name() string { return w.name }
 func (w *registers) Weight() int  { return 6 }
 
 func (w *registers) Models() []check.Model { return models(check.KindRegister, check.KindLife) }
 
 func (w *registers) Setup(ctx context.Context, env *Env) error {
-	w.pool = newPool(4, maxOps, func(ctx context.Context, c *Client) (node, bool) { return c.newNode(ctx, w.Name()) })
-	c := NewClient(env, w.Name()+"-setup")
+	w.pool = newPool(4, maxOps, func(ctx context.Context, c *Client) (node, bool) { return c.newNode(ctx, w.name) })
+	c := NewClient(env, w.name+"-setup")
 	defer c.Close()
 	return w.pool.fill(ctx, c)
 }
@@ -31,7 +32,7 @@ func (w *registers) Step(ctx context.Context, c *Client) {
 	if !ok {
 		return
 	}
-	w.pool.note(s, c.Do(ctx, c.registerStep(w.Name(), s.value)))
+	w.pool.note(s, c.Do(ctx, c.registerStep(w.name, s.value)))
 }
 
 // registerStep is one operation on a node as a register.
@@ -53,7 +54,7 @@ func lookup(workload string, n node) Request {
 }
 
 func (w *registers) Final(ctx context.Context, env *Env) error {
-	return finalLookups(ctx, env, w.Name(), w.pool)
+	return finalLookups(ctx, env, w.name, w.pool)
 }
 
 func finalLookups(ctx context.Context, env *Env, workload string, p *pool[node]) error {

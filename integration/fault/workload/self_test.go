@@ -56,6 +56,7 @@ func newTrial(t *testing.T, seed uint64, set ...string) *trial {
 	if tr.suite, err = workload.NewSuite(tr.env, all...); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = tr.suite.Close() })
 	return tr
 }
 
@@ -179,8 +180,10 @@ func (tr *trial) judge(coverage float64) *check.Result {
 		final = append(final, name)
 	}
 	ops := tr.rec.Ops()
+	lines, saw := tr.suite.Judge(ops)
+	tr.t.Log(lines)
 	log, found := tr.logs.Merge(final, check.Committed(ops))
-	r := check.Run(check.Input{Ops: ops, Log: log, LogViolations: found, MinCoverage: coverage, Linear: check.LinearOptions{Models: tr.suite.Models()}})
+	r := check.Run(check.Input{Ops: ops, Log: log, LogViolations: found, Found: saw, MinCoverage: coverage, Linear: check.LinearOptions{Models: tr.suite.Models()}})
 	for _, v := range r.Violations {
 		tr.t.Error(v)
 	}

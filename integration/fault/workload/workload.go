@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
 	"github.com/pilotregistry/pilotregistry/integration/fault/check"
+	"github.com/pilotregistry/pilotregistry/integration/fault/history"
 )
 
 // Workload is one kind of load.
@@ -25,6 +27,14 @@ type Workload interface {
 	Final(ctx context.Context, env *Env) error
 	// Models are the specifications that its histories are searched under.
 	Models() []check.Model
+}
+
+// Judge is a workload that saw what is not in the history, such as what a
+// receiver was sent, and judges that itself.
+type Judge interface {
+	// Judge is called after Final, with the history of all workloads. The
+	// summary says on a line what was looked at.
+	Judge(ops []history.Op) (summary string, found []check.Violation)
 }
 
 // Suite is some workloads on one cluster.
@@ -53,6 +63,29 @@ func (s *Suite) Models() map[string]check.Model {
 		}
 	}
 	return out
+}
+
+// Judge has the workloads judge what only they saw: a line each, and what
+// they found.
+func (s *Suite) Judge(ops []history.Op) (lines []string, found []check.Violation) {
+	for _, w := range s.workloads {
+		if j, ok := w.(Judge); ok {
+			line, list := j.Judge(ops)
+			lines, found = append(lines, w.Name()+": "+line), append(found, list...)
+		}
+	}
+	return lines, found
+}
+
+// Close ends what workloads keep running until after Final. It may be called again.
+func (s *Suite) Close() error {
+	var failed []error
+	for _, w := range s.workloads {
+		if c, ok := w.(io.Closer); ok {
+			failed = append(failed, c.Close())
+		}
+	}
+	return errors.Join(failed...)
 }
 
 // Setup prepares all workloads.
