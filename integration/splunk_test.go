@@ -145,8 +145,12 @@ func TestExampleSplunk(t *testing.T) {
 		"index": "pilot_audit",
 		"source": "pilot-registry"`, "https://splunk.acme.com:8088", url)
 	w.send(`{"type":"provision_network","admin_token":"$TOKEN","blueprint":{"name":"prod-fleet","join_rule":"open","enterprise":true,"audit_export":{` + export + `}}}`)
+	configured := w.newest()
 	await(t, "the first event", func() (any, bool) { got, _, _ := splunk.has(); return got, len(got) > 0 })
 	first, _, _ := splunk.has()
+	if first[0] > configured {
+		t.Errorf("the export began with %d; it was configured before %d", first[0], configured)
+	}
 	splunk.delivers(w, first[0])
 	held, release := splunk.hold()
 	defer release()
