@@ -63,9 +63,11 @@ func (x *txn) syncStep(p *syncPlan, s *syncStep) {
 func (x *txn) reassign(net uint16, p *preAssign) {
 	key, there := x.byAssign.get(preAssignIndex(net, p.key))
 	switch {
-	case there && p.role == roleNone:
-		x.preAssign.drop(x, key)
-		x.byAssign.drop(preAssignIndex(net, p.key))
+	case p.role == roleNone:
+		if there {
+			x.preAssign.drop(x, key)
+			x.byAssign.drop(preAssignIndex(net, p.key))
+		}
 		return
 	case !there:
 		x.meta.queueSeq++

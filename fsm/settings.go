@@ -1,6 +1,8 @@
 package fsm
 
 import (
+	"strings"
+
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -41,7 +43,7 @@ func (x *txn) setIDP(idp protocol.IDP, requireIdentity bool) {
 		w.str("status", protocol.StatusDisabled).end()
 		return
 	}
-	w.str("type", idp.Type).str("url", idp.URL).end()
+	w.str("type", idp.Type).str("url", shownURL(idp.URL)).end()
 }
 
 // setIdentityWebhook replaces the webhook that verifies identity tokens.
@@ -49,7 +51,16 @@ func (x *txn) setIdentityWebhook(url string) {
 	if x.config().identityURL != url {
 		x.reconfigured(func(s *settings) { s.identityURL = url })
 	}
-	x.begin(protocol.EventIdentityWebhook).str("status", statusOf(url != "")).str("url", url).end()
+	x.begin(protocol.EventIdentityWebhook).str("status", statusOf(url != "")).str("url", shownURL(url)).end()
+}
+
+// shownURL is an address as events show it: what stands behind the question
+// mark may be a token, and events go to every sink.
+func shownURL(url string) string {
+	if shown, _, hidden := strings.Cut(url, "?"); hidden {
+		return shown + "?[redacted]"
+	}
+	return url
 }
 
 func statusOf(on bool) string {
@@ -127,7 +138,7 @@ func decidePutJWKS(v *view, b *PutJWKS) (effect, *protocol.Error) {
 		old, had := x.jwks.get(b.URL)
 		x.jwks.put(x, b.URL, &jwks{doc: b.Doc, fetched: x.meta.now})
 		if !had || string(old.doc) != string(b.Doc) {
-			x.begin(protocol.EventIDPKeysChanged).str("url", b.URL).end()
+			x.begin(protocol.EventIDPKeysChanged).str("url", shownURL(b.URL)).end()
 		}
 		return ok("put_jwks")
 	}, nil

@@ -81,7 +81,7 @@ func (x *txn) setWebhook(c protocol.SinkConfig, secret protocol.Sealed, keep boo
 	if c.Endpoint == "" {
 		x.dropSink(protocol.SinkNameWebhook)
 	}
-	x.begin(protocol.EventWebhookConfigured).str("status", statusOf(c.Endpoint != "")).str("url", c.Endpoint).end()
+	x.begin(protocol.EventWebhookConfigured).str("status", statusOf(c.Endpoint != "")).str("url", shownURL(c.Endpoint)).end()
 	if c.Endpoint != "" { // the webhook is not told of its own beginning
 		x.putSink(c, secret, keep)
 	}
@@ -96,7 +96,7 @@ func (x *txn) setAuditExport(c protocol.SinkConfig, secret protocol.Sealed, keep
 		return
 	}
 	x.putSink(c, secret, keep)
-	x.begin(protocol.EventAuditExportConfigured).str("format", c.Format).str("endpoint", c.Endpoint).end()
+	x.begin(protocol.EventAuditExportConfigured).str("format", c.Format).str("endpoint", shownURL(c.Endpoint)).end()
 }
 
 func decideSetWebhook(v *view, c *call) (effect, *protocol.Error) {
@@ -174,7 +174,7 @@ func decideSinkPut(v *view, c *call) (effect, *protocol.Error) {
 	}
 	return func(x *txn) any {
 		x.putSink(r.Sink(), r.SecretSealed, true)
-		x.begin(protocol.EventSinkConfigured).str("name", r.Name).str("kind", r.Kind).str("format", r.Format).str("endpoint", r.Endpoint).
+		x.begin(protocol.EventSinkConfigured).str("name", r.Name).str("kind", r.Kind).str("format", r.Format).str("endpoint", shownURL(r.Endpoint)).
 			bool("required", r.Required).end()
 		cur, _ := x.cursors.get(r.Name)
 		return &protocol.AuditSinkReply{Type: "audit_sink_put_ok", Name: r.Name, Seq: cur.seq}

@@ -293,6 +293,10 @@ func TestIdentityConfiguration(t *testing.T) {
 	if hook := w.m.Root().IdentityWebhook(); hook != "https://explicit" {
 		t.Error(hook)
 	}
+	w.do("set_webhook", &protocol.SetWebhook{URL: "https://hook/x?token=hush"}, admin)
+	if got := w.lastEvent(protocol.EventWebhookConfigured); got != "token:root status=enabled url=https://hook/x?[redacted]" {
+		t.Error(got)
+	}
 	w.do("set_idp_config", &protocol.SetIDPConfig{}, admin)
 	if _, ok := w.m.Root().IDP(); ok || w.lastEvent(protocol.EventIDPConfigured) != "token:root status=disabled" {
 		t.Error(w.lastEvent(protocol.EventIDPConfigured))

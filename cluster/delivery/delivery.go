@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -197,6 +198,9 @@ func (w *worker) export(ctx context.Context, out Exporter, b fsm.SinkBatch, p *f
 			return
 		}
 		done, err := out.Deliver(ctx, events)
+		if err == nil && done < len(events) {
+			err = errUntold
+		}
 		w.count(done, err)
 		p.Delivered += uint64(done)
 		if events = events[done:]; done > 0 || len(events) == 0 {
@@ -288,6 +292,10 @@ func (w *worker) post(ctx context.Context, out Exporter, b fsm.SinkBatch, p *fsm
 	}
 }
 
+// errUntold stands for the error that an exporter owes for an event that it
+// did not deliver.
+var errUntold = errors.New("not delivered, and no reason was given")
+
 func (w *worker) postOne(ctx context.Context, out Exporter, e protocol.AuditEvent) (tries uint32, err error) {
 	for try := range retries + 1 {
 		tries++
@@ -296,6 +304,9 @@ func (w *worker) postOne(ctx context.Context, out Exporter, e protocol.AuditEven
 		w.count(done, err)
 		if done == 1 {
 			return tries, nil
+		}
+		if err == nil {
+			err = errUntold
 		}
 		if w.GivenUp(err) || try == retries || w.Wait(ctx, backoff(try)) != nil {
 			break
