@@ -59,8 +59,13 @@ func (r *Root) NodeKey(id uint32) (key protocol.PublicKey, gen uint32, keyless, 
 
 // KnownKey reports whether a public key is bound to a node id, live or not.
 func (r *Root) KnownKey(key protocol.PublicKey) bool {
-	_, ok := r.byKey.get(string(key[:]))
+	_, ok := r.KeyOwner(key)
 	return ok
+}
+
+// KeyOwner is the node id that a public key is bound to, live or not.
+func (r *Root) KeyOwner(key protocol.PublicKey) (node uint32, ok bool) {
+	return r.byKey.get(string(key[:]))
 }
 
 // Tokens lists the stored tokens of a kind by name. A join token that was

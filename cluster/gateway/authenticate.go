@@ -64,9 +64,6 @@ func (g *Gateway) signer(root *fsm.Root, req *protocol.Request, a *fsm.Actor) *p
 		return e
 	}
 	a.Node, a.KeyGen = id, gen
-	if req.Signature != "" {
-		g.legacyUse(root, id, row)
-	}
 	return nil
 }
 

@@ -59,9 +59,11 @@ type Policy struct {
 	OnUnsigned    func(command string)
 	// LegacySignatures says what becomes of signatures over challenges, which
 	// can be replayed: "" and allow take them, warn also logs who uses them,
-	// deny refuses them. OnLegacy, when set, counts them.
+	// deny refuses them. OnLegacy, when set, counts them, verified or not;
+	// OnLegacyNode counts by the node that a verified one proved.
 	LegacySignatures Legacy
 	OnLegacy         func(command string)
+	OnLegacyNode     func(node uint32)
 	// CheckTarget, when set, says whether the registry may call an address.
 	CheckTarget func(protocol.Target) *protocol.Error
 	// Webhook asks the identity webhook at a URL who the bearer of a token is.

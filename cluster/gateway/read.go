@@ -19,6 +19,7 @@ func (g *Gateway) read(ctx context.Context, conn *server.ConnState, req *protoco
 	if e != nil {
 		return g.refuse(conn, req, e)
 	}
+	g.legacyUse(root, req, call)
 	if b, ok := call.Body.(*protocol.ValidateToken); ok && call.Actor.Token != "" && b.Token != "" {
 		if _, configured := root.IDP(); configured {
 			b.Outcome = g.judge(ctx, root, b.Token)

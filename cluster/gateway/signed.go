@@ -97,8 +97,27 @@ func (g *Gateway) legacy(req *protocol.Request) *protocol.Error {
 	return nil
 }
 
-// legacyUse warns about a node that proved itself in the old way.
-func (g *Gateway) legacyUse(root *fsm.Root, node uint32, row *protocol.Command) {
+// legacyUse counts a node that proved itself in the old way, once a request,
+// and warns about it where the operator wants that. A node that registers is
+// told by its key, so one that is new is not counted.
+func (g *Gateway) legacyUse(root *fsm.Root, req *protocol.Request, c *fsm.Call) {
+	if req.Signature == "" || req.Signed != nil || c == nil {
+		return
+	}
+	node := c.Actor.Node
+	if b, ok := req.Body.(*protocol.Register); ok && b.Proven {
+		key, err := protocol.ParsePublicKey(b.PublicKey)
+		if err != nil {
+			return
+		}
+		node, _ = root.KeyOwner(key)
+	}
+	if node == 0 {
+		return
+	}
+	if g.policy.OnLegacyNode != nil {
+		g.policy.OnLegacyNode(node)
+	}
 	if g.policy.LegacySignatures != LegacyWarn {
 		return
 	}
@@ -107,5 +126,5 @@ func (g *Gateway) legacyUse(root *fsm.Root, node uint32, row *protocol.Command) 
 		return
 	}
 	g.legacyUsers.Add(node, now)
-	g.log.Warn("a node signs in the old way, which can be replayed; upgrade it", "node_id", node, "command", row.Name)
+	g.log.Warn("a node signs in the old way, which can be replayed; upgrade it", "node_id", node, "command", req.Command.Name)
 }

@@ -332,9 +332,11 @@ func TestLegacySignatures(t *testing.T) {
 		e := newEngine(t)
 		var log bytes.Buffer
 		var counted []string
+		nodes := map[uint32]int{}
 		c := newClient(t, e, gateway.Policy{})
 		id := c.register()
-		c.g = gateway.New(e, gateway.Policy{LegacySignatures: policy, OnLegacy: func(command string) { counted = append(counted, command) }},
+		c.g = gateway.New(e, gateway.Policy{LegacySignatures: policy, OnLegacy: func(command string) { counted = append(counted, command) },
+			OnLegacyNode: func(node uint32) { nodes[node]++ }},
 			hclog.New(&hclog.LoggerOptions{Output: &log}))
 		send := func() map[string]any {
 			r := tags(id, "a")
@@ -349,6 +351,9 @@ func TestLegacySignatures(t *testing.T) {
 		}
 		if len(counted) != 3 || counted[0] != "set_tags" {
 			t.Errorf("%q: counted %q", policy, counted)
+		}
+		if n := nodes[uint32(id)]; n != len(nodes)*3 || (n == 0) != (policy == gateway.LegacyDeny) {
+			t.Errorf("%q: counted by node %v, want 3 of node %v", policy, nodes, id)
 		}
 		warned := func() int { return strings.Count(log.String(), "signs in the old way") }
 		want := 0

@@ -22,14 +22,16 @@ func (g *Gateway) write(ctx context.Context, conn *server.ConnState, req *protoc
 			return answer
 		}
 	}
-	call, refusal, replay := g.dryRun(g.engine.Root(), conn, req)
+	root := g.engine.Root()
+	call, refusal, replay := g.dryRun(root, conn, req)
 	if replay == nil && (refusal != nil && refusal.Stateful || unproven(call, refusal)) {
-		root, e := g.confirmed(ctx)
-		if e != nil {
+		var e *protocol.Error
+		if root, e = g.confirmed(ctx); e != nil {
 			return protocol.EncodeError(e)
 		}
 		call, refusal, replay = g.dryRun(root, conn, req)
 	}
+	g.legacyUse(root, req, call)
 	switch {
 	case replay != nil:
 		return g.answer(conn, *replay)
@@ -49,6 +51,7 @@ func (g *Gateway) plan(ctx context.Context, conn *server.ConnState, req *protoco
 	if e != nil {
 		return protocol.EncodeError(e)
 	}
+	g.legacyUse(root, req, call)
 	reply, e := root.Plan(call)
 	if e != nil {
 		return protocol.EncodeError(e)

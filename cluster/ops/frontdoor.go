@@ -1,8 +1,11 @@
 package ops
 
 import (
+	"strconv"
+	"sync"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pilotregistry/pilotregistry/cluster"
@@ -11,7 +14,8 @@ import (
 )
 
 // Metrics lists every metric of the wire listener. Label values are bounded:
-// type is a name of the command table or unknown, code an error code.
+// type is a name of the command table or unknown, code an error code, node_id
+// one of maxLegacyNodes.
 var Metrics = []cluster.MetricInfo{
 	{Name: "pilot_connections", Kind: "gauge", Help: "open client connections"},
 	{Name: "pilot_connections_refused_total", Kind: "counter", Help: "connections above a cap, by cap", Labels: []string{"cap"}},
@@ -24,6 +28,7 @@ var Metrics = []cluster.MetricInfo{
 	{Name: "pilot_unsigned_role_commands_total", Kind: "counter", Help: "role commands let through by compat.unsigned_role_commands, by command", Labels: []string{"type"}},
 	{Name: "pilot_idp_verifications_total", Kind: "counter", Help: "identity tokens judged, by result (verified, rejected, error)", Labels: []string{"result"}},
 	{Name: "pilot_legacy_signatures_total", Kind: "counter", Help: "requests with a signature over a challenge instead of a signed request, by command", Labels: []string{"type"}},
+	{Name: "pilot_legacy_signature_nodes_total", Kind: "counter", Help: "requests with a verified signature over a challenge, by the node that signed; each member has the 1000 nodes that did last", Labels: []string{"node_id"}},
 	{Name: "pilot_panics_total", Kind: "counter", Help: "handlers that panicked, by command", Labels: []string{"type"}},
 }
 
@@ -35,7 +40,13 @@ type FrontDoor struct {
 	gauges     map[string]*prometheus.GaugeVec
 	counters   map[string]*prometheus.CounterVec
 	histograms map[string]*prometheus.HistogramVec
+
+	legacyMu    sync.Mutex // a node leaves the metric and the list together
+	legacyNodes *lru.Cache[uint32, prometheus.Counter]
 }
+
+// maxLegacyNodes bounds the nodes that a member shows with old signatures.
+const maxLegacyNodes = 1000
 
 var _ server.Metrics = (*FrontDoor)(nil)
 
@@ -59,8 +70,18 @@ func NewFrontDoor(r prometheus.Registerer) *FrontDoor {
 			r.MustRegister(f.histograms[m.Name])
 		}
 	}
+	nodes := f.counters["pilot_legacy_signature_nodes_total"]
+	var err error
+	f.legacyNodes, err = lru.NewWithEvict(maxLegacyNodes, func(node uint32, _ prometheus.Counter) {
+		nodes.DeleteLabelValues(nodeLabel(node))
+	})
+	if err != nil { // only for a size below 1
+		panic(err)
+	}
 	return f
 }
+
+func nodeLabel(node uint32) string { return strconv.FormatUint(uint64(node), 10) }
 
 func (f *FrontDoor) count(name string, labels ...string) {
 	f.counters[name].WithLabelValues(labels...).Inc()
@@ -105,6 +126,18 @@ func (f *FrontDoor) Verified(result string) { f.count("pilot_idp_verifications_t
 
 // Legacy counts a request that was signed in the old way.
 func (f *FrontDoor) Legacy(command string) { f.count("pilot_legacy_signatures_total", command) }
+
+// LegacyNode counts a request that a node proved itself for in the old way.
+func (f *FrontDoor) LegacyNode(node uint32) {
+	f.legacyMu.Lock()
+	defer f.legacyMu.Unlock()
+	c, ok := f.legacyNodes.Get(node)
+	if !ok {
+		c = f.counters["pilot_legacy_signature_nodes_total"].WithLabelValues(nodeLabel(node))
+		f.legacyNodes.Add(node, c)
+	}
+	c.Inc()
+}
 
 // AcceptFailed counts a failed accept.
 func (f *FrontDoor) AcceptFailed() { f.count("pilot_accept_failures_total") }

@@ -159,7 +159,8 @@ func newFrontDoor(ctx context.Context, c *config, node *cluster.Node, out *outbo
 		UnsignedRoles: c.Compat.UnsignedRoleCommands, OnUnsigned: counts.UnsignedRole}
 	out.policy(&policy, node)
 	policy.OnVerified = counts.Verified
-	policy.LegacySignatures, policy.OnLegacy = gateway.Legacy(c.Auth.LegacySignatures), counts.Legacy
+	policy.LegacySignatures = gateway.Legacy(c.Auth.LegacySignatures)
+	policy.OnLegacy, policy.OnLegacyNode = counts.Legacy, counts.LegacyNode
 	backend := gateway.New(node, policy, log)
 	if every := c.Auth.NoteRefusals; every > 0 {
 		go backend.NoteRefusals(ctx, every)
