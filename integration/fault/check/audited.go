@@ -1,93 +1,130 @@
 package check
 
 import (
-	"encoding/json"
-
 	"github.com/pilotregistry/pilotregistry/integration/fault/history"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// audited are the commands of which every success is one event about the node
-// that the request names, whether or not anything changed.
-var audited = map[string]string{
-	"update_polo_score": protocol.EventPoloUpdated,
-	"set_tags":          protocol.EventTagsChanged,
-	"set_visibility":    protocol.EventVisibilityChanged,
-}
-
-// auditedAt is where and about whom an event is.
+// auditedAt is what happened, at which index, to whom.
 type auditedAt struct {
-	index uint64
-	node  uint32
+	index   uint64
+	command string
+	subject string
 }
 
-// writeOf is an action and whom it is about.
-type writeOf struct {
-	action string
-	node   uint32
-}
+// writeOf is a command and what it is about.
+type writeOf struct{ command, subject string }
 
 // Audited holds the audit log, oldest event first, against the history: every
-// acknowledged write of the commands above has one event at its index, an
+// acknowledged write of the commands in audited has one event at its index, an
 // event that belongs to no acknowledged write belongs to one of unknown
-// outcome, and events stand in the order of the log. What retention has cut
-// off is not asked for. It returns how many writes were found.
-func Audited(ops []history.Op, entries []protocol.AuditEntry) (found int, _ []Violation) {
-	out := newFindings()
-	at := map[string]map[auditedAt]int{} // action → events
-	floor := map[string]uint64{}         // action → index above which nothing was cut off
-	index := uint64(0)
-	for _, action := range audited {
-		at[action] = map[auditedAt]int{}
+// outcome, a node id is registered once, and events stand in the order of the
+// log. What retention has cut off is not asked for. It returns how many writes
+// of each command were found.
+func Audited(ops []history.Op, entries []protocol.AuditEntry) (found map[string]int, _ []Violation) {
+	t := &trailOf{out: newFindings(), found: map[string]int{}, events: map[auditedAt]int{}, floor: map[string]uint64{},
+		open: map[writeOf]int{}, ours: map[writeOf]bool{}, owners: map[writeOf]string{}}
+	t.read(entries)
+	for i := range ops {
+		t.match(&ops[i])
+	}
+	t.rest()
+	return t.found, t.out.sorted()
+}
+
+// trailOf is an audit log while it is held against a history.
+type trailOf struct {
+	out    *findings
+	found  map[string]int
+	events map[auditedAt]int
+	floor  map[string]uint64  // class → index above which nothing was cut off
+	open   map[writeOf]int    // writes that may have taken effect
+	ours   map[writeOf]bool   // command and owner of the history's writes
+	owners map[writeOf]string // of events
+}
+
+// commandOf finds the command that an action is the event of.
+var commandOf = func() map[string]string {
+	m := map[string]string{}
+	for command, rule := range audited {
+		m[rule.action] = command
+	}
+	return m
+}()
+
+// read counts the events of the log.
+func (t *trailOf) read(entries []protocol.AuditEntry) {
+	for _, class := range []protocol.EventClass{protocol.ClassSecurity, protocol.ClassActivity} {
 		if len(entries) == 0 || entries[0].Seq > 1 {
-			floor[action] = oldest(entries, protocol.Events[action].String())
+			t.floor[class.String()] = oldest(entries, class.String())
 		}
 	}
+	index, registered := uint64(0), map[uint32]uint64{}
 	for i := range entries {
 		e := &entries[i]
 		if e.Index < index {
-			out.blame(CheckerInvariant, RuleAuditOrder, nil, "event %d (%s) is of index %d, and an event before it of %d", e.Seq, e.Action, e.Index, index)
+			t.out.blame(CheckerInvariant, RuleAuditOrder, nil, "event %d (%s) is of index %d, and an event before it of %d", e.Seq, e.Action, e.Index, index)
 		}
 		index = max(index, e.Index)
-		if at[e.Action] != nil && e.Index > floor[e.Action] {
-			at[e.Action][auditedAt{e.Index, e.NodeID}]++
+		if e.Action == protocol.EventNodeRegistered {
+			if before := registered[e.NodeID]; before != 0 {
+				t.out.blame(CheckerInvariant, RulePhantomEvent, nil, "node %d was registered as a new one by event %d and again by event %d", e.NodeID, before, e.Seq)
+			}
+			registered[e.NodeID] = e.Seq
 		}
-	}
-	open := map[writeOf]int{} // writes that may have taken effect
-	ours := map[uint32]bool{}
-	for i := range ops {
-		op := &ops[i]
-		action := audited[op.Command]
-		if action == "" {
+		command, known := commandOf[e.Action]
+		if !known || e.Index <= t.floor[e.Class] || i > 0 && succession(&entries[i-1], e) {
 			continue
 		}
-		node := nodeOf(op)
-		ours[node] = true
-		switch {
-		case op.Outcome == history.Unknown:
-			open[writeOf{action, node}]++
-		case op.Outcome == history.OK && op.Index > floor[action]:
-			where := auditedAt{op.Index, node}
-			if at[action][where] == 0 {
-				out.blame(CheckerInvariant, RuleUnaudited, []*history.Op{op}, "%s of node %d was acknowledged with index %d, and no event %s is there", op.Command, node, op.Index, action)
-				continue
-			}
-			at[action][where]--
-			found++
+		subject, owner := audited[command].subjectIn(e)
+		t.events[auditedAt{e.Index, command, subject}]++
+		t.owners[writeOf{command, subject}] = owner
+	}
+}
+
+// succession reports an owner that follows one who is gone: nobody asked for it.
+func succession(before, e *protocol.AuditEntry) bool {
+	return e.Action == protocol.EventOwnershipTransferred && before.Action == protocol.EventOwnerLost &&
+		before.Index == e.Index && before.NetworkID == e.NetworkID
+}
+
+// match finds the event of an operation.
+func (t *trailOf) match(op *history.Op) {
+	rule, known := audited[op.Command]
+	if !known {
+		return
+	}
+	subject, owner, ok := rule.subjectOf(op)
+	if !ok {
+		return
+	}
+	t.ours[writeOf{op.Command, owner}] = true
+	write := writeOf{op.Command, subject}
+	switch {
+	case op.Outcome == history.Unknown:
+		t.open[write]++
+	case op.Outcome == history.OK && op.Index > t.floor[protocol.Events[rule.action].String()]:
+		where := auditedAt{op.Index, op.Command, subject}
+		if t.events[where] > 0 {
+			t.events[where]--
+			t.found[op.Command]++
+		} else if rule.silent == nil || !rule.silent(op) {
+			t.out.blame(CheckerInvariant, RuleUnaudited, []*history.Op{op}, "%s of %q was acknowledged with index %d, and no event %s of it is there", op.Command, subject, op.Index, rule.action)
 		}
 	}
-	for action, left := range at {
-		for where, n := range left {
-			write := writeOf{action, where.node}
-			if !ours[where.node] {
-				continue
-			}
-			if open[write] -= n; n > 0 && open[write] < 0 {
-				out.blame(CheckerInvariant, RulePhantomEvent, nil, "%d events %s of node %d at index %d belong to no write", n, action, where.node, where.index)
-			}
+}
+
+// rest looks at the events that no acknowledged write stands behind.
+func (t *trailOf) rest() {
+	for where, n := range t.events {
+		write := writeOf{where.command, where.subject}
+		if n == 0 || !t.ours[writeOf{where.command, t.owners[write]}] {
+			continue
+		}
+		if t.open[write] -= n; t.open[write] < 0 {
+			t.out.blame(CheckerInvariant, RulePhantomEvent, nil, "%d events %s of %q at index %d belong to no write", n, audited[where.command].action, where.subject, where.index)
 		}
 	}
-	return found, out.sorted()
 }
 
 // oldest is the index of the oldest event of a class: those of the same index
@@ -99,15 +136,4 @@ func oldest(entries []protocol.AuditEntry, class string) uint64 {
 		}
 	}
 	return ^uint64(0)
-}
-
-// nodeOf is the node that a request names.
-func nodeOf(op *history.Op) uint32 {
-	var args struct {
-		NodeID uint32 `json:"node_id"`
-	}
-	if json.Unmarshal(op.Args, &args) != nil {
-		return 0
-	}
-	return args.NodeID
 }

@@ -25,7 +25,7 @@ func scored(node uint32, at uint64) history.Op {
 func audit(first uint64, pairs ...uint64) (out []protocol.AuditEntry) {
 	for i := 0; i < len(pairs); i += 2 {
 		out = append(out, protocol.AuditEntry{Seq: first + uint64(i/2), Action: protocol.EventPoloUpdated, Class: protocol.ClassActivity.String(),
-			NodeID: uint32(pairs[i]), Index: pairs[i+1]})
+			NodeID: uint32(pairs[i]), Index: pairs[i+1], Attrs: [][2]string{{"node_id", fmt.Sprint(pairs[i])}, {"delta", "1"}, {"new_score", "9"}}})
 	}
 	return out
 }
@@ -50,9 +50,70 @@ func TestAudited(t *testing.T) {
 		{"the beginning cut off", audit(3, 8, 5, 7, 9), 1, nil},
 	}
 	for _, tt := range tests {
-		n, found := check.Audited(ops, tt.log)
+		counts, found := check.Audited(ops, tt.log)
+		n := counts["update_polo_score"]
 		if got := rules(found); n != tt.found || !slices.Equal(got, tt.broken) {
 			t.Errorf("%s: %d found, broken %v, want %d and %v: %v", tt.name, n, got, tt.found, tt.broken, found)
+		}
+	}
+}
+
+// act is an operation of the history; at 0 its outcome is unknown.
+func act(command, args string, at uint64) history.Op {
+	op := history.Op{ID: at, Workload: "w", Command: command, Outcome: history.OK, Index: at, Args: json.RawMessage(args), Reply: json.RawMessage(`{}`)}
+	if at == 0 {
+		op.Outcome = history.Unknown
+	}
+	return op
+}
+
+// entry makes an event from pairs of attributes.
+func entry(seq, index uint64, action string, pairs ...string) protocol.AuditEntry {
+	e := protocol.AuditEvent{Seq: seq, Index: index, Action: action, Class: protocol.Events[action]}
+	for i := 0; i < len(pairs); i += 2 {
+		e.Attrs = append(e.Attrs, protocol.AuditAttr{Key: pairs[i], Value: pairs[i+1]})
+	}
+	return e.Entry()
+}
+
+func TestAuditedCommands(t *testing.T) {
+	t.Parallel()
+	joined := entry(1, 4, protocol.EventNetworkJoined, "node_id", "7", "network_id", "3")
+	invited := entry(1, 4, protocol.EventInviteCreated, "network_id", "3", "inviter_id", "7", "target_node_id", "8")
+	answered := entry(2, 5, protocol.EventInviteResponded, "node_id", "8", "network_id", "3", "accepted", "false")
+	lost := entry(1, 4, protocol.EventOwnerLost, "network_id", "3", "former_owner", "7")
+	heir := entry(2, 4, protocol.EventOwnershipTransferred, "network_id", "3", "old_owner", "7", "new_owner", "8", "new_owner_old_role", "admin")
+	join, invite := act("join_network", `{"node_id":7,"network_id":3}`, 4), act("invite_to_network", `{"inviter_id":7,"network_id":3,"target_node_id":8}`, 4)
+	again := invite
+	again.Index, again.Reply = 6, json.RawMessage(`{"status":"already_invited"}`)
+	tests := []struct {
+		name   string
+		ops    []history.Op
+		log    []protocol.AuditEntry
+		broken []check.Rule
+	}{
+		{"joined", []history.Op{join}, []protocol.AuditEntry{joined}, nil},
+		{"joined, about somebody else", []history.Op{act("join_network", `{"node_id":9,"network_id":3}`, 4)}, []protocol.AuditEntry{joined},
+			[]check.Rule{check.RulePhantomEvent, check.RuleUnaudited}},
+		{"joined, by somebody the history does not have", []history.Op{act("join_network", `{"node_id":9,"network_id":3}`, 0)}, []protocol.AuditEntry{joined}, []check.Rule{check.RulePhantomEvent}},
+		{"another network", []history.Op{act("join_network", `{"node_id":9,"network_id":4}`, 0)}, []protocol.AuditEntry{joined}, nil},
+		{"invited, again, answered", []history.Op{invite, again, act("respond_invite", `{"node_id":8,"network_id":3}`, 5)}, []protocol.AuditEntry{invited, answered}, nil},
+		{"invited without an event", []history.Op{invite}, []protocol.AuditEntry{joined}, []check.Rule{check.RuleUnaudited}},
+		{"refused in the log, accepted by the client", []history.Op{act("respond_invite", `{"node_id":8,"network_id":3,"accept":true}`, 5)}, []protocol.AuditEntry{answered},
+			[]check.Rule{check.RulePhantomEvent, check.RuleUnaudited}},
+		{"an heir", []history.Op{act("transfer_ownership", `{"node_id":7,"network_id":3,"new_owner_id":9}`, 0)}, []protocol.AuditEntry{lost, heir}, nil},
+		{"an owner whom nobody chose", []history.Op{act("transfer_ownership", `{"node_id":7,"network_id":3,"new_owner_id":9}`, 0)}, []protocol.AuditEntry{heir}, []check.Rule{check.RulePhantomEvent}},
+		{"gone already", []history.Op{act("deregister", `{"node_id":7}`, 4)}, nil, nil},
+		{"an id given twice", nil, []protocol.AuditEntry{entry(1, 4, protocol.EventNodeRegistered, "node_id", "7", "mode", "new_node"),
+			entry(2, 5, protocol.EventNodeRegistered, "node_id", "7", "mode", "new_node")}, []check.Rule{check.RulePhantomEvent}},
+	}
+	for _, tt := range tests {
+		for i := range tt.log {
+			tt.log[i].Seq = uint64(i + 1)
+		}
+		_, found := check.Audited(tt.ops, tt.log)
+		if got := rules(found); !slices.Equal(got, tt.broken) {
+			t.Errorf("%s: broken %v, want %v: %v", tt.name, got, tt.broken, found)
 		}
 	}
 }

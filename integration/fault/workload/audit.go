@@ -55,7 +55,7 @@ func (w *audits) Judge(ops []history.Op) (summary string, out []check.Violation)
 	if len(w.trails) == 0 { // Final did not get there
 		return "the audit log was not read", nil
 	}
-	found := 0
+	var found map[string]int
 	for i, t := range w.trails {
 		list := check.Trail(t.entries, t.chains)
 		if i == 0 {
@@ -66,10 +66,14 @@ func (w *audits) Judge(ops []history.Op) (summary string, out []check.Violation)
 		}
 		out = append(out, named(list, w.name, "member "+t.member)...)
 	}
-	if found == 0 {
+	if len(found) == 0 {
 		out = append(out, idle(w.name, "no acknowledged write was found in the audit log"))
 	}
-	return fmt.Sprintf("%d events in the audit logs of %d members, %d acknowledged writes among them", len(w.trails[0].entries), len(w.trails), found), out
+	writes := 0
+	for _, n := range found {
+		writes += n
+	}
+	return fmt.Sprintf("%d events in the audit logs of %d members, %d acknowledged writes of %d commands among them", len(w.trails[0].entries), len(w.trails), writes, len(found)), out
 }
 
 // named says whose violations these are, where they do not.
