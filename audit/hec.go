@@ -28,6 +28,9 @@ type hec struct {
 	source, index string
 	// ack is where the indexer tells what it has, nil when it is not asked.
 	ack *url.URL
+	// acknowledges says that the token is known to have acknowledgement.
+	acknowledges bool
+	ackTimeout   time.Duration
 }
 
 func openHEC(o Options) (Exporter, error) {
@@ -40,6 +43,7 @@ func openHEC(o Options) (Exporter, error) {
 		channel := uuid.NewString()
 		h.ack = ackURL(h.url, channel)
 		h.header.Set("X-Splunk-Request-Channel", channel)
+		h.ackTimeout = o.bound(ackTimeout)
 		h.keepCookies() // only the indexer that took a batch knows of it
 	}
 	return h, nil
@@ -63,6 +67,9 @@ func ackURL(u *url.URL, channel string) *url.URL {
 
 // Deliver sends the events in as many requests as they take.
 func (h *hec) Deliver(ctx context.Context, events []protocol.AuditEvent) (int, error) {
+	if err := h.askable(ctx); err != nil {
+		return 0, failed("question for acknowledgement to "+h.url.Host, err, h.secret)
+	}
 	done := 0
 	for done < len(events) {
 		body, n := h.batch(events[done:])
@@ -94,6 +101,37 @@ func (h *hec) batch(events []protocol.AuditEvent) (body []byte, n int) {
 	return body, n
 }
 
+// askable makes sure, before anything is sent, that the token has
+// acknowledgement. A batch would be taken without, and then be sent again and
+// again for want of one.
+func (h *hec) askable(ctx context.Context) error {
+	if h.ack == nil || h.acknowledges {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.timeout)
+	defer cancel()
+	answer, err := h.do(ctx, h.ack, []byte(`{"acks":[0]}`), http.Header{})
+	var reply struct {
+		Code int `json:"code"`
+	}
+	if json.Unmarshal(answer, &reply) == nil && reply.Code == ackDisabled {
+		return errors.New("indexer acknowledgement is not enabled for the token: enable it in Splunk, or switch ack off")
+	}
+	var status *StatusError
+	if errors.As(err, &status) && status.Status == http.StatusBadRequest {
+		err = nil // it does not like the number, which nobody has been given yet
+	}
+	h.acknowledges = err == nil
+	return err
+}
+
+// ackDisabled is Splunk's code for a token without acknowledgement.
+const ackDisabled = 14
+
+// ackTimeout bounds how long an acknowledgement is awaited: an indexer may
+// take its time, and asking is cheaper than sending again.
+const ackTimeout = time.Minute
+
 // Pauses between questions for an acknowledgement.
 const (
 	firstAckPause = 50 * time.Millisecond
@@ -109,7 +147,7 @@ func (h *hec) indexed(ctx context.Context, answer []byte) error {
 		return errors.New("the answer has no ackId: is indexer acknowledgement enabled for the token?")
 	}
 	id := strconv.FormatUint(*taken.AckID, 10)
-	ctx, cancel := context.WithTimeout(ctx, h.timeout)
+	ctx, cancel := context.WithTimeout(ctx, h.ackTimeout)
 	defer cancel()
 	for pause := firstAckPause; ; pause = min(2*pause, lastAckPause) {
 		if ok, err := h.acked(ctx, id); ok || err != nil {

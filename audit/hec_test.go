@@ -31,6 +31,7 @@ type splunk struct {
 	sizes    []int
 	channels map[string]bool
 	asked    map[uint64]int
+	probes   int
 }
 
 func startSplunk(t *testing.T, ackAfter int) *splunk {
@@ -93,6 +94,9 @@ func (s *splunk) acks(w http.ResponseWriter, r *http.Request) {
 	var q struct{ Acks []uint64 }
 	channel := r.Header.Get("X-Splunk-Request-Channel")
 	cookie, err := r.Cookie("indexer")
+	if len(s.batches) == 0 {
+		cookie, err = &http.Cookie{Value: "1"}, nil // nobody can have it yet
+	}
 	if json.NewDecoder(r.Body).Decode(&q) != nil || len(q.Acks) != 1 || r.URL.Query().Get("channel") != channel || err != nil || cookie.Value != "1" {
 		w.WriteHeader(http.StatusBadRequest)
 		return
@@ -100,6 +104,11 @@ func (s *splunk) acks(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.channels[channel] = true
+	if len(s.batches) == 0 {
+		s.probes++
+		_, _ = io.WriteString(w, `{"acks":{"0":false}}`)
+		return
+	}
 	s.asked[q.Acks[0]]++
 	_ = json.NewEncoder(w).Encode(map[string]any{"acks": map[string]bool{fmt.Sprint(q.Acks[0]): s.ackAfter > 0 && s.asked[q.Acks[0]] >= s.ackAfter}})
 }
@@ -138,8 +147,8 @@ func TestHECAcknowledgement(t *testing.T) {
 	o := s.options()
 	o.Sink.Ack = true
 	deliver(t, open(t, o), some(1, 150))
-	if fmt.Sprint(s.asked) != "map[0:2 1:2]" {
-		t.Errorf("asked %v, want each batch twice", s.asked)
+	if fmt.Sprint(s.asked) != "map[0:2 1:2]" || s.probes != 1 {
+		t.Errorf("asked %v and %d times before, want each batch twice, and once", s.asked, s.probes)
 	}
 	if len(s.channels) != 1 {
 		t.Errorf("the channels are %v, want one", s.channels)
@@ -169,6 +178,37 @@ func TestHECWithoutAckID(t *testing.T) {
 	o.Sink.Ack = true
 	if done, err := open(t, o).Deliver(t.Context(), some(1, 1)); done != 0 || err == nil || !strings.Contains(err.Error(), "ackId") {
 		t.Errorf("%d delivered, %v", done, err)
+	}
+}
+
+// A token without acknowledgement is noticed before anything is sent, which
+// would have to be sent again.
+func TestHECAcknowledgementDisabled(t *testing.T) {
+	status, answer := http.StatusBadRequest, `{"text":"ACK is disabled","code":14}`
+	r := receive(t, func(_ int, w http.ResponseWriter, _ request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, answer)
+	})
+	o := export(protocol.FormatSplunk, r.URL)
+	o.Sink.Ack = true
+	x := open(t, o)
+	for range 2 {
+		if done, err := x.Deliver(t.Context(), some(1, 1)); done != 0 || err == nil || !strings.Contains(err.Error(), "acknowledgement is not enabled for the token") {
+			t.Errorf("%d delivered, %v", done, err)
+		}
+	}
+	status = http.StatusServiceUnavailable
+	if _, err := x.Deliver(t.Context(), some(1, 1)); err == nil {
+		t.Error("delivered to a collector that is not there")
+	}
+	for _, q := range r.all() {
+		if string(q.body) != `{"acks":[0]}` {
+			t.Errorf("sent %s", q.body)
+		}
+	}
+	status, answer = http.StatusBadRequest, `{"text":"Invalid data channel","code":11}` // to the question; the batch comes next
+	if _, err := x.Deliver(t.Context(), some(1, 1)); err == nil || len(r.all()) != 5 {
+		t.Errorf("%d requests, %v", len(r.all()), err)
 	}
 }
 

@@ -73,6 +73,8 @@ func (c *caller) post(ctx context.Context, u *url.URL, body []byte, extra http.H
 	return answer, failed("POST to "+u.Host, err, c.secret)
 }
 
+// do sends a body. The beginning of the answer comes also with a [StatusError];
+// it may repeat what was sent and is not to be shown.
 func (c *caller) do(ctx context.Context, u *url.URL, body []byte, extra http.Header) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(body))
 	if err != nil {
@@ -91,7 +93,7 @@ func (c *caller) do(ctx context.Context, u *url.URL, body []byte, extra http.Hea
 	answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	_ = resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, &StatusError{resp.StatusCode}
+		return answer, &StatusError{resp.StatusCode}
 	}
 	return answer, nil
 }

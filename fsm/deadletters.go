@@ -87,27 +87,24 @@ func (v *view) lettersOf(r *protocol.DeadLetters) ([]string, *protocol.Error) {
 }
 
 func decideDLQRetry(v *view, c *call) (effect, *protocol.Error) {
-	r := c.body.(*protocol.DeadLetters)
-	if e := v.admin(c); e != nil {
-		return nil, e
-	}
-	keys, e := v.lettersOf(r)
-	if e != nil {
-		return nil, e
-	}
-	return func(x *txn) any {
+	return v.changeLetters(c, protocol.EventDLQRetried, "dlq_retry_ok", func(x *txn, _ *protocol.DeadLetters, keys []string) {
 		for _, k := range keys {
 			old, _ := x.letters.get(k)
 			next := *old
 			next.retry = true
 			x.letters.put(x, k, &next)
 		}
-		x.begin(protocol.EventDLQRetried).str("name", r.Name).num("count", uint64(len(keys))).num("seq", r.EventID).end()
-		return &protocol.DLQChangeReply{Type: "dlq_retry_ok", Name: r.Name, Count: len(keys)}
-	}, nil
+	})
 }
 
 func decideDLQDrop(v *view, c *call) (effect, *protocol.Error) {
+	return v.changeLetters(c, protocol.EventDLQDropped, "dlq_drop_ok", func(x *txn, r *protocol.DeadLetters, _ []string) {
+		x.dropLetters(r.Name, r.EventID)
+	})
+}
+
+// changeLetters decides a change of the dead letters that a request names.
+func (v *view) changeLetters(c *call, action, reply string, change func(*txn, *protocol.DeadLetters, []string)) (effect, *protocol.Error) {
 	r := c.body.(*protocol.DeadLetters)
 	if e := v.admin(c); e != nil {
 		return nil, e
@@ -117,9 +114,9 @@ func decideDLQDrop(v *view, c *call) (effect, *protocol.Error) {
 		return nil, e
 	}
 	return func(x *txn) any {
-		x.dropLetters(r.Name, r.EventID)
-		x.begin(protocol.EventDLQDropped).str("name", r.Name).num("count", uint64(len(keys))).num("seq", r.EventID).end()
-		return &protocol.DLQChangeReply{Type: "dlq_drop_ok", Name: r.Name, Count: len(keys)}
+		change(x, r, keys)
+		x.begin(action).str("name", r.Name).num("count", uint64(len(keys))).num("seq", r.EventID).end()
+		return &protocol.DLQChangeReply{Type: reply, Name: r.Name, Count: len(keys)}
 	}, nil
 }
 
