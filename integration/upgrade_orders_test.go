@@ -1,10 +1,8 @@
 package integration
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -157,14 +155,9 @@ func (r *roller) sendSnapshot(ctx context.Context, leader, behind harness.Node, 
 // snapshots counts a member's snapshots by its metrics; op is persist or restore.
 func snapshots(t *testing.T, n harness.Node, op string) int {
 	t.Helper()
-	resp, err := http.Get("http://" + n.Ops + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
 	prefix := fmt.Sprintf(`pilot_snapshot_seconds_count{op="%s"} `, op)
-	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		if count, ok := strings.CutPrefix(lines.Text(), prefix); ok {
+	for line := range strings.Lines(metrics(t, n)) {
+		if count, ok := strings.CutPrefix(strings.TrimSpace(line), prefix); ok {
 			v, err := strconv.Atoi(count)
 			if err != nil {
 				t.Fatal(err)

@@ -148,7 +148,7 @@ func FuzzParseSigned(f *testing.F) {
 	f.Fuzz(func(t *testing.T, payload string, node, ts float64, nonce, signature string) {
 		raw, err := json.Marshal(map[string]any{"type": "signed_request", "payload": payload, "node_id": node, "ts": ts, "nonce": nonce, "signature": signature})
 		if err != nil {
-			t.Skip()
+			t.Skip("not a request: ", err)
 		}
 		req, err := protocol.ParseRequest(raw)
 		if err != nil {
