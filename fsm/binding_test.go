@@ -95,6 +95,7 @@ func TestEventsAreThoseOfTheRow(t *testing.T) {
 	check("set_hostname", &protocol.SetHostname{NodeID: 1, Hostname: "a"}, as(1))
 	check("set_tags", &protocol.SetTags{NodeID: 1, Tags: []string{"a"}}, as(1))
 	check("set_task_exec", &protocol.SetTaskExec{NodeID: 1, Enabled: true}, as(1))
+	check("set_signed_register", &protocol.SetSignedRegister{NodeID: 1, Required: true}, as(1))
 	check("set_visibility", &protocol.SetVisibility{NodeID: 1, Public: true}, as(1))
 	check("report_trust", &protocol.Trust{NodeID: 1, PeerID: 2}, as(1))
 	check("revoke_trust", &protocol.Trust{NodeID: 1, PeerID: 2}, as(1))

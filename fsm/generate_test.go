@@ -110,6 +110,7 @@ func (g *generator) body(row *protocol.Command) protocol.Body {
 			PublicKey: testKey(g.int("key", 0, 11)).String(), Endpoint: fmt.Sprint("192.0.2.1:", g.int("port", 1, 2)), Owner: owner,
 			OwnerReclaim: g.int("reclaim", 0, 3) == 0, Hostname: []string{"", "h1", "h2", "BAD"}[g.int("host", 0, 3)], Proven: g.int("proven", 0, 1) == 0,
 			RelayOnly: g.int("relay", 0, 4) == 0, ExternalID: []string{"", "e1"}[g.int("ext", 0, 1)],
+			SignedRequest: g.int("signed", 0, 2) > 0,
 		}
 	case "set_hostname":
 		return &protocol.SetHostname{NodeID: id, Hostname: []string{"", "h1", "h2", "h3"}[g.int("host", 0, 3)]}
@@ -117,6 +118,8 @@ func (g *generator) body(row *protocol.Command) protocol.Body {
 		return &protocol.SetTags{NodeID: id, Tags: []string{"a", "b", "c"}[:g.int("tags", 0, 3)]}
 	case "set_task_exec":
 		return &protocol.SetTaskExec{NodeID: id, Enabled: g.int("on", 0, 1) == 0}
+	case "set_signed_register":
+		return &protocol.SetSignedRegister{NodeID: id, Required: g.int("on", 0, 1) == 0}
 	case "set_visibility":
 		return &protocol.SetVisibility{NodeID: id, Public: g.int("on", 0, 1) == 0}
 	case "rotate_key":

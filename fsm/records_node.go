@@ -29,6 +29,8 @@ const (
 	flagRelayOnly nodeFlags = 1 << 2
 	// flagKeyless marks a node without a key, which only imported data knows.
 	flagKeyless nodeFlags = 1 << 3
+	// flagSignedRegister marks a node whose key only signed requests register.
+	flagSignedRegister nodeFlags = 1 << 4
 )
 
 // node is the one record of a node id, which is never given to anybody else.

@@ -28,10 +28,43 @@ func decideRegister(v *view, c *call) (effect, *protocol.Error) {
 		return nil, protocol.Errorf(protocol.CodeTooLarge, "endpoint or external identity too long (max %d bytes)", protocol.MaxTextBytes)
 	}
 	old, mode := v.findRegistrant(key, r)
+	if e := old.registrable(r, mode); e != nil {
+		return nil, e
+	}
 	if old == nil && v.meta.nextNode == 0 {
 		return nil, protocol.Refusef(protocol.CodeLimitReached, "node ID space exhausted")
 	}
 	return func(x *txn) any { return x.register(r, key, old, mode) }, nil
+}
+
+// registrable refuses what a node does not want to be registered by.
+func (n *node) registrable(r *protocol.Register, mode string) *protocol.Error {
+	if n == nil || !n.has(flagSignedRegister) {
+		return nil
+	}
+	if byKey := mode == modeExisting || mode == modeReclaimed; !byKey || !r.SignedRequest {
+		return protocol.Refusef(protocol.CodeSignatureRequired,
+			"node %d is registered by signed requests of its key only (require_signed_register): send a signed_request, or have an administrator end this with set_signed_register", n.id)
+	}
+	return nil
+}
+
+// decideSetSignedRegister takes an administrator's word also about a node that
+// is not live: it may be so because it cannot sign.
+func decideSetSignedRegister(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.SetSignedRegister)
+	n, ok := v.nodes.get(r.NodeID)
+	if !ok || !n.live() && v.admin(c) != nil {
+		return nil, noNode(r.NodeID)
+	}
+	if e := v.signedOrAdmin(c, n); e != nil {
+		return nil, e
+	}
+	return func(x *txn) any {
+		x.edit(n, func(n *node) { n.set(flagSignedRegister, r.Required) })
+		x.begin(protocol.EventSignedRegister).node(n.id).bool("enabled", r.Required).end()
+		return &protocol.SetSignedRegisterReply{Type: "set_signed_register_ok", NodeID: n.id, Required: r.Required}
+	}, nil
 }
 
 // findRegistrant says whose registration this is: by key, else by owner when
@@ -183,7 +216,7 @@ func (x *txn) deregister(n *node) {
 	x.seen.drop(x, n.id)
 	x.blocked.drop(x, n.id)
 	x.setNode(n, &node{
-		id: n.id, key: n.key, keyGen: n.keyGen, state: stateDeregistered, flags: n.flags & flagKeyless,
+		id: n.id, key: n.key, keyGen: n.keyGen, state: stateDeregistered, flags: n.flags & (flagKeyless | flagSignedRegister),
 		owner: n.owner, created: n.created, rotated: n.rotated, rotates: n.rotates, expires: n.expires, announced: n.announced,
 	})
 }

@@ -22,6 +22,8 @@ var signedVerbs = []struct{ wire, verb string }{
 	{"set_hostname", "a: node set-hostname signed-a"},
 	{"set_visibility", "a: node set-visibility public"},
 	{"set_task_exec", "a: node enable-tasks"},
+	{"set_signed_register", "a: node signed-register on"},
+	{"register", "a: register"},
 	{"set_key_expiry", "a: key set-expiry $year"},
 	{"invite_to_network", "a: invite send $closed $b"},
 	{"poll_invites", "b: invite list"},

@@ -223,4 +223,7 @@ var Commands = []Command{
 		newBody: body[DeadLetters](), newReply: reply[DLQChangeReply](), Doc: "drop dead letters"},
 	{Code: 96, Name: "cluster_id", Group: GroupCluster, Auth: AuthOpen, Mode: ModeLocal, Since: 1, Built: true,
 		newBody: body[ClusterID](), newReply: reply[ClusterIDReply](), Doc: "show which cluster this is and whether it takes signed requests"},
+	{Code: 97, Name: "set_signed_register", Group: GroupNode, Auth: AuthSignatureOrAdmin, Mode: ModeWrite, Since: 2, Built: true,
+		Challenge: "set_signed_register:{node_id}", Signer: "node_id", SignedOnly: true, Events: []string{EventSignedRegister},
+		newBody: body[SetSignedRegister](), newReply: reply[SetSignedRegisterReply](), Doc: "say whether a node's key is registered by signed requests only"},
 }

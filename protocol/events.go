@@ -56,6 +56,7 @@ const (
 	EventHostnameChanged       = "hostname.changed"
 	EventTagsChanged           = "tags.changed"
 	EventTaskExecChanged       = "task_exec.changed"
+	EventSignedRegister        = "node.signed_register_changed"
 	EventKeyRotated            = "key.rotated"
 	EventKeyExpirySet          = "key.expiry_set"
 	EventKeyExpiryCleared      = "key.expiry_cleared"
@@ -87,7 +88,7 @@ const (
 // Events is the one list of audit actions and their retention classes.
 var Events = map[string]EventClass{
 	EventNodeRegistered: ClassActivity, EventNodeReRegistered: ClassActivity, EventNodeDeregistered: ClassSecurity,
-	EventNodeReaped: ClassActivity, EventNodeReleased: ClassActivity,
+	EventNodeReaped: ClassActivity, EventNodeReleased: ClassActivity, EventSignedRegister: ClassSecurity,
 	EventNetworkCreated: ClassSecurity, EventNetworkProvisioned: ClassSecurity, EventNetworkJoined: ClassSecurity, EventNetworkLeft: ClassSecurity,
 	EventNetworkDeleted: ClassSecurity, EventNetworkRenamed: ClassSecurity, EventNetworkEnterprise: ClassSecurity,
 	EventOwnershipTransferred: ClassSecurity, EventOwnerLost: ClassSecurity, EventPolicyChanged: ClassSecurity,

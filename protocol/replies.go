@@ -129,6 +129,13 @@ type SetTaskExecReply struct {
 	Type     string `json:"type"`
 }
 
+// SetSignedRegisterReply answers set_signed_register.
+type SetSignedRegisterReply struct {
+	NodeID   uint32 `json:"node_id"`
+	Required bool   `json:"require_signed_register"`
+	Type     string `json:"type"`
+}
+
 // SetVisibilityReply answers set_visibility; Visibility is public or private.
 type SetVisibilityReply struct {
 	NodeID     uint32 `json:"node_id"`

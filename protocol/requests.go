@@ -69,6 +69,8 @@ type Register struct {
 	Endpoint string `json:"endpoint" wire:"-"`
 	// Proven is true when the request was signed with the key it registers.
 	Proven bool `json:"proven,omitempty" wire:"-"`
+	// SignedRequest is true when that signature was of a signed request.
+	SignedRequest bool `json:"signed_request,omitempty" wire:"-"`
 	// OwnerReclaim carries the operator's compat.owner_reclaim switch.
 	OwnerReclaim bool `json:"owner_reclaim,omitempty" wire:"-"`
 	// ExternalID is the verified external identity, empty when none was verified.
@@ -195,6 +197,17 @@ type SetTaskExec struct {
 
 // Validate accepts everything.
 func (*SetTaskExec) Validate() *Error { return nil }
+
+// SetSignedRegister says whether registrations of a node's key have to be
+// signed requests. Without, who knows a public key can register it with an
+// endpoint of his own, because registrations are open by default.
+type SetSignedRegister struct {
+	NodeID   uint32 `json:"node_id"`
+	Required bool   `json:"require_signed_register,omitempty"`
+}
+
+// Validate accepts everything.
+func (*SetSignedRegister) Validate() *Error { return nil }
 
 // SetVisibility makes a node public or private.
 type SetVisibility struct {

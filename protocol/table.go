@@ -126,6 +126,9 @@ type Command struct {
 	// Signer is the request field that names the signing node. It is
 	// "public_key" when the key itself is in the request.
 	Signer string
+	// SignedOnly marks commands that a signature over their challenge does not
+	// prove, because it could be replayed: they are sent as signed requests.
+	SignedOnly bool
 	// Soft commands are idempotent and frequent; their request ids are not remembered.
 	Soft bool
 	// Lists marks commands that understand limit and cursor.

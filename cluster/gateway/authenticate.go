@@ -158,12 +158,12 @@ func (g *Gateway) roleFacts(root *fsm.Root, req *protocol.Request, b roleBody, c
 func (g *Gateway) registerFacts(root *fsm.Root, conn *server.ConnState, req *protocol.Request, b *protocol.Register, c *fsm.Call) *protocol.Error {
 	b.Endpoint = protocol.SanitizeEndpoint(conn.Source, b.ListenAddr)
 	b.OwnerReclaim = g.policy.OwnerReclaim
-	b.Proven = false
+	b.Proven, b.SignedRequest = false, false
 	if req.Signed != nil {
 		if e := g.registerEnvelope(root, req.Signed, b); e != nil {
 			return e
 		}
-		b.Proven = true
+		b.Proven, b.SignedRequest = true, true
 	}
 	if req.Signature != "" {
 		key, err := protocol.ParsePublicKey(b.PublicKey)
@@ -287,7 +287,7 @@ func hashRequest(req *protocol.Request) [32]byte {
 	body := req.Body
 	if r, ok := body.(*protocol.Register); ok {
 		plain := *r
-		plain.Endpoint, plain.Proven, plain.OwnerReclaim, plain.ExternalID = "", false, false, ""
+		plain.Endpoint, plain.Proven, plain.SignedRequest, plain.OwnerReclaim, plain.ExternalID = "", false, false, false, ""
 		body = &plain
 	}
 	if r, ok := body.(*protocol.PollHandshakes); ok {

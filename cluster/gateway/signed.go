@@ -94,6 +94,10 @@ func (g *Gateway) legacy(req *protocol.Request) *protocol.Error {
 		return protocol.Errorf(protocol.CodeLegacySignature,
 			"invalid signature: %s is signed in the old way, which can be replayed and is refused here (auth.legacy_signatures is deny); send it as a signed_request", row.Name)
 	}
+	if row.SignedOnly {
+		return protocol.Errorf(protocol.CodeLegacySignature,
+			"invalid signature: %s takes no signature in the old way, which can be replayed; send it as a signed_request", row.Name)
+	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -52,15 +53,17 @@ func openBackend(dir, kind string) (b backend, path string, err error) {
 		BoltOptions:             &bbolt.Options{Timeout: 2 * time.Second, FreelistType: bbolt.FreelistMapType},
 		MsgpackUseNewTimeFormat: true,
 	})
+	var system syscall.Errno
 	switch {
 	case err == nil:
 		return db, path, nil
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return nil, path, &DamageError{Path: path, Reason: err.Error()}
-	case err.Error() == "timeout":
+	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, path, fmt.Errorf("%s is in use by another process: stop it first", path)
+	case errors.As(err, &system): // permissions, a full or failing disk
+		return nil, path, err
 	}
-	return nil, path, err
+	// bbolt does not like what is in the file. Not all of these errors have names.
+	return nil, path, &DamageError{Path: path, Reason: err.Error()}
 }
 
 func isNotFound(err error) bool { return errors.Is(err, raftboltdb.ErrKeyNotFound) }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/raft"
@@ -219,6 +220,32 @@ func TestAnOlderCopyIsDamage(t *testing.T) {
 			must(t, os.WriteFile(filepath.Join(dir, "raft.db"), old, 0o600))
 			wantDamage(t, dir, store.KindBolt)
 		})
+	}
+}
+
+// A database that is cut off is damage wherever the cut is, and one that
+// cannot be opened for another reason, or by two at once, is not.
+func TestACutDatabaseIsDamage(t *testing.T) {
+	dir := filled(t, store.KindBolt)
+	db := filepath.Join(dir, "raft.db")
+	whole, err := os.ReadFile(db)
+	must(t, err)
+	for _, size := range []int{0, 1, 100, 2353, 4096, 4434, 8191, 8192, 12288, len(whole) / 2} {
+		cut := t.TempDir() // bbolt does not let go of a file that it stumbled over
+		must(t, os.CopyFS(cut, os.DirFS(dir)))
+		must(t, os.Truncate(filepath.Join(cut, "raft.db"), int64(size)))
+		wantDamage(t, cut, store.KindBolt)
+	}
+	s := open(t, dir, store.KindBolt)
+	var damage *store.DamageError
+	if _, err := store.Open(dir, store.KindBolt, store.Options{}); err == nil || errors.As(err, &damage) || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("opened twice: %v", err)
+	}
+	must(t, s.Close())
+	must(t, os.Remove(db))
+	must(t, os.Mkdir(db, 0o700))
+	if _, err := store.Open(dir, store.KindBolt, store.Options{}); err == nil || errors.As(err, &damage) {
+		t.Errorf("a directory in the database's place: %v", err)
 	}
 }
 

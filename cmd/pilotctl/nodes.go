@@ -45,7 +45,7 @@ func (a *app) nodeCommand() *cobra.Command {
 	})
 	return groupCommand("node", "change and list nodes",
 		a.setHostname("set-hostname <name>"), a.clearHostname("clear-hostname"), a.setTags("set-tags <tag>..."), a.clearTags("clear-tags"),
-		a.setVisibilityArg(), a.setTaskExec("enable-tasks", true), a.setTaskExec("disable-tasks", false), list)
+		a.setVisibilityArg(), a.setTaskExec("enable-tasks", true), a.setTaskExec("disable-tasks", false), a.setSignedRegister(), list)
 }
 
 // runner is wireCommand's RunE with a builder that needs the command's flags.
@@ -130,6 +130,20 @@ func (a *app) setTaskExec(use string, enabled bool) *cobra.Command {
 		doc = "say that a node executes tasks"
 	}
 	cmd.Short, cmd.Long = doc, longHelp(protocol.Must("set_task_exec"), doc)
+	return cmd
+}
+
+func (a *app) setSignedRegister() *cobra.Command {
+	cmd := a.wireCommand("signed-register on|off", "set_signed_register", exactly(1), func(s *session, args []string) (protocol.Body, error) {
+		if args[0] != "on" && args[0] != "off" {
+			return nil, usagef(s.cmd, "invalid state %q: want on or off", args[0])
+		}
+		id, err := s.node()
+		return &protocol.SetSignedRegister{NodeID: id, Required: args[0] == "on"}, err
+	})
+	cmd.Long += "\n\nWith on, only who has the node's key can register it, and so say where the node is.\nThe node's program has to sign its registrations as signed requests."
+	cmd.Example = "  pilotctl node signed-register on\n  pilotctl node signed-register off --node-id 7 --admin-token-file ./admin"
+	cmd.ValidArgsFunction = cobra.FixedCompletions([]cobra.Completion{"on", "off"}, cobra.ShellCompDirectiveNoFileComp)
 	return cmd
 }
 

@@ -67,6 +67,12 @@ func (c *Client) SetTaskExec(ctx context.Context, node uint32, enabled bool, opt
 	return Call[protocol.SetTaskExecReply](ctx, c, "set_task_exec", &protocol.SetTaskExec{NodeID: node, Enabled: enabled}, opts...)
 }
 
+// SetSignedRegister says whether registrations of a node's key have to be
+// signed requests. It is itself sent as one, or with the admin token.
+func (c *Client) SetSignedRegister(ctx context.Context, node uint32, required bool, opts ...CallOption) (*protocol.SetSignedRegisterReply, error) {
+	return Call[protocol.SetSignedRegisterReply](ctx, c, "set_signed_register", &protocol.SetSignedRegister{NodeID: node, Required: required}, opts...)
+}
+
 // SetVisibility makes a node public or private.
 func (c *Client) SetVisibility(ctx context.Context, node uint32, public bool, opts ...CallOption) (*protocol.SetVisibilityReply, error) {
 	return Call[protocol.SetVisibilityReply](ctx, c, "set_visibility", &protocol.SetVisibility{NodeID: node, Public: public}, opts...)
