@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"testing"
@@ -123,6 +124,52 @@ func TestRegisterHostname(t *testing.T) {
 	if r := reg(2, "beta"); r.Hostname != "" {
 		t.Errorf("took the name of an offline node: %+v", r)
 	}
+}
+
+// A node that wants signed registrations gets no others: not those of who only
+// knows its key, and not those of its owner's new key.
+func TestSignedRegister(t *testing.T) {
+	w := newWorld(t)
+	plain := &protocol.Register{PublicKey: testKey(1).String(), Endpoint: "203.0.113.9:1", Owner: "a@x", Proven: true}
+	signed := &protocol.Register{PublicKey: testKey(1).String(), Endpoint: "198.51.100.2:2", Owner: "a@x", Proven: true, SignedRequest: true}
+	a := w.registerAs(signed).NodeID
+	refused := func(r *protocol.Register) {
+		t.Helper()
+		w.refused("register", r, nil, protocol.CodeSignatureRequired, "node 1 is registered by signed requests of its key only (require_signed_register): "+
+			"send a signed_request, or have an administrator end this with set_signed_register")
+	}
+	require := func(on bool, by who) {
+		t.Helper()
+		r := w.do("set_signed_register", &protocol.SetSignedRegister{NodeID: a, Required: on}, by).(*protocol.SetSignedRegisterReply)
+		if r.Required != on || r.NodeID != a {
+			t.Errorf("%+v", r)
+		}
+	}
+	b := w.register(2)
+	w.refused("set_signed_register", &protocol.SetSignedRegister{NodeID: a, Required: true}, as(b), protocol.CodeSignatureInvalid, "signature verification failed")
+	w.registerAs(plain)
+	require(true, as(a))
+	if got := w.lastEvent(protocol.EventSignedRegister); got != "node:1 node_id=1 enabled=true" {
+		t.Error(got)
+	}
+	refused(plain)
+	refused(&protocol.Register{PublicKey: testKey(3).String(), Owner: "a@x", OwnerReclaim: true, Proven: true, SignedRequest: true})
+	if r := w.registerAs(signed); r.NodeID != a {
+		t.Errorf("%+v", r)
+	}
+	w.goOffline(a)
+	refused(plain)
+	w.refused("set_signed_register", &protocol.SetSignedRegister{NodeID: a}, as(a), protocol.CodeNotFound, "node 1: node not found")
+	require(false, admin) // who cannot sign any more needs help while offline
+	w.registerAs(plain)
+	require(true, as(a))
+	w.do("deregister", &protocol.NodeRequest{NodeID: a}, as(a))
+	refused(plain)
+	w.registerAs(signed)
+	if err := w.m.Restore(bytes.NewReader(snapshotOf(t, w.m))); err != nil {
+		t.Fatal(err)
+	}
+	refused(plain)
 }
 
 func TestRegisterOwnerReclaim(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 )
 
 // denied are the codes that say: you may not.
-var denied = []string{protocol.CodeSignatureRequired, protocol.CodeSignatureInvalid, protocol.CodeAdminToken, protocol.CodeAdminDisabled, protocol.CodePermissionDenied}
+var denied = []string{protocol.CodeSignatureRequired, protocol.CodeSignatureInvalid, protocol.CodeLegacySignature, protocol.CodeAdminToken, protocol.CodeAdminDisabled, protocol.CodePermissionDenied}
 
 // callers of the authorisation matrix.
 var callers = []string{"nobody", "wrong signature", "other node", "signer", "admin", "wrong admin token"}
@@ -18,11 +18,13 @@ var callers = []string{"nobody", "wrong signature", "other node", "signer", "adm
 // mayCall computes from the table who may use a command.
 func mayCall(row *protocol.Command, caller string) bool {
 	switch row.Auth {
+	case protocol.AuthSignatureOrAdmin:
+		return caller == "signer" && !row.SignedOnly || caller == "admin" // the matrix signs challenges
 	case protocol.AuthOpen:
 		return true
 	case protocol.AuthSignature:
 		return caller == "signer"
-	case protocol.AuthSignatureOrAdmin, protocol.AuthRole: // the signer owns the network
+	case protocol.AuthRole: // the signer owns the network
 		return caller == "signer" || caller == "admin"
 	case protocol.AuthAdmin:
 		return caller == "admin"

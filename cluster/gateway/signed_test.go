@@ -327,6 +327,39 @@ func TestSignedRequestsNeedTheirLevel(t *testing.T) {
 	}
 }
 
+// What protects against a replay cannot be switched off by one.
+func TestSignedRegister(t *testing.T) {
+	c := newClient(t, newEngine(t), gateway.Policy{})
+	id := c.register()
+	set := map[string]any{"type": "set_signed_register", "node_id": id, "require_signed_register": true}
+	old := map[string]any{"type": "set_signed_register", "node_id": id, "signature": c.sign(fmt.Sprintf("set_signed_register:%d", id))}
+	if r := c.send(c.seal(id, set, nil)); r["type"] != "set_signed_register_ok" || r["require_signed_register"] != true {
+		t.Fatal(r)
+	}
+	register := map[string]any{"type": "register", "public_key": c.public(), "listen_addr": ":4001"}
+	for _, signature := range []any{nil, c.sign("register::4001:" + c.public())} {
+		if register["signature"] = signature; signature == nil {
+			delete(register, "signature")
+		}
+		if r := c.call(register); r["code"] != protocol.CodeSignatureRequired {
+			t.Errorf("register with the signature %v: %v", signature, r)
+		}
+	}
+	delete(register, "signature")
+	if r := c.send(c.seal(0, register, nil)); r["type"] != "register_ok" {
+		t.Errorf("a signed registration: %v", r)
+	}
+	if r := c.call(old); r["code"] != protocol.CodeLegacySignature {
+		t.Errorf("a signature over the challenge: %v", r)
+	}
+	if r := c.send(c.seal(id, map[string]any{"type": "set_signed_register", "node_id": id}, nil)); r["require_signed_register"] != false {
+		t.Errorf("ended by the node: %v", r)
+	}
+	if r := c.call(register); r["type"] != "register_ok" {
+		t.Errorf("then anybody may again: %v", r)
+	}
+}
+
 func TestLegacySignatures(t *testing.T) {
 	for _, policy := range []gateway.Legacy{"", gateway.LegacyAllow, gateway.LegacyWarn, gateway.LegacyDeny} {
 		e := newEngine(t)
