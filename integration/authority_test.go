@@ -79,6 +79,25 @@ func (a *authority) tls() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: [][]byte{cert.Raw}, PrivateKey: key}}}
 }
 
+// files writes ca.pem, and cert.pem and key.pem of a server, into a folder.
+func (a *authority) files(dir string) {
+	a.t.Helper()
+	server := a.tls().Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(server.PrivateKey)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{
+		"ca.pem":   {Type: "CERTIFICATE", Bytes: a.cert.Raw},
+		"cert.pem": {Type: "CERTIFICATE", Bytes: server.Certificate[0]},
+		"key.pem":  {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			a.t.Fatal(err)
+		}
+	}
+}
+
 // serve runs an HTTPS server until the test ends and returns its URL.
 func (a *authority) serve(h http.Handler) string {
 	a.t.Helper()

@@ -5,17 +5,19 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-have_rsyslog() { command -v rsyslogd >/dev/null || [ -x /usr/sbin/rsyslogd ]; }
+have_rsyslog() {
+  { command -v rsyslogd >/dev/null || [ -x /usr/sbin/rsyslogd ]; } && ls /usr/lib/*/rsyslog/lmnsd_ossl.so >/dev/null 2>&1
+}
 
 install_rsyslog() {
   [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
   echo "== installing rsyslog"
   export DEBIAN_FRONTEND=noninteractive
-  { apt-get update && apt-get install -y --no-install-recommends rsyslog; } >/dev/null 2>&1
+  { apt-get update && apt-get install -y --no-install-recommends rsyslog rsyslog-openssl; } >/dev/null 2>&1
   have_rsyslog
 }
 
 have_rsyslog || install_rsyslog ||
-  echo "== missing: rsyslogd. As root on Debian: apt-get install rsyslog. Syslog over TCP is not tested against it now."
+  echo "== missing: rsyslogd with TLS. As root on Debian: apt-get install rsyslog rsyslog-openssl. What is missing is not tested against it now."
 
 PILOT_E2E=1 exec "${GO:-go}" test -count=1 -timeout 8m -v -run '^(TestExample|TestPageExamples|TestNoSecretLeaves|TestVault)' ./integration

@@ -2,9 +2,11 @@ package integration
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,36 +29,82 @@ func rsyslogd(t *testing.T) string {
 	return ""
 }
 
-// startRsyslog runs a syslog server that writes the messages of a TCP port to
-// a file, and returns the port and the file.
-func startRsyslog(t *testing.T) (port, out string) {
+// rsyslogTLS reports whether Debian's syslog server can take TLS.
+func rsyslogTLS() bool {
+	found, err := filepath.Glob("/usr/lib/*/rsyslog/lmnsd_ossl.so")
+	return err == nil && len(found) > 0
+}
+
+// rsyslogInputs are how rsyslog is told to listen, by the scheme of a sink.
+// TLS is configured by the files ca.pem, cert.pem and key.pem of its folder.
+var rsyslogInputs = map[string]string{
+	"tcp": `module(load="imtcp") input(type="imtcp" address="127.0.0.1" port="0" listenPortFileName="$DIR/port" ruleset="r")`,
+	"udp": `module(load="imudp") input(type="imudp" address="127.0.0.1" port="$PORT" ruleset="r")`,
+	"tls": `global(defaultNetstreamDriver="ossl" defaultNetstreamDriverCAFile="$DIR/ca.pem"
+  defaultNetstreamDriverCertFile="$DIR/cert.pem" defaultNetstreamDriverKeyFile="$DIR/key.pem")
+module(load="imtcp" streamDriver.name="ossl" streamDriver.mode="1" streamDriver.authMode="anon")
+input(type="imtcp" address="127.0.0.1" port="0" listenPortFileName="$DIR/port" ruleset="r")`,
+}
+
+// startRsyslog runs a syslog server that writes the messages that it gets to a
+// file, and returns the endpoint for a sink, and the file.
+func startRsyslog(t *testing.T, scheme string, ca *authority) (endpoint, out string) {
 	t.Helper()
 	bin, dir := rsyslogd(t), t.TempDir()
+	if scheme == "tls" {
+		if !rsyslogTLS() {
+			t.Skip("rsyslogd cannot take TLS here (Debian: apt-get install rsyslog-openssl)")
+		}
+		ca.files(dir)
+	}
 	portFile, conf := filepath.Join(dir, "port"), filepath.Join(dir, "conf")
 	out = filepath.Join(dir, "out")
+	port := freeUDPPort(t)
+	input := strings.NewReplacer("$DIR", dir, "$PORT", port).Replace(rsyslogInputs[scheme])
 	if err := os.WriteFile(conf, fmt.Appendf(nil, `
 global(workDirectory=%q maxMessageSize="64k" parser.escapeControlCharactersOnReceive="off")
-module(load="imtcp")
 template(name="t" type="string" string="%%app-name%% %%msgid%% %%msg%%\n")
 ruleset(name="r") { action(type="omfile" file=%q template="t" asyncWriting="off" flushOnTXEnd="on") }
-input(type="imtcp" address="127.0.0.1" port="0" listenPortFileName=%q ruleset="r")
-`, dir, out, portFile), 0o600); err != nil {
+%s
+`, dir, out, input), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(bin, "-n", "-f", conf, "-i", filepath.Join(dir, "pid"))
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill() // it may have ended
 		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("rsyslogd said: %s", said.String())
+		}
 	})
-	await(t, "rsyslogd to listen", func() (any, bool) {
-		raw, err := os.ReadFile(portFile)
-		port = strings.TrimSpace(string(raw))
-		return err, port != ""
-	})
-	return port, out
+	if scheme != "udp" {
+		await(t, "rsyslogd to listen", func() (any, bool) {
+			raw, err := os.ReadFile(portFile)
+			port = strings.TrimSpace(string(raw))
+			return err, port != ""
+		})
+	}
+	return scheme + "://127.0.0.1:" + port, out
+}
+
+// freeUDPPort is a port that nobody has right now.
+func freeUDPPort(t *testing.T) string {
+	t.Helper()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, port, err := net.SplitHostPort(c.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
 }
 
 // tlsSyslog takes what arrives over TLS.
@@ -138,8 +186,8 @@ func severity(action string) int {
 	return 3
 }
 
-// Events reach Debian's syslog server over TCP, and a receiver behind an
-// authority of its own over TLS, as CEF.
+// Events reach Debian's syslog server over TCP, UDP and TLS, and another
+// receiver over TLS, as CEF.
 func TestExampleSyslog(t *testing.T) {
 	ca := newAuthority(t)
 	c := harness.Start(t, harness.Options{Set: []string{"outbound.ca_file=" + ca.File}})
@@ -156,18 +204,38 @@ func TestExampleSyslog(t *testing.T) {
 		promoted(t, w)
 		w.arrives("the events over TLS", receiver.text, configured)
 	})
-	t.Run("rsyslog", func(t *testing.T) {
-		w := w.in(t)
-		port, out := startRsyslog(t)
-		sink(w, "rsyslog", "tcp://127.0.0.1:"+port)
-		configured := w.newest()
-		w.changes(5)
-		network := w.send(`{"type":"create_network","admin_token":"$TOKEN","name":"gone","join_rule":"open","node_id":1}`)["network_id"]
-		w.send(fmt.Sprintf(`{"type":"delete_network","admin_token":"$TOKEN","network_id":%v,"node_id":1}`, network))
-		w.arrives("the events at rsyslogd", func() string {
-			raw, _ := os.ReadFile(out) // not there yet
-			return string(raw)
-		}, configured)
+	for _, scheme := range []string{"tcp", "udp", "tls"} {
+		t.Run("rsyslog/"+scheme, func(t *testing.T) {
+			w := w.in(t)
+			endpoint, out := startRsyslog(t, scheme, ca)
+			if scheme == "udp" {
+				awaitUDP(t, endpoint, out) // what is sent before it listens is lost
+			}
+			sink(w, "rsyslog-"+scheme, endpoint)
+			configured := w.newest()
+			w.changes(5)
+			network := w.send(`{"type":"create_network","admin_token":"$TOKEN","name":"gone","join_rule":"open","node_id":1}`)["network_id"]
+			w.send(fmt.Sprintf(`{"type":"delete_network","admin_token":"$TOKEN","network_id":%v,"node_id":1}`, network))
+			w.arrives("the events at rsyslogd", func() string {
+				raw, _ := os.ReadFile(out) // not there yet
+				return string(raw)
+			}, configured)
+		})
+	}
+}
+
+// awaitUDP sends messages to a syslog server until one is in its file.
+func awaitUDP(t *testing.T, endpoint, out string) {
+	t.Helper()
+	c, err := net.Dial("udp", strings.TrimPrefix(endpoint, "udp://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	await(t, "rsyslogd to listen", func() (any, bool) {
+		_, err := c.Write([]byte("<108>1 - - test - ready - ready")) // refused while nobody listens
+		_, missing := os.Stat(out)
+		return err, missing == nil
 	})
 }
 
