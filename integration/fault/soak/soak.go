@@ -72,6 +72,12 @@ func Start(ctx context.Context, c Config) (*Session, error) {
 	}
 	setup, cancel := context.WithTimeout(ctx, setupLimit)
 	defer cancel()
+	status, err := s.lab.Status(setup, s.lab.Members()[0])
+	if err != nil {
+		s.Close()
+		return nil, fmt.Errorf("ask for the cluster's id: %w", err)
+	}
+	s.load.env.ClusterID = status.ClusterID
 	if err := s.load.suite.Setup(setup); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("set up the workloads: %w", err)

@@ -3,7 +3,9 @@ package workload
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -65,7 +67,10 @@ type Request struct {
 	Identified bool
 	Resend     int
 	SDK        bool
-	Final      bool
+	// Sealed makes it a signed request, with the signer, where the cluster's
+	// id is known, instead of one with a signature over the challenge.
+	Sealed bool
+	Final  bool
 }
 
 // unique is a value that no other operation of the run has, fit for a tag.
@@ -100,18 +105,26 @@ func (c *Client) Do(ctx context.Context, r Request) history.Op {
 		op.RequestID = fmt.Sprintf("%s-%d", op.Client, c.made)
 	}
 	op.RequestID = prefixed(c.env.Run, op.RequestID)
+	nonce := ""
+	if r.Sealed && r.Signer != nil && c.env.ClusterID != "" {
+		sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %d", c.env.Run, op.Client, c.made))
+		nonce = hex.EncodeToString(sum[:16])
+	}
 	options := protocol.Options{RequestID: op.RequestID, Consistency: r.Level, MaxStalenessMS: op.MaxStalenessMS, MinIndex: r.MinIndex}
 	args, err := protocol.EncodeRequest(row, r.Body, protocol.Credentials{}, options)
 	if err != nil { // request types hold only strings, numbers and lists of them
 		panic(err)
 	}
 	op.Args = args
+	if nonce != "" && op.RequestID == "" {
+		op.RequestID = nonce // which is the id of a signed request without one
+	}
 	var v history.Verdict
 	op.Call = c.env.Recorder.Now()
 	if r.SDK {
 		v = c.viaSDK(ctx, r, &op)
 	} else {
-		v = c.send(ctx, row, r, options, &op)
+		v = c.send(ctx, row, r, nonce, options, &op)
 	}
 	op.Return = c.env.Recorder.Now()
 	op.Outcome, op.Code, op.Text, op.Index, op.Replayed, op.Reply = v.Outcome, v.Code, v.Text, v.Index, v.Replayed, v.Reply
@@ -131,8 +144,11 @@ func prefixed(run, id string) string {
 
 // send sends a request, again to another member while its outcome is unknown
 // and it may be sent again.
-func (c *Client) send(ctx context.Context, row *protocol.Command, r Request, options protocol.Options, op *history.Op) history.Verdict {
+func (c *Client) send(ctx context.Context, row *protocol.Command, r Request, nonce string, options protocol.Options, op *history.Op) history.Verdict {
 	frame := c.frame(row, r, options)
+	if nonce != "" {
+		frame = c.sealed(row, r, nonce, options)
+	}
 	target, known := r.Member, true
 	if target.Name == "" {
 		target, known = c.pick("")
@@ -162,6 +178,28 @@ func (c *Client) frame(row *protocol.Command, r Request, options protocol.Option
 	}
 	body, err := protocol.EncodeRequest(row, r.Body, cred, options)
 	if err != nil { // as above
+		panic(err)
+	}
+	return protocol.AppendFrame(nil, body)
+}
+
+// sealed is the frame of a signed request.
+func (c *Client) sealed(row *protocol.Command, r Request, nonce string, options protocol.Options) []byte {
+	var cred protocol.Credentials
+	if r.Admin {
+		cred.AdminToken = protocol.Secret(c.env.AdminToken)
+	}
+	payload, err := protocol.EncodeRequest(row, r.Body, cred, options)
+	if err != nil { // as above
+		panic(err)
+	}
+	s := protocol.Signed{TS: time.Now().UnixMilli(), Nonce: nonce, Payload: string(payload)}
+	if row.Signer != "public_key" {
+		s.NodeID = protocol.SignerID(row, r.Body)
+	}
+	s.Signature = protocol.Secret(base64.StdEncoding.EncodeToString(ed25519.Sign(r.Signer, s.Text(c.env.ClusterID))))
+	body, err := s.Encode()
+	if err != nil {
 		panic(err)
 	}
 	return protocol.AppendFrame(nil, body)

@@ -44,6 +44,8 @@ type Env struct {
 	Timeout time.Duration
 	// AdminToken makes networks.
 	AdminToken string
+	// ClusterID is what signed requests are bound to; there are none when it is empty.
+	ClusterID string
 	// Dial opens connections; plain TCP when nil.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 	// Status asks a member what it knows of itself, see [Digests].

@@ -57,12 +57,13 @@ func nodeID(op history.Op) uint32 {
 }
 
 // writing decides how a write is sent: half with a request id, most of these
-// again while their outcome is unknown.
+// again while their outcome is unknown, and some as signed requests.
 func (c *Client) writing(r Request) Request {
 	r.Identified = c.chance(50)
 	if r.Identified && c.chance(60) {
 		r.Resend = 2
 	}
+	r.Sealed = c.chance(40)
 	return r
 }
 

@@ -49,6 +49,11 @@ func newTrial(t *testing.T, seed uint64, set ...string) *trial {
 		t.Fatal(err)
 	}
 	tr.env = &workload.Env{Members: tr.members, Recorder: tr.rec, Seed: seed, Clients: 16, Rate: 700, Status: tr.status, AdminToken: tr.c.AdminToken}
+	status, err := r.Nodes[0].Status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.env.ClusterID = status.ClusterID
 	all, err := workload.New()
 	if err != nil {
 		t.Fatal(err)
@@ -187,7 +192,16 @@ func (tr *trial) judge(coverage float64) *check.Result {
 	for _, v := range r.Violations {
 		tr.t.Error(v)
 	}
-	tr.t.Logf("%+v\n%+v\n%+v", tr.rec.Counts(), r.Replay, r.Linear)
+	signed := 0
+	for i := range ops {
+		if ops[i].Outcome == history.OK && protocol.ValidNonce(ops[i].RequestID) {
+			signed++
+		}
+	}
+	if signed < 20 {
+		tr.t.Errorf("%d signed requests succeeded, want 20 at least", signed)
+	}
+	tr.t.Logf("%+v\n%+v\n%+v\n%d signed requests", tr.rec.Counts(), r.Replay, r.Linear, signed)
 	return r
 }
 
