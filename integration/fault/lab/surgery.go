@@ -16,6 +16,10 @@ import (
 // ErrNothingThere says that what was to be damaged does not exist (yet).
 var ErrNothingThere = errors.New("there is nothing to damage")
 
+// ErrRunning says that a member's data cannot be copied or changed, because it
+// uses it.
+var ErrRunning = errors.New("the member is running: its data cannot be touched")
+
 // Database is the file with a member's log, term and vote.
 func (m *Member) Database() string { return filepath.Join(m.Dir, "raft", "raft.db") }
 
@@ -45,7 +49,7 @@ func SnapshotIndex(dir string) uint64 {
 // operate makes sure that nobody uses the data that is about to be changed.
 func (l *Lab) operate(m *Member, what string) error {
 	if l.Running(m) {
-		return fmt.Errorf("%s is running: its data cannot be changed", m.Name)
+		return fmt.Errorf("%s: %w", m.Name, ErrRunning)
 	}
 	l.Note("surgery", m.Name, "%s", what)
 	return nil
@@ -139,7 +143,7 @@ func flipAll(path string, raw, pattern []byte, offset int) error {
 // back what it once had.
 func (l *Lab) KeepDatabase(m *Member) (restore func() error, err error) {
 	if l.Running(m) {
-		return nil, fmt.Errorf("%s is running: its data cannot be copied", m.Name)
+		return nil, fmt.Errorf("%s: %w", m.Name, ErrRunning)
 	}
 	raw, err := os.ReadFile(m.Database())
 	if err != nil {
@@ -156,7 +160,7 @@ func (l *Lab) KeepDatabase(m *Member) (restore func() error, err error) {
 // CopyData copies a stopped member's whole data directory.
 func (l *Lab) CopyData(m *Member, to string) error {
 	if l.Running(m) {
-		return fmt.Errorf("%s is running: its data cannot be copied", m.Name)
+		return fmt.Errorf("%s: %w", m.Name, ErrRunning)
 	}
 	return os.CopyFS(to, os.DirFS(m.Dir))
 }

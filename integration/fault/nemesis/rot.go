@@ -32,20 +32,34 @@ func (e *errAccepted) Error() string {
 	return fmt.Sprintf("%s started on damaged data (%s)", e.member, e.what)
 }
 
-// victim is a voter, taken down for surgery.
+// victim is a voter, for surgery.
 func (e *env) victim(ctx context.Context, a Action) (*lab.Member, error) {
 	a.Target = targetMinority
 	members, err := e.targets(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	m := members[0]
-	if e.lab.Running(m) {
-		if err := e.lab.Kill(m); err != nil {
-			return nil, err
+	return members[0], nil
+}
+
+// operate takes a member down and does something to its data, again when
+// another fault has started it meanwhile. When that cannot be done it is just a
+// member that was killed, and is started.
+func (e *env) operate(ctx context.Context, m *lab.Member, do func() error) error {
+	for {
+		if e.lab.Running(m) {
+			if err := e.lab.Kill(m); err != nil {
+				return err
+			}
+		}
+		err := do()
+		if err != nil && !errors.Is(err, lab.ErrRunning) {
+			return errors.Join(err, e.lab.Start(m))
+		}
+		if err == nil || !wait(ctx, 50*time.Millisecond) {
+			return err
 		}
 	}
-	return m, nil
 }
 
 // rot damages a stopped member's data and starts it. It has to refuse with 78,
@@ -56,9 +70,8 @@ func rot(damage func(e *env, m *lab.Member, a Action) error, certain bool) func(
 		if err != nil {
 			return err
 		}
-		if err := damage(e, m, a); err != nil {
-			// Without damage it is just a member that was killed.
-			return errors.Join(err, e.lab.Start(m))
+		if err := e.operate(ctx, m, func() error { return damage(e, m, a) }); err != nil {
+			return err
 		}
 		return e.judge(ctx, m, certain, a.Kind)
 	}
@@ -161,8 +174,15 @@ func staleLog(ctx context.Context, e *env, a Action) error {
 	if err != nil {
 		return err
 	}
-	restore, err := e.lab.KeepDatabase(m)
-	if err = errors.Join(err, e.lab.Start(m)); err != nil {
+	var restore func() error
+	keep := func() (err error) {
+		restore, err = e.lab.KeepDatabase(m)
+		return err
+	}
+	if err := e.operate(ctx, m, keep); err != nil {
+		return err
+	}
+	if err := e.lab.Start(m); err != nil {
 		return err
 	}
 	if err := e.lab.AwaitReady(ctx, m); err != nil {
@@ -174,10 +194,7 @@ func staleLog(ctx context.Context, e *env, a Action) error {
 			return err // nothing happened that could be forgotten
 		}
 	}
-	if err := e.lab.Kill(m); err != nil {
-		return err
-	}
-	if err := restore(); err != nil {
+	if err := e.operate(ctx, m, restore); err != nil {
 		return err
 	}
 	return e.judge(ctx, m, true, a.Kind)
