@@ -33,7 +33,7 @@ race: ## all tests under the race detector
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(PKGS)
 
 .PHONY: e2e
-e2e: ## the product page's examples and the search for secrets, with real receivers and providers
+e2e: ## the product page's examples, the search for secrets and longer upgrades, with real receivers and providers
 	GO=$(GO) integration/e2e.sh
 
 .PHONY: lint

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the examples of the product page and the search for secrets, end to
-# end, with the programs of the system that they need. What is missing is
+# Runs the examples of the product page, the search for secrets and the longer
+# upgrades, end to end, with the programs of the system that they need. What is missing is
 # installed if that is possible here, otherwise named: its test is then skipped.
 set -eu
 cd "$(dirname "$0")/.."
@@ -20,4 +20,5 @@ install_rsyslog() {
 have_rsyslog || install_rsyslog ||
   echo "== missing: rsyslogd with TLS. As root on Debian: apt-get install rsyslog rsyslog-openssl. What is missing is not tested against it now."
 
-PILOT_E2E=1 exec "${GO:-go}" test -count=1 -timeout 8m -v -run '^(TestExample|TestPageExamples|TestNoSecretLeaves|TestVault)' ./integration
+PILOT_E2E=1 exec "${GO:-go}" test -count=1 -timeout 12m -v \
+  -run '^(TestExample|TestPageExamples|TestNoSecretLeaves|TestVault|TestRollInEveryLeaderPosition|TestNewMemberOf|TestOldVersionIn)' ./integration
