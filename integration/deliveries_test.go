@@ -2,6 +2,11 @@ package integration
 
 import (
 	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -164,4 +169,99 @@ func judge(t *testing.T, found []check.Violation) {
 	for _, v := range found {
 		t.Error(v)
 	}
+}
+
+// The structured log has a position like every sink: when all members are
+// killed and come back, it goes on there, and has what it had once.
+func TestTheLogHasEventsOnceAcrossRestarts(t *testing.T) {
+	c := harness.Start(t, harness.Options{Set: []string{"log.format=json"}})
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	admin, err := client.Open(client.Options{Addrs: c.Addrs(), AdminToken: c.AdminToken, Shuffle: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	write := scorer(ctx, t, c)
+	write(30)
+	had := logged(ctx, t, admin)
+	r, err := c.Await(ctx, allUp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range r.Nodes {
+		if err := syscall.Kill(n.PID, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.Await(ctx, func(now harness.Ready) bool {
+		_, led := now.LeaderNode()
+		for _, n := range r.Nodes {
+			led = led && pidOf(now, n.ID) != n.PID
+		}
+		return led && allUp(now)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	write(30)
+	logged(ctx, t, admin)
+
+	lines := auditLines(t, c)
+	entries, _ := readTrail(ctx, t, admin)
+	for i := range entries {
+		e := &entries[i]
+		if n := lines[e.Seq]; n == 0 || n > 1 && e.Seq <= had {
+			t.Errorf("event %d (%s) is in the members' logs %d times; before they were killed the log had all up to %d", e.Seq, e.Action, n, had)
+		}
+	}
+	if len(entries) < 60 || had < 30 {
+		t.Errorf("%d events, of which %d before the members were killed", len(entries), had)
+	}
+}
+
+// logged waits until the structured log has everything and returns up to what.
+func logged(ctx context.Context, t *testing.T, admin *client.Client) uint64 {
+	t.Helper()
+	for {
+		list, err := admin.AuditSinkList(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range list.Sinks {
+			if s.Name == protocol.SinkNameLog && s.Lag == 0 {
+				return s.Seq
+			}
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("the log does not catch up: %+v", list.Sinks)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// auditLines counts the lines of the members' logs by the event they are of.
+func auditLines(t *testing.T, c *harness.Cluster) map[uint64]int {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(c.Dir, "n*.log"))
+	if err != nil || len(files) != 3 {
+		t.Fatalf("logs: %v, %v", files, err)
+	}
+	lines := map[uint64]int{}
+	for _, f := range files {
+		raw, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(raw)) {
+			var l struct {
+				Message string `json:"@message"`
+				Seq     uint64 `json:"seq"`
+			}
+			if json.Unmarshal([]byte(line), &l) == nil && l.Message == "audit" {
+				lines[l.Seq]++
+			}
+		}
+	}
+	return lines
 }
