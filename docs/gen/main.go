@@ -75,6 +75,9 @@ func commands() ([]byte, error) {
 		if c.Challenge != "" {
 			challenge = "`" + c.Challenge + "`"
 		}
+		if c.SignedOnly {
+			challenge = "signed requests only"
+		}
 		auth := string(c.Auth)
 		if len(c.Roles) > 0 {
 			auth += " (" + strings.Join(c.Roles, ", ") + ")"
