@@ -55,14 +55,7 @@ func HEC(e *protocol.AuditEvent, source, index string) []byte {
 // Webhook is the body of a webhook. The sequence number is the event's id: it
 // stays the same over retries, restarts and leaders.
 func Webhook(e *protocol.AuditEvent) []byte {
-	w := protocol.WebhookEvent{EventID: e.Seq, Action: e.Action, Timestamp: moment(e).Format(time.RFC3339Nano)}
-	if len(e.Attrs) > 0 {
-		w.Details = make(map[string]any, len(e.Attrs))
-	}
-	for _, a := range e.Attrs {
-		w.Details[a.Key] = a.AttrValue()
-	}
-	return marshal(w)
+	return marshal(protocol.WebhookEvent{EventID: e.Seq, Action: e.Action, Timestamp: moment(e).Format(time.RFC3339Nano), Details: e.TypedDetails()})
 }
 
 func moment(e *protocol.AuditEvent) time.Time { return time.UnixMilli(e.Time).UTC() }

@@ -152,14 +152,13 @@ func readWebhookDLQ(v *view, c *call) (any, *protocol.Error) {
 	return reply, nil
 }
 
+// shown is the letter as the body of its delivery, with whole seconds. Listings
+// name the node of an event by node_id too where the attribute is another.
 func (l *letter) shown() protocol.WebhookEvent {
 	e, _ := decodeEvent(0, protocol.ClassSecurity, l.event)
-	out := protocol.WebhookEvent{EventID: e.Seq, Action: e.Action, Timestamp: time.UnixMilli(e.Time).UTC().Format(time.RFC3339)}
-	for _, a := range e.Attrs {
-		if out.Details == nil {
-			out.Details = map[string]any{}
-		}
-		out.Details[a.Key] = a.AttrValue()
+	details := e.TypedDetails()
+	if target, ok := details["target_node_id"]; ok && details["node_id"] == nil {
+		details["node_id"] = target
 	}
-	return out
+	return protocol.WebhookEvent{EventID: e.Seq, Action: e.Action, Timestamp: time.UnixMilli(e.Time).UTC().Format(time.RFC3339), Details: details}
 }

@@ -110,7 +110,7 @@ func TestExampleDeadLetters(t *testing.T) {
 	id, _ := event["event_id"].(float64)
 	at, _ := event["timestamp"].(string)
 	if _, err := time.Parse(time.RFC3339, at); err != nil || reply["type"] != "webhook_dlq_ok" || len(event) != 4 || id == 0 ||
-		event["action"] != "member.promoted" || details["network_id"] != network || details["target_node_id"] != node {
+		event["action"] != "member.promoted" || details["network_id"] != network || details["node_id"] != node || details["target_node_id"] != node {
 		t.Errorf("got %v", reply)
 	}
 	if n := attempts(w); n != 1.0 {

@@ -78,6 +78,19 @@ func (e *AuditEvent) Details() string {
 	return b.String()
 }
 
+// TypedDetails are all attributes with their JSON types, nil when there are
+// none.
+func (e *AuditEvent) TypedDetails() map[string]any {
+	if len(e.Attrs) == 0 {
+		return nil
+	}
+	out := make(map[string]any, len(e.Attrs))
+	for _, a := range e.Attrs {
+		out[a.Key] = a.AttrValue()
+	}
+	return out
+}
+
 // AppendAuditHead appends the canonical record up to the attributes: class
 // byte, varints of sequence number, time (zigzag) and index, then actor,
 // source and action, each with its length in front.
