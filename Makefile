@@ -26,7 +26,6 @@ run: build ## start a three-member cluster on this machine (Ctrl-C stops it)
 .PHONY: test
 test: build check ## everything a change must pass, under 8 minutes on two cores
 	$(GO) test -timeout 8m $(PKGS)
-	CGO_ENABLED=1 $(GO) test -race -short -timeout 4m ./fsm ./protocol/server ./cluster
 
 .PHONY: race
 race: ## all tests under the race detector

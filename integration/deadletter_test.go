@@ -93,6 +93,7 @@ func promoted(t *testing.T, w *sender) (network, node any) {
 // What a webhook's receiver refuses waits as a dead letter, in the form that
 // the product page shows, until pilotctl has it delivered.
 func TestExampleDeadLetters(t *testing.T) {
+	t.Parallel()
 	c := harness.Start(t, harness.Options{})
 	w := follower(t, c)
 	h := newHook(t, http.StatusUnprocessableEntity)
@@ -128,6 +129,7 @@ func TestExampleDeadLetters(t *testing.T) {
 
 // A server error is tried four times before it becomes a dead letter.
 func TestExampleDeadLettersOfServerErrors(t *testing.T) {
+	t.Parallel()
 	onlyE2E(t, "the pauses between the tries are 7 s")
 	c := harness.Start(t, harness.Options{})
 	w := follower(t, c)

@@ -21,6 +21,7 @@ import (
 // dead letters, the first time in order, repetitions are equal, and the audit
 // log has every event once.
 func TestSinksLoseNothingWithLeadersKilled(t *testing.T) {
+	t.Parallel()
 	c := harness.Start(t, harness.Options{})
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
@@ -174,6 +175,7 @@ func judge(t *testing.T, found []check.Violation) {
 // The structured log has a position like every sink: when all members are
 // killed and come back, it goes on there, and has what it had once.
 func TestTheLogHasEventsOnceAcrossRestarts(t *testing.T) {
+	t.Parallel()
 	c := harness.Start(t, harness.Options{Set: []string{"log.format=json"}})
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()

@@ -31,6 +31,7 @@ type ordeal struct {
 // of which it must survive: afterwards every member serves, and both checkers
 // look at everything that was asked meanwhile.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	dir, err := os.MkdirTemp("", "pilot-faults-")

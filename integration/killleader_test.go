@@ -115,6 +115,7 @@ func (w *worker) verify(ctx context.Context, t *testing.T, c *client.Client, own
 // Three kills and one pause of the leader under load: nothing acknowledged is
 // missing, nothing is doubled, no id is given twice.
 func TestLeaderKilledUnderLoad(t *testing.T) {
+	t.Parallel()
 	c := harness.Start(t, harness.Options{})
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()

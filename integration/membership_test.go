@@ -79,6 +79,7 @@ func freeAddr(t *testing.T) string {
 // init, run, cluster add --nonvoter, join, promote, status without a quorum,
 // remove and leave, by the commands that the documentation names.
 func TestMembershipByHand(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	o := &operator{t: t, ctx: ctx, path: binary(t, "cmd/pilot-registry")}
@@ -128,6 +129,7 @@ func TestMembershipByHand(t *testing.T) {
 
 // The opt-in log store carries a cluster through kills of its leader too.
 func TestWALClusterSurvivesKills(t *testing.T) {
+	t.Parallel()
 	c := harness.Start(t, harness.Options{Set: []string{"raft.log_store=wal", "raft.snapshot_threshold=64", "raft.trailing_logs=16", "raft.snapshot_interval=1s"}})
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

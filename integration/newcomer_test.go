@@ -89,6 +89,7 @@ func TestReadmeAsANewcomer(t *testing.T) {
 
 // dev cleans up: no member outlives it, however it ends.
 func TestMembersEndWithDev(t *testing.T) {
+	t.Parallel()
 	for name, signal := range map[string]syscall.Signal{"Ctrl-C": syscall.SIGINT, "killed": syscall.SIGKILL} {
 		t.Run(name, func(t *testing.T) {
 			c := harness.Start(t, harness.Options{})

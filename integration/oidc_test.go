@@ -43,6 +43,7 @@ const (
 // A provider that others run in earnest issues the tokens; the registry is
 // told of it in the page's words, and then by its issuer alone.
 func TestExampleOIDC(t *testing.T) {
+	t.Parallel()
 	ca := newAuthority(t)
 	base, provider := serveTenant(t, ca)
 	c := harness.Start(t, harness.Options{Set: []string{"outbound.ca_file=" + ca.File}})

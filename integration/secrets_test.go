@@ -39,6 +39,7 @@ type secretRun struct {
 // secret in their answer, and then looks for the secrets in all that the
 // members wrote, answered and printed.
 func TestNoSecretLeaves(t *testing.T) {
+	t.Parallel()
 	onlyE2E(t, "it takes half a minute")
 	files := t.TempDir()
 	c, err := harness.Launch(t.TempDir(), harness.Options{Set: []string{"log.level=trace", "raft.snapshot_threshold=32",

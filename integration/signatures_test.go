@@ -52,6 +52,7 @@ var signedVerbs = []struct{ wire, verb string }{
 // With auth.legacy_signatures at deny every command of pilotctl that signs
 // still works: it signs requests. A challenge is refused, and counted.
 func TestPilotctlSignsRequests(t *testing.T) {
+	t.Parallel()
 	c := harness.Start(t, harness.Options{Nodes: 1, Set: []string{"auth.legacy_signatures=deny"}})
 	a, b := newPerson(t, c), newPerson(t, c)
 	wire, err := harness.Dial(c.Addrs()[0])

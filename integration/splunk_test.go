@@ -134,6 +134,7 @@ func (c *collector) delivers(s *sender, from uint64) {
 // authority of its own. The leader is killed while it waits for an answer:
 // every event arrives, the first time in order.
 func TestExampleSplunk(t *testing.T) {
+	t.Parallel()
 	ca, stranger := newAuthority(t), newAuthority(t)
 	splunk := &collector{token: "HEC-TOKEN"}
 	url := ca.serve(splunk)

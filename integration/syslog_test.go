@@ -189,6 +189,7 @@ func severity(action string) int {
 // Events reach Debian's syslog server over TCP, UDP and TLS, and another
 // receiver over TLS, as CEF.
 func TestExampleSyslog(t *testing.T) {
+	t.Parallel()
 	ca := newAuthority(t)
 	c := harness.Start(t, harness.Options{Set: []string{"outbound.ca_file=" + ca.File}})
 	w := follower(t, c)

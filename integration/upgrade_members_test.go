@@ -32,6 +32,7 @@ func versions(t *testing.T) (o, next *operator) {
 // at its level. The level rises when the first member is upgraded too, also
 // when it is killed around that moment.
 func TestNewMemberOfTheNextVersionInAnOldCluster(t *testing.T) {
+	t.Parallel()
 	onlyE2E(t, "members of two versions")
 	o, next := versions(t)
 	root := t.TempDir()
@@ -69,6 +70,7 @@ func TestNewMemberOfTheNextVersionInAnOldCluster(t *testing.T) {
 // says why; on data that it does not know to be of that level it stops at the
 // first entry it cannot apply, with a clear message and exit code.
 func TestOldVersionInANewCluster(t *testing.T) {
+	t.Parallel()
 	onlyE2E(t, "members of two versions")
 	o, next := versions(t)
 	root := t.TempDir()

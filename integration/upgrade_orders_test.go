@@ -18,6 +18,7 @@ import (
 // them, a leader of either version has to send a snapshot to a member of the
 // other one. Every roll is taken back.
 func TestRollInEveryLeaderPosition(t *testing.T) {
+	t.Parallel()
 	onlyE2E(t, "three rolls in a row")
 	next := nextVersion(t)
 	r := newRoller(t, "upgrades.preserve_downgrade=true", "raft.snapshot_threshold=64", "raft.trailing_logs=16", "raft.snapshot_interval=1s")

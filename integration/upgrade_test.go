@@ -202,6 +202,7 @@ func motto(t *testing.T, addr string) string {
 // on the way and snapshots going both ways. Its command works when all have
 // it, and the old version then refuses the data.
 func TestRollToTheNextVersion(t *testing.T) {
+	t.Parallel()
 	next := nextVersion(t)
 	r := newRoller(t, "raft.snapshot_threshold=64", "raft.trailing_logs=16", "raft.snapshot_interval=1s")
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
@@ -266,6 +267,7 @@ func refusesNewerData(t *testing.T, old, dir string) {
 // With preserve_downgrade the way back stays open: all members go forward and
 // back again under load.
 func TestRollBackBeforeTheLevelIsRaised(t *testing.T) {
+	t.Parallel()
 	next := nextVersion(t)
 	r := newRoller(t, "upgrades.preserve_downgrade=true", "raft.snapshot_threshold=64", "raft.trailing_logs=16", "raft.snapshot_interval=1s")
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
