@@ -25,11 +25,7 @@ func TestSinksLoseNothingWithLeadersKilled(t *testing.T) {
 	c := harness.Start(t, harness.Options{})
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	admin, err := client.Open(client.Options{Addrs: c.Addrs(), AdminToken: c.AdminToken, Shuffle: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
+	admin := administrator(t, c)
 	hook, siem := harness.NewReceiver(), harness.NewReceiver()
 	defer hook.Close()
 	defer siem.Close()
@@ -67,6 +63,17 @@ func TestSinksLoseNothingWithLeadersKilled(t *testing.T) {
 	judge(t, check.Deliveries("hook", want, deliveries(hook), dead, nil))
 	judge(t, check.Deliveries("siem", want, deliveries(siem), nil, nil))
 	t.Logf("%d requests to the webhook, %d to the export, %d dead letters", len(hook.Got()), len(siem.Got()), len(dead))
+}
+
+// administrator is a client with the admin token, which asks any member.
+func administrator(t *testing.T, c *harness.Cluster) *client.Client {
+	t.Helper()
+	admin, err := client.Open(client.Options{Addrs: c.Addrs(), AdminToken: c.AdminToken, Shuffle: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { admin.Close() })
+	return admin
 }
 
 // scorer returns a function that changes a node's score so many times.
@@ -179,11 +186,7 @@ func TestTheLogHasEventsOnceAcrossRestarts(t *testing.T) {
 	c := harness.Start(t, harness.Options{Set: []string{"log.format=json"}})
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	admin, err := client.Open(client.Options{Addrs: c.Addrs(), AdminToken: c.AdminToken, Shuffle: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
+	admin := administrator(t, c)
 	write := scorer(ctx, t, c)
 	write(30)
 	had := logged(ctx, t, admin)
