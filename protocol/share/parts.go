@@ -1,0 +1,48 @@
+package share
+
+// Parts divide a total. A holder may have Each, a wider group of holders
+// Group; 0 means no bound of its own. Under pressure both shrink: nobody may
+// have more than is still free, no group more than groupPart times that. So a
+// few greedy holders never fill the total, and one that has nothing yet finds
+// a place: with n of them, each ends at a part of 1 in n+1.
+type Parts struct {
+	Total int64
+	Each  int64
+	Group int64
+}
+
+// groupPart is how many times what is free a group of holders may have.
+const groupPart = 8
+
+// Limit names the bound that refuses; it is fit for metrics and texts.
+type Limit string
+
+// Limits.
+const (
+	// Within: nothing refuses.
+	Within Limit = ""
+	// OwnPart: the holder has what a single one may have.
+	OwnPart Limit = "own"
+	// GroupPart: the holder's wider group has what a group may have.
+	GroupPart Limit = "group"
+	// WholeTotal: everything is taken.
+	WholeTotal Limit = "total"
+)
+
+// Use is what is held now: by the one who asks, by its wider group (which
+// includes it) and by all.
+type Use struct{ Own, Group, Total int64 }
+
+// Allows says whether a holder may have n more, or which bound refuses it.
+func (p Parts) Allows(held Use, n int64) Limit {
+	free := p.Total - held.Total
+	switch {
+	case n > free:
+		return WholeTotal
+	case p.Each > 0 && held.Own+n > p.Each, held.Own > 0 && held.Own+n > free:
+		return OwnPart
+	case p.Group > 0 && held.Group+n > p.Group, held.Group > 0 && held.Group/groupPart >= free:
+		return GroupPart
+	}
+	return Within
+}

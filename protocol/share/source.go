@@ -1,0 +1,85 @@
+package share
+
+import (
+	"net"
+	"net/netip"
+)
+
+// The prefixes that count as one source, and the wider one around IPv6 sources.
+const (
+	ipv4Bits     = 32
+	ipv6Bits     = 64
+	ipv6WideBits = 48
+)
+
+// Source is a caller as budgets see it: one IPv4 address, or one IPv6 /64.
+// It can be a map key. The zero Source stands for callers without an address;
+// they share one budget.
+type Source struct{ prefix netip.Prefix }
+
+// Of returns the source of an address. IPv4 addresses in IPv6 form are IPv4
+// addresses; zones do not matter.
+func Of(addr netip.Addr) Source {
+	addr = Plain(addr)
+	bits := ipv6Bits
+	if addr.Is4() {
+		bits = ipv4Bits
+	}
+	return masked(addr, bits)
+}
+
+// OfText returns the source of an address in text: "host:port" or "host". A
+// text without an IP address is the zero Source.
+func OfText(text string) Source {
+	if ap, err := netip.ParseAddrPort(text); err == nil {
+		return Of(ap.Addr())
+	}
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		return Source{}
+	}
+	return Of(addr)
+}
+
+// OfConn returns the source of a connection's remote address.
+func OfConn(remote net.Addr) Source {
+	if tcp, ok := remote.(*net.TCPAddr); ok {
+		return Of(tcp.AddrPort().Addr())
+	}
+	if remote == nil {
+		return Source{}
+	}
+	return OfText(remote.String())
+}
+
+// Wide is what the source shares with its neighbours: the /48 of an IPv6
+// source. An IPv4 source is its own.
+func (s Source) Wide() Source {
+	if !s.prefix.Addr().Is6() {
+		return s
+	}
+	return masked(s.prefix.Addr(), min(s.prefix.Bits(), ipv6WideBits))
+}
+
+// String is the source as texts show it: "192.0.2.7" or "2001:db8::/64".
+func (s Source) String() string {
+	switch {
+	case !s.prefix.IsValid():
+		return "unknown"
+	case s.prefix.Addr().Is4():
+		return s.prefix.Addr().String()
+	}
+	return s.prefix.String()
+}
+
+// Plain is an address as sources and ranges compare it: IPv4 in its own form,
+// without a zone.
+func Plain(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
+
+func masked(addr netip.Addr, bits int) Source {
+	p, err := addr.Prefix(bits)
+	if err != nil {
+		return Source{}
+	}
+	return Source{p}
+}

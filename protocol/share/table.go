@@ -1,0 +1,122 @@
+package share
+
+import (
+	"container/list"
+	"hash/maphash"
+)
+
+const (
+	// WideWorth is how many sources' worth a whole /48 may do.
+	WideWorth = 16
+	// tableGroupPart: one /48 has at most 1 in so many places of a table.
+	tableGroupPart = 16
+	// crowds is the number of values that sources share for which a full table
+	// has no place.
+	crowds = 1024
+)
+
+// Table remembers one value per source. A value is forgotten only to make
+// room, and only when it is resting: when a fresh one would do the same. So
+// nobody can have his own forgotten by coming from many other addresses.
+// Sources that find no place share a value with others of them; which, differs
+// from table to table. A Table is not safe for concurrent use.
+type Table[V any] struct {
+	places int
+	byAge  *list.List // of *place[V]; the one used last in front
+	known  map[Source]*list.Element
+	groups map[Source]int
+	crowd  []V
+	seed   maphash.Seed
+}
+
+type place[V any] struct {
+	source Source
+	value  V
+}
+
+// Slot is a value that counts for a source. Worth is how many sources' worth
+// it stands for: 1, WideWorth for the /48, more for a crowd.
+type Slot[V any] struct {
+	Value *V
+	Worth int64
+}
+
+// NewTable returns an empty table for at most places sources (at least one).
+func NewTable[V any](places int) *Table[V] {
+	return &Table[V]{places: max(places, 1), byAge: list.New(), known: map[Source]*list.Element{},
+		groups: map[Source]int{}, seed: maphash.MakeSeed()}
+}
+
+// Slots returns what counts for a source: its own value, and for IPv6 its
+// /48's. New values are zero. Slots without a value come last.
+func (t *Table[V]) Slots(s Source, resting func(*V) bool) (slots [2]Slot[V]) {
+	wide := s.Wide()
+	if own := t.own(s, wide, resting); own != nil {
+		slots[0] = Slot[V]{own, 1}
+	}
+	if wide != s {
+		if v := t.own(wide, wide, resting); v != nil {
+			slots[1] = Slot[V]{v, WideWorth}
+		}
+	}
+	if slots[0].Value == nil {
+		slots[0], slots[1] = slots[1], Slot[V]{}
+	}
+	if slots[0].Value == nil {
+		slots[0] = Slot[V]{t.crowdOf(s), max(int64(t.places)/crowds, 1)}
+	}
+	return slots
+}
+
+// Peek returns a source's own value, nil when it has none.
+func (t *Table[V]) Peek(s Source) *V {
+	if e, ok := t.known[s]; ok {
+		return &e.Value.(*place[V]).value
+	}
+	return nil
+}
+
+// Len is the number of sources that have a value of their own.
+func (t *Table[V]) Len() int { return t.byAge.Len() }
+
+// own finds or makes a source's own value, nil when there is no place for one.
+func (t *Table[V]) own(s, group Source, resting func(*V) bool) *V {
+	if e, ok := t.known[s]; ok {
+		t.byAge.MoveToFront(e)
+		return &e.Value.(*place[V]).value
+	}
+	for range 2 { // two for one: a table that was full becomes small again
+		t.forgetOldest(resting)
+	}
+	inGroup := s != group
+	if t.byAge.Len() >= t.places || inGroup && t.groups[group] >= max(t.places/tableGroupPart, 1) {
+		return nil
+	}
+	if inGroup {
+		t.groups[group]++
+	}
+	p := &place[V]{source: s}
+	t.known[s] = t.byAge.PushFront(p)
+	return &p.value
+}
+
+func (t *Table[V]) forgetOldest(resting func(*V) bool) {
+	e := t.byAge.Back()
+	if e == nil || !resting(&e.Value.(*place[V]).value) {
+		return
+	}
+	s := t.byAge.Remove(e).(*place[V]).source
+	delete(t.known, s)
+	if wide := s.Wide(); wide != s {
+		if t.groups[wide]--; t.groups[wide] <= 0 {
+			delete(t.groups, wide)
+		}
+	}
+}
+
+func (t *Table[V]) crowdOf(s Source) *V {
+	if t.crowd == nil {
+		t.crowd = make([]V, crowds)
+	}
+	return &t.crowd[maphash.Comparable(t.seed, s)%crowds]
+}
