@@ -21,13 +21,6 @@ const (
 	ExitDamaged = 78
 )
 
-// Clock tells wall time. Tests inject one.
-type Clock interface{ Now() time.Time }
-
-type systemClock struct{}
-
-func (systemClock) Now() time.Time { return time.Now() }
-
 // Timeouts of raft. Zero values mean the defaults of a local network.
 type Timeouts struct {
 	// Heartbeat is how long a follower waits for the leader (250 ms).
@@ -71,6 +64,8 @@ type Duties struct {
 	CheckpointEvery   time.Duration
 	// ComparePoll is how often members look for a checkpoint to compare (1 s).
 	ComparePoll time.Duration
+	// ClockEvery is how often log time is compared with the voters' clocks (1 s).
+	ClockEvery time.Duration
 	// StableFor is how long a new member must keep up before it gets a vote (2 s).
 	StableFor time.Duration
 	// StallLimit is how long a disk operation or an uncommitted entry may take (3 s).
@@ -145,6 +140,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.Duties.CheckpointEntries, 10000)
 	orDefault(&c.Duties.CheckpointEvery, time.Minute)
 	orDefault(&c.Duties.ComparePoll, time.Second)
+	orDefault(&c.Duties.ClockEvery, time.Second)
 	orDefault(&c.Duties.StableFor, 2*time.Second)
 	orDefault(&c.Duties.StallLimit, 3*time.Second)
 	orDefault(&c.LogStore, store.KindBolt)

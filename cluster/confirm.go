@@ -112,7 +112,7 @@ func (r *collector) collect(answers <-chan confirmReply, asked int, linger time.
 func (n *Node) askTerm(ctx context.Context, id string, nonce, term uint64) confirmReply {
 	req := binary.BigEndian.AppendUint64(nil, nonce)
 	req = binary.BigEndian.AppendUint64(req, term)
-	req = binary.BigEndian.AppendUint64(req, uint64(n.clock.now().UnixMilli()))
+	req = binary.BigEndian.AppendUint64(req, n.clock.referenceMS())
 	raw, err := n.client.Call(ctx, id, rpcConfirm, req)
 	if err != nil {
 		return confirmReply{err: err}
@@ -139,8 +139,8 @@ func (n *Node) handleConfirm(payload []byte) ([]byte, *protocol.Error) {
 	term := n.raft.CurrentTerm()
 	n.confirms.Add(1)
 	fault.Hit(fault.ConfirmAnswered)
-	if binary.BigEndian.Uint64(payload[8:]) == term {
-		n.clock.compare(time.UnixMilli(int64(binary.BigEndian.Uint64(payload[16:]))))
+	if ms := binary.BigEndian.Uint64(payload[16:]); ms != 0 && binary.BigEndian.Uint64(payload[8:]) == term {
+		n.clock.compare(time.UnixMilli(int64(ms)))
 	}
 	out := binary.BigEndian.AppendUint64(nil, binary.BigEndian.Uint64(payload))
 	out = binary.BigEndian.AppendUint64(out, term)

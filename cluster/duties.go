@@ -47,7 +47,7 @@ func (n *Node) duties() []Duty {
 		dutyFunc{"level", time.Second, n.raiseLevel},
 		dutyFunc{"checkpoint", min(c.CheckpointEvery, time.Second), n.checkpointDue()},
 		dutyFunc{"promoter", max(c.StableFor/4, 20*time.Millisecond), (&promoter{node: n, since: map[string]time.Time{}}).look},
-		dutyFunc{"clock", time.Second, n.guardClock},
+		dutyFunc{"clock", c.ClockEvery, n.guardClock},
 	}
 	return append(built, n.cfg.Extra...)
 }
@@ -127,15 +127,19 @@ func (n *Node) raiseLevel(ctx context.Context, d DutyEnv) {
 	}
 }
 
-// guardClock gives leadership away when this member's wall clock is wrong.
-// Entries of this term carry the median and are right; the next leader's
-// clock should be too.
+// guardClock keeps log time with the median of the voters' clocks, and gives
+// leadership away when this member's own clock is wrong: entries of this term
+// carry the median and are right; the next leader's clock should be too.
 func (n *Node) guardClock(ctx context.Context, d DutyEnv) {
 	clocks, err := n.confirmRound(ctx, d.Term(), clockLinger)
 	if err != nil {
 		return
 	}
-	n.clock.compare(median(clocks, d.Root().Now()))
+	m := median(clocks, n.clock.now().UnixMilli())
+	if n.clock.steer(m) {
+		n.renewTime(ctx, d, m)
+	}
+	n.clock.compare(m)
 	// With two voters nobody can say which of the two clocks is wrong.
 	if !n.clock.skewed() || len(n.voters()) < 3 {
 		return
@@ -144,6 +148,15 @@ func (n *Node) guardClock(ctx context.Context, d DutyEnv) {
 	if err := n.raft.LeadershipTransfer().Error(); err != nil {
 		d.Logger().Warn("leadership was not handed over", "error", err)
 	}
+}
+
+// renewTime lets log time begin anew with the median, as a new leader would:
+// the machines were asleep, or all their clocks have been set. A second
+// term_start gives everybody the same grace as after a change of leadership.
+func (n *Node) renewTime(ctx context.Context, d DutyEnv, median time.Time) {
+	d.Logger().Warn("log time was far behind the members' clocks and begins anew with them", "behind", (-n.clock.ahead()).String())
+	n.clock.set(median, n.clock.now().UnixMilli())
+	proposeDuty(ctx, d, fsm.KindTermStart, fsm.TermStart{Term: d.Term(), LeaderID: n.id, Version: n.cfg.Version})
 }
 
 // promoter gives a vote to members that want one and keep up.

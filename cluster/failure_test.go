@@ -300,6 +300,7 @@ func TestWritesStopWhenNoDigestHasAMajority(t *testing.T) {
 // shiftClock is the system's clock, shifted.
 type shiftClock struct{ by atomic.Int64 }
 
+func (c *shiftClock) Wall() time.Time        { return c.Now() }
 func (c *shiftClock) Now() time.Time         { return time.Now().Add(time.Duration(c.by.Load())) }
 func (c *shiftClock) shift(by time.Duration) { c.by.Add(int64(by)) }
 

@@ -155,12 +155,14 @@ func (n *Node) reign(ctx context.Context, term uint64) *reign {
 func (n *Node) establish(ctx context.Context, term uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, establishLimit)
 	defer cancel()
+	n.clock.forget()
 	for {
 		changed := n.changed.next()
 		clocks, err := n.confirmRound(ctx, term, clockLinger)
 		if err == nil {
-			m := median(clocks, n.Root().Now())
-			n.clock.set(m)
+			logTime := n.Root().Now()
+			m := median(clocks, logTime)
+			n.clock.set(m, logTime)
 			n.clock.compare(m)
 			err = n.beginTerm(ctx, term)
 		}

@@ -30,6 +30,7 @@ var Metrics = []MetricInfo{
 	{"pilot_cluster_waiting_proposals", "gauge", "proposals made on this member that are not answered yet", nil},
 	{"pilot_cluster_queued_commands", "gauge", "commands waiting at this member as leader for the next entry", nil},
 	{"pilot_cluster_forwards_total", "counter", "proposals sent on to the leader", nil},
+	{"pilot_cluster_log_time_offset_seconds", "gauge", "log time minus the voters' median clock, at the leader; 0 elsewhere", nil},
 	{"pilot_cluster_clock_offset_seconds", "gauge", "this member's wall clock minus the voters' median", nil},
 	{"pilot_cluster_quarantined", "gauge", "1 when this member has stopped serving because its state or disk is suspect", nil},
 	{"pilot_store_op_seconds", "histogram", "duration of operations on the log store", []string{"op"}},
@@ -111,6 +112,7 @@ func (m *metrics) register(n *Node) error {
 	fn("pilot_raft_applied_index", func() float64 { return float64(n.applied.index.Load()) })
 	fn("pilot_raft_last_log_index", func() float64 { return float64(n.raft.LastIndex()) })
 	fn("pilot_cluster_queued_commands", func() float64 { return float64(n.batch.waiting()) })
+	fn("pilot_cluster_log_time_offset_seconds", func() float64 { return n.logTimeOffset().Seconds() })
 	fn("pilot_cluster_clock_offset_seconds", func() float64 { return n.clock.offset().Seconds() })
 	const answered = "pilot_cluster_confirms_answered_total"
 	m.collectors = append(m.collectors, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: answered, Help: help(answered)},

@@ -30,6 +30,8 @@ type memberStatus struct {
 	Quarantined   string `json:"quarantined,omitempty"`
 	WantsVote     bool   `json:"wants_vote,omitempty"`
 	ClockOffsetMS int64  `json:"clock_offset_ms,omitempty"`
+	// LogTimeOffsetMS is log time minus the voters' median; only a leader knows it.
+	LogTimeOffsetMS int64 `json:"log_time_offset_ms,omitempty"`
 }
 
 func (n *Node) localStatus() memberStatus {
@@ -37,7 +39,7 @@ func (n *Node) localStatus() memberStatus {
 	s := memberStatus{ID: n.id, State: stateName(n.raft.State()), LeaderID: n.leaderID(), Term: n.raft.CurrentTerm(),
 		AppliedIndex: n.applied.index.Load(), CommitIndex: n.raft.CommitIndex(), LastLogIndex: n.raft.LastIndex(),
 		LevelMin: n.cfg.LevelMin, LevelMax: n.cfg.LevelMax, Version: n.cfg.Version,
-		Quarantined: reason, WantsVote: !n.member.NonVoter, ClockOffsetMS: n.clock.offset().Milliseconds()}
+		Quarantined: reason, WantsVote: !n.member.NonVoter, ClockOffsetMS: n.clock.offset().Milliseconds(), LogTimeOffsetMS: n.logTimeOffset().Milliseconds()}
 	if n.raft.State() != raft.Leader {
 		s.LastContactMS = -1
 		if at := n.raft.LastContact(); !at.IsZero() {
@@ -105,12 +107,15 @@ func (n *Node) describe(ctx context.Context, s raft.Server) protocol.ClusterMemb
 	if st.LastContactMS >= 0 && st.State != "leader" {
 		m.LastContactMS = &st.LastContactMS
 	}
+	if st.State == "leader" {
+		m.LogTimeOffsetMS = &st.LogTimeOffsetMS
+	}
 	offset := time.Duration(st.ClockOffsetMS) * time.Millisecond
 	switch {
 	case st.Quarantined != "":
 		m.Problem = "quarantined: " + st.Quarantined
 	case offset > maxSkew || offset < -maxSkew:
-		m.Problem = fmt.Sprintf("its clock is %s off: repair its time synchronisation", offset)
+		m.Problem = fmt.Sprintf("its clock is %s off the median of the voters' clocks: repair its time synchronisation", offset)
 	}
 	return m
 }
@@ -124,8 +129,9 @@ func (n *Node) Status(ctx context.Context) protocol.ClusterStatusReply {
 	r := protocol.ClusterStatusReply{
 		AppliedIndex: root.Index(), ClusterID: n.clusterID, CommitIndex: st.CommitIndex, // of the same moment as the digest
 		Digest: fmt.Sprintf("%x", digest[:]), FeatureLevel: root.Level(), LastLogIndex: st.LastLogIndex, LeaderID: st.LeaderID,
-		LogTime:  time.UnixMilli(root.Now()).UTC().Format(time.RFC3339),
-		MemberID: n.id, Members: members, Nodes: root.NodeCount(), State: st.State, Term: st.Term, Version: n.cfg.Version,
+		LogTimeOffsetMS: logTimeOffset(members),
+		LogTime:         time.UnixMilli(root.Now()).UTC().Format(time.RFC3339),
+		MemberID:        n.id, Members: members, Nodes: root.NodeCount(), State: st.State, Term: st.Term, Version: n.cfg.Version,
 		Type: "cluster_status_ok",
 	}
 	r.Problems, r.Next = n.problems(st, members)
@@ -167,6 +173,11 @@ func (n *Node) problems(st memberStatus, members []protocol.ClusterMember) (out 
 		add("wait for the election, then look at the members' logs", "no leader is known")
 	case voters > 1 && up == voters/2+1 && up < voters:
 		add("start the members that are down", "no further voter may fail: %d of %d answer", up, voters)
+	}
+	if off := logTimeOffset(members); off != nil {
+		if problem := logTimeProblem(time.Duration(*off) * time.Millisecond); problem != "" {
+			add("wait, and see \"When log time is wrong\" in the operations guide", "%s", problem)
+		}
 	}
 	for _, m := range members {
 		if m.Problem != "" {

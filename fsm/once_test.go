@@ -242,3 +242,27 @@ func TestSessionsExpire(t *testing.T) {
 		t.Error("the session outlives ten idle minutes")
 	}
 }
+
+// Log time is ahead of the clocks and runs slowly: a signed request that counted
+// never counts again, whenever its bytes are sent once more.
+func TestReplayWhileLogTimeIsAhead(t *testing.T) {
+	for _, ahead := range []int64{-5 * minute, -minute, 0, 4 * minute, 5 * minute} {
+		w := newWorld(t)
+		a := w.register(1)
+		real := w.now
+		w.tick(max(ahead, 0))
+		c := withID(w.call("update_polo_score", plusOne(w, a).Body, as(a)), SignedID(real-min(ahead, 0), "n-1"), 1)
+		if r := w.apply(envelope(c))[0]; r.Err != nil {
+			t.Fatalf("signed while log time is %d s ahead: %v", ahead/aSecond, r.Err)
+		}
+		for range 130 {
+			w.tick(6 * aSecond)
+			if r := w.apply(envelope(c))[0]; !r.Replayed && (r.Err == nil || r.Err.Code != protocol.CodeSignatureExpired) {
+				t.Fatalf("signed while log time was %d s ahead, sent again %d s later: %+v", ahead/aSecond, (w.now-real)/aSecond, r)
+			}
+		}
+		if got := w.polo(a); got != 1 {
+			t.Errorf("the request counted %d times", got)
+		}
+	}
+}

@@ -285,12 +285,14 @@ type ClusterMember struct {
 	LastContactMS *int64 `json:"last_contact_ms,omitempty"`
 	LevelMax      uint32 `json:"level_max,omitempty"`
 	LevelMin      uint32 `json:"level_min,omitempty"`
-	Problem       string `json:"problem,omitempty"`
-	Reachable     bool   `json:"reachable"`
-	Role          string `json:"role"`
-	Suffrage      string `json:"suffrage"`
-	Version       string `json:"version,omitempty"`
-	Wire          string `json:"wire,omitempty"`
+	// LogTimeOffsetMS is set for the leader: log time minus the median of the voters' clocks.
+	LogTimeOffsetMS *int64 `json:"log_time_offset_ms,omitempty"`
+	Problem         string `json:"problem,omitempty"`
+	Reachable       bool   `json:"reachable"`
+	Role            string `json:"role"`
+	Suffrage        string `json:"suffrage"`
+	Version         string `json:"version,omitempty"`
+	Wire            string `json:"wire,omitempty"`
 }
 
 // ClusterMembersReply answers cluster_members. Role is leader or follower,
@@ -303,24 +305,27 @@ type ClusterMembersReply struct {
 // ClusterStatusReply answers cluster_status from the local state of the
 // member that was asked; it works without a quorum.
 type ClusterStatusReply struct {
-	AppliedIndex uint64          `json:"applied_index"`
-	ClusterID    string          `json:"cluster_id"`
-	CommitIndex  uint64          `json:"commit_index"`
-	Digest       string          `json:"digest"`
-	FeatureLevel uint32          `json:"feature_level"`
-	LastLogIndex uint64          `json:"last_log_index"`
-	LeaderID     string          `json:"leader_id,omitempty"`
-	LogTime      string          `json:"log_time"`
-	MemberID     string          `json:"member_id"`
-	Members      []ClusterMember `json:"members"`
-	Next         string          `json:"next,omitempty"`
-	Nodes        int             `json:"nodes"`
-	Problems     []string        `json:"problems,omitempty"`
-	Ready        bool            `json:"ready"`
-	State        string          `json:"state"`
-	Term         uint64          `json:"term"`
-	Type         string          `json:"type"`
-	Version      string          `json:"version"`
+	AppliedIndex uint64 `json:"applied_index"`
+	ClusterID    string `json:"cluster_id"`
+	CommitIndex  uint64 `json:"commit_index"`
+	Digest       string `json:"digest"`
+	FeatureLevel uint32 `json:"feature_level"`
+	LastLogIndex uint64 `json:"last_log_index"`
+	LeaderID     string `json:"leader_id,omitempty"`
+	LogTime      string `json:"log_time"`
+	// LogTimeOffsetMS is log time minus the median of the voters' clocks, as
+	// the leader says; absent when no leader answers.
+	LogTimeOffsetMS *int64          `json:"log_time_offset_ms,omitempty"`
+	MemberID        string          `json:"member_id"`
+	Members         []ClusterMember `json:"members"`
+	Next            string          `json:"next,omitempty"`
+	Nodes           int             `json:"nodes"`
+	Problems        []string        `json:"problems,omitempty"`
+	Ready           bool            `json:"ready"`
+	State           string          `json:"state"`
+	Term            uint64          `json:"term"`
+	Type            string          `json:"type"`
+	Version         string          `json:"version"`
 }
 
 // ClusterJoinTokenReply answers cluster_join_token.
