@@ -61,6 +61,10 @@ func ReadFrameBody(r io.Reader, n uint32, limit int, buf []byte) ([]byte, error)
 
 // AppendFrame appends body to dst as one frame.
 func AppendFrame(dst, body []byte) []byte {
-	dst = binary.BigEndian.AppendUint32(dst, uint32(len(body)))
-	return append(dst, body...)
+	return append(AppendFrameHeader(dst, len(body)), body...)
+}
+
+// AppendFrameHeader appends the header of a frame whose body has n bytes.
+func AppendFrameHeader(dst []byte, n int) []byte {
+	return binary.BigEndian.AppendUint32(dst, uint32(n))
 }

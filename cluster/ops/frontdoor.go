@@ -18,12 +18,13 @@ import (
 // one of maxLegacyNodes.
 var Metrics = []cluster.MetricInfo{
 	{Name: "pilot_connections", Kind: "gauge", Help: "open client connections"},
-	{Name: "pilot_connections_refused_total", Kind: "counter", Help: "connections above a cap, by cap", Labels: []string{"cap"}},
+	{Name: "pilot_connections_refused_total", Kind: "counter", Help: "connections above a cap, by cap (source, network: an IPv6 /48, total, draining)", Labels: []string{"cap"}},
 	{Name: "pilot_accept_failures_total", Kind: "counter", Help: "accepts that failed"},
 	{Name: "pilot_requests_total", Kind: "counter", Help: "requests answered, by command", Labels: []string{"type"}},
 	{Name: "pilot_errors_total", Kind: "counter", Help: "requests answered with an error, by command and error code", Labels: []string{"type", "code"}},
 	{Name: "pilot_request_duration_seconds", Kind: "histogram", Help: "time from decoded request to reply, by command", Labels: []string{"type"}},
 	{Name: "pilot_malformed_total", Kind: "counter", Help: "connections closed for their input, by reason", Labels: []string{"reason"}},
+	{Name: "pilot_slow_readers_total", Kind: "counter", Help: "connections closed because a reply was not read in time"},
 	{Name: "pilot_rate_limited_total", Kind: "counter", Help: "requests refused by a rate limit, by class", Labels: []string{"class"}},
 	{Name: "pilot_unsigned_role_commands_total", Kind: "counter", Help: "role commands let through by compat.unsigned_role_commands, by command", Labels: []string{"type"}},
 	{Name: "pilot_idp_verifications_total", Kind: "counter", Help: "identity tokens judged, by result (verified, rejected, error)", Labels: []string{"result"}},
@@ -107,6 +108,9 @@ func (f *FrontDoor) Request(command, code string, took time.Duration) {
 
 // Malformed counts a connection closed for its input.
 func (f *FrontDoor) Malformed(reason string) { f.count("pilot_malformed_total", reason) }
+
+// SlowReader counts a connection closed because a reply was not read in time.
+func (f *FrontDoor) SlowReader() { f.count("pilot_slow_readers_total") }
 
 // RateLimited counts a refusal by a rate limit.
 func (f *FrontDoor) RateLimited(class protocol.RateClass) {

@@ -334,14 +334,14 @@ func TestPendingConnectionsAreCapped(t *testing.T) {
 			c.Close()
 		}
 	}()
-	for range pendingPerIP + 1 { // they never say a word
+	for range pendingEach + 1 { // they never say a word
 		conn, err := net.Dial("tcp", s.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		conns = append(conns, conn)
 	}
-	last := conns[pendingPerIP]
+	last := conns[pendingEach]
 	_ = last.SetReadDeadline(time.Now().Add(5 * time.Second))
 	if _, err := last.Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !strings.Contains(fmt.Sprint(err), "reset") {
 		t.Errorf("one connection too many was not closed: %v", err)
@@ -435,5 +435,46 @@ func TestAfterReplyOfABrokenConnection(t *testing.T) {
 	case <-gone:
 	case <-within(t).Done():
 		t.Fatal("nobody was told")
+	}
+}
+
+// Whoever reaches the peer port can open connections of joining machines: they
+// count until they end, so that a member keeps its descriptors.
+func TestJoiningMachinesCannotUseUpConnections(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	hold, held := make(chan struct{}), make(chan struct{}, 2*joinsEach)
+	s := serve(t, a.identity("cluster-1", "b"), ServerConfig{Join: func(context.Context, string, []byte) ([]byte, *protocol.Error) {
+		held <- struct{}{}
+		<-hold
+		return []byte("welcome"), nil
+	}})
+	token := Token{Addrs: []string{s.Addr().String()}, ClusterID: "cluster-1", CASHA256: a.ca.Hash(), Name: "n", Secret: "s"}
+	answers := make(chan error, joinsEach)
+	for range joinsEach {
+		go func() {
+			_, err := CallJoin(within(t), token, nil, []byte("{}"))
+			answers <- err
+		}()
+		<-held
+	}
+	_, err := CallJoin(within(t), token, nil, []byte("{}"))
+	if err == nil || !strings.Contains(err.Error(), "too many machines are joining from 127.0.0.1") {
+		t.Errorf("one more: %v", err)
+	}
+	close(hold)
+	for range joinsEach {
+		if err := <-answers; err != nil {
+			t.Error(err)
+		}
+	}
+	for ctx := within(t); ; { // a place is free a moment after its answer was read
+		_, err := CallJoin(ctx, token, nil, []byte("{}"))
+		if err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("after the others ended: %v", err)
+		}
 	}
 }

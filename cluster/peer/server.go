@@ -13,20 +13,30 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/share"
 )
 
 const (
 	// HandshakeTimeout bounds the time from accept to the verdict.
 	HandshakeTimeout = 10 * time.Second
-	// pendingPerIP and pendingTotal cap connections that have not finished their handshake.
-	pendingPerIP = 64
+	// pendingEach, pendingGroup and pendingTotal cap connections that have not
+	// finished their handshake: of one source, of an IPv6 /48, in all.
+	pendingEach  = 64
+	pendingGroup = 128
 	pendingTotal = 512
+	// joinsEach, joinsGroup and joinsTotal cap connections of machines that
+	// join, until they end.
+	joinsEach  = 4
+	joinsGroup = 8
+	joinsTotal = 64
 	// inflightPerConn caps requests of one connection that are being worked on.
 	inflightPerConn = 8192
 	// idleTimeout is how long a connection may be silent; clients ping every second.
 	idleTimeout = 15 * time.Second
 	joinTimeout = 30 * time.Second
-	joinLimit   = 64 << 10
+	// refusalTimeout bounds the writing of a refusal that fits one segment.
+	refusalTimeout = time.Second
+	joinLimit      = 64 << 10
 )
 
 // Handler answers one request of a member.
@@ -57,8 +67,8 @@ type Server struct {
 
 	mu      sync.Mutex
 	closed  bool
-	pending map[string]int
-	total   int
+	pending *share.Pool[share.Source]
+	joins   *share.Pool[share.Source]
 	conns   map[net.Conn]string
 }
 
@@ -73,7 +83,9 @@ func Listen(addr string, cfg ServerConfig) (*Server, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Server{cfg: cfg, ln: ln, tls: cfg.Identity.serverConfig(), ctx: ctx, cancel: cancel,
-		pending: map[string]int{}, conns: map[net.Conn]string{}}
+		pending: share.NewPool[share.Source](share.Parts{Total: pendingTotal, Each: pendingEach, Group: pendingGroup}),
+		joins:   share.NewPool[share.Source](share.Parts{Total: joinsTotal, Each: joinsEach, Group: joinsGroup}),
+		conns:   map[net.Conn]string{}}
 	s.raft = &StreamLayer{addr: ln.Addr(), conns: make(chan net.Conn), closed: make(chan struct{}), out: map[net.Conn]struct{}{}}
 	s.wg.Add(1)
 	go s.accept()
@@ -142,42 +154,37 @@ func (s *Server) accept() {
 				continue
 			}
 		}
-		ip := hostOf(conn.RemoteAddr())
-		if !s.admit(ip, conn) {
+		source := share.OfConn(conn.RemoteAddr())
+		if !s.admit(source, conn) {
 			_ = conn.Close()
 			continue
 		}
-		go s.serve(conn, ip)
+		go s.serve(conn, source)
 	}
 }
 
 // admit counts a connection that has not finished its handshake.
-func (s *Server) admit(ip string, conn net.Conn) bool {
+func (s *Server) admit(source share.Source, conn net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.pending[ip] >= pendingPerIP || s.total >= pendingTotal {
+	if s.closed || s.pending.Take(source, source.Wide(), 1) != share.Within {
 		return false
 	}
-	s.pending[ip]++
-	s.total++
 	s.conns[conn] = ""
 	s.wg.Add(1)
 	return true
 }
 
-func (s *Server) settled(ip string, conn net.Conn, member string) {
+func (s *Server) settled(source share.Source, conn net.Conn, member string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.pending[ip]--; s.pending[ip] == 0 {
-		delete(s.pending, ip)
-	}
-	s.total--
+	s.pending.Give(source, source.Wide(), 1)
 	if member != "" {
 		s.conns[conn] = member
 	}
 }
 
-func (s *Server) serve(raw net.Conn, ip string) {
+func (s *Server) serve(raw net.Conn, source share.Source) {
 	defer s.wg.Done()
 	defer func() {
 		s.mu.Lock()
@@ -188,7 +195,7 @@ func (s *Server) serve(raw net.Conn, ip string) {
 	_ = raw.SetDeadline(time.Now().Add(HandshakeTimeout))
 	conn := tls.Server(raw, s.tls)
 	member, proto, err := s.greet(conn)
-	s.settled(ip, raw, member)
+	s.settled(source, raw, member)
 	if err != nil {
 		s.cfg.Logger.Debug("peer connection refused", "remote", raw.RemoteAddr().String(), "member", member, "error", err)
 		return
@@ -205,7 +212,7 @@ func (s *Server) serve(raw net.Conn, ip string) {
 	case ProtoRPC:
 		s.serveRPC(conn, member)
 	case ProtoJoin:
-		s.serveJoin(conn)
+		s.join(conn, source)
 	}
 }
 
@@ -311,6 +318,28 @@ func AfterReply(ctx context.Context, do func()) {
 	do()
 }
 
+// join serves a joining machine unless its source has too many such
+// connections: whoever reaches the port can open them.
+func (s *Server) join(conn *tls.Conn, source share.Source) {
+	s.mu.Lock()
+	limit := s.joins.Take(source, source.Wide(), 1)
+	s.mu.Unlock()
+	if limit != share.Within {
+		_ = conn.SetDeadline(time.Now().Add(refusalTimeout))
+		busy := protocol.NotAppliedf(protocol.CodeOverloaded, "too many machines are joining from %s; try again in %s", source, joinTimeout)
+		if _, err := conn.Write(appendFrame(nil, frame{id: 1, typ: typeError, payload: EncodeError(busy)})); err == nil {
+			_ = conn.CloseWrite()
+		}
+		return
+	}
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.joins.Give(source, source.Wide(), 1)
+	}()
+	s.serveJoin(conn)
+}
+
 func (s *Server) serveJoin(conn *tls.Conn) {
 	_ = conn.SetDeadline(time.Now().Add(joinTimeout))
 	ctx, cancel := context.WithTimeout(s.ctx, joinTimeout)
@@ -327,12 +356,4 @@ func (s *Server) serveJoin(conn *tls.Conn) {
 	if _, err := conn.Write(appendFrame(nil, reply)); err == nil {
 		_ = conn.CloseWrite()
 	}
-}
-
-func hostOf(a net.Addr) string {
-	host, _, err := net.SplitHostPort(a.String())
-	if err != nil {
-		return a.String()
-	}
-	return host
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/cluster/gateway"
 	"github.com/pilotregistry/pilotregistry/cluster/store"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
+	"github.com/pilotregistry/pilotregistry/protocol/share"
 )
 
 // config is everything a member can be told. It is read from YAML, then the
@@ -42,7 +43,8 @@ type wireConfig struct {
 	TLSCert           string        `yaml:"tls_cert" help:"PEM certificate file for tls files"`
 	TLSKey            string        `yaml:"tls_key" help:"PEM key file for tls files"`
 	MaxConns          int           `yaml:"max_conns" help:"largest number of client connections"`
-	MaxConnsPerSource int           `yaml:"max_conns_per_source" help:"largest number of client connections of one source address"`
+	MaxConnsPerSource int           `yaml:"max_conns_per_source" help:"largest number of client connections of one source (an IPv4 address or an IPv6 /64); an IPv6 /48 may have eight times as many"`
+	ReplyMemoryMiB    int           `yaml:"reply_memory_mib" help:"largest memory, in MiB, of all replies that are being made or sent (at least 32); one source may have an eighth"`
 	IdleTimeout       time.Duration `yaml:"idle_timeout" help:"how long a client connection may rest"`
 	RequestTimeout    time.Duration `yaml:"request_timeout" help:"how long a request may take, leader changes included"`
 }
@@ -63,12 +65,12 @@ type logConfig struct {
 }
 
 type rateConfig struct {
-	Enabled      bool     `yaml:"enabled" help:"limit requests by source address and class"`
+	Enabled      bool     `yaml:"enabled" help:"limit requests by source (an IPv4 address or an IPv6 /64) and class; an IPv6 /48 may have 16 times as much"`
 	Registration int      `yaml:"registration" help:"registrations per minute and source"`
 	Resolve      int      `yaml:"resolve" help:"resolves per minute and source"`
 	Query        int      `yaml:"query" help:"lookups, hostname lookups and listings per minute and source"`
 	Heartbeat    int      `yaml:"heartbeat" help:"heartbeats per minute and source"`
-	Exempt       []string `yaml:"exempt" help:"networks (CIDR) that are not limited"`
+	Exempt       []string `yaml:"exempt" help:"networks (CIDR) to which no limit per source applies"`
 }
 
 type authConfig struct {
@@ -117,7 +119,7 @@ const (
 func defaultConfig() config {
 	return config{
 		DataDir: "/var/lib/pilot-registry",
-		Wire: wireConfig{Listen: ":9000", TLS: wireTLSSelf, MaxConns: 100_000, MaxConnsPerSource: 1024,
+		Wire: wireConfig{Listen: ":9000", TLS: wireTLSSelf, MaxConns: 100_000, MaxConnsPerSource: 1024, ReplyMemoryMiB: 256,
 			IdleTimeout: 5 * time.Minute, RequestTimeout: 10 * time.Second},
 		Peer: peerConfig{Listen: ":9100"},
 		Ops:  opsConfig{Listen: "127.0.0.1:9080"},
@@ -180,6 +182,9 @@ func (c *config) validate() error {
 			bad("rate_limits.%s: %d is not a positive number; to limit nothing set rate_limits.enabled to false", key, n)
 		}
 	}
+	if c.Wire.ReplyMemoryMiB < server.ReplyMemoryMin>>20 {
+		bad("wire.reply_memory_mib: %d is below %d, which few lists need", c.Wire.ReplyMemoryMiB, server.ReplyMemoryMin>>20)
+	}
 	if _, err := c.exempt(); err != nil {
 		problems = append(problems, err)
 	}
@@ -203,6 +208,9 @@ func (c *config) exempt() ([]netip.Prefix, error) {
 		p, err := netip.ParsePrefix(strings.TrimSpace(s))
 		if err != nil {
 			return nil, fmt.Errorf("rate_limits.exempt: %q is not a network as in 10.0.0.0/8", s)
+		}
+		if p, err = share.PlainRange(p); err != nil {
+			return nil, fmt.Errorf("rate_limits.exempt: %w", err)
 		}
 		out = append(out, p)
 	}

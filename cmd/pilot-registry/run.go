@@ -167,7 +167,7 @@ func newFrontDoor(ctx context.Context, c *config, node *cluster.Node, out *outbo
 	}
 	cfg := server.Config{
 		Backend: backend, MaxConns: c.Wire.MaxConns, MaxConnsPerSource: c.Wire.MaxConnsPerSource,
-		Rates: c.rates(), Exempt: exempt, Logger: log.Named("wire"), Metrics: counts,
+		ReplyMemory: c.Wire.ReplyMemoryMiB << 20, Rates: c.rates(), Exempt: exempt, Logger: log.Named("wire"), Metrics: counts,
 		Timeouts: server.Timeouts{Idle: c.Wire.IdleTimeout, Request: c.Wire.RequestTimeout},
 	}
 	switch c.Wire.TLS {

@@ -11,7 +11,9 @@ import (
 type Backend interface {
 	// Serve answers one request of one connection. The request's options and
 	// body have been validated and the command is one that is built. Serve must
-	// honour ctx; the returned bytes are the complete JSON reply body.
+	// honour ctx; the returned bytes are the complete JSON reply body. They are
+	// read until they have been sent and never changed, so several replies may
+	// be the same buffer.
 	Serve(ctx context.Context, conn *ConnState, req *protocol.Request) []byte
 	// KnownKey reports whether a register's public key is already bound, which
 	// exempts it from the registration limit. The answer may be stale.
@@ -48,7 +50,8 @@ type Metrics interface {
 	// ConnOpened and ConnClosed frame the life of an admitted connection.
 	ConnOpened()
 	ConnClosed()
-	// ConnRefused counts connections above a cap; reason is "total" or "source".
+	// ConnRefused counts connections above a cap; reason is "total", "source"
+	// or "network" (an IPv6 /48), or "draining".
 	ConnRefused(reason string)
 	// Request counts an answered request and its time from decoded frame to reply.
 	Request(command, code string, took time.Duration)
@@ -57,6 +60,8 @@ type Metrics interface {
 	Malformed(reason string)
 	// RateLimited counts refusals by rate class.
 	RateLimited(class protocol.RateClass)
+	// SlowReader counts connections closed because a reply was not read in time.
+	SlowReader()
 	// Panicked counts handlers that panicked.
 	Panicked(command string)
 	// AcceptFailed counts failed accepts.
@@ -71,6 +76,7 @@ func (noMetrics) ConnRefused(string)                    {}
 func (noMetrics) Request(string, string, time.Duration) {}
 func (noMetrics) Malformed(string)                      {}
 func (noMetrics) RateLimited(protocol.RateClass)        {}
+func (noMetrics) SlowReader()                           {}
 func (noMetrics) Panicked(string)                       {}
 func (noMetrics) AcceptFailed()                         {}
 

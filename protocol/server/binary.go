@@ -44,38 +44,52 @@ func (c *conn) serveBinary() error {
 		if err != nil {
 			return err
 		}
-		frame, err := c.readBody(n, protocol.MaxRequestBytes+1)
+		kind, req, refused, err := c.readBinary(n)
 		if err != nil {
 			return err
 		}
-		if err := c.answerBinary(frame[0], frame[1:]); err != nil {
+		if err := c.answerBinary(kind, req, refused); err != nil {
 			return err
 		}
 	}
 }
 
-func (c *conn) answerBinary(kind byte, payload []byte) error {
+// readBinary reads a frame of n bytes and turns it into the request it stands
+// for, or says what is wrong with it.
+func (c *conn) readBinary(n uint32) (kind byte, req *protocol.Request, refused *protocol.Error, err error) {
+	buf := bodies.Get().(*[]byte)
+	defer bodies.Put(buf)
+	frame, err := c.readBody(n, protocol.MaxRequestBytes+1, buf)
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	kind = frame[0]
+	if kind != binaryJSON {
+		req, refused = parseBinary(kind, frame[1:])
+		return kind, req, refused, nil
+	}
+	if req, err = protocol.ParseRequest(frame[1:]); err != nil {
+		c.srv.cfg.Metrics.Malformed("not_an_object")
+	}
+	return kind, req, nil, err
+}
+
+func (c *conn) answerBinary(kind byte, req *protocol.Request, refused *protocol.Error) error {
 	if kind == binaryJSON {
-		req, err := protocol.ParseRequest(payload)
-		if err != nil {
-			c.srv.cfg.Metrics.Malformed("not_an_object")
-			return err
-		}
 		if req.Command != nil && req.Command.Mode == protocol.ModeStream {
 			c.writeBinary(appendBinaryError(nil, req.Command.Name+" needs a JSON connection: open one without the binary preamble"))
 			return errors.New("stream on a binary connection")
 		}
 		return c.answer(req, func(reply []byte) error {
-			return c.writeBinary(append([]byte{binaryJSON}, reply...))
+			return c.writeParts([]byte{binaryJSON}, reply)
 		})
 	}
-	req, e := parseBinary(kind, payload)
-	if e != nil {
+	if refused != nil {
 		if !c.begin() {
 			return errDraining
 		}
-		c.srv.cfg.Metrics.Request("unknown", e.Code, 0)
-		if err := c.writeBinary(appendBinaryError(nil, e.Text)); err != nil {
+		c.srv.cfg.Metrics.Request("unknown", refused.Code, 0)
+		if err := c.writeBinary(appendBinaryError(nil, refused.Text)); err != nil {
 			return err
 		}
 		c.replied = true

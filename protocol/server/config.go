@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/share"
 )
 
 // Config configures a Server. Backend is required; a zero field means its default.
@@ -20,11 +21,15 @@ type Config struct {
 	// MaxConns caps all connections, default 100,000. A connection above it is
 	// accepted and closed at once, as the protocol documents it.
 	MaxConns int
-	// MaxConnsPerSource caps the connections of one source IP, default 1024.
+	// MaxConnsPerSource caps the connections of one source (an IPv4 address or
+	// an IPv6 /64), default 1024. An IPv6 /48 may have eight times as many.
 	MaxConnsPerSource int
-	// Rates are the per-class limits by source IP.
+	// ReplyMemory bounds the bytes of all replies that are being made or sent,
+	// default 256 MiB, at least ReplyMemoryMin. One source may have an eighth.
+	ReplyMemory int
+	// Rates are the per-class limits by source.
 	Rates Rates
-	// Exempt lists the sources that neither rate limits nor MaxConnsPerSource apply to.
+	// Exempt lists the addresses that no bound per source applies to.
 	Exempt []netip.Prefix
 	// Timeouts bound how long a peer may take.
 	Timeouts Timeouts
@@ -44,7 +49,8 @@ type Timeouts struct {
 	// Frame is how long a frame may take once its first byte is there, and how
 	// long a TLS handshake may take; default 30 s.
 	Frame time.Duration
-	// Write is how long one chunk (256 KiB) of a reply may take; default 10 s.
+	// Write is how long a reply may take to be read, and a second more for each
+	// 32 KiB of it; default 10 s.
 	Write time.Duration
 	// Request is the deadline of a request's context; default 10 s.
 	Request time.Duration
@@ -87,15 +93,15 @@ func (p PerMinute) MarshalText() ([]byte, error) {
 	return strconv.AppendInt(nil, int64(p), 10), nil
 }
 
-// Rates are the limits of core.md section 4, per minute and source IP.
+// Rates are the limits per minute and source. An IPv6 /48 may have 16 times as much.
 type Rates struct {
 	Registration PerMinute `json:"registration" yaml:"registration"` // default 10
 	Resolve      PerMinute `json:"resolve" yaml:"resolve"`           // default 100
 	Query        PerMinute `json:"query" yaml:"query"`               // default 500
 	Heartbeat    PerMinute `json:"heartbeat" yaml:"heartbeat"`       // default 50
 	// MaxSources bounds the sources remembered per class, default 65,536
-	// (about 10 MiB a class). The least recently seen is forgotten first and
-	// starts with a full bucket when it comes back.
+	// (about 10 MiB a class). Only sources whose bucket is full again are
+	// forgotten; beyond that number, sources share buckets.
 	MaxSources int `json:"max_sources" yaml:"max_sources"`
 }
 
@@ -138,7 +144,16 @@ func (c *Config) setDefaults() error {
 	}
 	number(&c.MaxConns, 100_000)
 	number(&c.MaxConnsPerSource, 1024)
+	number(&c.ReplyMemory, 256<<20)
+	c.ReplyMemory = max(c.ReplyMemory, ReplyMemoryMin)
 	number(&c.Rates.MaxSources, 1<<16)
+	for i, p := range c.Exempt {
+		plain, err := share.PlainRange(p)
+		if err != nil {
+			return fmt.Errorf("server: exempt: %w", err)
+		}
+		c.Exempt[i] = plain
+	}
 	duration := func(p *time.Duration, def time.Duration) {
 		if *p <= 0 {
 			*p = def

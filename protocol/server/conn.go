@@ -14,17 +14,15 @@ import (
 	"time"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/share"
 )
 
 const (
 	// readBuffer is the buffered reader of a connection. Small: many
 	// connections rest, and a pipelining client gains little beyond it.
 	readBuffer = 4 << 10
-	// keepBody is the largest request buffer a resting connection keeps.
-	keepBody = 4 << 10
-	// writeChunk is how much of a reply is written under one write deadline,
-	// so that a large list reaches a slow but living client.
-	writeChunk = 256 << 10
+	// firstBody is the size of a new request buffer.
+	firstBody = 4 << 10
 	// lingerTime and lingerBytes bound how long a connection that is closed
 	// with unread input waits for its peer: closing it outright would make the
 	// kernel reset it and take back replies the peer has not read yet.
@@ -35,15 +33,17 @@ const (
 // conn is one client connection. One goroutine reads, serves and writes, so
 // requests are strictly in order.
 type conn struct {
-	srv   *Server
-	nc    net.Conn // the socket: deadlines and closing
-	rw    net.Conn // nc, or TLS over it
-	in    *bufio.Reader
-	ip    netip.Addr
-	state ConnState
+	srv    *Server
+	nc     net.Conn // the socket: deadlines and closing
+	rw     net.Conn // nc, or TLS over it
+	in     *bufio.Reader
+	ip     netip.Addr
+	source share.Source // whose budgets the connection counts in
+	exempt bool         // budgets per source do not apply
+	state  ConnState
 
-	body    []byte // reused between requests
-	replied bool   // something was written, so lingering makes sense
+	held    int64 // reply bytes counted in Server.replies, which guards it
+	replied bool  // something was written, so lingering makes sense
 
 	mu       sync.Mutex
 	busy     bool // a request has been read and is not answered yet
@@ -57,7 +57,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 		ip = ap.Addr().Unmap()
 		source = netip.AddrPortFrom(ip, ap.Port()).String()
 	}
-	return &conn{srv: s, nc: nc, ip: ip, state: ConnState{Source: source}}
+	return &conn{srv: s, nc: nc, ip: ip, source: share.Of(ip), exempt: s.rates.exempt.has(ip), state: ConnState{Source: source}}
 }
 
 // errDraining ends a connection between two requests.
@@ -94,13 +94,8 @@ func (c *conn) loop() error {
 		if first && n == binaryMagic && !c.srv.cfg.NoBinary {
 			return c.serveBinary()
 		}
-		body, err := c.readBody(n, protocol.MaxRequestBytes)
+		req, err := c.readRequest(n)
 		if err != nil {
-			return err
-		}
-		req, err := protocol.ParseRequest(body)
-		if err != nil {
-			c.srv.cfg.Metrics.Malformed("not_an_object")
 			return err
 		}
 		if err := c.answer(req, c.writeFrame); err != nil {
@@ -117,6 +112,7 @@ func (c *conn) answer(req *protocol.Request, write func(reply []byte) error) err
 	if req.Command != nil && req.Command.Mode == protocol.ModeStream {
 		return c.stream(req)
 	}
+	defer c.srv.replies.release(c)
 	reply := c.srv.handle(c, req)
 	if err := write(reply); err != nil {
 		return err
@@ -146,27 +142,42 @@ func (c *conn) readHeader() (uint32, error) {
 	return binary.BigEndian.Uint32(header[:]), nil
 }
 
-// readBody reads n bytes into the connection's buffer, after checking n. The
-// buffer grows with the bytes that arrive, so announcing a large frame costs
-// the server nothing.
-func (c *conn) readBody(n uint32, limit int) ([]byte, error) {
-	if cap(c.body) > keepBody {
-		c.body = nil
+// bodies are request buffers. A connection has one only while a request is
+// read, so resting connections keep none.
+var bodies = sync.Pool{New: func() any { b := make([]byte, 0, firstBody); return &b }}
+
+// readRequest reads and decodes a body of n bytes.
+func (c *conn) readRequest(n uint32) (*protocol.Request, error) {
+	buf := bodies.Get().(*[]byte)
+	defer bodies.Put(buf)
+	body, err := c.readBody(n, protocol.MaxRequestBytes, buf)
+	if err != nil {
+		return nil, err
 	}
+	req, err := protocol.ParseRequest(body) // keeps nothing of body
+	if err != nil {
+		c.srv.cfg.Metrics.Malformed("not_an_object")
+	}
+	return req, err
+}
+
+// readBody reads n bytes into buf, after checking n. The buffer grows with the
+// bytes that arrive, so announcing a large frame costs the server nothing.
+func (c *conn) readBody(n uint32, limit int, buf *[]byte) ([]byte, error) {
 	if n == 0 || uint64(n) > uint64(limit) {
 		_, err := protocol.ReadFrameBody(c.in, n, limit, nil) // reads nothing, says what is wrong
 		return nil, c.frameError(err)
 	}
-	body := c.body[:0]
+	body := (*buf)[:0]
 	for len(body) < int(n) {
-		end := len(body) + min(int(n)-len(body), max(len(body), keepBody))
+		end := len(body) + min(int(n)-len(body), max(len(body), firstBody))
 		body = slices.Grow(body, end-len(body))
 		if _, err := io.ReadFull(c.in, body[len(body):end]); err != nil {
 			return nil, c.frameError(err)
 		}
 		body = body[:end]
 	}
-	c.body = body
+	*buf = body
 	return body, nil
 }
 
@@ -183,28 +194,6 @@ func (c *conn) frameError(err error) error {
 		c.srv.cfg.Metrics.Malformed("frame_timeout")
 	}
 	return err
-}
-
-// writeFrame writes one reply with its header: a single write unless it is
-// longer than writeChunk.
-func (c *conn) writeFrame(body []byte) error {
-	frame := make([]byte, 0, protocol.FrameHeaderBytes+len(body))
-	return c.write(protocol.AppendFrame(frame, body))
-}
-
-func (c *conn) write(b []byte) error {
-	for len(b) > 0 {
-		chunk := b[:min(len(b), writeChunk)]
-		if err := c.nc.SetWriteDeadline(time.Now().Add(c.srv.cfg.Timeouts.Write)); err != nil {
-			return err
-		}
-		n, err := c.rw.Write(chunk)
-		if err != nil {
-			return err
-		}
-		b = b[n:]
-	}
-	return nil
 }
 
 // begin marks the connection busy. It refuses once draining has begun.

@@ -77,6 +77,7 @@ func (c *counters) ConnRefused(reason string)                     { c.add("refus
 func (c *counters) Request(command, code string, _ time.Duration) { c.add(command + " " + code) }
 func (c *counters) Malformed(reason string)                       { c.add("malformed " + reason) }
 func (c *counters) RateLimited(class protocol.RateClass)          { c.add("limited " + string(class)) }
+func (c *counters) SlowReader()                                   { c.add("slow reader") }
 func (c *counters) Panicked(command string)                       { c.add("panicked " + command) }
 func (c *counters) AcceptFailed()                                 { c.add("accept failed") }
 

@@ -156,16 +156,82 @@ func TestRateLimitMemoryIsBounded(t *testing.T) {
 	if beat("[2001:db8::1]:1") != "" || beat("[2001:db8::1]:2") != protocol.CodeRateLimited {
 		t.Fatal("IPv6 sources are limited too")
 	}
-	for i := range 10 {
+	clock.Add(time.Minute)
+	for i := range 4 {
 		if beat(fmt.Sprintf("10.1.0.%d:1", i)) != "" {
-			t.Fatal("a new source starts full")
+			t.Fatal("a new source starts full, and takes the place of one whose bucket is full again")
 		}
 	}
-	if beat("10.0.0.1:3") != "" {
-		t.Error("the least recently seen source should have been forgotten")
+	if beat("10.0.0.1:3") != "" || beat("10.1.0.3:2") != protocol.CodeRateLimited {
+		t.Error("a source that was refused is remembered, one that rests is not")
 	}
-	if beat("10.1.0.9:2") != protocol.CodeRateLimited {
-		t.Error("a recent source should be remembered")
+}
+
+// Coming from many other addresses must not give a refused source a new bucket.
+func TestRefusedSourceStaysRefused(t *testing.T) {
+	t.Parallel()
+	pipes, clock := newPipes(), newClock()
+	startOn(t, server.Config{Now: clock.Now, Rates: server.Rates{Heartbeat: 1, MaxSources: 64}}, pipes)
+	beat := func(source string) string {
+		p := pipes.dial(t, source)
+		defer p.nc.Close()
+		return p.ask(`{"type":"heartbeat"}`).Code
+	}
+	beat("10.0.0.1:1")
+	beat("[2001:db8:1:1::1]:1")
+	for i := range 256 {
+		beat(fmt.Sprintf("10.1.%d.%d:1", i%8, i))
+		beat(fmt.Sprintf("[2001:db8:%x:1::1]:1", i+16))
+	}
+	for _, source := range []string{"10.0.0.1:2", "[2001:db8:1:1::1]:2"} {
+		if beat(source) != protocol.CodeRateLimited {
+			t.Errorf("%s has a full bucket again after 512 other sources came", source)
+		}
+	}
+}
+
+// One customer has a /64, one site a /48: neither has more by having more addresses.
+func TestIPv6NetworkIsOneSource(t *testing.T) {
+	t.Parallel()
+	pipes := newPipes()
+	startOn(t, server.Config{Now: newClock().Now, Rates: server.Rates{Heartbeat: 3}}, pipes)
+	passed := func(format string) (n int) {
+		for i := range 100 {
+			p := pipes.dial(t, fmt.Sprintf(format, i))
+			if p.ask(`{"type":"heartbeat"}`).Code == "" {
+				n++
+			}
+			p.nc.Close()
+		}
+		return n
+	}
+	if n := passed("[2001:db8:1:1::%x]:1"); n != 3 {
+		t.Errorf("%d requests of one /64 passed, want 3", n)
+	}
+	if n := passed("[2001:db8:2:%x::1]:1"); n != 3*16 {
+		t.Errorf("%d requests of one /48 passed, want %d", n, 3*16)
+	}
+	if n := passed("[2001:db8:3:1::%x]:1"); n != 3 {
+		t.Errorf("%d requests of another site passed, want 3", n)
+	}
+}
+
+func TestExemptMatchesEveryFormOfAnAddress(t *testing.T) {
+	t.Parallel()
+	pipes := newPipes()
+	startOn(t, server.Config{Now: newClock().Now, Rates: server.Rates{Heartbeat: 1},
+		Exempt: []netip.Prefix{netip.MustParsePrefix("::ffff:10.0.0.0/104"), netip.MustParsePrefix("fe80::/10")}}, pipes)
+	for _, source := range []string{"10.1.2.3:1", "[::ffff:10.1.2.3]:1", "[fe80::1%lo]:1"} {
+		p := pipes.dial(t, source)
+		for range 3 {
+			if got := p.ask(`{"type":"heartbeat"}`); got.Type != "heartbeat_ok" {
+				t.Errorf("%s is limited: %+v", source, got)
+			}
+		}
+	}
+	_, err := server.New(server.Config{Backend: &backend{}, Exempt: []netip.Prefix{netip.MustParsePrefix("::ffff:0:0/90")}})
+	if err == nil || !strings.Contains(err.Error(), "write 0.0.0.0/0") {
+		t.Errorf("a range that can never match as it was meant: %v", err)
 	}
 }
 
@@ -204,18 +270,43 @@ func TestConnectionCaps(t *testing.T) {
 	t.Run("total, and places are given back", func(t *testing.T) {
 		t.Parallel()
 		metrics := &counters{}
-		s, addr := start(t, server.Config{MaxConns: 2, Metrics: metrics})
-		a, b := dial(t, addr), dial(t, addr)
+		pipes := newPipes()
+		s := startOn(t, server.Config{MaxConns: 2, Metrics: metrics}, pipes)
+		a, b := pipes.dial(t, "10.0.0.1:1"), pipes.dial(t, "10.0.0.2:1")
 		a.ask(`{"type":"lookup"}`)
 		b.ask(`{"type":"lookup"}`)
-		dial(t, addr).wantClosed()
+		pipes.dial(t, "10.0.0.3:1").wantClosed()
 		a.nc.Close()
 		await(t, func() bool { return s.Conns() == 1 })
-		dial(t, addr).ask(`{"type":"lookup"}`)
+		pipes.dial(t, "10.0.0.3:2").ask(`{"type":"lookup"}`)
 		if metrics.get("refused total") != 1 {
 			t.Errorf("refusals: %v", metrics)
 		}
 	})
+}
+
+// A flood of connections meets its own ceiling: others still get in.
+func TestOneNetworkCannotUseUpTheConnections(t *testing.T) {
+	t.Parallel()
+	pipes, metrics := newPipes(), &counters{}
+	s := startOn(t, server.Config{MaxConns: 64, MaxConnsPerSource: 4, Metrics: metrics}, pipes)
+	for i := range 80 {
+		pipes.dial(t, fmt.Sprintf("[2001:db8:1:1::%x]:1", i+1))
+	}
+	await(t, func() bool { return metrics.get("refused source") == 76 })
+	for i := range 80 {
+		pipes.dial(t, fmt.Sprintf("[2001:db8:2:%x::1]:1", i+1))
+	}
+	await(t, func() bool { return metrics.get("refused network") == 48 })
+	if s.Conns() != 4+32 {
+		t.Errorf("a /64 and a /48 have %d connections, want 4 and 32", s.Conns())
+	}
+	for range 12 { // many greedy sources
+		for i := range 20 {
+			pipes.dial(t, fmt.Sprintf("10.0.0.%d:1", i+1))
+		}
+	}
+	pipes.dial(t, "192.0.2.1:1").ask(`{"type":"lookup"}`)
 }
 
 // await polls for an event that another goroutine brings about.

@@ -18,6 +18,11 @@ func (s *Server) handle(c *conn, req *protocol.Request) []byte {
 		reply = protocol.EncodeError(protocol.Errorf(protocol.CodeTooLarge,
 			"reply too large: %d bytes (max %d); ask for a part with limit and cursor", len(reply), protocol.MaxReplyBytes))
 	}
+	reads := req.Command != nil && (req.Command.Mode == protocol.ModeRead || req.Command.Mode == protocol.ModeLocal)
+	if e := s.replies.settle(c, len(reply), !reads || len(reply) <= smallReply); e != nil {
+		reply = protocol.EncodeError(e)
+		_ = s.replies.settle(c, len(reply), true) // cannot fail
+	}
 	s.cfg.Metrics.Request(metricName(req), errorCode(reply), s.cfg.Now().Sub(start))
 	return reply
 }
@@ -28,6 +33,11 @@ func (s *Server) process(c *conn, req *protocol.Request) []byte {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, s.cfg.Timeouts.Request)
 	defer cancel()
+	if req.Command.Lists {
+		if e := s.replies.reserve(ctx, c, protocol.MaxReplyBytes); e != nil {
+			return protocol.EncodeError(e)
+		}
+	}
 	return s.callBackend(ctx, c, req)
 }
 
@@ -58,7 +68,7 @@ func notImplemented(row *protocol.Command) *protocol.Error {
 
 func (s *Server) checkRate(c *conn, req *protocol.Request) *protocol.Error {
 	class := req.Command.Rate
-	if class == protocol.RateNone || s.rates.allow(class, c.ip) {
+	if class == protocol.RateNone || c.exempt || s.rates.allow(class, c.source) {
 		return nil
 	}
 	if r, ok := req.Body.(*protocol.Register); ok && r.PublicKey != "" && s.cfg.Backend.KnownKey(r.PublicKey) {

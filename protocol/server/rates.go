@@ -5,13 +5,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/time/rate"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/share"
 )
 
-// rateTexts are the refusals of core.md section 4; %s is the source IP.
+// rateTexts are the refusals of the protocol; %s is the source IP.
 var rateTexts = map[protocol.RateClass]string{
 	protocol.RateRegistration: "rate limited: too many registrations from %s",
 	protocol.RateResolve:      "rate limited: too many resolves from %s",
@@ -30,19 +30,16 @@ func newLimiter(r Rates, exempt exemptions, now func() time.Time) *limiter {
 	l := &limiter{classes: map[protocol.RateClass]*buckets{}, exempt: exempt, now: now}
 	for class := range rateTexts {
 		if n := r.capacity(class); n > 0 {
-			l.classes[class] = newBuckets(n, r.MaxSources)
+			l.classes[class] = &buckets{capacity: n, sources: share.NewTable[*rate.Limiter](r.MaxSources)}
 		}
 	}
 	return l
 }
 
-// allow takes a token of the class from the source's bucket.
-func (l *limiter) allow(class protocol.RateClass, source netip.Addr) bool {
+// allow takes a token of the class from what counts for the source.
+func (l *limiter) allow(class protocol.RateClass, source share.Source) bool {
 	b := l.classes[class]
-	if b == nil || l.exempt.has(source) {
-		return true
-	}
-	return b.take(source, l.now())
+	return b == nil || b.take(source, l.now())
 }
 
 // buckets are the token buckets of one class: full at first, refilled
@@ -50,33 +47,41 @@ func (l *limiter) allow(class protocol.RateClass, source netip.Addr) bool {
 type buckets struct {
 	capacity int
 
-	mu  sync.Mutex
-	lru *simplelru.LRU[netip.Addr, *rate.Limiter]
+	mu      sync.Mutex
+	sources *share.Table[*rate.Limiter]
 }
 
-func newBuckets(capacity, sources int) *buckets {
-	lru, err := simplelru.NewLRU[netip.Addr, *rate.Limiter](sources, nil)
-	if err != nil { // only a size below 1, which setDefaults excludes
-		panic(err)
-	}
-	return &buckets{capacity: capacity, lru: lru}
-}
-
-func (b *buckets) take(source netip.Addr, now time.Time) bool {
+// take takes one token from each bucket of the source, or none.
+func (b *buckets) take(source share.Source, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	bucket, ok := b.lru.Get(source)
-	if !ok {
-		bucket = rate.NewLimiter(rate.Limit(float64(b.capacity)/60), b.capacity)
-		b.lru.Add(source, bucket)
+	full := func(l **rate.Limiter) bool { return *l == nil || (*l).TokensAt(now) >= float64((*l).Burst()) }
+	slots := b.sources.Slots(source, full)
+	for _, s := range slots {
+		if s.Value == nil {
+			continue
+		}
+		if *s.Value == nil {
+			capacity := b.capacity * int(s.Worth)
+			*s.Value = rate.NewLimiter(rate.Limit(float64(capacity)/60), capacity)
+		}
+		if (*s.Value).TokensAt(now) < 1 {
+			return false
+		}
 	}
-	return bucket.AllowN(now, 1)
+	for _, s := range slots {
+		if s.Value != nil {
+			(*s.Value).AllowN(now, 1)
+		}
+	}
+	return true
 }
 
 // exemptions are sources that limits do not apply to.
 type exemptions []netip.Prefix
 
 func (e exemptions) has(source netip.Addr) bool {
+	source = share.Plain(source)
 	for _, p := range e {
 		if p.Contains(source) {
 			return true

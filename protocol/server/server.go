@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/pilotregistry/pilotregistry/protocol/share"
 )
 
 // ErrServerClosed is what Serve returns after Shutdown or Close.
@@ -22,10 +23,17 @@ const (
 	acceptPauseMax = 2 * time.Second
 )
 
+// groupConns is how many sources' worth of connections one IPv6 /48 may have.
+const groupConns = 8
+
+// capNames are the reasons of refused connections in metrics.
+var capNames = map[share.Limit]string{share.OwnPart: "source", share.GroupPart: "network", share.WholeTotal: "total"}
+
 // Server is the front door. Make one with New; it serves any number of listeners.
 type Server struct {
-	cfg   Config
-	rates *limiter
+	cfg     Config
+	rates   *limiter
+	replies *replies
 
 	// ctx is the parent of all requests and streams. It ends when the server
 	// is closed by force; streams end earlier, with the start of draining.
@@ -38,7 +46,7 @@ type Server struct {
 	draining  bool
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
-	bySource  map[netip.Addr]int
+	places    *share.Pool[share.Source]
 	running   sync.WaitGroup
 }
 
@@ -49,10 +57,12 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg:       cfg,
+		replies:   newReplies(cfg.ReplyMemory),
 		rates:     newLimiter(cfg.Rates, cfg.Exempt, cfg.Now),
 		listeners: map[net.Listener]struct{}{},
 		conns:     map[*conn]struct{}{},
-		bySource:  map[netip.Addr]int{},
+		places: share.NewPool[share.Source](share.Parts{Total: int64(cfg.MaxConns),
+			Each: int64(cfg.MaxConnsPerSource), Group: groupConns * int64(cfg.MaxConnsPerSource)}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.streams, s.endStream = context.WithCancel(s.ctx)
@@ -133,16 +143,17 @@ func (s *Server) admit(nc net.Conn) {
 func (s *Server) register(c *conn) (refused string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.draining:
+	if s.draining {
 		return "draining"
-	case len(s.conns) >= s.cfg.MaxConns:
-		return "total"
-	case s.bySource[c.ip] >= s.cfg.MaxConnsPerSource && !s.rates.exempt.has(c.ip):
-		return "source"
+	}
+	take := s.places.Take
+	if c.exempt {
+		take = s.places.TakeExempt
+	}
+	if limit := take(c.source, c.source.Wide(), 1); limit != share.Within {
+		return capNames[limit]
 	}
 	s.conns[c] = struct{}{}
-	s.bySource[c.ip]++
 	s.running.Add(1)
 	return ""
 }
@@ -151,9 +162,7 @@ func (s *Server) unregister(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
-	if s.bySource[c.ip]--; s.bySource[c.ip] <= 0 {
-		delete(s.bySource, c.ip)
-	}
+	s.places.Give(c.source, c.source.Wide(), 1)
 }
 
 // Conns is the number of admitted connections.

@@ -37,7 +37,11 @@ func (p *Pool[K]) TakeExempt(holder, group K, n int64) Limit {
 	return Within
 }
 
-// Give takes back n that the holder was given by Take or TakeExempt.
+// Add counts n more for a holder whatever the bounds say: for what exists
+// already and cannot be refused any more.
+func (p *Pool[K]) Add(holder, group K, n int64) { p.add(holder, group, n) }
+
+// Give takes back n that the holder was given.
 func (p *Pool[K]) Give(holder, group K, n int64) { p.add(holder, group, -n) }
 
 // Total is what is held by all.

@@ -1,6 +1,7 @@
 package share
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 )
@@ -10,6 +11,7 @@ const (
 	ipv4Bits     = 32
 	ipv6Bits     = 64
 	ipv6WideBits = 48
+	mappedBits   = 96 // before an IPv4 address in IPv6 form
 )
 
 // Source is a caller as budgets see it: one IPv4 address, or one IPv6 /64.
@@ -75,6 +77,22 @@ func (s Source) String() string {
 // Plain is an address as sources and ranges compare it: IPv4 in its own form,
 // without a zone.
 func Plain(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
+
+// PlainRange is a range in the form in which Plain addresses lie in it. A
+// range of IPv4 addresses in IPv6 form becomes one of IPv4 addresses; one that
+// has such addresses and others is refused.
+func PlainRange(p netip.Prefix) (netip.Prefix, error) {
+	mapped := netip.PrefixFrom(netip.AddrFrom16([16]byte{10: 0xff, 11: 0xff}), mappedBits)
+	switch {
+	case !p.IsValid():
+		return p, fmt.Errorf("%s is not a range of addresses", p)
+	case p.Addr().Is4In6() && p.Bits() >= mappedBits:
+		return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mappedBits).Masked(), nil
+	case p.Addr().Is6() && p.Bits() > 0 && p.Overlaps(mapped):
+		return p, fmt.Errorf("%s reaches beyond the IPv4 addresses in IPv6 form: write 0.0.0.0/0 for all of these, and other ranges apart", p)
+	}
+	return netip.PrefixFrom(Plain(p.Addr()), p.Bits()).Masked(), nil
+}
 
 func masked(addr netip.Addr, bits int) Source {
 	p, err := addr.Prefix(bits)

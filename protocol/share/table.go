@@ -51,11 +51,16 @@ func NewTable[V any](places int) *Table[V] {
 // /48's. New values are zero. Slots without a value come last.
 func (t *Table[V]) Slots(s Source, resting func(*V) bool) (slots [2]Slot[V]) {
 	wide := s.Wide()
-	if own := t.own(s, wide, resting); own != nil {
+	if t.known[s] == nil || t.known[wide] == nil {
+		for range 3 { // more than are added: a table that was full becomes small again
+			t.forgetOldest(resting)
+		}
+	}
+	if own := t.own(s, wide); own != nil {
 		slots[0] = Slot[V]{own, 1}
 	}
 	if wide != s {
-		if v := t.own(wide, wide, resting); v != nil {
+		if v := t.own(wide, wide); v != nil {
 			slots[1] = Slot[V]{v, WideWorth}
 		}
 	}
@@ -80,13 +85,10 @@ func (t *Table[V]) Peek(s Source) *V {
 func (t *Table[V]) Len() int { return t.byAge.Len() }
 
 // own finds or makes a source's own value, nil when there is no place for one.
-func (t *Table[V]) own(s, group Source, resting func(*V) bool) *V {
+func (t *Table[V]) own(s, group Source) *V {
 	if e, ok := t.known[s]; ok {
 		t.byAge.MoveToFront(e)
 		return &e.Value.(*place[V]).value
-	}
-	for range 2 { // two for one: a table that was full becomes small again
-		t.forgetOldest(resting)
 	}
 	inGroup := s != group
 	if t.byAge.Len() >= t.places || inGroup && t.groups[group] >= max(t.places/tableGroupPart, 1) {
