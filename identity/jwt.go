@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-jose/go-jose/v4/json"
 
@@ -137,4 +138,14 @@ func decodeBase64(s string) ([]byte, error) {
 		return nil, fmt.Errorf("illegal base64 data at input byte %d", i)
 	}
 	return base64.RawURLEncoding.Strict().DecodeString(s)
+}
+
+// Expiry is when a token ends by its own account, which nobody has verified
+// here; false when it does not say.
+func Expiry(secret protocol.Secret) (time.Time, bool) {
+	t, e := parseToken(secret)
+	if e != nil || t.claims.Expires == nil {
+		return time.Time{}, false
+	}
+	return time.UnixMilli(int64(float64(*t.claims.Expires) * 1000)), true
 }

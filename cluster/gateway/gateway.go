@@ -94,12 +94,6 @@ func New(engine Engine, policy Policy, log hclog.Logger) *Gateway {
 	return &Gateway{engine: engine, policy: policy, log: log.Named("gateway"), ids: newIdentities(), legacyUsers: newLegacyUsers()}
 }
 
-// KnownKey reports whether a public key is bound to a node, by this member's own state.
-func (g *Gateway) KnownKey(publicKey string) bool {
-	key, err := protocol.ParsePublicKey(publicKey)
-	return err == nil && g.engine.Root().KnownKey(key)
-}
-
 // Serve answers one request.
 func (g *Gateway) Serve(ctx context.Context, conn *server.ConnState, req *protocol.Request) []byte {
 	if e := g.closed(ctx, req); e != nil {

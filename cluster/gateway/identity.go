@@ -11,6 +11,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/identity"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
+	"github.com/pilotregistry/pilotregistry/protocol/share"
 )
 
 // maxVerifications bounds the questions to the identity webhook that are
@@ -26,7 +27,8 @@ const rejectedBy = "identity verification rejected: "
 
 // identities verifies identity tokens before anything is proposed.
 type identities struct {
-	slots chan struct{}
+	slots    slots
+	verdicts *verdicts
 
 	mu     sync.Mutex
 	source []byte // what keys were read from
@@ -38,7 +40,9 @@ type identities struct {
 	asking chan struct{} // closed when the question under way is answered
 }
 
-func newIdentities() *identities { return &identities{slots: make(chan struct{}, maxVerifications)} }
+func newIdentities() *identities {
+	return &identities{slots: slots{pool: share.NewPool[share.Source](verifications)}, verdicts: newVerdicts()}
+}
 
 // identify verifies the identity token of a registration and notes the
 // external id. It answers what needs no verification: a repeated request, and
@@ -56,7 +60,7 @@ func (g *Gateway) identify(ctx context.Context, conn *server.ConnState, req *pro
 	case refusal != nil:
 		return protocol.EncodeError(refusal)
 	}
-	o := g.judge(ctx, root, b.IdentityToken)
+	o := g.judgeFor(ctx, root, conn, b)
 	switch {
 	case o == nil: // nothing is configured, so the token means nothing
 		return nil
@@ -79,16 +83,41 @@ func (g *Gateway) identify(ctx context.Context, conn *server.ConnState, req *pro
 	return nil
 }
 
+// judgeFor finds out what the token of a registration is worth. The webhook is
+// asked once for each key that brings a token, and not again at once for a
+// token that it has refused.
+func (g *Gateway) judgeFor(ctx context.Context, root *fsm.Root, conn *server.ConnState, b *protocol.Register) *protocol.TokenOutcome {
+	idp, configured := root.IDP()
+	asks := root.IdentityWebhook() != "" && !(configured && idp.BuiltIn())
+	if asks {
+		if subject, known := g.ids.verdicts.verifiedAs(root, b.PublicKey, b.IdentityToken); known {
+			return &protocol.TokenOutcome{Verified: true, Subject: subject}
+		}
+		if reason, known := g.ids.verdicts.rejection(root, b.IdentityToken); known {
+			return &protocol.TokenOutcome{Reason: reason}
+		}
+	}
+	o := g.judge(ctx, root, conn, b.IdentityToken)
+	switch {
+	case o == nil:
+	case o.Verified:
+		g.ids.verdicts.rememberVerified(root, b.PublicKey, b.IdentityToken, o.Subject)
+	case o.Err == nil && asks:
+		g.ids.verdicts.rememberRejected(root, b.IdentityToken, o.Reason)
+	}
+	return o
+}
+
 // judge finds out what a token is worth in the configured way: by the
 // provider's keys, or by asking the webhook. nil when no way is configured.
-func (g *Gateway) judge(ctx context.Context, root *fsm.Root, token protocol.Secret) *protocol.TokenOutcome {
+func (g *Gateway) judge(ctx context.Context, root *fsm.Root, conn *server.ConnState, token protocol.Secret) *protocol.TokenOutcome {
 	idp, configured := root.IDP()
 	var o *protocol.TokenOutcome
 	switch hook := root.IdentityWebhook(); {
 	case configured && idp.BuiltIn():
 		o = g.validate(ctx, root, token)
 	case hook != "":
-		o = g.ask(ctx, hook, token)
+		o = g.ask(ctx, conn, hook, token)
 	default:
 		return nil
 	}
@@ -108,16 +137,20 @@ func (g *Gateway) verified(result string) {
 }
 
 // ask puts the question to the identity webhook.
-func (g *Gateway) ask(ctx context.Context, url string, token protocol.Secret) *protocol.TokenOutcome {
+func (g *Gateway) ask(ctx context.Context, conn *server.ConnState, url string, token protocol.Secret) *protocol.TokenOutcome {
 	if g.policy.Webhook == nil {
 		return &protocol.TokenOutcome{Err: protocol.NotAppliedf(protocol.CodeIdentityFailed, "this member cannot ask the identity webhook; ask another member")}
 	}
-	select {
-	case g.ids.slots <- struct{}{}:
-		defer func() { <-g.ids.slots }()
-	default:
-		return &protocol.TokenOutcome{Err: protocol.NotAppliedf(protocol.CodeOverloaded, "too many identity verifications are under way; try again shortly")}
+	source := share.OfText(conn.Source)
+	limit, done := g.ids.slots.take(source)
+	if limit != share.Within {
+		whose := ""
+		if limit != share.WholeTotal {
+			whose = " for " + source.String()
+		}
+		return &protocol.TokenOutcome{Err: protocol.NotAppliedf(protocol.CodeOverloaded, "too many identity verifications are under way%s; try again shortly", whose)}
 	}
+	defer done()
 	id, e := g.policy.Webhook(ctx, url, token)
 	switch {
 	case e == nil:

@@ -8,11 +8,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/pilotregistry/pilotregistry/cluster/gateway"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/server"
 )
 
 // idp is an identity provider with one key, k1 or k2.
@@ -145,13 +147,13 @@ func TestRegisterAsksTheWebhookOnce(t *testing.T) {
 		if len(asked) != 1 || asked[0] != "https://hook.example/verify tok" {
 			t.Errorf("asked %q", asked)
 		}
-		if r := c.registerWith("tok"); r["code"] != protocol.CodeIdentityRejected || r["error"] != "identity verification rejected: nope" {
+		if r := c.registerWith("tok2"); r["code"] != protocol.CodeIdentityRejected || r["error"] != "identity verification rejected: nope" {
 			t.Error(r)
 		}
 		answer = func() (string, *protocol.Error) {
 			return "", protocol.NotAppliedf(protocol.CodeIdentityFailed, "identity webhook returned status 500")
 		}
-		if r := c.registerWith("tok"); r["code"] != protocol.CodeIdentityFailed || r["outcome"] != string(protocol.OutcomeNotApplied) {
+		if r := c.registerWith("tok3"); r["code"] != protocol.CodeIdentityFailed || r["outcome"] != string(protocol.OutcomeNotApplied) {
 			t.Error(r)
 		}
 		if n := len(e.proposals) - before; n != 1 {
@@ -249,5 +251,135 @@ func TestValidateToken(t *testing.T) {
 	c.configure(protocol.IDPLDAP, "https://hook.example/verify")
 	if got, want := ask("t", admin), `{"error":"identity verification rejected: nope","type":"validate_token_ok","verified":false}`; got != want {
 		t.Error(got)
+	}
+}
+
+// hook is an identity webhook that knows bob.
+type hook struct {
+	mu    sync.Mutex
+	asked int
+	hold  chan struct{}
+}
+
+func (h *hook) ask(ctx context.Context, _ string, token protocol.Secret) (string, *protocol.Error) {
+	h.mu.Lock()
+	h.asked++
+	h.mu.Unlock()
+	if h.hold != nil {
+		select {
+		case <-h.hold:
+		case <-ctx.Done():
+		}
+	}
+	if strings.HasPrefix(string(token), "bob") {
+		return "bob@corp", nil
+	}
+	return "", protocol.Refusef(protocol.CodeIdentityRejected, "identity verification rejected: unknown")
+}
+
+func (h *hook) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.asked
+}
+
+// A daemon that registers again with the same token costs the webhook nothing,
+// and whoever repeats a wrong one costs it one question in a while.
+func TestTheWebhookIsNotAskedAgainForTheSame(t *testing.T) {
+	e, h := newEngine(t), &hook{}
+	c := newClient(t, e, gateway.Policy{Webhook: h.ask})
+	c.configure(protocol.IDPSAML, "https://hook.example/verify")
+	for range 5 {
+		if r := c.registerWith("bob"); r["external_id"] != "bob@corp" {
+			t.Fatal(r)
+		}
+	}
+	if h.count() != 1 {
+		t.Errorf("asked %d times for a token that was verified", h.count())
+	}
+	for range 5 {
+		if r := c.registerWith("junk"); r["code"] != protocol.CodeIdentityRejected {
+			t.Fatal(r)
+		}
+	}
+	if h.count() != 2 {
+		t.Errorf("asked %d times, want once more for a token that was refused", h.count())
+	}
+	e.pass(5_001)
+	e.catchUp()
+	c.registerWith("junk")
+	if h.count() != 3 {
+		t.Error("a refusal is remembered for ever")
+	}
+	other := newClient(t, e, gateway.Policy{})
+	other.g = c.g
+	other.registerWith("bob")
+	if h.count() != 4 {
+		t.Error("another key with the token of somebody was not verified")
+	}
+	e.pass(10 * 60_000)
+	e.catchUp()
+	c.registerWith("bob")
+	if h.count() != 5 {
+		t.Error("a token without an expiry is believed for ever")
+	}
+}
+
+// What a known key brings counts against the registration limit unless it was
+// verified for the same key.
+func TestANewTokenOfAKnownKeyIsNoRepetition(t *testing.T) {
+	e, h := newEngine(t), &hook{}
+	c := newClient(t, e, gateway.Policy{Webhook: h.ask})
+	repeats := func(token protocol.Secret) bool {
+		return c.g.Repeats(&protocol.Register{PublicKey: c.public(), IdentityToken: token})
+	}
+	if repeats("") {
+		t.Error("an unknown key repeats nothing")
+	}
+	c.register()
+	e.catchUp()
+	if !repeats("") || !repeats("anything") {
+		t.Error("without a way to verify it a token means nothing")
+	}
+	c.configure(protocol.IDPSAML, "https://hook.example/verify")
+	e.catchUp()
+	if !repeats("") || repeats("bob") || repeats("junk") {
+		t.Error("a token that nobody has verified counts as a repetition")
+	}
+	c.registerWith("bob")
+	e.catchUp()
+	if !repeats("bob") || repeats("junk") {
+		t.Error("only the token that was verified is a repetition")
+	}
+}
+
+// One source that floods the webhook must not keep others from registering.
+func TestOneSourceCannotTakeAllVerifications(t *testing.T) {
+	e, h := newEngine(t), &hook{hold: make(chan struct{})}
+	c := newClient(t, e, gateway.Policy{Webhook: h.ask})
+	c.configure(protocol.IDPSAML, "https://hook.example/verify")
+	e.catchUp()
+	flood := make(chan map[string]any, 20)
+	ask := func(source, token string) map[string]any {
+		who := newClient(t, e, gateway.Policy{})
+		who.g, who.conn = c.g, &server.ConnState{Source: source}
+		return who.call(map[string]any{"type": "validate_token", "token": token, "admin_token": "admin secret"})
+	}
+	for i := range cap(flood) {
+		go func() { flood <- ask("198.51.100.1:1", fmt.Sprint("junk", i)) }()
+	}
+	for range cap(flood) - 8 { // what is beyond its part is answered at once
+		if r := <-flood; !strings.Contains(fmt.Sprint(r), "too many identity verifications are under way for 198.51.100.1") {
+			t.Fatal(r)
+		}
+	}
+	honest := make(chan map[string]any)
+	go func() { honest <- ask("192.0.2.1:1", "bob") }()
+	close(h.hold)
+	if r := <-honest; r["verified"] != true {
+		t.Errorf("another source: %v", r)
+	}
+	for range 8 {
+		<-flood
 	}
 }

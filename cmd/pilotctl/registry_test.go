@@ -60,7 +60,7 @@ func newRegistry() *registry {
 	return &registry{nodes: map[uint32]*node{}, trust: map[[2]uint32]bool{}, auditState: newAuditState()}
 }
 
-func (r *registry) KnownKey(string) bool { return false }
+func (r *registry) Repeats(*protocol.Register) bool { return false }
 
 func (r *registry) Subscribe(context.Context, *server.ConnState, *protocol.Request, func([]byte) error) *protocol.Error {
 	return protocol.Errorf(protocol.CodeTokenInvalid, "replication not configured")

@@ -15,9 +15,10 @@ type Backend interface {
 	// read until they have been sent and never changed, so several replies may
 	// be the same buffer.
 	Serve(ctx context.Context, conn *ConnState, req *protocol.Request) []byte
-	// KnownKey reports whether a register's public key is already bound, which
-	// exempts it from the registration limit. The answer may be stale.
-	KnownKey(publicKey string) bool
+	// Repeats reports whether a registration only repeats what is known: its key
+	// is bound and it brings no identity token that would have to be verified.
+	// That exempts it from the registration limit. The answer may be stale.
+	Repeats(r *protocol.Register) bool
 	// Subscribe authorises and feeds a replication stream. Frames are written
 	// through send, one JSON object each, until ctx ends or send fails; an
 	// error that is returned is the last frame of the connection.

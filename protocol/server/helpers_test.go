@@ -35,7 +35,7 @@ func (b *backend) Serve(ctx context.Context, conn *server.ConnState, req *protoc
 	return fmt.Appendf(nil, `{"node_id":%d,"type":%q}`, id, req.Command.ReplyType())
 }
 
-func (b *backend) KnownKey(key string) bool { return b.known != nil && b.known(key) }
+func (b *backend) Repeats(r *protocol.Register) bool { return b.known != nil && b.known(r.PublicKey) }
 
 func (b *backend) Subscribe(ctx context.Context, conn *server.ConnState, req *protocol.Request, send func([]byte) error) *protocol.Error {
 	if b.subscribe != nil {

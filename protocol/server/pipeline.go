@@ -71,7 +71,7 @@ func (s *Server) checkRate(c *conn, req *protocol.Request) *protocol.Error {
 	if class == protocol.RateNone || c.exempt || s.rates.allow(class, c.source) {
 		return nil
 	}
-	if r, ok := req.Body.(*protocol.Register); ok && r.PublicKey != "" && s.cfg.Backend.KnownKey(r.PublicKey) {
+	if r, ok := req.Body.(*protocol.Register); ok && r.PublicKey != "" && s.cfg.Backend.Repeats(r) {
 		return nil
 	}
 	s.cfg.Metrics.RateLimited(class)
