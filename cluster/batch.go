@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/raft"
 	"github.com/pilotregistry/pilotregistry/cluster/fault"
+	"github.com/pilotregistry/pilotregistry/cluster/termguard"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -231,6 +232,9 @@ func failAll(items []*item, err *protocol.Error) {
 // the entry certainly did not enter the log.
 func (n *Node) applyEntry(ctx context.Context, entry *fsm.Entry) ([]fsm.Result, *protocol.Error) {
 	fault.Hit(fault.ProposeBefore)
+	if n.cfg.hooks.apply != nil {
+		n.cfg.hooks.apply()
+	}
 	future := n.raft.Apply(fsm.AppendEntry(nil, entry), enqueueTimeout)
 	// A future that was queued for the state machine when raft stops is never
 	// answered, so its wait must end with this node.
@@ -257,7 +261,8 @@ func (n *Node) applyEntry(ctx context.Context, entry *fsm.Entry) ([]fsm.Result, 
 // that the entry may still be committed by the next leader).
 func outcomeOf(err error) *protocol.Error {
 	switch {
-	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrEnqueueTimeout), errors.Is(err, raft.ErrLeadershipTransferInProgress):
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrEnqueueTimeout), errors.Is(err, raft.ErrLeadershipTransferInProgress),
+		errors.Is(err, termguard.ErrNotElected):
 		return protocol.NotAppliedf(codeNotLeader, "%v", err)
 	default:
 		return protocol.Unknownf(protocol.CodeOutcomeUnknown, "the leader could not finish the command: %v", err)

@@ -115,6 +115,8 @@ type hooks struct {
 	dial    peer.DialFunc
 	storeOp func(name string)
 	digest  func(fsm.Checkpoint) fsm.Checkpoint
+	// apply is called before an entry is handed to raft.
+	apply func()
 }
 
 func orDefault[T comparable](v *T, d T) {

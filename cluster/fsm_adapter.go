@@ -89,6 +89,9 @@ func (a *adapter) StoreConfiguration(index uint64, _ raft.Configuration) {
 	a.applied.advance(index)
 }
 
+// stopApplying leaves the state as it is from now on.
+func (a *adapter) stopApplying() { a.halted.Store(true) }
+
 func (a *adapter) halt(err error) {
 	if a.halted.CompareAndSwap(false, true) && a.onHalt != nil {
 		a.onHalt(err.Error())

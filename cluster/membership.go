@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/pilotregistry/pilotregistry/cluster/fault"
 	"github.com/pilotregistry/pilotregistry/cluster/peer"
+	"github.com/pilotregistry/pilotregistry/cluster/termguard"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -279,7 +280,8 @@ func changeOutcome(err error) *protocol.Error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrEnqueueTimeout), errors.Is(err, raft.ErrLeadershipTransferInProgress):
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrEnqueueTimeout), errors.Is(err, raft.ErrLeadershipTransferInProgress),
+		errors.Is(err, termguard.ErrNotElected):
 		return protocol.NotAppliedf(codeNotLeader, "%v", err)
 	default:
 		return protocol.Unknownf(protocol.CodeOutcomeUnknown, "the change of the configuration may or may not have happened: %v; look at `pilotctl cluster members`", err)

@@ -14,6 +14,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/cluster/keyring"
 	"github.com/pilotregistry/pilotregistry/cluster/peer"
 	"github.com/pilotregistry/pilotregistry/cluster/store"
+	"github.com/pilotregistry/pilotregistry/cluster/termguard"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -34,7 +35,8 @@ type engine struct {
 	fsm     *adapter
 	applied *indexWaiter
 	store   *store.Store
-	trans   *raft.NetworkTransport
+	terms   *termguard.Guard
+	trans   *termguard.Transport
 	raft    *raft.Raft
 	server  *peer.Server
 	client  *peer.Client

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/raft"
 	"github.com/pilotregistry/pilotregistry/cluster/store"
+	"github.com/pilotregistry/pilotregistry/cluster/termguard"
 )
 
 // openRaft opens the store and starts raft, bootstrapping a new cluster.
@@ -24,19 +25,35 @@ func (n *Node) openRaft(notify chan<- bool) error {
 	if err != nil {
 		return err
 	}
-	n.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	n.terms = termguard.New(termguard.Options{
+		Member: n.id, OnFork: n.forked, OnPhantom: n.mustRestart, Applied: n.applied.index.Load, Logger: n.log.Named("term"),
+	})
+	n.trans = n.terms.Transport(raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		// One request in flight: raft's pipeline can wedge for good on a stalled peer.
 		ServerAddressProvider: addressProvider{n}, Stream: n.server.Raft(n.cfg.hooks.dial), MaxPool: 3, MaxRPCsInFlight: 1,
 		Timeout: 10 * time.Second, Logger: n.log.Named("raft-net"), MsgpackUseNewTimeFormat: true,
-	})
+	}))
 	conf := n.raftConfig(notify)
 	if err := n.bootstrap(conf, cached, snaps); err != nil {
 		return err
 	}
-	if n.raft, err = n.newRaft(conf, cached, snaps); err != nil {
+	if n.raft, err = n.newRaft(conf, n.terms.Logs(cached), snaps); err != nil {
 		return n.refuseDamage(fmt.Errorf("start raft: %w", err))
 	}
+	n.terms.Watch(n.raft)
 	return nil
+}
+
+// forked ends the member before it applies anything more: its log holds what
+// the log of the member that leads does not hold.
+func (n *Node) forked(reason string) {
+	n.fsm.stopApplying()
+	n.fatal(ExitDamaged, reason+"; move the data directory away and join the cluster again; if more than one member says so, keep all data directories")
+}
+
+// mustRestart ends the member so that it reads its configuration from the log again.
+func (n *Node) mustRestart(reason string) {
+	n.fatal(ExitStalled, reason+"; nothing is lost: start the member again")
 }
 
 // refuseDamage ends the member when the error says that its data must not be used.
@@ -62,7 +79,7 @@ func (n *Node) newRaft(conf *raft.Config, logs raft.LogStore, snaps *store.Snaps
 			err = snaps.Damage()
 		}
 	}()
-	if r, err = raft.NewRaft(conf, n.fsm, logs, n.store, snaps, n.trans); err != nil {
+	if r, err = raft.NewRaft(conf, n.fsm, logs, n.terms.Stable(n.store), snaps, n.trans); err != nil {
 		return nil, err
 	}
 	return r, dropReplaced(logs, snaps)

@@ -56,6 +56,7 @@ func (w *watchdog) oldest() (op storeOp, ok bool) {
 // storeOptions lets the watchdog and the metrics see every disk operation.
 func (n *Node) storeOptions() store.Options {
 	return store.Options{
+		Member: n.id,
 		OnOp: func(name string) func(error) {
 			end := n.watch.begin(name)
 			if n.cfg.hooks.storeOp != nil {

@@ -22,5 +22,8 @@ func Route(addr string) string { return addr }
 // Journal notes an entry that is about to be stored.
 func Journal(index, term uint64, kind uint8, data []byte) {}
 
+// OnStand says how this member becomes a candidate when a test orders it.
+func OnStand(func()) {}
+
 // Serve starts the control socket.
 func Serve() error { return nil }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -41,6 +42,8 @@ type Command struct {
 	OffsetMS *int64 `json:"offset_ms,omitempty"`
 	// Routes replaces the table of peer addresses and where to dial them.
 	Routes map[string]string `json:"routes,omitempty"`
+	// Stand makes the member a candidate, as if its leader had asked it to take over.
+	Stand bool `json:"stand,omitempty"`
 	// Reached asks for the number of hits of every point.
 	Reached bool `json:"reached,omitempty"`
 }
@@ -59,6 +62,12 @@ var table = struct {
 	routes  map[string]string
 	firsts  *os.File // receives the name of every point at its first hit
 }{orders: map[Point]*Order{}, reached: map[Point]int{}}
+
+// standing makes this member a candidate.
+var standing atomic.Pointer[func()]
+
+// OnStand says how this member becomes a candidate when a test orders it.
+func OnStand(stand func()) { standing.Store(&stand) }
 
 // take notes a hit and returns what to do, if anything.
 func take(p Point) (Order, bool) {
@@ -216,6 +225,13 @@ func obey(cmd Command) (a Answer) {
 	if cmd.Order != nil {
 		if err := accept(cmd.Order); err != nil {
 			a.Error = err.Error()
+		}
+	}
+	if cmd.Stand {
+		if stand := standing.Load(); stand != nil {
+			(*stand)()
+		} else {
+			a.Error = "this member has not started raft"
 		}
 	}
 	table.Lock()

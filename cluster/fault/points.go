@@ -37,6 +37,7 @@ const (
 	DrainTransferAfter Point = "drain.transfer.after"
 	TermVoteBefore     Point = "store.term_vote.before"
 	TermVoteAfter      Point = "store.term_vote.after"
+	VoteToLeader       Point = "vote.to_leader.before"
 )
 
 // Points lists all of them.
@@ -46,4 +47,5 @@ var Points = []Point{
 	ProposeBefore, ProposeAfter, ForwardBefore, ForwardAfter, ForwardServed, ConfirmAsked, ConfirmAnswered,
 	TermStartBefore, TermStartAfter, MembershipBefore, MembershipAfter, JoinSpent, JoinAnswered,
 	LevelRaiseBefore, LevelRaiseAfter, ReplyBefore, DrainTransferAfter, TermVoteBefore, TermVoteAfter,
+	VoteToLeader,
 }

@@ -71,7 +71,7 @@ func TestEveryPointIsInTheCode(t *testing.T) {
 			t.Errorf("no code of the members reaches fault.%s", name)
 		}
 	}
-	for _, hook := range []string{"Offset", "Route", "Journal", "Serve"} {
+	for _, hook := range []string{"Offset", "Route", "Journal", "OnStand", "Serve"} {
 		if !found[hook] {
 			t.Errorf("no code of the members asks fault.%s", hook)
 		}

@@ -79,6 +79,12 @@ func (r *record) sync() error {
 	return nil
 }
 
+func (r *record) currentTerm() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.term
+}
+
 func (r *record) setTerm(term uint64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 
+	"github.com/google/uuid"
 	"github.com/hashicorp/raft"
 
 	"github.com/pilotregistry/pilotregistry/cluster/fault"
@@ -28,8 +30,10 @@ type backend interface {
 	Close() error
 }
 
-// Options are the observers of a store. All are optional.
+// Options say whose store it is and who observes it. All are optional.
 type Options struct {
+	// Member is the id of the member, a UUID: entries that it makes say so.
+	Member string
 	// OnOp is called before a disk operation; the function it returns, after it.
 	OnOp func(name string) (done func(err error))
 	// OnFailure is called once per error of the disk or the database, and with
@@ -54,7 +58,12 @@ type Store struct {
 	path   string
 	inner  backend
 	record *record
+	maker  []byte
 	opts   Options
+
+	// terms orders the writers of the current term: raft sets it from its main
+	// loop and, for heartbeats, from the goroutine of a connection.
+	terms sync.Mutex
 }
 
 var (
@@ -78,11 +87,15 @@ func Open(dir, kind string, opts Options) (*Store, error) {
 	if err := checkKind(dir, kind); err != nil {
 		return nil, err
 	}
+	maker, err := makerID(opts.Member)
+	if err != nil {
+		return nil, err
+	}
 	inner, path, err := openBackend(dir, kind)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, inner: inner, opts: opts}
+	s := &Store{path: path, inner: inner, maker: maker, opts: opts}
 	if s.record, err = openRecord(filepath.Join(dir, "durable")); err == nil {
 		err = s.verify()
 	}
@@ -94,6 +107,17 @@ func Open(dir, kind string, opts Options) (*Store, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+func makerID(member string) ([]byte, error) {
+	if member == "" {
+		return nil, nil
+	}
+	id, err := uuid.Parse(member)
+	if err != nil {
+		return nil, fmt.Errorf("member id %q is not a UUID: %w", member, err)
+	}
+	return id[:], nil
 }
 
 // checkKind refuses to open a directory with another kind of store than the
@@ -184,8 +208,8 @@ func (s *Store) StoreLogs(logs []*raft.Log) error {
 		return nil
 	}
 	for _, l := range logs {
-		if len(l.Extensions) == 0 {
-			l.Extensions = sum(l)
+		if Made(l) {
+			l.Extensions = sum(l, s.maker)
 		} else if !sumMatches(l) {
 			return fmt.Errorf("%w: index %d, term %d", ErrReceived, l.Index, l.Term)
 		}
@@ -301,16 +325,25 @@ func (s *Store) get(key []byte) ([]byte, error) {
 
 var keyCurrentTerm = "CurrentTerm" // raft's own name of it
 
-// SetUint64 stores a number with its checksum.
+// SetUint64 stores a number with its checksum. The current term never goes
+// down: raft reads it before it sets it, in two goroutines, so that an older
+// term can come second. A member may start in a term that it has only heard
+// of, but not in one that it has left.
 func (s *Store) SetUint64(key []byte, val uint64) error {
 	return s.do("set_uint64", func() error {
-		if err := s.set(key, binary.BigEndian.AppendUint64(nil, val)); err != nil {
+		raw := binary.BigEndian.AppendUint64(nil, val)
+		if string(key) != keyCurrentTerm {
+			return s.set(key, raw)
+		}
+		s.terms.Lock()
+		defer s.terms.Unlock()
+		if val < s.record.currentTerm() {
+			return nil
+		}
+		if err := s.set(key, raw); err != nil {
 			return err
 		}
-		if string(key) == keyCurrentTerm {
-			return s.record.setTerm(val)
-		}
-		return nil
+		return s.record.setTerm(val)
 	})
 }
 

@@ -1,0 +1,20 @@
+// Package termguard stands between raft and its log, its votes and its
+// transport, and keeps raft out of terms that belong to other members.
+//
+// Raft reads its term more than once while it handles one thing, and a
+// heartbeat changes the term from another goroutine. A leader that has just
+// been deposed can therefore store a client's command, and start to replicate,
+// in the term of its successor. Log matching compares index and term only, so
+// two different entries at one place would never be noticed. DESIGN.md of
+// package cluster lists every such place.
+//
+// Promise:
+//   - An entry of this member's own making is stored only while raft leads, in
+//     a term in which this member asked for votes and won ([ErrNotElected]).
+//   - Nothing is replicated in another term, and no follower is told to commit
+//     beyond the entries it was shown.
+//   - A follower that sees two leaders in one term, or an entry that differs
+//     from its own with the same index and term, stops before it applies it.
+//
+// Non-goals: it does not decide elections, and it repairs nothing.
+package termguard

@@ -1,0 +1,187 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/pilotregistry/pilotregistry/cluster/peer"
+	"github.com/pilotregistry/pilotregistry/cluster/store"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// impostor speaks raft's protocol with the certificate of a stopped member.
+type impostor struct {
+	id    string
+	trans *raft.NetworkTransport
+	to    *member
+}
+
+// impostor stops m and takes its place towards another member.
+func (c *cluster) impostor(m, to *member) *impostor {
+	c.t.Helper()
+	m.kill()
+	dir := &dataDir{path: m.cfg.DataDir}
+	file, err := dir.member()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	id, _, err := dir.identity(file)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	srv, err := peer.Listen("127.0.0.1:0", peer.ServerConfig{Identity: id})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	trans := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: srv.Raft(nil), MaxPool: 2, MaxRPCsInFlight: 1, Timeout: patience, MsgpackUseNewTimeFormat: true})
+	c.t.Cleanup(func() { trans.Close(); srv.Close() })
+	return &impostor{id: m.id, trans: trans, to: to}
+}
+
+// send sends a request as the leader of its term.
+func (i *impostor) send(req raft.AppendEntriesRequest) (raft.AppendEntriesResponse, error) {
+	self := peer.RaftAddress(i.id, i.to.cfg.PeerAddr)
+	req.RPCHeader = raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(i.id), Addr: []byte(self)}
+	if req.Leader == nil {
+		req.Leader = []byte(self)
+	}
+	var resp raft.AppendEntriesResponse
+	err := i.trans.AppendEntries(raft.ServerID(i.to.id), peer.RaftAddress(i.to.id, i.to.cfg.PeerAddr), &req, &resp)
+	return resp, err
+}
+
+// TestNoEntryInAnotherLeadersTerm: a heartbeat of a newer term comes between
+// the leader's last look at its term and the moment when raft stores a
+// client's command. Raft alone would store it in the term of the new leader.
+func TestNoEntryInAnotherLeadersTerm(t *testing.T) {
+	t.Parallel()
+	const tries = 200
+	var armed atomic.Pointer[func()]
+	c := newCluster(t, 1, func(i int, cfg *Config) {
+		cfg.Timeouts = Timeouts{Heartbeat: 60 * time.Millisecond, Election: 60 * time.Millisecond, LeaderLease: 60 * time.Millisecond}
+		if i == 0 {
+			cfg.hooks.apply = func() {
+				if overtake := armed.Swap(nil); overtake != nil {
+					(*overtake)()
+				}
+			}
+		}
+	})
+	a, b := c.members[0], c.join(1, true)
+	c.ready(a, b)
+	node := c.node(a)
+	other := c.impostor(b, a)
+	foreign := map[uint64]bool{}
+	overtake := func() {
+		term := a.raft.CurrentTerm() + 1
+		foreign[term] = true // only the batcher comes here
+		if _, err := other.send(raft.AppendEntriesRequest{Term: term}); err != nil {
+			t.Errorf("heartbeat of term %d: %v", term, err)
+		}
+	}
+	for try := range tries {
+		c.ready(a)
+		armed.Store(&overtake)
+		a.must(increment(t, node, fmt.Sprint("try-", try)))
+	}
+	if got := a.mustRead(node); got != tries {
+		t.Errorf("%d increments were acknowledged, %d took effect", tries, got)
+	}
+	if len(foreign) != tries {
+		t.Errorf("%d terms of another leader, want %d", len(foreign), tries)
+	}
+	if a.terms.Refused() == 0 {
+		t.Error("not one entry came too late: the test has tried nothing")
+	}
+	for _, l := range a.entries() {
+		if foreign[l.Term] && store.Maker(l) == a.id {
+			t.Errorf("entry %d of type %s is in term %d, which belongs to member %s", l.Index, l.Type, l.Term, other.id)
+		}
+	}
+	t.Logf("%d entries refused in %d tries", a.terms.Refused(), tries)
+}
+
+// entries are all entries of a member's log.
+func (m *member) entries() []*raft.Log {
+	m.t.Helper()
+	first, err := m.store.FirstIndex()
+	last, err2 := m.store.LastIndex()
+	if err := errors.Join(err, err2); err != nil {
+		m.t.Fatal(err)
+	}
+	var out []*raft.Log
+	for i := first; i <= last; i++ {
+		l := new(raft.Log)
+		if err := m.store.GetLog(i, l); err != nil {
+			m.t.Fatal(err)
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+// TestTooLateIsNotApplied: the caller learns that an entry which came too late
+// is in no log, so that it can be tried again at once.
+func TestTooLateIsNotApplied(t *testing.T) {
+	t.Parallel()
+	var armed atomic.Pointer[func()]
+	c := newCluster(t, 1, func(i int, cfg *Config) {
+		cfg.hooks.apply = func() {
+			if overtake := armed.Swap(nil); overtake != nil {
+				(*overtake)()
+			}
+		}
+	})
+	a, b := c.members[0], c.join(1, true)
+	c.ready(a, b)
+	other := c.impostor(b, a)
+	for {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		refused := a.terms.Refused()
+		overtake := func() { _, _ = other.send(raft.AppendEntriesRequest{Term: a.raft.CurrentTerm() + 1}) }
+		armed.Store(&overtake)
+		_, perr := a.batch.submit(ctx, increment(t, 1, ""), 0)
+		cancel()
+		if a.terms.Refused() > refused { // else raft's main loop was faster
+			if perr == nil || perr.Outcome != protocol.OutcomeNotApplied || perr.Code != codeNotLeader {
+				t.Errorf("got %+v, want not_applied %s", perr, codeNotLeader)
+			}
+			return
+		}
+		c.ready(a)
+	}
+}
+
+// TestAChangeThatCameTooLateRestartsTheMember: raft takes over a configuration
+// although its entry was refused.
+func TestAChangeThatCameTooLateRestartsTheMember(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1, nil)
+	a, b := c.members[0], c.join(1, true)
+	c.ready(a, b)
+	other := c.impostor(b, a)
+	for {
+		term := a.raft.CurrentTerm() + 1
+		if _, err := other.send(raft.AppendEntriesRequest{Term: term}); err != nil {
+			t.Fatal(err)
+		}
+		err := a.raft.AddNonvoter("00000000-0000-4000-8000-000000000000", "127.0.0.1:1", 0, patience).Error()
+		if perr := changeOutcome(err); perr == nil || perr.Outcome != protocol.OutcomeNotApplied {
+			t.Fatalf("change: %v, want not_applied", err)
+		}
+		if a.terms.Refused() == 0 { // raft's main loop was faster
+			c.ready(a)
+			continue
+		}
+		f := <-a.fatal
+		if f.code != ExitStalled {
+			t.Errorf("ended with %+v, want code %d", f, ExitStalled)
+		}
+		return
+	}
+}
