@@ -1,0 +1,329 @@
+package termguard
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+
+	"github.com/pilotregistry/pilotregistry/cluster/store"
+)
+
+// Ids are UUIDs, and addresses are ids: the guard finds the member in both.
+var (
+	self  = "00000000-0000-4000-8000-00000000000a"
+	peers = []string{"00000000-0000-4000-8000-00000000000b", "00000000-0000-4000-8000-00000000000c"}
+	guest = "00000000-0000-4000-8000-00000000000d"
+)
+
+// world is one raft instance under guard, and two hand-made members that speak
+// raft's protocol with it, consistently: a term has one leader.
+type world struct {
+	guard    *Guard
+	raft     *raft.Raft
+	wire     *pipes
+	trans    *Transport
+	store    *memory
+	peers    []*handMade
+	fsm      *recorder
+	forked   atomic.Pointer[string]
+	phantom  atomic.Bool
+	mu       sync.Mutex
+	leaderOf map[uint64]string
+	wrong    []string
+}
+
+// pause is slept at every step of the store, so that schedules meet.
+func newWorld(pause func()) *world {
+	w := &world{wire: &pipes{ends: map[string]chan net.Conn{}}, leaderOf: map[uint64]string{}, fsm: &recorder{}}
+	w.store = &memory{InmemStore: raft.NewInmemStore(), pause: pause}
+	w.guard = New(Options{Member: self, Applied: w.fsm.last.Load,
+		OnFork:    func(reason string) { w.forked.Store(&reason) },
+		OnPhantom: func(string) { w.phantom.Store(true) }})
+	w.trans = w.guard.Transport(w.wire.transport(self))
+	servers := []raft.Server{{ID: raft.ServerID(self), Address: raft.ServerAddress(self)}}
+	for _, id := range peers {
+		servers = append(servers, raft.Server{ID: raft.ServerID(id), Address: raft.ServerAddress(id)})
+		p := &handMade{w: w, id: id, trans: w.wire.transport(id)}
+		w.peers = append(w.peers, p)
+		go p.serve()
+	}
+	c := raft.DefaultConfig()
+	c.LocalID, c.Logger = raft.ServerID(self), hclog.NewNullLogger()
+	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout, c.CommitTimeout = 10*time.Millisecond, 10*time.Millisecond, 10*time.Millisecond, time.Millisecond
+	c.ShutdownOnRemove, c.NoLegacyTelemetry = false, true
+	snaps := raft.NewInmemSnapshotStore()
+	must(raft.BootstrapCluster(c, w.store, w.store, snaps, w.trans, raft.Configuration{Servers: servers}))
+	var err error
+	w.raft, err = raft.NewRaft(c, w.fsm, w.guard.Logs(w.store), w.guard.Stable(w.store), snaps, w.trans)
+	must(err)
+	w.guard.Watch(w.raft)
+	return w
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func (w *world) close() {
+	// Raft waits for its replication, which waits for the other side.
+	for _, p := range w.peers {
+		p.trans.Close()
+	}
+	w.trans.Close()
+	_ = w.raft.Shutdown().Error()
+}
+
+func (w *world) fail(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.wrong = append(w.wrong, fmt.Sprintf(format, args...))
+}
+
+// claim gives a term to a member unless another one has it.
+func (w *world) claim(term uint64, member string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if has, ok := w.leaderOf[term]; ok {
+		return has == member
+	}
+	w.leaderOf[term] = member
+	return true
+}
+
+func (w *world) leads(term uint64, member string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.leaderOf[term] == member
+}
+
+// check judges what the instance stored.
+func (w *world) check() []string {
+	for _, e := range w.store.stored() {
+		if store.Maker(e) == self && e.Term > 1 && !w.leads(e.Term, self) {
+			w.fail("entry %d of type %s was made in term %d, whose leader is %q", e.Index, e.Type, e.Term, w.leaderOf[e.Term])
+		}
+	}
+	if reason := w.forked.Load(); reason != nil {
+		w.fail("a fork was seen where none is: %s", *reason)
+	}
+	return w.wrong
+}
+
+// handMade is a member made by hand.
+type handMade struct {
+	w     *world
+	id    string
+	trans *raft.NetworkTransport
+}
+
+func (p *handMade) header() raft.RPCHeader {
+	return raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(p.id), Addr: []byte(p.id)}
+}
+
+// serve answers the instance: with votes, acknowledgements, refusals, newer terms.
+func (p *handMade) serve() {
+	for rpc := range p.trans.Consumer() {
+		if rpc.Reader != nil {
+			_, _ = io.Copy(io.Discard, rpc.Reader)
+		}
+		switch a := rpc.Command.(type) {
+		case *raft.RequestVoteRequest:
+			granted := rand.IntN(8) > 0 && p.w.claim(a.Term, self)
+			rpc.Respond(&raft.RequestVoteResponse{RPCHeader: p.header(), Term: a.Term, Granted: granted}, nil)
+		case *raft.RequestPreVoteRequest:
+			rpc.Respond(&raft.RequestPreVoteResponse{RPCHeader: p.header(), Term: a.Term, Granted: true}, nil)
+		case *raft.AppendEntriesRequest:
+			p.shown(a)
+			resp := &raft.AppendEntriesResponse{RPCHeader: p.header(), Term: a.Term, Success: rand.IntN(10) > 0}
+			if resp.LastLog = a.PrevLogEntry + uint64(len(a.Entries)); rand.IntN(40) == 0 {
+				resp.Term, resp.Success = a.Term+1, false
+			}
+			rpc.Respond(resp, nil)
+		case *raft.InstallSnapshotRequest:
+			if !p.w.leads(a.Term, self) {
+				p.w.fail("a snapshot was sent in term %d", a.Term)
+			}
+			rpc.Respond(&raft.InstallSnapshotResponse{RPCHeader: p.header(), Term: a.Term, Success: true}, nil)
+		default:
+			rpc.Respond(nil, errors.New("not here"))
+		}
+	}
+}
+
+// shown judges a message of the instance as leader.
+func (p *handMade) shown(a *raft.AppendEntriesRequest) {
+	if !p.w.leads(a.Term, self) {
+		p.w.fail("a message was sent in term %d, with %d entries", a.Term, len(a.Entries))
+	}
+	last := a.PrevLogEntry
+	for _, e := range a.Entries {
+		last = e.Index
+		if e.Term > a.Term {
+			p.w.fail("entry %d of term %d was sent in term %d", e.Index, e.Term, a.Term)
+		}
+	}
+	if a.LeaderCommitIndex > last {
+		p.w.fail("index %d was to be committed where %d was shown", a.LeaderCommitIndex, last)
+	}
+}
+
+// entry is what a hand-made leader of a term puts at an index: always the same.
+func (p *handMade) entry(index, term uint64) *raft.Log {
+	l := &raft.Log{Index: index, Term: term, Type: raft.LogCommand, Data: fmt.Appendf(nil, "%s %d/%d", p.id, index, term)}
+	sign(l, p.id)
+	return l
+}
+
+// sign does what a member's store does with a new entry.
+func sign(l *raft.Log, maker string) {
+	sum := sha256.Sum256(fmt.Append(nil, l.Index, l.Term, l.Type, l.Data, maker))
+	id := uuid.MustParse(maker)
+	l.Extensions = append(append([]byte{'m'}, sum[:4]...), id[:]...)
+}
+
+// append sends a message as leader of a term.
+func (p *handMade) append(a raft.AppendEntriesRequest) (resp raft.AppendEntriesResponse, err error) {
+	a.RPCHeader = p.header()
+	if a.Leader == nil {
+		a.Leader = []byte(p.id)
+	}
+	err = p.trans.AppendEntries(raft.ServerID(self), raft.ServerAddress(self), &a, &resp)
+	return resp, err
+}
+
+// memory is a log that keeps all entries it was ever given.
+type memory struct {
+	*raft.InmemStore
+	pause func()
+	mu    sync.Mutex
+	all   []*raft.Log
+}
+
+func (m *memory) StoreLog(l *raft.Log) error { return m.StoreLogs([]*raft.Log{l}) }
+
+func (m *memory) StoreLogs(logs []*raft.Log) error {
+	m.pause()
+	m.mu.Lock()
+	for _, l := range logs {
+		if store.Made(l) {
+			sign(l, self)
+		}
+		m.all = append(m.all, l)
+	}
+	m.mu.Unlock()
+	defer m.pause()
+	return m.InmemStore.StoreLogs(logs)
+}
+
+func (m *memory) IsMonotonic() bool { return true }
+
+func (m *memory) SetUint64(key []byte, val uint64) error {
+	m.pause()
+	defer m.pause()
+	return m.InmemStore.SetUint64(key, val)
+}
+
+func (m *memory) stored() []*raft.Log {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.all
+}
+
+// recorder is the state machine: the entries it was given.
+type recorder struct {
+	last atomic.Uint64
+	mu   sync.Mutex
+	data map[uint64]string
+}
+
+func (r *recorder) Apply(l *raft.Log) any {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.data == nil {
+		r.data = map[uint64]string{}
+	}
+	r.data[l.Index] = string(l.Data)
+	r.last.Store(l.Index)
+	return nil
+}
+
+func (r *recorder) applied(index uint64) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.data[index]
+}
+
+func (r *recorder) Snapshot() (raft.FSMSnapshot, error) { return nil, errors.New("not here") }
+func (r *recorder) Restore(rc io.ReadCloser) error {
+	defer rc.Close()
+	_, err := io.Copy(io.Discard, rc)
+	return err
+}
+
+// pipes is a network within the process.
+type pipes struct {
+	mu   sync.Mutex
+	ends map[string]chan net.Conn
+}
+
+func (n *pipes) transport(id string) *raft.NetworkTransport {
+	l := &pipeEnd{net: n, id: id, in: make(chan net.Conn), closed: make(chan struct{})}
+	n.mu.Lock()
+	n.ends[id] = l.in
+	n.mu.Unlock()
+	return raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: l, MaxPool: 2, MaxRPCsInFlight: 1, Timeout: time.Second, Logger: hclog.NewNullLogger(), MsgpackUseNewTimeFormat: true})
+}
+
+type pipeEnd struct {
+	net    *pipes
+	id     string
+	in     chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (e *pipeEnd) Dial(to raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	e.net.mu.Lock()
+	in := e.net.ends[string(to)]
+	e.net.mu.Unlock()
+	if in == nil {
+		return nil, errors.New("nobody is there")
+	}
+	a, b := net.Pipe()
+	select {
+	case in <- b:
+		return a, nil
+	case <-e.closed:
+	case <-time.After(timeout):
+	}
+	return nil, net.ErrClosed
+}
+
+func (e *pipeEnd) Accept() (net.Conn, error) {
+	select {
+	case c := <-e.in:
+		return c, nil
+	case <-e.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (e *pipeEnd) Close() error   { e.once.Do(func() { close(e.closed) }); return nil }
+func (e *pipeEnd) Addr() net.Addr { return pipeAddr(e.id) }
+
+type pipeAddr string
+
+func (a pipeAddr) Network() string { return "pipe" }
+func (a pipeAddr) String() string  { return string(a) }
