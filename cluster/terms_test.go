@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -183,5 +186,50 @@ func TestAChangeThatCameTooLateRestartsTheMember(t *testing.T) {
 			t.Errorf("ended with %+v, want code %d", f, ExitStalled)
 		}
 		return
+	}
+}
+
+// TestAForkStopsTheMember: a leader whose last entry has the same index and
+// term as this member's, but other content, makes it stop with code 78 before
+// it applies anything.
+func TestAForkStopsTheMember(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1, nil)
+	a, b := c.members[0], c.join(1, true)
+	c.ready(a, b)
+	other := c.impostor(b, a)
+	log := a.entries()
+	last := log[len(log)-1]
+	applied := a.applied.index.Load()
+	sum := append([]byte("\x00sum"), last.Extensions...)
+	sum[len(sum)-1]++
+	if _, err := other.send(raft.AppendEntriesRequest{Term: a.raft.CurrentTerm() + 1, PrevLogEntry: last.Index, PrevLogTerm: last.Term, Leader: sum}); err == nil {
+		t.Error("accepted")
+	}
+	f := <-a.fatal
+	if f.code != ExitDamaged || !strings.Contains(f.reason, fmt.Sprintf("entry %d of term %d differs", last.Index, last.Term)) {
+		t.Errorf("ended with %+v, want code %d and the index", f, ExitDamaged)
+	}
+	if now := a.applied.index.Load(); now > max(applied, last.Index) {
+		t.Errorf("applied up to %d after the fork at %d", now, last.Index)
+	}
+}
+
+// TestRaftRestoreIsNotUsed: raft.Restore makes a snapshot in whatever term raft
+// is in by then, past every guard, and leaves a hole in the log.
+func TestRaftRestoreIsNotUsed(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, path := range files {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(raw), "raft.Restore"+"(") {
+			t.Errorf("%s calls raft.Restore", path)
+		}
 	}
 }

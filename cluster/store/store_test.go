@@ -340,3 +340,65 @@ func TestObserversSeeOperationsAndFailures(t *testing.T) {
 		t.Fatalf("storing into a closed database: %v, failures %v", err, failures)
 	}
 }
+
+// TestTheStoredTermNeverGoesDown: raft sets its term in two goroutines, and an
+// older one can come second.
+func TestTheStoredTermNeverGoesDown(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := store.Open(dir, store.KindBolt, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, term := range []uint64{3, 7, 5} {
+		if err := s.SetUint64([]byte("CurrentTerm"), term); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = store.Open(dir, store.KindBolt, store.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if term, err := s.GetUint64([]byte("CurrentTerm")); err != nil || term != 7 {
+		t.Errorf("the stored term is %d (%v), want 7", term, err)
+	}
+}
+
+// TestEntriesNameTheirMaker: an entry says which member made it, wherever it
+// goes, and the checksum covers that.
+func TestEntriesNameTheirMaker(t *testing.T) {
+	t.Parallel()
+	const maker = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
+	if _, err := store.Open(t.TempDir(), store.KindBolt, store.Options{Member: "m1"}); err == nil {
+		t.Error("opened for a member without a UUID")
+	}
+	a, err := store.Open(t.TempDir(), store.KindBolt, store.Options{Member: maker})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	b, err := store.Open(t.TempDir(), store.KindBolt, store.Options{Member: "00000000-0000-4000-8000-000000000000"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	made := &raft.Log{Index: 1, Term: 1, Type: raft.LogCommand, Data: []byte("x")}
+	if err := a.StoreLog(made); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.StoreLog(made); err != nil {
+		t.Fatal(err)
+	}
+	var got raft.Log
+	if err := b.GetLog(1, &got); err != nil || store.Maker(&got) != maker {
+		t.Errorf("made by %q (%v), want %q", store.Maker(&got), err, maker)
+	}
+	got.Extensions[len(got.Extensions)-1]++
+	got.Index = 2
+	if err := b.StoreLog(&got); !errors.Is(err, store.ErrReceived) {
+		t.Errorf("another maker under the same checksum: %v", err)
+	}
+}

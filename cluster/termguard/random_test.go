@@ -2,6 +2,7 @@ package termguard
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -118,7 +119,8 @@ func (w *world) act(actor int, number func(int) int) {
 		_ = p.trans.RequestVote(raft.ServerID(self), raft.ServerAddress(self),
 			&raft.RequestVoteRequest{RPCHeader: p.header(), Term: term, Candidate: []byte(p.id), LastLogIndex: last, LastLogTerm: lastTerm, LeadershipTransfer: true}, &resp)
 		if number(12) == 0 && w.claim(term, p.id) {
-			p.install(term, last+2)
+			last, _ := w.end()
+			_ = p.install(term, max(last, w.held())+2)
 		}
 	}
 }
@@ -151,11 +153,15 @@ func (w *world) end() (index, term uint64) {
 
 // overwrite sends entries after one of the instance's last.
 func (p *handMade) overwrite(term uint64, number func(int) int) {
+	if !p.w.claim(term, p.id) {
+		return
+	}
 	last, err := p.w.store.LastIndex()
 	must(err)
-	prev := max(last-uint64(number(3)), p.w.raft.CommitIndex(), 1)
+	_, ok := p.w.acknowledge(term, 0)
+	prev := max(last-min(last, uint64(number(3))), p.w.held(), 1)
 	var l raft.Log
-	if p.w.store.InmemStore.GetLog(prev, &l) != nil || l.Term > term || !p.w.claim(term, p.id) {
+	if !ok || p.w.store.InmemStore.GetLog(prev, &l) != nil || l.Term > term {
 		return
 	}
 	a := raft.AppendEntriesRequest{Term: term, PrevLogEntry: l.Index, PrevLogTerm: l.Term}
@@ -165,15 +171,16 @@ func (p *handMade) overwrite(term uint64, number func(int) int) {
 	_, _ = p.append(a)
 }
 
-// install sends a snapshot.
-func (p *handMade) install(term, index uint64) {
-	data := []byte("state")
+// install sends a snapshot. It can be an old one: the instance may have
+// nothing but a newer snapshot.
+func (p *handMade) install(term, index uint64) error {
+	data := fmt.Append(nil, index)
 	servers := []raft.Server{}
 	for _, id := range append([]string{self}, peers...) {
 		servers = append(servers, raft.Server{ID: raft.ServerID(id), Address: raft.ServerAddress(id)})
 	}
 	var resp raft.InstallSnapshotResponse
-	_ = p.trans.InstallSnapshot(raft.ServerID(self), raft.ServerAddress(self), &raft.InstallSnapshotRequest{
+	return p.trans.InstallSnapshot(raft.ServerID(self), raft.ServerAddress(self), &raft.InstallSnapshotRequest{
 		RPCHeader: p.header(), SnapshotVersion: raft.SnapshotVersionMax, Term: term, LastLogIndex: index, LastLogTerm: term, Size: int64(len(data)),
 		Configuration: raft.EncodeConfiguration(raft.Configuration{Servers: servers}), ConfigurationIndex: 1,
 	}, &resp, bytes.NewReader(data))

@@ -39,7 +39,12 @@ type world struct {
 	phantom  atomic.Bool
 	mu       sync.Mutex
 	leaderOf map[uint64]string
-	wrong    []string
+	// newest is the newest term with a leader; the hand-made members are all in it.
+	newest uint64
+	// acknowledged is the last entry that a hand-made member has, so that none
+	// of them overwrites what may be committed.
+	acknowledged uint64
+	wrong        []string
 }
 
 // pause is slept at every step of the store, so that schedules meet.
@@ -91,15 +96,34 @@ func (w *world) fail(format string, args ...any) {
 	w.wrong = append(w.wrong, fmt.Sprintf(format, args...))
 }
 
-// claim gives a term to a member unless another one has it.
+// claim gives a term to a member unless another one has it, or a newer one has begun.
 func (w *world) claim(term uint64, member string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if has, ok := w.leaderOf[term]; ok {
+	if has, ok := w.leaderOf[term]; ok || term < w.newest {
 		return has == member
 	}
-	w.leaderOf[term] = member
+	w.leaderOf[term], w.newest = member, term
 	return true
+}
+
+// acknowledge is what a hand-made member does with entries of the instance. It
+// refuses an older term, as a member that has voted in a newer one does.
+func (w *world) acknowledge(term, last uint64) (newest uint64, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if term < w.newest {
+		return w.newest, false
+	}
+	w.acknowledged = max(w.acknowledged, last)
+	return term, true
+}
+
+// held is the last entry that a hand-made member has.
+func (w *world) held() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.acknowledged
 }
 
 func (w *world) leads(term uint64, member string) bool {
@@ -146,9 +170,9 @@ func (p *handMade) serve() {
 			rpc.Respond(&raft.RequestPreVoteResponse{RPCHeader: p.header(), Term: a.Term, Granted: true}, nil)
 		case *raft.AppendEntriesRequest:
 			p.shown(a)
-			resp := &raft.AppendEntriesResponse{RPCHeader: p.header(), Term: a.Term, Success: rand.IntN(10) > 0}
-			if resp.LastLog = a.PrevLogEntry + uint64(len(a.Entries)); rand.IntN(40) == 0 {
-				resp.Term, resp.Success = a.Term+1, false
+			resp := &raft.AppendEntriesResponse{RPCHeader: p.header(), Term: a.Term, LastLog: a.PrevLogEntry + uint64(len(a.Entries))}
+			if rand.IntN(10) > 0 {
+				resp.Term, resp.Success = p.w.acknowledge(a.Term, resp.LastLog)
 			}
 			rpc.Respond(resp, nil)
 		case *raft.InstallSnapshotRequest:
@@ -266,9 +290,13 @@ func (r *recorder) applied(index uint64) string {
 }
 
 func (r *recorder) Snapshot() (raft.FSMSnapshot, error) { return nil, errors.New("not here") }
+
+// Restore takes a snapshot, which is its index.
 func (r *recorder) Restore(rc io.ReadCloser) error {
 	defer rc.Close()
-	_, err := io.Copy(io.Discard, rc)
+	var index uint64
+	_, err := fmt.Fscan(rc, &index)
+	r.last.Store(index)
 	return err
 }
 

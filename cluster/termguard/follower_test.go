@@ -1,0 +1,166 @@
+package termguard
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// follower is a world whose instance follows the first hand-made member, who
+// leads term 10 and has sent it entries 2 to 4.
+func follower(t *testing.T) (*world, *handMade) {
+	t.Helper()
+	w := newWorld(func() {})
+	t.Cleanup(w.close)
+	p := w.peers[0]
+	w.claim(10, p.id)
+	p.must(t, raft.AppendEntriesRequest{Term: 10, PrevLogEntry: 1, PrevLogTerm: 1, Entries: []*raft.Log{p.entry(2, 10), p.entry(3, 10), p.entry(4, 10)}})
+	return w, p
+}
+
+func (p *handMade) must(t *testing.T, a raft.AppendEntriesRequest) {
+	t.Helper()
+	if resp, err := p.append(a); err != nil || !resp.Success {
+		t.Fatalf("refused: %+v %v", resp, err)
+	}
+}
+
+func (w *world) await(t *testing.T, index uint64) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); w.fsm.last.Load() < index; {
+		if time.Now().After(deadline) {
+			t.Fatalf("applied up to %d, want %d", w.fsm.last.Load(), index)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// TestAFollowerCommitsOnlyWhatItWasShown: a new leader has committed up to 4,
+// but has shown this member no more than that entry 2 matches. Its entries 3
+// and 4 are left over from an older term.
+func TestAFollowerCommitsOnlyWhatItWasShown(t *testing.T) {
+	t.Parallel()
+	w, old := follower(t)
+	p := w.peers[1]
+	w.claim(11, p.id)
+	p.must(t, raft.AppendEntriesRequest{Term: 11, PrevLogEntry: 2, PrevLogTerm: 10, LeaderCommitIndex: 4})
+	p.must(t, raft.AppendEntriesRequest{Term: 11, PrevLogEntry: 2, PrevLogTerm: 10, LeaderCommitIndex: 4,
+		Entries: []*raft.Log{p.entry(3, 11), p.entry(4, 11)}})
+	w.await(t, 4)
+	for index, want := range map[uint64]*raft.Log{2: old.entry(2, 10), 3: p.entry(3, 11), 4: p.entry(4, 11)} {
+		if got := w.fsm.applied(index); got != string(want.Data) {
+			t.Errorf("entry %d applied as %q, want %q", index, got, want.Data)
+		}
+	}
+}
+
+// TestAnOldSnapshotDoesNotTurnBack: a snapshot that arrives late, of what the
+// state holds already, takes nothing away.
+func TestAnOldSnapshotDoesNotTurnBack(t *testing.T) {
+	t.Parallel()
+	w, p := follower(t)
+	p.must(t, raft.AppendEntriesRequest{Term: 10, PrevLogEntry: 4, PrevLogTerm: 10, LeaderCommitIndex: 3})
+	w.await(t, 3)
+	if err := p.install(10, 2); err != nil {
+		t.Fatal(err)
+	}
+	if last, _ := w.store.LastIndex(); last != 4 || w.fsm.last.Load() != 3 {
+		t.Errorf("the log ends at %d and the state at %d, want 4 and 3", last, w.fsm.last.Load())
+	}
+	if err := p.install(10, 9); err != nil {
+		t.Fatal(err)
+	}
+	if w.fsm.last.Load() != 9 {
+		t.Errorf("a newer snapshot was not taken: the state is at %d", w.fsm.last.Load())
+	}
+}
+
+// TestForks: whatever shows that two logs differ at one place, or that two
+// members lead one term, stops the member before it applies anything.
+func TestForks(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		send func(p, q *handMade) raft.AppendEntriesRequest
+		want string
+	}{
+		"two leaders of a term": {
+			func(p, q *handMade) raft.AppendEntriesRequest {
+				return raft.AppendEntriesRequest{Term: 10, PrevLogEntry: 4, PrevLogTerm: 10, LeaderCommitIndex: 4}
+			}, "both lead term 10",
+		},
+		"another entry at the same place": {
+			func(p, q *handMade) raft.AppendEntriesRequest {
+				e := p.entry(4, 10)
+				e.Data = []byte("something else")
+				sign(e, p.id)
+				return raft.AppendEntriesRequest{Term: 11, PrevLogEntry: 3, PrevLogTerm: 10, LeaderCommitIndex: 4, Entries: []*raft.Log{e}}
+			}, "entry 4 of term 10 differs",
+		},
+		"another entry just before": {
+			func(p, q *handMade) raft.AppendEntriesRequest {
+				e := p.entry(4, 10)
+				e.Extensions[1]++
+				return raft.AppendEntriesRequest{Term: 11, PrevLogEntry: 4, PrevLogTerm: 10, LeaderCommitIndex: 4, Leader: append(previousTag[:4:4], e.Extensions...)}
+			}, "entry 4 of term 10 differs",
+		},
+		"made by somebody who did not lead": {
+			func(p, q *handMade) raft.AppendEntriesRequest {
+				return raft.AppendEntriesRequest{Term: 11, PrevLogEntry: 4, PrevLogTerm: 10, LeaderCommitIndex: 4, Entries: []*raft.Log{q.entry(5, 10)}}
+			}, "was made by member " + peers[1],
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, p := follower(t)
+			q := w.peers[1]
+			if resp, err := q.append(c.send(p, q)); err == nil {
+				t.Errorf("accepted: %+v", resp)
+			}
+			if reason := w.forked.Load(); reason == nil || !strings.Contains(*reason, c.want) {
+				t.Fatalf("noticed %v, want %q", reason, c.want)
+			}
+			if _, err := p.append(raft.AppendEntriesRequest{Term: 12, PrevLogEntry: 4, PrevLogTerm: 10, LeaderCommitIndex: 4}); err == nil {
+				t.Error("a message was accepted after the fork")
+			}
+			if got := w.fsm.last.Load(); got != 0 {
+				t.Errorf("applied up to %d after the fork", got)
+			}
+		})
+	}
+}
+
+// TestEntriesOfALaterTerm: a message never carries entries of a later term
+// than its own. Nothing was stored, so nobody stops.
+func TestEntriesOfALaterTerm(t *testing.T) {
+	t.Parallel()
+	w, p := follower(t)
+	if _, err := p.append(raft.AppendEntriesRequest{Term: 10, PrevLogEntry: 4, PrevLogTerm: 10, Entries: []*raft.Log{p.entry(5, 11)}}); err == nil {
+		t.Error("accepted")
+	}
+	if last, _ := w.store.LastIndex(); last != 4 || w.forked.Load() != nil {
+		t.Errorf("the log ends at %d, want 4; fork %v", last, w.forked.Load())
+	}
+}
+
+// TestLeadersAreForgotten: who led is remembered in bounded memory.
+func TestLeadersAreForgotten(t *testing.T) {
+	t.Parallel()
+	var l leaders
+	for term := range uint64(3 * maxLeaders) {
+		l.claim(term+1, "a")
+	}
+	if len(l.terms) != maxLeaders || len(l.by) != maxLeaders {
+		t.Errorf("%d terms and %d leaders are remembered, want %d", len(l.terms), len(l.by), maxLeaders)
+	}
+	if other, contradicted := l.claim(3*maxLeaders, "b"); !contradicted || other != "a" {
+		t.Errorf("the newest term was forgotten: %q", other)
+	}
+	if _, contradicted := l.claim(1, "b"); contradicted || len(l.terms) != maxLeaders {
+		t.Error("a forgotten term is remembered again")
+	}
+	if l.newest() != "a" {
+		t.Errorf("newest leader %q", l.newest())
+	}
+}
