@@ -37,6 +37,11 @@ func decideProvision(v *view, c *call) (effect, *protocol.Error) {
 	if !in.whole {
 		return func(x *txn) any { return x.stage(in, provisionOK) }, nil
 	}
+	if in.key == "" && !p.changes() {
+		reply := p.reply(p.old.revision, false)
+		reply.ConfigRevision = v.config().revision
+		return c.unchanged(reply)
+	}
 	return func(x *txn) any {
 		if in.key != "" {
 			x.forgetUpload(in.key)
@@ -53,6 +58,11 @@ func decideProvision(v *view, c *call) (effect, *protocol.Error) {
 			num("actions", uint64(len(reply.Actions))).bool("created", p.old == nil).end()
 		return reply
 	}, nil
+}
+
+// changes reports whether the blueprint makes or changes anything.
+func (p *blueprintPlan) changes() bool {
+	return p.old == nil || slices.ContainsFunc(p.steps, func(s blueprintStep) bool { return s.changes })
 }
 
 // planProvision is the dry run. It lists what would change; finding the

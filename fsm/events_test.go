@@ -74,8 +74,8 @@ func TestRetention(t *testing.T) {
 	a := w.register(1)
 	w.do("rotate_key", &protocol.RotateKey{NodeID: a, NewPublicKey: testKey(2).String()}, as(a))
 	security := w.m.Root().Chain(protocol.ClassSecurity)
-	for range 200 {
-		w.do("set_task_exec", &protocol.SetTaskExec{NodeID: a}, as(a))
+	for i := range 200 {
+		w.do("set_task_exec", &protocol.SetTaskExec{NodeID: a, Enabled: i%2 == 0}, as(a))
 	}
 	check := func(count uint64) Chain {
 		t.Helper()
@@ -103,8 +103,8 @@ func TestRetention(t *testing.T) {
 	w.register(2)
 	check(50 - maxCutsPerEvent + 1)
 	retentions[1].bytes = 600
-	for range 10 {
-		w.do("set_task_exec", &protocol.SetTaskExec{NodeID: a}, admin)
+	for i := range 10 {
+		w.do("set_task_exec", &protocol.SetTaskExec{NodeID: a, Enabled: i%2 == 0}, admin)
 		w.register(2)
 	}
 	if c := w.m.Root().Chain(protocol.ClassActivity); c.Bytes > 600 {

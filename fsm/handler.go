@@ -17,6 +17,15 @@ type call struct {
 	// via is who a role command acts for when neither a node's signature nor
 	// the admin token stands behind it; the decision sets it for the audit trail.
 	via string
+	// same says that the command changes nothing, see [call.unchanged].
+	same bool
+}
+
+// unchanged decides that a command changes nothing and gets this reply. It
+// needs no place in the log, and causes no event.
+func (c *call) unchanged(reply any) (effect, *protocol.Error) {
+	c.same = true
+	return func(*txn) any { return reply }, nil
 }
 
 // effect changes the state and builds the reply. It may keep the body of the
@@ -190,32 +199,43 @@ func (r *Root) Plan(c *Call) (any, *protocol.Error) {
 // DryRun says whether a write would be refused on this state. Success is
 // provisional: Apply decides again.
 func (r *Root) DryRun(c *Call) *protocol.Error {
+	_, e := r.Decide(c)
+	return e
+}
+
+// Decide is DryRun for who also wants to know whether the command would change
+// anything: if not, unchanged is its reply, otherwise nil.
+func (r *Root) Decide(c *Call) (unchanged []byte, e *protocol.Error) {
 	h := handlers[c.Row.Name]
 	if h.decide == nil {
-		return protocol.Errorf(protocol.CodeNotImplemented, "%s is not a write", c.Row.Name)
+		return nil, protocol.Errorf(protocol.CodeNotImplemented, "%s is not a write", c.Row.Name)
 	}
 	id, ts, signed := r.requestID(c.Options.RequestID)
 	if id != "" && !c.Row.Soft {
 		if e := r.view.roomForResult(id); e != nil {
-			return e
+			return nil, e
 		}
 	}
 	if signed {
 		if e := r.freshSignature(ts); e != nil {
-			return e
+			return nil, e
 		}
 	}
 	if e := r.view.active(c.Row); e != nil {
-		return e
+		return nil, e
 	}
 	if e := r.view.audited(c.Row); e != nil {
-		return e
+		return nil, e
 	}
-	note, e := h.decide(&r.view, callOf(c))
-	if e != nil && note != nil {
-		return nil
+	decided := callOf(c)
+	effect, e := h.decide(&r.view, decided)
+	switch {
+	case e != nil && effect != nil: // Apply notes the refusal
+		return nil, nil
+	case e == nil && decided.same:
+		return encodeReply(effect(nil)), nil
 	}
-	return e
+	return nil, e
 }
 
 // active refuses commands that the state's feature level does not allow yet.

@@ -71,6 +71,16 @@ func (w *world) apply(cmds ...Envelope) []Result {
 	return out
 }
 
+// contents stands for everything in the state but its time.
+func (w *world) contents() [32]byte {
+	d, m := w.m.x.digest, w.m.x.meta
+	d.sub(&w.m.x.metaHash)
+	m.now = 0
+	hash := m.hash()
+	d.add(&hash)
+	return d.bytes()
+}
+
 func (w *world) tryInternal(kind protocol.Code, body any) Result {
 	w.t.Helper()
 	b, err := json.Marshal(body)
@@ -197,9 +207,18 @@ func (w *world) try(name string, body protocol.Body, by who) (any, *protocol.Err
 		}
 		return nil, dry
 	}
+	same, _ := w.m.Root().Decide(c)
+	before := w.contents()
 	r := w.apply(envelope(c))[0]
 	if r.Err != nil {
 		return nil, r.Err
+	}
+	// What changes nothing says so, or is proposed in vain, again and again. A
+	// registration is a sign of life, whatever else it says.
+	if changed := w.contents() != before; changed == (same != nil) && !c.Row.Soft && c.Row.Mode == protocol.ModeWrite && name != "register" {
+		w.t.Errorf("%s: changed something: %v, and the dry run foresaw %s", name, changed, same)
+	} else if same != nil && string(same) != string(r.Reply) {
+		w.t.Errorf("%s: the dry run foresaw %s, apply answers %s", name, same, r.Reply)
 	}
 	reply := c.Row.NewReply()
 	if err := json.Unmarshal(r.Reply, reply); err != nil {

@@ -21,10 +21,14 @@ func decideSetExternalID(v *view, c *call) (effect, *protocol.Error) {
 	if e != nil {
 		return nil, e
 	}
+	reply := &protocol.SetExternalIDReply{Type: "set_external_id_ok", NodeID: n.id, ExternalID: r.ExternalID}
+	if n.externalID == r.ExternalID {
+		return c.unchanged(reply)
+	}
 	return func(x *txn) any {
 		x.edit(n, func(n *node) { n.externalID = r.ExternalID })
 		x.begin(protocol.EventExternalIDSet).node(n.id).str("old_external_id", n.externalID).str("new_external_id", r.ExternalID).end()
-		return &protocol.SetExternalIDReply{Type: "set_external_id_ok", NodeID: n.id, ExternalID: r.ExternalID}
+		return reply
 	}, nil
 }
 

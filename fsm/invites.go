@@ -114,7 +114,7 @@ func decideInvite(v *view, c *call) (effect, *protocol.Error) {
 	reply := &protocol.InviteToNetworkReply{Type: "invite_to_network_ok", NetworkID: r.NetworkID, TargetNodeID: r.TargetNodeID}
 	if pending {
 		reply.Status = "already_invited"
-		return func(*txn) any { return reply }, nil
+		return c.unchanged(reply)
 	}
 	if waiting >= protocol.MaxInvites {
 		return nil, protocol.Refusef(protocol.CodeLimitReached, "invite inbox full for node %d", r.TargetNodeID)

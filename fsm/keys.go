@@ -96,13 +96,16 @@ func decideSetKeyExpiry(v *view, c *call) (effect, *protocol.Error) {
 	if !v.inEnterprise(n.id) {
 		return nil, protocol.Refusef(protocol.CodeEnterpriseRequired, "enterprise feature: key expiry requires enterprise network membership")
 	}
+	reply := &protocol.SetKeyExpiryReply{Type: "set_key_expiry_ok", NodeID: n.id}
+	expires, action := int64(0), protocol.EventKeyExpiryCleared
+	if set {
+		expires, action = at.UnixMilli(), protocol.EventKeyExpirySet
+		reply.ExpiresAt = at.Format(time.RFC3339)
+	}
+	if n.expires == expires {
+		return c.unchanged(reply)
+	}
 	return func(x *txn) any {
-		reply := &protocol.SetKeyExpiryReply{Type: "set_key_expiry_ok", NodeID: n.id}
-		expires, action := int64(0), protocol.EventKeyExpiryCleared
-		if set {
-			expires, action = at.UnixMilli(), protocol.EventKeyExpirySet
-			reply.ExpiresAt = at.Format(time.RFC3339)
-		}
 		x.edit(n, func(n *node) { n.expires, n.announced = expires, x.announcedAt(expires) })
 		w := x.begin(action).node(n.id)
 		if set {

@@ -42,12 +42,14 @@ func decideRenameNetwork(v *view, c *call) (effect, *protocol.Error) {
 	if holder, taken := v.byName.get(r.Name); taken && holder != r.NetworkID {
 		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "network %s already exists", quote(r.Name))
 	}
+	reply := &protocol.RenameNetworkReply{Type: "rename_network_ok", NetworkID: r.NetworkID, Name: r.Name}
+	if n.name == r.Name {
+		return c.unchanged(reply)
+	}
 	return func(x *txn) any {
-		if n.name != r.Name {
-			x.reconfigure(r.NetworkID, func(n *network) { n.name = r.Name })
-		}
+		x.reconfigure(r.NetworkID, func(n *network) { n.name = r.Name })
 		x.begin(protocol.EventNetworkRenamed).network(r.NetworkID).str("old_name", n.name).str("new_name", r.Name).end()
-		return &protocol.RenameNetworkReply{Type: "rename_network_ok", NetworkID: r.NetworkID, Name: r.Name}
+		return reply
 	}, nil
 }
 
@@ -58,8 +60,13 @@ func decideSetEnterprise(v *view, c *call) (effect, *protocol.Error) {
 		e.Text = "set_network_enterprise requires admin token"
 		return nil, e
 	}
-	if _, e := v.gate(c, r.NetworkID); e != nil {
+	old, e := v.gate(c, r.NetworkID)
+	if e != nil {
 		return nil, e
+	}
+	reply := &protocol.SetNetworkEnterpriseReply{Type: "set_network_enterprise_ok", NetworkID: r.NetworkID, Enterprise: r.Enterprise}
+	if old.enterprise == r.Enterprise && v.rolesFit(r.NetworkID, old) {
+		return c.unchanged(reply)
 	}
 	return func(x *txn) any {
 		x.reconfigure(r.NetworkID, func(n *network) { n.enterprise = r.Enterprise })
@@ -70,8 +77,20 @@ func decideSetEnterprise(v *view, c *call) (effect, *protocol.Error) {
 		} else {
 			x.wipeRoles(r.NetworkID)
 		}
-		return &protocol.SetNetworkEnterpriseReply{Type: "set_network_enterprise_ok", NetworkID: r.NetworkID, Enterprise: r.Enterprise}
+		return reply
 	}, nil
+}
+
+// rolesFit reports whether initRoles, or wipeRoles of a network that is no
+// enterprise network, would change nothing.
+func (v *view) rolesFit(net uint16, n *network) bool {
+	fit := true
+	v.eachMember(net, func(_ uint32, m member) bool {
+		fit = (m.role != roleNone) == n.enterprise && (n.enterprise || m.roleUntil == 0)
+		return fit
+	})
+	_, owned := v.owners.get(net)
+	return fit && (owned || !n.enterprise || !n.hadOwner)
 }
 
 // initRoles gives every member without a role one, in join order: owner to

@@ -57,6 +57,9 @@ func decideSetMotto(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.signedOrAdmin(c, n); e != nil {
 		return nil, e
 	}
+	if n.motto == r.Motto {
+		return c.unchanged(&protocol.SetMottoReply{Type: "set_motto_ok", NodeID: n.id, Motto: r.Motto})
+	}
 	return func(x *txn) any {
 		x.edit(n, func(n *node) { n.motto = r.Motto })
 		if r.Motto == "" {

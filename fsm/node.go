@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"slices"
 	"time"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -146,10 +147,14 @@ func decideSetHostname(v *view, c *call) (effect, *protocol.Error) {
 	if holder, taken := v.byHost.get(r.Hostname); taken && holder != n.id {
 		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "hostname %s already in use by node %d", quote(r.Hostname), holder)
 	}
+	reply := &protocol.SetHostnameReply{Type: "set_hostname_ok", NodeID: n.id, Hostname: r.Hostname}
+	if n.hostname == r.Hostname {
+		return c.unchanged(reply)
+	}
 	return func(x *txn) any {
 		x.edit(n, func(n *node) { n.hostname = r.Hostname })
 		x.begin(protocol.EventHostnameChanged).node(n.id).str("old_hostname", n.hostname).str("new_hostname", r.Hostname).end()
-		return &protocol.SetHostnameReply{Type: "set_hostname_ok", NodeID: n.id, Hostname: r.Hostname}
+		return reply
 	}, nil
 }
 
@@ -162,38 +167,40 @@ func decideSetTags(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.signedOrAdmin(c, n); e != nil {
 		return nil, e
 	}
+	reply := &protocol.SetTagsReply{Type: "set_tags_ok", NodeID: n.id, Tags: r.Tags}
+	if slices.Equal(n.tags, r.Tags) {
+		return c.unchanged(reply)
+	}
 	return func(x *txn) any {
 		x.edit(n, func(n *node) { n.tags = r.Tags })
 		x.begin(protocol.EventTagsChanged).node(n.id).
 			num("old_tags_count", uint64(len(n.tags))).num("new_tags_count", uint64(len(r.Tags))).end()
-		return &protocol.SetTagsReply{Type: "set_tags_ok", NodeID: n.id, Tags: r.Tags}
+		return reply
 	}, nil
 }
 
 func decideSetTaskExec(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetTaskExec)
-	return v.decideFlag(c, r.NodeID, func(x *txn, n *node) any {
-		x.edit(n, func(n *node) { n.set(flagTaskExec, r.Enabled) })
-		x.begin(protocol.EventTaskExecChanged).node(n.id).bool("old_enabled", n.has(flagTaskExec)).bool("new_enabled", r.Enabled).end()
-		return &protocol.SetTaskExecReply{Type: "set_task_exec_ok", NodeID: n.id, TaskExec: r.Enabled}
+	reply := &protocol.SetTaskExecReply{Type: "set_task_exec_ok", NodeID: r.NodeID, TaskExec: r.Enabled}
+	return v.decideFlag(c, r.NodeID, flagTaskExec, r.Enabled, reply, func(w *eventWriter) {
+		w.bool("old_enabled", !r.Enabled).bool("new_enabled", r.Enabled)
 	})
 }
 
 func decideSetVisibility(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetVisibility)
-	return v.decideFlag(c, r.NodeID, func(x *txn, n *node) any {
-		x.edit(n, func(n *node) { n.set(flagPublic, r.Public) })
-		x.begin(protocol.EventVisibilityChanged).node(n.id).bool("old_public", n.has(flagPublic)).bool("new_public", r.Public).end()
-		reply := &protocol.SetVisibilityReply{Type: "set_visibility_ok", NodeID: n.id, Visibility: "private"}
-		if r.Public {
-			reply.Visibility = "public"
-		}
-		return reply
+	reply := &protocol.SetVisibilityReply{Type: "set_visibility_ok", NodeID: r.NodeID, Visibility: "private"}
+	if r.Public {
+		reply.Visibility = "public"
+	}
+	return v.decideFlag(c, r.NodeID, flagPublic, r.Public, reply, func(w *eventWriter) {
+		w.bool("old_public", !r.Public).bool("new_public", r.Public)
 	})
 }
 
-// decideFlag is the decision about a node's own yes/no property.
-func (v *view) decideFlag(c *call, id uint32, change func(*txn, *node) any) (effect, *protocol.Error) {
+// decideFlag is the decision about a node's own yes/no property; note
+// completes the event of a change.
+func (v *view) decideFlag(c *call, id uint32, flag nodeFlags, on bool, reply any, note func(*eventWriter)) (effect, *protocol.Error) {
 	n := v.live(id)
 	if n == nil {
 		return nil, noNode(id)
@@ -201,5 +208,15 @@ func (v *view) decideFlag(c *call, id uint32, change func(*txn, *node) any) (eff
 	if e := v.signedOrAdmin(c, n); e != nil {
 		return nil, e
 	}
-	return func(x *txn) any { return change(x, n) }, nil
+	if n.has(flag) == on {
+		return c.unchanged(reply)
+	}
+	action := c.row.Events[0]
+	return func(x *txn) any {
+		x.edit(n, func(n *node) { n.set(flag, on) })
+		w := x.begin(action).node(n.id)
+		note(w)
+		w.end()
+		return reply
+	}, nil
 }

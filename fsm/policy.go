@@ -42,10 +42,11 @@ func decideSetPolicy(v *view, c *call) (effect, *protocol.Error) {
 	if r.Description != nil {
 		p.description = *r.Description
 	}
+	if p.maxMembers == n.policy.maxMembers && p.description == n.policy.description && slices.Equal(p.ports, n.policy.ports) {
+		return c.unchanged(policyReply("set_network_policy_ok", r.NetworkID, n))
+	}
 	return func(x *txn) any {
-		if p.maxMembers != n.policy.maxMembers || p.description != n.policy.description || !slices.Equal(p.ports, n.policy.ports) {
-			x.reconfigure(r.NetworkID, func(n *network) { n.policy = p })
-		}
+		x.reconfigure(r.NetworkID, func(n *network) { n.policy = p })
 		x.begin(protocol.EventPolicyChanged).network(r.NetworkID).
 			num("old_max_members", uint64(n.policy.maxMembers)).num("new_max_members", uint64(p.maxMembers)).
 			num("old_allowed_ports_count", uint64(len(n.policy.ports))).num("new_allowed_ports_count", uint64(len(p.ports))).end()

@@ -26,6 +26,9 @@ func decideUpdatePolo(v *view, c *call) (effect, *protocol.Error) {
 	}
 	delta := int32(math.Trunc(*r.Delta))
 	score := min(max(n.polo+delta, -protocol.MaxPoloScore), protocol.MaxPoloScore)
+	if n.polo == score {
+		return c.unchanged(poloReply("update_polo_score_ok", n.id, score))
+	}
 	return func(x *txn) any {
 		x.edit(n, func(n *node) { n.polo = score })
 		x.begin(protocol.EventPoloUpdated).node(n.id).int("delta", int64(delta)).int("new_score", int64(score)).end()
@@ -40,6 +43,9 @@ func decideSetPolo(v *view, c *call) (effect, *protocol.Error) {
 		return nil, noPoloNode(r.NodeID)
 	}
 	score := int32(math.Trunc(*r.PoloScore))
+	if n.polo == score {
+		return c.unchanged(poloReply("set_polo_score_ok", n.id, score))
+	}
 	return func(x *txn) any {
 		x.edit(n, func(n *node) { n.polo = score })
 		x.begin(protocol.EventPoloSet).node(n.id).int("polo_score", int64(score)).end()

@@ -60,10 +60,14 @@ func decideSetSignedRegister(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.signedOrAdmin(c, n); e != nil {
 		return nil, e
 	}
+	reply := &protocol.SetSignedRegisterReply{Type: "set_signed_register_ok", NodeID: n.id, Required: r.Required}
+	if n.has(flagSignedRegister) == r.Required {
+		return c.unchanged(reply)
+	}
 	return func(x *txn) any {
 		x.edit(n, func(n *node) { n.set(flagSignedRegister, r.Required) })
 		x.begin(protocol.EventSignedRegister).node(n.id).bool("enabled", r.Required).end()
-		return &protocol.SetSignedRegisterReply{Type: "set_signed_register_ok", NodeID: n.id, Required: r.Required}
+		return reply
 	}, nil
 }
 
@@ -189,12 +193,12 @@ func decideDeregister(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.NodeRequest)
 	n, ok := v.nodes.get(r.NodeID)
 	if !ok || !n.reachable() {
-		return deregistered, nil
+		return c.unchanged(deregistered(nil))
 	}
 	if e := v.signedOrAdmin(c, n); e != nil {
 		if !n.live() {
 			// To others the node is not there, and there is nothing to do.
-			return deregistered, nil
+			return c.unchanged(deregistered(nil))
 		}
 		return nil, e
 	}

@@ -44,7 +44,8 @@ func roleCommand(name string, node uint32, net uint16, facts protocol.RoleFacts)
 	case "transfer_ownership":
 		return &protocol.TransferOwnership{RoleFacts: facts, NodeID: node, NetworkID: net, NewOwnerID: 3}
 	case "set_network_policy":
-		return &protocol.SetNetworkPolicy{RoleFacts: facts, NodeID: node, NetworkID: net}
+		text := "for the company"
+		return &protocol.SetNetworkPolicy{RoleFacts: facts, NodeID: node, NetworkID: net, Description: &text}
 	case "delete_network":
 		return &protocol.DeleteNetwork{RoleFacts: facts, NodeID: node, NetworkID: net}
 	}

@@ -75,10 +75,15 @@ func decideSetIDP(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
+	idp := r.IDP()
+	require := r.RequireIdentity && idp.Type != ""
+	reply := &protocol.SetIDPConfigReply{Type: "set_idp_config_ok", Status: statusOf(idp.Type != ""), IDPType: idp.Type}
+	if now := v.config(); now.idp == idp && now.requireIdentity == require {
+		return c.unchanged(reply)
+	}
 	return func(x *txn) any {
-		idp := r.IDP()
-		x.setIDP(idp, r.RequireIdentity && idp.Type != "")
-		return &protocol.SetIDPConfigReply{Type: "set_idp_config_ok", Status: statusOf(idp.Type != ""), IDPType: idp.Type}
+		x.setIDP(idp, require)
+		return reply
 	}, nil
 }
 
@@ -96,9 +101,13 @@ func decideSetIdentityWebhook(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
+	reply := &protocol.SetIdentityWebhookReply{Type: "set_identity_webhook_ok", Status: statusOf(r.URL != "")}
+	if v.config().identityURL == r.URL {
+		return c.unchanged(reply)
+	}
 	return func(x *txn) any {
 		x.setIdentityWebhook(r.URL)
-		return &protocol.SetIdentityWebhookReply{Type: "set_identity_webhook_ok", Status: statusOf(r.URL != "")}
+		return reply
 	}, nil
 }
 

@@ -1,6 +1,8 @@
 package fsm
 
 import (
+	"bytes"
+
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -37,6 +39,21 @@ func (x *txn) putSink(c protocol.SinkConfig, secret protocol.Sealed, keep bool) 
 		cur.seq, cur.passed = old.seq, old.passed
 	}
 	x.cursors.put(x, c.Name, cur)
+}
+
+// sameSink reports whether a sink is configured like this already, and keeps
+// its secret. Without an endpoint it is to be gone, where it needs one.
+func (v *view) sameSink(name string, c protocol.SinkConfig, secret protocol.Sealed) bool {
+	old, had := v.sinks.get(name)
+	if !had {
+		return c.Endpoint == "" && c.Kind != protocol.SinkLog
+	}
+	if c.Required && c.MaxLag == 0 {
+		c.MaxLag = protocol.DefaultMaxLag
+	}
+	next := *old
+	next.SinkConfig = c
+	return secret.IsZero() && bytes.Equal(old.appendTo(nil, v.meta.level), next.appendTo(nil, v.meta.level))
 }
 
 func (x *txn) dropSink(name string) {
@@ -107,9 +124,13 @@ func decideSetWebhook(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.checkSinks(protocol.SinkNameWebhook); e != nil && r.URL != "" {
 		return nil, e
 	}
+	reply := &protocol.SetWebhookReply{Type: "set_webhook_ok", Status: statusOf(r.URL != ""), URL: r.URL}
+	if v.sameSink(protocol.SinkNameWebhook, r.Sink(), r.SecretSealed) {
+		return c.unchanged(reply)
+	}
 	return func(x *txn) any {
 		x.setWebhook(r.Sink(), r.SecretSealed, false)
-		return &protocol.SetWebhookReply{Type: "set_webhook_ok", Status: statusOf(r.URL != ""), URL: r.URL}
+		return reply
 	}, nil
 }
 
@@ -134,14 +155,17 @@ func decideSetAuditExport(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.checkSinks(protocol.SinkNameExport); e != nil && !r.Off() {
 		return nil, e
 	}
+	reply := &protocol.SetAuditExportReply{Type: "set_audit_export_ok", Status: statusOf(!r.Off())}
+	s := r.Sink()
+	if r.Off() {
+		s.Endpoint = ""
+	} else {
+		reply.Format, reply.Endpoint = r.Format, r.Endpoint
+	}
+	if v.sameSink(protocol.SinkNameExport, s, r.TokenSealed) {
+		return c.unchanged(reply)
+	}
 	return func(x *txn) any {
-		reply := &protocol.SetAuditExportReply{Type: "set_audit_export_ok", Status: statusOf(!r.Off())}
-		s := r.Sink()
-		if r.Off() {
-			s.Endpoint = ""
-		} else {
-			reply.Format, reply.Endpoint = r.Format, r.Endpoint
-		}
 		x.setAuditExport(s, r.TokenSealed, false)
 		return reply
 	}, nil
@@ -171,6 +195,10 @@ func decideSinkPut(v *view, c *call) (effect, *protocol.Error) {
 	}
 	if e := v.checkSinks(r.Name); e != nil {
 		return nil, e
+	}
+	if v.sameSink(r.Name, r.Sink(), r.SecretSealed) {
+		cur, _ := v.cursors.get(r.Name)
+		return c.unchanged(&protocol.AuditSinkReply{Type: "audit_sink_put_ok", Name: r.Name, Seq: cur.seq})
 	}
 	return func(x *txn) any {
 		x.putSink(r.Sink(), r.SecretSealed, true)

@@ -16,10 +16,14 @@ func decideReportTrust(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.signed(c, n); e != nil {
 		return nil, e
 	}
+	reply := &protocol.EmptyReply{Type: "report_trust_ok"}
+	if r.NodeID == r.PeerID || v.trusts(r.NodeID, r.PeerID) {
+		return c.unchanged(reply)
+	}
 	return func(x *txn) any {
 		x.setTrust(r.NodeID, r.PeerID)
 		x.begin(protocol.EventTrustCreated).num("node_a", uint64(r.NodeID)).num("node_b", uint64(r.PeerID)).end()
-		return &protocol.EmptyReply{Type: "report_trust_ok"}
+		return reply
 	}, nil
 }
 

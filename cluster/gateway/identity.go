@@ -53,12 +53,12 @@ func (g *Gateway) identify(ctx context.Context, conn *server.ConnState, req *pro
 	if e != nil {
 		return protocol.EncodeError(e)
 	}
-	_, refusal, replay := g.dryRun(root, conn, req)
+	v := g.dryRun(root, conn, req)
 	switch {
-	case replay != nil:
-		return g.answer(conn, *replay)
-	case refusal != nil:
-		return protocol.EncodeError(refusal)
+	case v.replay != nil:
+		return g.answer(conn, *v.replay)
+	case v.refusal != nil:
+		return protocol.EncodeError(v.refusal)
 	}
 	o := g.judgeFor(ctx, root, conn, b)
 	switch {

@@ -23,22 +23,42 @@ func (g *Gateway) write(ctx context.Context, conn *server.ConnState, req *protoc
 		}
 	}
 	root := g.engine.Root()
-	call, refusal, replay := g.dryRun(root, conn, req)
-	if replay == nil && (refusal != nil && refusal.Stateful || unproven(call, refusal)) {
+	v := g.dryRun(root, conn, req)
+	if v.asksState() {
 		var e *protocol.Error
 		if root, e = g.confirmed(ctx); e != nil {
 			return protocol.EncodeError(e)
 		}
-		call, refusal, replay = g.dryRun(root, conn, req)
+		v = g.dryRun(root, conn, req)
 	}
-	g.legacyUse(root, req, call)
+	g.legacyUse(root, req, v.call)
 	switch {
-	case replay != nil:
-		return g.answer(conn, *replay)
-	case refusal != nil:
-		return g.refuse(conn, req, refusal)
+	case v.replay != nil:
+		return g.answer(conn, *v.replay)
+	case v.refusal != nil:
+		return g.refuse(conn, req, v.refusal)
+	case v.unchanged != nil:
+		return g.answer(conn, fsm.Result{Index: root.Index(), Reply: v.unchanged})
 	}
-	return g.propose(ctx, conn, req, call)
+	return g.propose(ctx, conn, req, v.call)
+}
+
+// foreseen is what a dry run found. At most one of refusal, replay and unchanged
+// is set; none means: propose.
+type foreseen struct {
+	call    *fsm.Call
+	refusal *protocol.Error
+	replay  *fsm.Result
+	// unchanged is the reply to a write that changes nothing and is not
+	// proposed for it.
+	unchanged []byte
+}
+
+// asksState reports whether it depends on what is stored, so that a
+// member that lags has to look again after a confirm round: its answer is a
+// linearizable read.
+func (v *foreseen) asksState() bool {
+	return v.refusal != nil && v.refusal.Stateful || v.unchanged != nil || v.replay == nil && unproven(v.call, v.refusal)
 }
 
 // plan answers a dry run that the client asked for: a linearizable read.
@@ -59,23 +79,36 @@ func (g *Gateway) plan(ctx context.Context, conn *server.ConnState, req *protoco
 	return encode(reply, root.Index())
 }
 
-// dryRun decides a write on one root without changing anything. At most one
-// of refusal and replay is set; neither means: propose.
-func (g *Gateway) dryRun(root *fsm.Root, conn *server.ConnState, req *protocol.Request) (call *fsm.Call, refusal *protocol.Error, replay *fsm.Result) {
+// dryRun decides a write on one root without changing anything.
+func (g *Gateway) dryRun(root *fsm.Root, conn *server.ConnState, req *protocol.Request) foreseen {
 	call, e := g.authenticate(root, conn, req)
 	if e != nil {
-		return nil, e, nil
+		return foreseen{refusal: e}
 	}
 	if req.RequestID != "" && !req.Command.Soft {
 		result, found, e := root.Replay(call)
 		if e != nil {
-			return call, e, nil
+			return foreseen{call: call, refusal: e}
 		}
 		if found {
-			return call, nil, &result
+			return foreseen{call: call, replay: &result}
 		}
 	}
-	return call, root.DryRun(call), nil
+	unchanged, e := root.Decide(call)
+	if keepsID(req, call) {
+		unchanged = nil
+	}
+	return foreseen{call: call, refusal: e, unchanged: unchanged}
+}
+
+// keepsID reports whether a write has to be remembered although it changes
+// nothing: it brings an id, and a copy of it that is still on its way could
+// change something later, after it was answered. A stranger's deregister of a
+// node that is not there needs no memory: if the node comes, the copy is
+// refused for want of proof.
+func keepsID(req *protocol.Request, call *fsm.Call) bool {
+	stranger := req.Command.Name == "deregister" && unproven(call, nil)
+	return req.RequestID != "" && !req.Command.Soft && !stranger
 }
 
 // unproven reports a success that nobody's signature or token stands behind
