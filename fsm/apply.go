@@ -44,8 +44,8 @@ func (x *txn) applyRow(b *binding, c *command) (r Result, decided bool) {
 	key := ""
 	id, ts, signed := x.requestID(c.RequestID)
 	if id != "" && !row.Soft {
-		key = resultKey(row, body, c.Actor, id)
-		if old, e := x.remembered(key, c.Hash); e != nil {
+		key = resultKey(row, body, c.Actor, c.Source, id)
+		if old, e := x.remembered(key, c.Actor, c.Hash); e != nil {
 			return x.refuse(e), false
 		} else if old != nil {
 			return old.replay(), false
@@ -62,16 +62,45 @@ func (x *txn) applyRow(b *binding, c *command) (r Result, decided bool) {
 	if e := x.audited(row); e != nil {
 		return x.refuse(e), false
 	}
+	var signer *node
+	if signed || key != "" {
+		signer = x.signer(c.Actor)
+	}
 	if e := x.active(row); e != nil {
 		r = x.refuse(e)
 	} else {
 		x.call = call{row: row, body: body, actor: c.Actor}
 		r = x.run(b.decide, &x.call)
 	}
+	if signed && r.Err == nil {
+		x.proven(signer, body)
+	}
 	if key != "" {
-		x.rememberResult(key, c.Hash, r, x.resultExpiry(ts, signed))
+		x.rememberResult(key, c.Hash, r, x.resultExpiry(ts, signed), signer)
 	}
 	return r, true
+}
+
+// signer finds the node that signed a command with the key it has now.
+func (v *view) signer(a Actor) *node {
+	if n, ok := v.nodes.get(a.Node); ok && n.reachable() && n.keyGen == a.KeyGen && !n.has(flagKeyless) {
+		return n
+	}
+	return nil
+}
+
+// proven notes that a node has acted by a signed request: its key will not be
+// registered unsigned any more. An administrator who clears just that is obeyed.
+func (x *txn) proven(signer *node, body protocol.Body) {
+	if signer == nil {
+		return
+	}
+	if r, ok := body.(*protocol.SetSignedRegister); ok && !r.Required && x.adminToken(&x.call) {
+		return
+	}
+	if n, _ := x.nodes.get(signer.id); !n.has(flagProven) {
+		x.edit(n, func(n *node) { n.set(flagProven, true) })
+	}
 }
 
 func (x *txn) run(decide decision, c *call) Result {

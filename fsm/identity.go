@@ -27,7 +27,6 @@ func decideSetExternalID(v *view, c *call) (effect, *protocol.Error) {
 	}
 	return func(x *txn) any {
 		x.edit(n, func(n *node) { n.externalID = r.ExternalID })
-		x.begin(protocol.EventExternalIDSet).node(n.id).str("old_external_id", n.externalID).str("new_external_id", r.ExternalID).end()
 		return reply
 	}, nil
 }

@@ -1,7 +1,7 @@
 package fsm
 
 import (
-	"strconv"
+	"strings"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -120,41 +120,86 @@ func (x *txn) expireSessions(limit int) {
 
 // resultKey is the key of a remembered client result: who asks, which
 // command, which request id.
-func resultKey(row *protocol.Command, body protocol.Body, actor Actor, requestID string) string {
-	b := appendString(make([]byte, 0, 64), requestScope(row, body, actor))
+func resultKey(row *protocol.Command, body protocol.Body, actor Actor, source, requestID string) string {
+	b := appendString(make([]byte, 0, 64), requestScope(body, actor, source))
 	b = appendKey16(b, uint16(row.Code))
 	return string(append(b, requestID...))
 }
 
-// requestScope keeps the request ids of different callers apart: the node
-// that signs, the key that is registered, the token when only a token acts.
-func requestScope(row *protocol.Command, body protocol.Body, actor Actor) string {
+// Scopes of request ids begin with what the caller has proved to be.
+const (
+	scopeKey       = "k" // the key that a signed registration brings
+	scopeNode      = "n" // a node that signed
+	scopeToken     = "t" // a token that acts for nobody else
+	scopeNetwork   = "w" // a network's own admin token
+	scopeAnonymous = "a" // nothing: where the request came from
+)
+
+// requestScope keeps the request ids of different callers apart by what each
+// has proved, never by what it says: a remembered reply belongs to who asked.
+func requestScope(body protocol.Body, actor Actor, source string) string {
+	var brought string
 	if r, ok := body.(*protocol.Register); ok {
 		if key, err := protocol.ParsePublicKey(r.PublicKey); err == nil {
-			return "k" + string(key[:])
+			brought = string(key[:])
+		}
+		if r.Proven {
+			return scopeKey + brought
 		}
 	}
 	switch {
-	case row.Signer != "":
-		return "n" + strconv.FormatUint(uint64(protocol.SignerID(row, body)), 10)
+	case actor.Node != 0:
+		return scopeNode + decimal(actor.Node)
 	case actor.Token != "":
-		return "t" + actor.Token
+		return scopeToken + actor.Token
 	}
-	return "open"
+	if b, ok := body.(roleBody); ok && !b.PresentedToken().IsZero() {
+		return scopeNetwork + string(b.PresentedToken().Sum)
+	}
+	// Beside its source, the key that an unsigned registration brings keeps
+	// programs behind one address apart. It opens nothing to others.
+	return scopeAnonymous + sourceHost(source) + "|" + brought
+}
+
+// sourceHost is a source address without its port, which is another one with
+// every connection.
+func sourceHost(source string) string {
+	if i := strings.LastIndexByte(source, ':'); i >= 0 {
+		return source[:i]
+	}
+	return source
 }
 
 // remembered finds the earlier decision about a client's request id, nil when
-// there is none. The same id with another request is an error.
-func (v *view) remembered(key string, hash [32]byte) (*result, *protocol.Error) {
+// there is none. The same id with another request is an error, and so is a
+// caller whose key or token no longer counts: the reply is not for him.
+func (v *view) remembered(key string, actor Actor, hash [32]byte) (*result, *protocol.Error) {
 	old, ok := v.results.get(key)
 	if !ok || old.expires <= v.meta.now {
 		return nil, nil
+	}
+	if e := v.stillActs(actor, old); e != nil {
+		return nil, e
 	}
 	if old.hash != string(hash[:]) {
 		return nil, protocol.Refusef(protocol.CodeRequestIDReused,
 			"this request_id already belongs to a different request; use a new one")
 	}
 	return old, nil
+}
+
+// stillActs refuses an actor that has changed since it was recognised, other
+// than by the very request that is remembered.
+func (v *view) stillActs(a Actor, r *result) *protocol.Error {
+	switch {
+	case a.Node != 0:
+		if v.signer(a) == nil && (r.signerGen == 0 || r.signerGen != a.KeyGen) {
+			return protocol.Refusef(protocol.CodeSignatureInvalid, "signature verification failed")
+		}
+	case a.Token != "":
+		return v.admin(&call{actor: a})
+	}
+	return nil
 }
 
 // roomForResult refuses a request id that could not be remembered.
@@ -170,9 +215,15 @@ func (v *view) roomForResult(id string) *protocol.Error {
 	return e
 }
 
-func (x *txn) rememberResult(key string, hash [32]byte, r Result, expires int64) {
+// rememberResult remembers what was decided. signer is the node that signed
+// the request, nil when none did: when the request itself has taken its key
+// away, that key goes on standing for the request.
+func (x *txn) rememberResult(key string, hash [32]byte, r Result, expires int64, signer *node) {
 	x.forgetResult(key)
 	res := &result{index: r.Index, expires: expires, hash: string(hash[:]), reply: string(r.Reply), refusal: r.Err}
+	if signer != nil && x.signer(Actor{Node: signer.id, KeyGen: signer.keyGen}) == nil {
+		res.signerGen, res.signerKey = signer.keyGen, signer.key
+	}
 	x.addResult(key, res)
 }
 
@@ -216,9 +267,21 @@ func (r *Root) Replay(c *Call) (Result, bool, *protocol.Error) {
 		return Result{}, false, nil
 	}
 	id, _, _ := r.requestID(c.Options.RequestID)
-	old, e := r.remembered(resultKey(c.Row, c.Body, c.Actor, id), c.Hash)
+	old, e := r.remembered(resultKey(c.Row, c.Body, c.Actor, c.Source, id), c.Actor, c.Hash)
 	if e != nil || old == nil {
 		return Result{}, false, e
 	}
 	return old.replay(), true, nil
+}
+
+// FormerKey is the key that signed a remembered request of a node and was
+// taken away from it by that request, as by rotate_key, with its generation:
+// who sends the request again has no other to sign with.
+func (r *Root) FormerKey(row *protocol.Command, node uint32, requestID string) (key protocol.PublicKey, gen uint32, ok bool) {
+	id, _, _ := r.requestID(requestID)
+	old, found := r.results.get(resultKey(row, nil, Actor{Node: node}, "", id))
+	if !found || old.expires <= r.meta.now || old.signerGen == 0 {
+		return key, 0, false
+	}
+	return old.signerKey, old.signerGen, true
 }

@@ -111,9 +111,9 @@ func TestRequestIDScopes(t *testing.T) {
 			t.Errorf("%s: %+v", c.Row.Name, r)
 		}
 	}
-	// With the admin token it is still the signer's id that counts.
-	tagged := withID(w.call("set_tags", &protocol.SetTags{NodeID: a}, admin), "same", 0)
-	if r := w.apply(envelope(tagged))[0]; !r.Replayed {
+	// An administrator who names a node is not that node.
+	tagged := withID(w.call("set_tags", &protocol.SetTags{NodeID: a}, admin), "same", 9)
+	if r := w.apply(envelope(tagged))[0]; r.Replayed || r.Err != nil {
 		t.Errorf("got %+v", r)
 	}
 }

@@ -31,6 +31,9 @@ const (
 	flagKeyless nodeFlags = 1 << 3
 	// flagSignedRegister marks a node whose key only signed requests register.
 	flagSignedRegister nodeFlags = 1 << 4
+	// flagProven marks a node whose key has registered with a signature or
+	// acted by a signed request: it is not registered without one any more.
+	flagProven nodeFlags = 1 << 5
 )
 
 // node is the one record of a node id, which is never given to anybody else.

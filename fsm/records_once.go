@@ -42,13 +42,33 @@ type result struct {
 	hash    string
 	reply   string
 	refusal *protocol.Error
+	// signerKey, of generation signerGen, signed the request and was no longer
+	// the node's afterwards; signerGen is 0 when it still was.
+	signerKey protocol.PublicKey
+	signerGen uint32
 }
+
+// Parts that a result may have, as bits.
+const (
+	resultRefused = 1 << 0
+	resultSigner  = 1 << 1
+)
 
 func (r *result) appendTo(dst []byte, _ uint32) []byte {
 	dst = appendUvarint(dst, r.index)
 	dst = appendVarint(dst, r.expires)
 	dst = appendString(dst, r.hash)
-	dst = append(dst, boolByte(r.refusal != nil))
+	var parts byte
+	if r.refusal != nil {
+		parts |= resultRefused
+	}
+	if r.signerGen != 0 {
+		parts |= resultSigner
+	}
+	dst = append(dst, parts)
+	if r.signerGen != 0 {
+		dst = append(appendUvarint(dst, uint64(r.signerGen)), r.signerKey[:]...)
+	}
 	if r.refusal == nil {
 		return appendString(dst, r.reply)
 	}
@@ -60,7 +80,17 @@ func (r *result) appendTo(dst []byte, _ uint32) []byte {
 
 func readResult(d *decoder, _ uint32) *result {
 	r := &result{index: d.uvarint(), expires: d.varint(), hash: d.str()}
-	if !d.bool() {
+	parts := d.uint8()
+	if parts&^(resultRefused|resultSigner) != 0 {
+		d.fail()
+	}
+	if parts&resultSigner != 0 {
+		if r.signerGen = d.uvarint32(); r.signerGen == 0 {
+			d.fail()
+		}
+		copy(r.signerKey[:], d.raw(len(r.signerKey)))
+	}
+	if parts&resultRefused == 0 {
 		r.reply = d.str()
 		return r
 	}

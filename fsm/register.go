@@ -31,23 +31,51 @@ func decideRegister(v *view, c *call) (effect, *protocol.Error) {
 	if e := old.registrable(r, mode); e != nil {
 		return nil, e
 	}
+	if e := v.mayIdentify(c, r, old, mode); e != nil {
+		return nil, e
+	}
 	if old == nil && v.meta.nextNode == 0 {
 		return nil, protocol.Refusef(protocol.CodeLimitReached, "node ID space exhausted")
 	}
 	return func(x *txn) any { return x.register(r, key, old, mode) }, nil
 }
 
-// registrable refuses what a node does not want to be registered by.
+// registrable refuses what a node does not want to be registered by, and what
+// its key has left behind: who has once signed is not believed unsigned.
 func (n *node) registrable(r *protocol.Register, mode string) *protocol.Error {
-	if n == nil || !n.has(flagSignedRegister) {
-		return nil
-	}
-	if byKey := mode == modeExisting || mode == modeReclaimed; !byKey || !r.SignedRequest {
+	byKey := mode == modeExisting || mode == modeReclaimed
+	switch {
+	case n == nil:
+	case n.has(flagSignedRegister) && !(byKey && r.SignedRequest):
 		return protocol.Refusef(protocol.CodeSignatureRequired,
 			"node %d is registered by signed requests of its key only (require_signed_register): send a signed_request, or have an administrator end this with set_signed_register", n.id)
+	case n.has(flagProven) && !(byKey && r.Proven):
+		return protocol.Refusef(protocol.CodeSignatureRequired,
+			"node %d: unsigned registration cannot modify a signature-verified key. Sign the registration; if the node's program was rolled back to one that cannot, an administrator clears this with: pilotctl node signed-register off --node-id %d --admin-token-file FILE", n.id, n.id)
 	}
 	return nil
 }
+
+// mayIdentify decides whether a registration may bind an existing node to the
+// person that its identity token names. A token says who the person is, not
+// that the node is that person's: whoever has any token could bring it.
+func (v *view) mayIdentify(c *call, r *protocol.Register, old *node, mode string) *protocol.Error {
+	if r.ExternalID == "" || old == nil || mode == modeOwnerReclaim || samePerson(r.ExternalID, old.externalID) {
+		return nil
+	}
+	byKey := mode == modeExisting || mode == modeReclaimed
+	switch {
+	case byKey && r.SignedRequest, v.adminToken(c), old.externalID == "" && r.UnsignedIdentity:
+		return nil
+	case old.externalID == "":
+		return protocol.Refusef(protocol.CodeSignatureRequired,
+			"node %d exists already and has no external identity: its first identity_token needs a signed_request, or an administrator: pilotctl identity set-external-id %d EXTERNAL_ID", old.id, old.id)
+	}
+	return protocol.Refusef(protocol.CodeSignatureRequired,
+		"node %d belongs to another external identity: an identity_token that changes it needs a signed_request, or an administrator: pilotctl identity set-external-id %d EXTERNAL_ID", old.id, old.id)
+}
+
+func samePerson(a, b string) bool { return protocol.FoldExternalID(a) == protocol.FoldExternalID(b) }
 
 // decideSetSignedRegister takes an administrator's word also about a node that
 // is not live: it may be so because it cannot sign.
@@ -61,11 +89,17 @@ func decideSetSignedRegister(v *view, c *call) (effect, *protocol.Error) {
 		return nil, e
 	}
 	reply := &protocol.SetSignedRegisterReply{Type: "set_signed_register_ok", NodeID: n.id, Required: r.Required}
-	if n.has(flagSignedRegister) == r.Required {
+	// A node cannot take back that it has signed: the next to say so might be
+	// somebody else.
+	proven := n.has(flagProven) && (r.Required || !v.adminToken(c))
+	if n.has(flagSignedRegister) == r.Required && n.has(flagProven) == proven {
 		return c.unchanged(reply)
 	}
 	return func(x *txn) any {
-		x.edit(n, func(n *node) { n.set(flagSignedRegister, r.Required) })
+		x.edit(n, func(n *node) {
+			n.set(flagSignedRegister, r.Required)
+			n.set(flagProven, proven)
+		})
 		x.begin(protocol.EventSignedRegister).node(n.id).bool("enabled", r.Required).end()
 		return reply
 	}, nil
@@ -118,13 +152,27 @@ func (x *txn) register(r *protocol.Register, key protocol.PublicKey, old *node, 
 	if mode == modeOwnerReclaim {
 		x.leaveAll(n.id)
 	}
-	n.endpoint, n.lan, n.version = r.Endpoint, r.LANAddrs, r.Version
-	n.set(flagRelayOnly, r.RelayOnly)
-
 	reply := &protocol.RegisterReply{
 		Type: "register_ok", NodeID: n.id, Address: address(0, n.id), PublicKey: r.PublicKey,
 		ObservedAddr: r.Endpoint, ProtocolVersion: 1,
 	}
+	x.describe(n, r, mode, reply)
+	if mode != modeExisting || !sameRegistration(old, n) {
+		x.registered(old, n, mode)
+	}
+	x.sign(n.id)
+	return reply
+}
+
+// describe takes over what a registration says about its node. Without a
+// signature that is what programs say that cannot sign: where the node is,
+// its version and its hostname.
+func (x *txn) describe(n *node, r *protocol.Register, mode string, reply *protocol.RegisterReply) {
+	n.endpoint, n.lan, n.version = r.Endpoint, r.LANAddrs, r.Version
+	if r.Proven || mode == modeNew || mode == modeOwnerReclaim {
+		n.set(flagRelayOnly, r.RelayOnly)
+	}
+	n.set(flagProven, n.has(flagProven) || r.Proven)
 	if r.Hostname != "" {
 		if reply.HostnameError = protocol.CheckHostname(r.Hostname); reply.HostnameError == "" {
 			// A name that another node holds is passed over in silence.
@@ -134,18 +182,24 @@ func (x *txn) register(r *protocol.Register, key protocol.PublicKey, old *node, 
 		}
 	}
 	if r.ExternalID != "" { // also when the hostname is wrong: the two have nothing to do with each other
-		n.externalID, reply.ExternalID = r.ExternalID, r.ExternalID
-	}
-	if mode != modeExisting || !sameRegistration(old, n) {
-		x.setNode(old, n)
-		action := protocol.EventNodeReRegistered
-		if mode == modeNew {
-			action = protocol.EventNodeRegistered
+		if !samePerson(n.externalID, r.ExternalID) {
+			n.externalID = r.ExternalID
 		}
-		x.begin(action).node(n.id).str("mode", mode).end()
+		reply.ExternalID = n.externalID
 	}
-	x.sign(n.id)
-	return reply
+}
+
+// registered stores what a registration made of a node, with its events.
+func (x *txn) registered(old, n *node, mode string) {
+	action := protocol.EventNodeReRegistered
+	if mode == modeNew {
+		action = protocol.EventNodeRegistered
+	}
+	x.begin(action).node(n.id).str("mode", mode).end()
+	if old != nil && old.hostname != n.hostname {
+		x.begin(protocol.EventHostnameChanged).node(n.id).str("old_hostname", old.hostname).str("new_hostname", n.hostname).end()
+	}
+	x.putNode(old, n)
 }
 
 // registrant prepares the record of the node that registers.
@@ -158,7 +212,7 @@ func (x *txn) registrant(r *protocol.Register, key protocol.PublicKey, old *node
 	n := *old
 	switch mode {
 	case modeExisting:
-		if n.owner == "" {
+		if r.Owner != "" && r.SignedRequest {
 			n.owner = r.Owner
 		}
 		return &n
@@ -169,8 +223,8 @@ func (x *txn) registrant(r *protocol.Register, key protocol.PublicKey, old *node
 	case modeReclaimed:
 		if old.state == stateDeregistered {
 			n.created, n.rotated, n.rotates = x.meta.now, 0, 0
-			n.owner = r.Owner
-		} else if r.Owner != "" {
+		}
+		if r.Owner != "" && r.SignedRequest {
 			n.owner = r.Owner
 		}
 	case modeOwnerReclaim:
@@ -219,8 +273,8 @@ func (x *txn) deregister(n *node) {
 	x.begin(protocol.EventNodeDeregistered).node(n.id).num("networks", uint64(nets)).end()
 	x.seen.drop(x, n.id)
 	x.blocked.drop(x, n.id)
-	x.setNode(n, &node{
-		id: n.id, key: n.key, keyGen: n.keyGen, state: stateDeregistered, flags: n.flags & (flagKeyless | flagSignedRegister),
+	x.putNode(n, &node{
+		id: n.id, key: n.key, keyGen: n.keyGen, state: stateDeregistered, flags: n.flags & (flagKeyless | flagSignedRegister | flagProven),
 		owner: n.owner, created: n.created, rotated: n.rotated, rotates: n.rotates, expires: n.expires, announced: n.announced,
 	})
 }

@@ -48,8 +48,8 @@ func TestRegisterModes(t *testing.T) {
 			t.Errorf("record %+v", n)
 		}
 	})
-	t.Run("the first owner stays", func(t *testing.T) {
-		w.registerAs(&protocol.Register{PublicKey: key, Owner: "b@example.org"})
+	t.Run("the owner stays", func(t *testing.T) {
+		w.registerAs(&protocol.Register{PublicKey: key, Owner: "b@example.org", Proven: true})
 		if o := w.m.Root().live(1).owner; o != "a@example.org" {
 			t.Errorf("owner %q", o)
 		}
@@ -66,21 +66,21 @@ func TestRegisterModes(t *testing.T) {
 		w.join(net, 1)
 		w.goOffline(1)
 		w.gone(1)
-		if r := w.registerAs(&protocol.Register{PublicKey: key}); r.NodeID != 1 {
+		if r := w.registerAs(&protocol.Register{PublicKey: key, Proven: true}); r.NodeID != 1 {
 			t.Fatalf("node %d", r.NodeID)
 		}
 		got := w.lookup(1)
 		if !got.Public || !slices.Equal(got.Tags, []string{"web"}) || !slices.Equal(got.Networks, []uint16{0, net}) {
 			t.Errorf("lookup %+v", got)
 		}
-		if got := w.lastEvent(protocol.EventNodeReRegistered); got != "anonymous node_id=1 mode=reclaimed_identity" {
+		if got := w.lastEvent(protocol.EventNodeReRegistered); got != "node:1 node_id=1 mode=reclaimed_identity" {
 			t.Errorf("event %q", got)
 		}
 	})
 	t.Run("reclaimed after deregistering, bare", func(t *testing.T) {
 		w.do("deregister", &protocol.NodeRequest{NodeID: 1}, as(1))
 		w.gone(1)
-		if r := w.registerAs(&protocol.Register{PublicKey: key}); r.NodeID != 1 {
+		if r := w.registerAs(&protocol.Register{PublicKey: key, Proven: true}); r.NodeID != 1 {
 			t.Fatalf("node %d", r.NodeID)
 		}
 		got := w.lookup(1)

@@ -57,6 +57,21 @@ func (r *Root) NodeKey(id uint32) (key protocol.PublicKey, gen uint32, keyless, 
 	return n.key, n.keyGen, n.has(flagKeyless), true
 }
 
+// UnsignedIdentity reports whether a registration binds an existing node to a
+// person only because compat.unsigned_identity is on.
+func (r *Root) UnsignedIdentity(b *protocol.Register) bool {
+	if !b.UnsignedIdentity || b.SignedRequest || b.ExternalID == "" {
+		return false
+	}
+	key, err := protocol.ParsePublicKey(b.PublicKey)
+	if err != nil {
+		return false
+	}
+	id, known := r.KeyOwner(key)
+	n, _ := r.nodes.get(id)
+	return known && n.externalID == ""
+}
+
 // KnownKey reports whether a public key is bound to a node id, live or not.
 func (r *Root) KnownKey(key protocol.PublicKey) bool {
 	_, ok := r.KeyOwner(key)

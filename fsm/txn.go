@@ -95,8 +95,22 @@ func (x *txn) setNode(old, n *node) {
 func (x *txn) edit(old *node, change func(*node)) *node {
 	n := *old
 	change(&n)
-	x.setNode(old, &n)
+	x.putNode(old, &n)
 	return &n
+}
+
+// putNode stores a node that a command changed. Who a node belongs to decides
+// about roles and memberships, so a change of that is an event, whatever the
+// command was.
+func (x *txn) putNode(old, n *node) {
+	before := ""
+	if old != nil {
+		before = old.externalID
+	}
+	x.setNode(old, n)
+	if before != n.externalID {
+		x.begin(protocol.EventExternalIDSet).node(n.id).str("old_external_id", before).str("new_external_id", n.externalID).end()
+	}
 }
 
 // ownerKey orders nodes by owner, then id. The owner's length comes first, so

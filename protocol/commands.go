@@ -113,7 +113,7 @@ var Commands = []Command{
 		Challenge: "resolve:{requester_id}:{node_id}", Signer: "requester_id", newBody: body[Resolve](), newReply: reply[ResolveReply](),
 		Doc: "ask for a node's endpoints"},
 	{Code: 32, Name: "deregister", Group: GroupNode, Page: PageSignatureOrAdmin, Auth: AuthSignatureOrAdmin, Mode: ModeWrite, Since: 1, Built: true,
-		Challenge: "deregister:{node_id}", Signer: "node_id", Events: []string{EventNodeDeregistered, EventOwnerLost, EventOwnershipTransferred},
+		Challenge: "deregister:{node_id}", Signer: "node_id", Events: []string{EventNodeDeregistered, EventExternalIDSet, EventOwnerLost, EventOwnershipTransferred},
 		newBody: body[NodeRequest](), newReply: reply[EmptyReply](), Doc: "take a node out of the registry"},
 	{Code: 33, Name: "set_visibility", Group: GroupNode, Page: PageSignatureOrAdmin, Auth: AuthSignatureOrAdmin, Mode: ModeWrite, Since: 1, Built: true,
 		Challenge: "set_visibility:{node_id}", Signer: "node_id", Events: []string{EventVisibilityChanged},
@@ -156,7 +156,7 @@ var Commands = []Command{
 
 	// Open.
 	{Code: 45, Name: "register", Group: GroupNode, Page: PageOpen, Auth: AuthOpen, Mode: ModeWrite, Rate: RateRegistration, Since: 1, Built: true,
-		Challenge: "register:{listen_addr}:{public_key}", Signer: "public_key", Events: []string{EventNodeRegistered, EventNodeReRegistered, EventOwnerLost, EventOwnershipTransferred},
+		Challenge: "register:{listen_addr}:{public_key}", Signer: "public_key", Events: []string{EventNodeRegistered, EventNodeReRegistered, EventExternalIDSet, EventHostnameChanged, EventOwnerLost, EventOwnershipTransferred},
 		newBody: body[Register](), newReply: reply[RegisterReply](), Doc: "register a public key and an endpoint"},
 	{Code: 46, Name: "lookup", Group: GroupNode, Page: PageOpen, Auth: AuthOpen, Mode: ModeRead, Rate: RateQuery, Since: 1, Built: true,
 		newBody: body[NodeRequest](), newReply: reply[LookupReply](), Doc: "look up a node by id"},

@@ -73,6 +73,8 @@ type Register struct {
 	SignedRequest bool `json:"signed_request,omitempty" wire:"-"`
 	// OwnerReclaim carries the operator's compat.owner_reclaim switch.
 	OwnerReclaim bool `json:"owner_reclaim,omitempty" wire:"-"`
+	// UnsignedIdentity carries compat.unsigned_identity.
+	UnsignedIdentity bool `json:"unsigned_identity,omitempty" wire:"-"`
 	// ExternalID is the verified external identity, empty when none was verified.
 	ExternalID string `json:"external_id,omitempty" wire:"-"`
 }

@@ -28,7 +28,7 @@ func (g *Gateway) authenticate(root *fsm.Root, conn *server.ConnState, req *prot
 	if req.Signed != nil {
 		c.Options.RequestID = fsm.SignedID(req.Signed.TS, req.RequestID)
 	}
-	c.SigError = g.signer(root, req, &c.Actor)
+	c.SigError = g.signer(root, req, c)
 	if e := c.SigError; e != nil && req.Signed != nil && (e.Code == protocol.CodeSignatureInvalid || !e.Stateful) {
 		return nil, e // an envelope that is wrong is not rescued by a token
 	}
@@ -44,27 +44,39 @@ func (g *Gateway) authenticate(root *fsm.Root, conn *server.ConnState, req *prot
 
 // signer verifies the signature by the stored key of the node that the
 // request names as its signer.
-func (g *Gateway) signer(root *fsm.Root, req *protocol.Request, a *fsm.Actor) *protocol.Error {
+func (g *Gateway) signer(root *fsm.Root, req *protocol.Request, c *fsm.Call) *protocol.Error {
 	row := req.Command
 	if req.Signed != nil {
-		return g.envelope(root, req, a)
+		return g.envelope(root, req, c)
 	}
 	if row.Challenge == "" || row.Signer == "public_key" {
 		return nil
 	}
-	id := protocol.SignerID(row, req.Body)
+	return signedBy(root, c, protocol.SignerID(row, req.Body), protocol.ChallengeText(row, req.Body), req.Signature)
+}
+
+// signedBy verifies a signature by the key of a node and notes the node as the
+// actor. A request that took the node's key away, as rotate_key does, is
+// still known by that key when it comes again.
+func signedBy(root *fsm.Root, c *fsm.Call, id uint32, text string, signature protocol.Secret) *protocol.Error {
 	key, gen, keyless, ok := root.NodeKey(id)
+	e := protocol.Refusef(protocol.CodeNotFound, "node %d: node not found", id)
 	switch {
-	case !ok:
-		return protocol.Refusef(protocol.CodeNotFound, "node %d: node not found", id)
-	case keyless:
+	case ok && keyless:
 		return identity.ErrKeyless()
+	case ok:
+		e = identity.CheckSignature(key, text, signature)
 	}
-	if e := identity.CheckSignature(key, protocol.ChallengeText(row, req.Body), req.Signature); e != nil {
-		return e
+	if e != nil && c.Options.RequestID != "" && signature != "" {
+		var former bool
+		if key, gen, former = root.FormerKey(c.Row, id, c.Options.RequestID); former && identity.CheckSignature(key, text, signature) == nil {
+			e = nil
+		}
 	}
-	a.Node, a.KeyGen = id, gen
-	return nil
+	if e == nil {
+		c.Actor.Node, c.Actor.KeyGen = id, gen
+	}
+	return e
 }
 
 // admin recognises the admin token. A token that is neither needed nor sent costs nothing.
@@ -157,7 +169,7 @@ func (g *Gateway) roleFacts(root *fsm.Root, req *protocol.Request, b roleBody, c
 
 func (g *Gateway) registerFacts(root *fsm.Root, conn *server.ConnState, req *protocol.Request, b *protocol.Register, c *fsm.Call) *protocol.Error {
 	b.Endpoint = protocol.SanitizeEndpoint(conn.Source, b.ListenAddr)
-	b.OwnerReclaim = g.policy.OwnerReclaim
+	b.OwnerReclaim, b.UnsignedIdentity = g.policy.OwnerReclaim, g.policy.UnsignedIdentity
 	b.Proven, b.SignedRequest = false, false
 	if req.Signed != nil {
 		if e := g.registerEnvelope(root, req.Signed, b); e != nil {
@@ -287,7 +299,8 @@ func hashRequest(req *protocol.Request) [32]byte {
 	body := req.Body
 	if r, ok := body.(*protocol.Register); ok {
 		plain := *r
-		plain.Endpoint, plain.Proven, plain.SignedRequest, plain.OwnerReclaim, plain.ExternalID = "", false, false, false, ""
+		plain.Endpoint, plain.ExternalID = "", ""
+		plain.Proven, plain.SignedRequest, plain.OwnerReclaim, plain.UnsignedIdentity = false, false, false, false
 		body = &plain
 	}
 	if r, ok := body.(*protocol.PollHandshakes); ok {

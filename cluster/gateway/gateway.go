@@ -57,6 +57,10 @@ type Policy struct {
 	// original registry does; OnUnsigned, when set, counts such commands.
 	UnsignedRoles bool
 	OnUnsigned    func(command string)
+	// UnsignedIdentity lets an unsigned registration bring the first identity
+	// token of a node that exists; OnUnsignedIdentity, when set, counts those.
+	UnsignedIdentity   bool
+	OnUnsignedIdentity func()
 	// LegacySignatures says what becomes of signatures over challenges, which
 	// can be replayed: "" and allow take them, warn also logs who uses them,
 	// deny refuses them. OnLegacy, when set, counts them, verified or not;

@@ -231,7 +231,7 @@ func TestRequestIDsGiveTheFirstAnswer(t *testing.T) {
 	id := c.register()
 	add := map[string]any{"type": "update_polo_score", "node_id": id, "delta": 5, "request_id": "r1"}
 	first := c.call(add)
-	c.conn = &server.ConnState{Source: "198.51.100.9:1"} // the same client, another connection
+	c.conn = &server.ConnState{Source: "192.0.2.7:1"} // the same client, another connection
 	second := c.call(add)
 	if first["polo_score"] != 5.0 || second["polo_score"] != 5.0 || second["replayed"] != true || first["index"] != second["index"] {
 		t.Errorf("first %v, second %v", first, second)

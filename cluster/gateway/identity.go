@@ -58,7 +58,7 @@ func (g *Gateway) identify(ctx context.Context, conn *server.ConnState, req *pro
 	case v.replay != nil:
 		return g.answer(conn, *v.replay)
 	case v.refusal != nil:
-		return protocol.EncodeError(v.refusal)
+		return g.refuse(conn, req, v.refusal)
 	}
 	o := g.judgeFor(ctx, root, conn, b)
 	switch {

@@ -33,9 +33,10 @@ var noted = map[string]bool{
 	protocol.CodeSignatureInvalid: true, protocol.CodeSignatureRequired: true, protocol.CodeTokenInvalid: true,
 }
 
-// refuse encodes a refusal and notes it when the command is a privileged one.
+// refuse encodes a refusal and notes it when the command is a privileged one,
+// or a registration that may not touch a node that exists.
 func (g *Gateway) refuse(conn *server.ConnState, req *protocol.Request, e *protocol.Error) []byte {
-	if noted[e.Code] && privileged(req.Command) {
+	if noted[e.Code] && (privileged(req.Command) || req.Type == "register") {
 		host, _, err := net.SplitHostPort(conn.Source)
 		if err != nil {
 			host = conn.Source

@@ -39,7 +39,7 @@ func newLegacyUsers() *lru.Cache[uint32, int64] {
 // envelope verifies the signature of a signed request by the stored key of the
 // node that signed it, which must be the one that the command acts for. A
 // registration is signed with the key that it brings, see registerEnvelope.
-func (g *Gateway) envelope(root *fsm.Root, req *protocol.Request, a *fsm.Actor) *protocol.Error {
+func (g *Gateway) envelope(root *fsm.Root, req *protocol.Request, c *fsm.Call) *protocol.Error {
 	s, row := req.Signed, req.Command
 	if row.Challenge == "" {
 		return protocol.Errorf(protocol.CodeInvalid, "%s is never signed: send it without signed_request", row.Name)
@@ -50,18 +50,7 @@ func (g *Gateway) envelope(root *fsm.Root, req *protocol.Request, a *fsm.Actor) 
 	if id := protocol.SignerID(row, req.Body); id != s.NodeID {
 		return protocol.Errorf(protocol.CodeSignatureInvalid, "signature verification failed: node %d signed a %s of node %d (%s)", s.NodeID, row.Name, id, row.Signer)
 	}
-	key, gen, keyless, ok := root.NodeKey(s.NodeID)
-	switch {
-	case !ok:
-		return protocol.Refusef(protocol.CodeNotFound, "node %d: node not found", s.NodeID)
-	case keyless:
-		return identity.ErrKeyless()
-	}
-	if e := identity.CheckSignature(key, string(s.Text(root.ClusterID())), s.Signature); e != nil {
-		return e
-	}
-	a.Node, a.KeyGen = s.NodeID, gen
-	return nil
+	return signedBy(root, c, s.NodeID, string(s.Text(root.ClusterID())), s.Signature)
 }
 
 // registerEnvelope verifies a registration by the key that it registers. A

@@ -135,6 +135,9 @@ func (g *Gateway) propose(ctx context.Context, conn *server.ConnState, req *prot
 	if b, ok := call.Body.(roleBody); ok && b.UnsignedClaim() && g.policy.OnUnsigned != nil {
 		g.policy.OnUnsigned(req.Type)
 	}
+	if b, ok := call.Body.(*protocol.Register); ok && g.policy.OnUnsignedIdentity != nil && g.engine.Root().UnsignedIdentity(b) {
+		g.policy.OnUnsignedIdentity()
+	}
 	body, err := json.Marshal(call.Body)
 	if err != nil {
 		return protocol.EncodeError(protocol.Errorf(protocol.CodeInternal, "%s cannot be encoded: %v", req.Type, err))

@@ -27,6 +27,7 @@ var Metrics = []cluster.MetricInfo{
 	{Name: "pilot_slow_readers_total", Kind: "counter", Help: "connections closed because a reply was not read in time"},
 	{Name: "pilot_rate_limited_total", Kind: "counter", Help: "requests refused by a rate limit, by class", Labels: []string{"class"}},
 	{Name: "pilot_unsigned_role_commands_total", Kind: "counter", Help: "role commands let through by compat.unsigned_role_commands, by command", Labels: []string{"type"}},
+	{Name: "pilot_unsigned_identities_total", Kind: "counter", Help: "unsigned registrations whose identity token was let through by compat.unsigned_identity"},
 	{Name: "pilot_idp_verifications_total", Kind: "counter", Help: "identity tokens judged, by result (verified, rejected, error)", Labels: []string{"result"}},
 	{Name: "pilot_legacy_signatures_total", Kind: "counter", Help: "requests with a signature over a challenge instead of a signed request, by command", Labels: []string{"type"}},
 	{Name: "pilot_legacy_signature_nodes_total", Kind: "counter", Help: "requests with a verified signature over a challenge, by the node that signed; each member has the 1000 nodes that did last", Labels: []string{"node_id"}},
@@ -124,6 +125,9 @@ func (f *FrontDoor) Panicked(command string) { f.count("pilot_panics_total", com
 func (f *FrontDoor) UnsignedRole(command string) {
 	f.count("pilot_unsigned_role_commands_total", command)
 }
+
+// UnsignedIdentity counts an unsigned registration that bound a node to a person.
+func (f *FrontDoor) UnsignedIdentity() { f.count("pilot_unsigned_identities_total") }
 
 // Verified counts an identity token by what became of it.
 func (f *FrontDoor) Verified(result string) { f.count("pilot_idp_verifications_total", result) }

@@ -85,6 +85,7 @@ type authConfig struct {
 type compatConfig struct {
 	OwnerReclaim         bool `yaml:"owner_reclaim" help:"let a new key take over the node id of a known owner name, as the original registry did (insecure)"`
 	UnsignedRoleCommands bool `yaml:"unsigned_role_commands" help:"let whoever names a node id act with its role, as the original registry did (insecure)"`
+	UnsignedIdentity     bool `yaml:"unsigned_identity" help:"let an unsigned registration bring the first identity token of a node that exists, as the original registry did (insecure)"`
 }
 
 type raftConfig struct {

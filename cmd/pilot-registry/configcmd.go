@@ -83,6 +83,9 @@ func (c *config) warnings() []string {
 	if c.Compat.UnsignedRoleCommands {
 		w = append(w, "compat.unsigned_role_commands is on: whoever knows an owner's or admin's node id can act with its role")
 	}
+	if c.Compat.UnsignedIdentity {
+		w = append(w, "compat.unsigned_identity is on: whoever has any identity token can bind a node without an external identity to it")
+	}
 	if c.Raft.LogStore == "wal" {
 		w = append(w, "raft.log_store is wal: faster, but its authors call it experimental")
 	}

@@ -156,7 +156,8 @@ func newFrontDoor(ctx context.Context, c *config, node *cluster.Node, out *outbo
 	}
 	counts := ops.NewFrontDoor(registry)
 	policy := gateway.Policy{OwnerReclaim: c.Compat.OwnerReclaim, Register: gateway.Access(c.Auth.Register), Polo: gateway.Access(c.Auth.Polo),
-		UnsignedRoles: c.Compat.UnsignedRoleCommands, OnUnsigned: counts.UnsignedRole}
+		UnsignedRoles: c.Compat.UnsignedRoleCommands, OnUnsigned: counts.UnsignedRole,
+		UnsignedIdentity: c.Compat.UnsignedIdentity, OnUnsignedIdentity: counts.UnsignedIdentity}
 	out.policy(&policy, node)
 	policy.OnVerified = counts.Verified
 	policy.LegacySignatures = gateway.Legacy(c.Auth.LegacySignatures)

@@ -115,7 +115,7 @@ func (w *world) envelope(o *history.Op) fsm.Envelope {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	env := fsm.Envelope{Code: r.Command.Code, Body: raw, RequestID: o.RequestID}
+	env := fsm.Envelope{Code: r.Command.Code, Body: raw, RequestID: o.RequestID, Source: "127.0.0.1:1"}
 	if o.RequestID != "" {
 		env.Hash = sha256.Sum256(raw)
 	}
