@@ -41,7 +41,7 @@ func (x *txn) applyRow(b *binding, c *command) (r Result, decided bool) {
 	if e != nil {
 		return x.refuse(e), false
 	}
-	key := ""
+	key, by := "", bearer{}
 	id, ts, signed := x.requestID(c.RequestID)
 	if id != "" && !row.Soft {
 		key = resultKey(row, body, c.Actor, c.Source, id)
@@ -50,7 +50,8 @@ func (x *txn) applyRow(b *binding, c *command) (r Result, decided bool) {
 		} else if old != nil {
 			return old.replay(), false
 		}
-		if e := x.roomForResult(id); e != nil {
+		by = bearerOf(body, c.Actor, c.Source)
+		if e := x.roomForResult(id, &by); e != nil {
 			return x.refuse(e), false
 		}
 	}
@@ -76,7 +77,7 @@ func (x *txn) applyRow(b *binding, c *command) (r Result, decided bool) {
 		x.proven(signer, body)
 	}
 	if key != "" {
-		x.rememberResult(key, c.Hash, r, x.resultExpiry(ts, signed), signer)
+		x.rememberResult(key, c.Hash, r, x.resultExpiry(ts, signed), signer, &by)
 	}
 	return r, true
 }

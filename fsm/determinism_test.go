@@ -26,11 +26,13 @@ var allowedImports = []string{
 	"bufio", "bytes", "crypto/sha256", "crypto/subtle", "encoding/base64", "encoding/binary", "encoding/hex", "encoding/json",
 	"errors", "fmt", "hash", "io", "math", "math/bits", "slices", "strconv", "strings", "sync/atomic", "time",
 	"github.com/klauspost/compress/zstd", "github.com/tidwall/btree", "github.com/pilotregistry/pilotregistry/protocol",
+	"github.com/pilotregistry/pilotregistry/protocol/share",
 }
 
 // What a deterministic package may not use of those it may import.
 var forbiddenUses = map[string][]string{
-	"time":    {"Now", "Since", "Until", "After", "AfterFunc", "Tick", "NewTicker", "NewTimer", "Sleep", "Local", "LoadLocation"},
+	"time": {"Now", "Since", "Until", "After", "AfterFunc", "Tick", "NewTicker", "NewTimer", "Sleep", "Local", "LoadLocation"},
+	"github.com/pilotregistry/pilotregistry/protocol/share": {"Table", "NewTable", "Of", "OfConn"},
 	"strconv": {"Quote", "AppendQuote", "FormatFloat", "AppendFloat"},
 }
 

@@ -320,7 +320,9 @@ func indexes(v *view) string {
 		}
 		return true
 	})
-	fmt.Fprintln(&out, "bytes", v.clientBytes, v.stagedBytes)
+	dump(&out, "known ids", v.knownIDs.held.store)
+	dump(&out, "strangers' ids", v.strangerIDs.held.store)
+	fmt.Fprintln(&out, "bytes", v.knownIDs.total, v.strangerIDs.total, v.stagedBytes)
 	return out.String()
 }
 

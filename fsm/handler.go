@@ -212,7 +212,8 @@ func (r *Root) Decide(c *Call) (unchanged []byte, e *protocol.Error) {
 	}
 	id, ts, signed := r.requestID(c.Options.RequestID)
 	if id != "" && !c.Row.Soft {
-		if e := r.view.roomForResult(id); e != nil {
+		by := bearerOf(c.Body, c.Actor, c.Source)
+		if e := r.view.roomForResult(id, &by); e != nil {
 			return nil, e
 		}
 	}

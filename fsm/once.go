@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/share"
 )
 
 // How long decisions are remembered, in milliseconds of log time
@@ -14,9 +15,14 @@ const (
 	sessionTTL      = 10 * 60 * 1000
 )
 
-// maxClientResultBytes is what all remembered client results may cost
-// together. They are never evicted early, so beyond it new ones are refused.
-const maxClientResultBytes = 64 << 20
+// idShares and strangerShares are what remembered client results may cost:
+// those of requests that prove who sends them, and those of strangers. They
+// are never evicted early, so beyond them new ones are refused, and whoever
+// has as much as is left is refused before the others.
+var (
+	idShares       = share.Parts{Total: 64 << 20}
+	strangerShares = share.Parts{Total: 4 << 20}
+)
 
 // sessionTouch is a session while an entry is applied; it is stored once, at
 // the entry's end.
@@ -202,15 +208,30 @@ func (v *view) stillActs(a Actor, r *result) *protocol.Error {
 	return nil
 }
 
+// memory is where the results of a bearer are accounted, and in what parts.
+func (v *view) memory(b *bearer) (*shares, share.Parts) {
+	if b.principal == "" {
+		return &v.strangerIDs, strangerShares
+	}
+	return &v.knownIDs, idShares
+}
+
 // roomForResult refuses a request id that could not be remembered.
-func (v *view) roomForResult(id string) *protocol.Error {
+func (v *view) roomForResult(id string, b *bearer) *protocol.Error {
 	if len(id) > protocol.MaxRequestIDBytes {
 		return protocol.Errorf(protocol.CodeInvalid, "invalid request_id: too long (max %d bytes)", protocol.MaxRequestIDBytes)
 	}
-	if v.clientBytes < maxClientResultBytes {
+	held, parts := v.memory(b)
+	var e *protocol.Error
+	switch held.allows(parts, b, 1) {
+	case share.Within:
 		return nil
+	case share.WholeTotal:
+		e = protocol.NotAppliedf(protocol.CodeOverloaded, "too many requests with a request_id in the last five minutes; try again later")
+	default:
+		e = protocol.NotAppliedf(protocol.CodeRateLimited,
+			"rate limited: too many requests with a request_id from this caller, or from %s, in the last five minutes; send fewer, or send them without one", b.source)
 	}
-	e := protocol.NotAppliedf(protocol.CodeOverloaded, "too many requests with a request_id in the last five minutes; try again later")
 	e.Stateful = true
 	return e
 }
@@ -218,9 +239,9 @@ func (v *view) roomForResult(id string) *protocol.Error {
 // rememberResult remembers what was decided. signer is the node that signed
 // the request, nil when none did: when the request itself has taken its key
 // away, that key goes on standing for the request.
-func (x *txn) rememberResult(key string, hash [32]byte, r Result, expires int64, signer *node) {
+func (x *txn) rememberResult(key string, hash [32]byte, r Result, expires int64, signer *node, b *bearer) {
 	x.forgetResult(key)
-	res := &result{index: r.Index, expires: expires, hash: string(hash[:]), reply: string(r.Reply), refusal: r.Err}
+	res := &result{index: r.Index, expires: expires, hash: string(hash[:]), reply: string(r.Reply), refusal: r.Err, bearer: *b}
 	if signer != nil && x.signer(Actor{Node: signer.id, KeyGen: signer.keyGen}) == nil {
 		res.signerGen, res.signerKey = signer.keyGen, signer.key
 	}
@@ -230,14 +251,16 @@ func (x *txn) rememberResult(key string, hash [32]byte, r Result, expires int64,
 func (x *txn) addResult(key string, r *result) {
 	x.results.put(x, key, r)
 	x.byExpiry.put(expiryKey(r.expires, key), key)
-	x.clientBytes += resultCost(key, r)
+	held, _ := x.memory(&r.bearer)
+	held.add(&r.bearer, resultCost(key, r))
 }
 
 func (x *txn) forgetResult(key string) {
 	if r, ok := x.results.get(key); ok {
 		x.results.drop(x, key)
 		x.byExpiry.drop(expiryKey(r.expires, key))
-		x.clientBytes -= resultCost(key, r)
+		held, _ := x.memory(&r.bearer)
+		held.add(&r.bearer, -resultCost(key, r))
 	}
 }
 

@@ -63,7 +63,7 @@ func TestClientRequestIDs(t *testing.T) {
 	if _, known, _ := w.m.Root().Replay(c); known {
 		t.Error("remembered for too long")
 	}
-	if w.m.Root().results.len() != 0 || w.m.Root().clientBytes != 0 || w.m.Root().byExpiry.len() != 0 {
+	if w.m.Root().results.len() != 0 || w.m.Root().strangerIDs.total != 0 || w.m.Root().strangerIDs.held.len() != 0 || w.m.Root().byExpiry.len() != 0 {
 		t.Error("something is left of it")
 	}
 	w.register(1)
@@ -138,7 +138,7 @@ func TestClientResultsAreBounded(t *testing.T) {
 	w := newWorld(t)
 	a := w.register(1)
 	w.apply(envelope(withID(plusOne(w, a), "first", 1)))
-	w.m.x.clientBytes += maxClientResultBytes // as if there were many
+	w.m.x.strangerIDs.total += strangerShares.Total // as if there were many
 	w.tick(0)
 	c := withID(plusOne(w, a), "second", 1)
 	for _, e := range []*protocol.Error{w.m.Root().DryRun(c), w.apply(envelope(c))[0].Err} {

@@ -46,12 +46,14 @@ type result struct {
 	// the node's afterwards; signerGen is 0 when it still was.
 	signerKey protocol.PublicKey
 	signerGen uint32
+	bearer    bearer // of a client's id
 }
 
 // Parts that a result may have, as bits.
 const (
 	resultRefused = 1 << 0
 	resultSigner  = 1 << 1
+	resultBearer  = 1 << 2
 )
 
 func (r *result) appendTo(dst []byte, _ uint32) []byte {
@@ -65,9 +67,15 @@ func (r *result) appendTo(dst []byte, _ uint32) []byte {
 	if r.signerGen != 0 {
 		parts |= resultSigner
 	}
+	if r.bearer != (bearer{}) {
+		parts |= resultBearer
+	}
 	dst = append(dst, parts)
 	if r.signerGen != 0 {
 		dst = append(appendUvarint(dst, uint64(r.signerGen)), r.signerKey[:]...)
+	}
+	if r.bearer != (bearer{}) {
+		dst = appendString(appendString(appendString(dst, r.bearer.principal), r.bearer.source), r.bearer.wide)
 	}
 	if r.refusal == nil {
 		return appendString(dst, r.reply)
@@ -81,7 +89,7 @@ func (r *result) appendTo(dst []byte, _ uint32) []byte {
 func readResult(d *decoder, _ uint32) *result {
 	r := &result{index: d.uvarint(), expires: d.varint(), hash: d.str()}
 	parts := d.uint8()
-	if parts&^(resultRefused|resultSigner) != 0 {
+	if parts&^(resultRefused|resultSigner|resultBearer) != 0 {
 		d.fail()
 	}
 	if parts&resultSigner != 0 {
@@ -89,6 +97,11 @@ func readResult(d *decoder, _ uint32) *result {
 			d.fail()
 		}
 		copy(r.signerKey[:], d.raw(len(r.signerKey)))
+	}
+	if parts&resultBearer != 0 {
+		if r.bearer = (bearer{d.str(), d.str(), d.str()}); r.bearer == (bearer{}) {
+			d.fail()
+		}
 	}
 	if parts&resultRefused == 0 {
 		r.reply = d.str()
@@ -124,7 +137,7 @@ var resultSchema = schema[string, *result]{kindResult, appendKeyStr, readKeyStr,
 // resultCost is what a remembered client result counts against the cap, in
 // bytes: its strings and a fixed sum for records, trees and indexes.
 func resultCost(key string, r *result) int64 {
-	n := 256 + 2*len(key) + len(r.hash) + len(r.reply)
+	n := 256 + 2*len(key) + len(r.hash) + len(r.reply) + len(r.bearer.principal) + len(r.bearer.source) + len(r.bearer.wide)
 	if r.refusal != nil {
 		n += 64 + len(r.refusal.Text)
 	}

@@ -114,8 +114,9 @@ type view struct {
 	byInvite  index[string, nothing] // network or inviter, invite key
 	byAssign  index[string, string]  // network, folded external id -> pre-assignment key
 	byDue     index[string, nothing] // deadline, see dueKey
-	// clientBytes is what the remembered client results cost together.
-	clientBytes int64
+	// knownIDs and strangerIDs are what remembered client results cost.
+	knownIDs    shares
+	strangerIDs shares
 	// requiredSinks counts the sinks that writes wait for.
 	requiredSinks int
 	// stagedBytes is what uploads that wait for parts cost together.
@@ -138,8 +139,8 @@ func newView() view {
 		byKey: newIndex[string, uint32](), byHost: newIndex[string, uint32](), byOwner: newIndex[string, uint32](),
 		liveNodes: newIndex[uint32, nothing](), offline: newIndex[uint64, uint32](), byName: newIndex[string, uint16](),
 		byOrder: newIndex[uint64, uint32](), byNode: newIndex[uint64, nothing](), netSize: newIndex[uint16, int](),
-		byExpiry: newIndex[string, string](),
-		owners:   newIndex[uint16, uint32](), byInvite: newIndex[string, nothing](), byAssign: newIndex[string, string](), byDue: newIndex[string, nothing](),
+		byExpiry: newIndex[string, string](), knownIDs: newShares(), strangerIDs: newShares(),
+		owners: newIndex[uint16, uint32](), byInvite: newIndex[string, nothing](), byAssign: newIndex[string, string](), byDue: newIndex[string, nothing](),
 	}
 }
 
@@ -161,7 +162,9 @@ func (v *view) tables() []stored {
 
 // handOver gives the writer's changes to dst, which holds the state published last.
 func (v *view) handOver(dst *view) {
-	dst.meta, dst.clientBytes, dst.requiredSinks, dst.stagedBytes = v.meta, v.clientBytes, v.requiredSinks, v.stagedBytes
+	dst.meta, dst.requiredSinks, dst.stagedBytes = v.meta, v.requiredSinks, v.stagedBytes
+	v.knownIDs.handOver(&dst.knownIDs)
+	v.strangerIDs.handOver(&dst.strangerIDs)
 	v.nodes.handOver(&dst.nodes)
 	v.seen.handOver(&dst.seen)
 	v.networks.handOver(&dst.networks)

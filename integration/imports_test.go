@@ -20,7 +20,7 @@ var importRules = []struct {
 }{
 	{"protocol", nil, "the contract is importable by anybody and knows nothing of ours"},
 	{"protocol/client", []string{"protocol"}, "the SDK must not drag the server into its users"},
-	{"protocol/server", []string{"protocol"}, "the front door knows no Raft and no state"},
+	{"protocol/server", []string{"protocol", "protocol/share"}, "the front door knows no Raft and no state"},
 	{"fsm", []string{"protocol"}, "the state machine is deterministic and alone"},
 	{"identity", []string{"protocol"}, "who is calling does not depend on what is stored"},
 	{"audit", []string{"protocol"}, "rendering does not depend on what is stored"},
