@@ -34,7 +34,12 @@ func (v *view) requestID(id string) (plain string, ts int64, signed bool) {
 // freshSignature refuses a request that was signed too long ago, or in the
 // future: beyond the window nobody remembers whether it came before.
 func (v *view) freshSignature(ts int64) *protocol.Error {
-	if d := v.meta.now - ts; d <= protocol.SignedWindowMS && d >= -protocol.SignedWindowMS {
+	switch d := v.meta.now - ts; {
+	case d < -protocol.SignedWindowMS:
+		return protocol.Refusef(protocol.CodeSignatureEarly,
+			"signed in the future: the request says it was signed at %s and the registry's time is %s; they may be %d minutes apart. Check the clock of the machine that signs. Sent again, this request counts from %s on",
+			utc(ts), utc(v.meta.now), protocol.SignedWindowMS/60_000, utc(ts-protocol.SignedWindowMS))
+	case d <= protocol.SignedWindowMS:
 		return nil
 	}
 	return protocol.Refusef(protocol.CodeSignatureExpired,

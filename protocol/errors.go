@@ -46,8 +46,10 @@ const (
 	CodeShuttingDown       = "shutting_down"
 	CodeStaleTerm          = "stale_term"
 	CodeInternal           = "internal"
-	// CodeSignatureExpired: the request was signed too long ago, or in the future.
+	// CodeSignatureExpired: the request was signed too long ago. It never counts again.
 	CodeSignatureExpired = "signature_expired"
+	// CodeSignatureEarly: the request was signed in the future, and counts when that has come.
+	CodeSignatureEarly = "signature_early"
 	// CodeLegacySignature: the cluster wants signed requests (v2) and got an older signature.
 	CodeLegacySignature = "legacy_signature"
 	// CodeURLRefused: the registry must not call this URL.

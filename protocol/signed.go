@@ -21,6 +21,10 @@ const TypeSigned = "signed_request"
 // may be apart, in milliseconds.
 const SignedWindowMS = 5 * 60 * 1000
 
+// CountsUntil is the last moment, in Unix milliseconds, at which the request
+// can take effect: whoever has its bytes can send it until then.
+func (s *Signed) CountsUntil() int64 { return s.TS + SignedWindowMS }
+
 // signedDomain keeps these signatures apart from all others.
 const signedDomain = "pilot registry signed request v2"
 

@@ -335,6 +335,7 @@ func (p *call) decode(addr string, body []byte) (*Result, *failure) {
 		Outcome  protocol.Outcome `json:"outcome"`
 		Index    uint64           `json:"index"`
 		Replayed bool             `json:"replayed"`
+		Until    int64            `json:"counts_until"`
 	}
 	if err := json.Unmarshal(body, &reply); err != nil {
 		return nil, p.fail(unknown, CodeMalformedReply, addr, []error{err}, "malformed reply from %s: %v", addr, err)
@@ -350,6 +351,9 @@ func (p *call) decode(addr string, body []byte) (*Result, *failure) {
 		}
 		f := p.refused(addr, &protocol.Error{Code: reply.Code, Text: text, Outcome: reply.Outcome})
 		f.decided = reply.Index != 0
+		if reply.Until != 0 {
+			f.err.CountsUntil = time.UnixMilli(reply.Until)
+		}
 		return nil, f
 	}
 	if reply.Type == "" {

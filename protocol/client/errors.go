@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -42,6 +43,10 @@ type Error struct {
 	// RequestID is the id that the request was sent with: sending it again with
 	// this id is how an unknown outcome is settled.
 	RequestID string
+	// CountsUntil is set when a signed write was refused and the refusal does
+	// not end it: whoever has its bytes may send them, and they may take effect,
+	// until then.
+	CountsUntil time.Time
 
 	causes []error
 }

@@ -13,7 +13,7 @@ import (
 // returns the reply body: row, rate limit, validation, backend.
 func (s *Server) handle(c *conn, req *protocol.Request) []byte {
 	start := s.cfg.Now()
-	reply := s.process(c, req)
+	reply := stillCounts(req, s.process(c, req))
 	if len(reply) > protocol.MaxReplyBytes {
 		reply = protocol.EncodeError(protocol.Errorf(protocol.CodeTooLarge,
 			"reply too large: %d bytes (max %d); ask for a part with limit and cursor", len(reply), protocol.MaxReplyBytes))
@@ -124,7 +124,7 @@ func metricName(req *protocol.Request) string {
 // whose members have a fixed order; "" when the reply is a success.
 func errorCode(reply []byte) string {
 	rest, ok := bytes.CutPrefix(reply, []byte(`{"code":"`))
-	if !ok || !bytes.HasSuffix(reply, []byte(`"type":"error"}`)) {
+	if !ok || !bytes.Contains(reply, []byte(`"type":"error"`)) {
 		return ""
 	}
 	code, _, _ := bytes.Cut(rest, []byte(`"`))
