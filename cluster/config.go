@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/pilotregistry/pilotregistry/cluster/guess"
 	"github.com/pilotregistry/pilotregistry/cluster/peer"
 	"github.com/pilotregistry/pilotregistry/cluster/store"
 	"github.com/pilotregistry/pilotregistry/fsm"
@@ -99,6 +100,8 @@ type Config struct {
 	// ManualPromotion leaves joined members without a vote until Promote.
 	ManualPromotion bool
 	Clock           Clock
+	// Guesses slows down machines that try join tokens; nil for a default one.
+	Guesses *guess.Guard
 	// Registry receives the metrics of this member; nil for none.
 	Registry prometheus.Registerer
 	// Fatal ends the process; the default logs and exits. It is called once,
@@ -153,6 +156,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Clock == nil {
 		c.Clock = systemClock{}
+	}
+	if c.Guesses == nil {
+		c.Guesses = guess.New(guess.Config{})
 	}
 	if c.hooks.dial == nil {
 		c.hooks.dial = peer.NetDial

@@ -4,13 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
+	"github.com/pilotregistry/pilotregistry/cluster/guess"
 	"github.com/pilotregistry/pilotregistry/cluster/peer"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -411,4 +415,58 @@ func TestAdminClientAndLeave(t *testing.T) {
 	if _, err := Start(t.Context(), follower.cfg); err == nil || !strings.Contains(err.Error(), "has left cluster") {
 		t.Errorf("start after leaving: %v", err)
 	}
+}
+
+// Somebody who tries join tokens is not heard after a while; the machine with
+// the right one joins from elsewhere. Nothing long of what strangers send is logged.
+func TestGuessingAJoinTokenStopsAtTheSource(t *testing.T) {
+	t.Parallel()
+	log := &lines{}
+	now := &shiftClock{}
+	c := newCluster(t, 1, func(_ int, cfg *Config) {
+		cfg.Logger = hclog.New(&hclog.LoggerOptions{Output: log})
+		cfg.Guesses = guess.New(guess.Config{Now: func() time.Time { return now.Now() }})
+	})
+	n := c.leader()
+	junk := []byte(fmt.Sprintf(`{"member_id":%q,"name":"n","secret":"guess"}`, strings.Repeat("x", 60<<10)))
+	if _, err := n.handleJoiner(t.Context(), "192.0.2.1:1", junk); err == nil {
+		t.Fatal("let in")
+	}
+	if longest := log.longest(); longest > 1<<10 {
+		t.Errorf("a line of %d bytes was logged", longest)
+	}
+	guessed := []byte(`{"member_id":"9b2a51f2-3c1e-4d5a-9a53-3a6f7e9f1d11","name":"n","secret":"guess"}`)
+	for range 40 {
+		n.cfg.Guesses.Wrong("192.0.2.1:1", guess.Join)
+	}
+	for _, c := range []struct{ source, code string }{{"192.0.2.1:2", protocol.CodeRateLimited}, {"192.0.2.2:1", protocol.CodeTokenInvalid}} {
+		if _, err := n.handleJoiner(t.Context(), c.source, guessed); err == nil || err.Code != c.code {
+			t.Errorf("from %s: %v, want %s", c.source, err, c.code)
+		}
+	}
+	if notes := n.cfg.Guesses.Notes(); notes["join token_invalid 192.0.2.2"] != 1 || notes["join token_not_looked_at 192.0.2.1"] != 1 {
+		t.Errorf("notes: %v", notes)
+	}
+	if _, err := tryJoin(t, c.token(false, 0), freeAddr(t)); err != nil {
+		t.Errorf("the right token from elsewhere: %v", err)
+	}
+}
+
+// lines remembers how long the longest write was.
+type lines struct {
+	mu  sync.Mutex
+	max int
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.max = max(l.max, len(b))
+	return len(b), nil
+}
+
+func (l *lines) longest() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.max
 }

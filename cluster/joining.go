@@ -10,9 +10,11 @@ import (
 	"github.com/google/uuid"
 	"github.com/hashicorp/raft"
 	"github.com/pilotregistry/pilotregistry/cluster/fault"
+	"github.com/pilotregistry/pilotregistry/cluster/guess"
 	"github.com/pilotregistry/pilotregistry/cluster/keyring"
 	"github.com/pilotregistry/pilotregistry/cluster/peer"
 	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/identity"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -144,19 +146,32 @@ func checkReach(addr, self string, servers []raft.Server) *protocol.Error {
 	return nil
 }
 
+// handleJoiner serves a machine that wants to join, of which nothing is known.
+func (n *Node) handleJoiner(ctx context.Context, remote string, payload []byte) ([]byte, *protocol.Error) {
+	if e := n.cfg.Guesses.Admit(ctx, remote, guess.Join); e != nil {
+		return nil, e
+	}
+	reply, e := n.handleJoin(ctx, payload)
+	if e == nil {
+		return reply, nil
+	}
+	if e.Code == protocol.CodeTokenInvalid {
+		n.cfg.Guesses.Wrong(remote, guess.Join)
+	}
+	// Little of the request is written: whoever reaches the port has made it.
+	n.log.Warn("join refused", "remote", remote, "code", e.Code, "error", identity.Clean(e.Text))
+	return nil, e
+}
+
 // handleJoin serves a joining machine; a member that does not lead asks the leader.
-func (n *Node) handleJoin(ctx context.Context, remote string, payload []byte) ([]byte, *protocol.Error) {
+func (n *Node) handleJoin(ctx context.Context, payload []byte) ([]byte, *protocol.Error) {
 	var req joinRequest
 	if err := json.Unmarshal(payload, &req); err != nil {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "join request cannot be read")
 	}
-	reply, err := n.routeOnce(ctx, rpcJoin, &req.Forwarded, &req, func(ctx context.Context) ([]byte, *protocol.Error) {
+	return n.routeOnce(ctx, rpcJoin, &req.Forwarded, &req, func(ctx context.Context) ([]byte, *protocol.Error) {
 		return n.admit(ctx, req)
 	})
-	if err != nil {
-		n.log.Warn("join refused", "remote", remote, "member", req.MemberID, "code", err.Code, "error", err.Text)
-	}
-	return reply, err
 }
 
 // admit lets a new member in, on the leader: the token is spent first, so that

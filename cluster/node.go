@@ -261,11 +261,11 @@ func (n *Node) Changed() <-chan struct{} { return n.changed.next() }
 // Left is closed when this member left its cluster at the request of an AdminClient.
 func (n *Node) Left() <-chan struct{} { return n.left }
 
-// join is handleJoin, once the node is wired.
+// join is handleJoiner, once the node is wired.
 func (n *Node) join(ctx context.Context, remote string, payload []byte) ([]byte, *protocol.Error) {
 	select {
 	case <-n.up:
-		return n.handleJoin(ctx, remote, payload)
+		return n.handleJoiner(ctx, remote, payload)
 	case <-ctx.Done():
 		return nil, protocol.NotAppliedf(codeNotReady, "member %s is starting", n.id)
 	}

@@ -45,7 +45,7 @@ func (n *Node) handle(ctx context.Context, from string, typ byte, payload []byte
 	case rpcHello:
 		return n.handleHello(ctx, from, payload)
 	case rpcJoin:
-		return n.handleJoin(ctx, "member "+from, payload)
+		return n.handleJoin(ctx, payload)
 	case rpcAdmin:
 		return n.handleAdmin(ctx, payload)
 	case rpcKeyring:

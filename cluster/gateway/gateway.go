@@ -9,10 +9,12 @@ import (
 	"github.com/hashicorp/go-hclog"
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"github.com/pilotregistry/pilotregistry/cluster/guess"
 	"github.com/pilotregistry/pilotregistry/cluster/keyring"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
+	"github.com/pilotregistry/pilotregistry/protocol/share"
 )
 
 // Engine is the member behind the gateway: what package cluster offers.
@@ -75,6 +77,10 @@ type Policy struct {
 	// RefreshKeys has the leader fetch the identity provider's keys and
 	// returns when it has; nil when there is nobody to ask.
 	RefreshKeys func(ctx context.Context) *protocol.Error
+	// Guesses slows down who tries tokens; the default slows down everybody.
+	Guesses *guess.Guard
+	// Exempt are the addresses that no bound per source applies to.
+	Exempt share.Ranges
 	// OnVerified, when set, counts tokens by what became of them: verified, rejected, error.
 	OnVerified func(result string)
 }
@@ -95,11 +101,30 @@ var _ server.Backend = (*Gateway)(nil)
 
 // New makes the gateway of a member.
 func New(engine Engine, policy Policy, log hclog.Logger) *Gateway {
+	if policy.Guesses == nil {
+		policy.Guesses = guess.New(guess.Config{Exempt: policy.Exempt})
+	}
 	return &Gateway{engine: engine, policy: policy, log: log.Named("gateway"), ids: newIdentities(), legacyUsers: newLegacyUsers()}
 }
 
-// Serve answers one request.
+// Serve answers one request. Who has tried many wrong tokens waits, or is not
+// heard, when another token comes along.
 func (g *Gateway) Serve(ctx context.Context, conn *server.ConnState, req *protocol.Request) []byte {
+	kind := presented(req)
+	if kind == "" {
+		return g.serve(ctx, conn, req)
+	}
+	if e := g.policy.Guesses.Admit(ctx, conn.Source, kind); e != nil {
+		return protocol.EncodeError(e)
+	}
+	reply := g.serve(ctx, conn, req)
+	if g.guessed(req, kind, reply) {
+		g.policy.Guesses.Wrong(conn.Source, kind)
+	}
+	return reply
+}
+
+func (g *Gateway) serve(ctx context.Context, conn *server.ConnState, req *protocol.Request) []byte {
 	if e := g.closed(ctx, req); e != nil {
 		return protocol.EncodeError(e)
 	}

@@ -51,6 +51,10 @@ func newEngine(t *testing.T) *engine {
 	e.internal(fsm.KindTermStart, fsm.TermStart{Term: 1, LeaderID: "m1"})
 	e.internal(fsm.KindActivateKey, fsm.ActivateKey{Key: k.Latest(), Term: 1})
 	e.internal(fsm.KindPutToken, fsm.PutToken{Kind: fsm.TokenAdmin, Name: "initial", MAC: mac})
+	if mac, err = k.MAC(k.Latest(), cluster.PurposeReplication, "replication secret"); err != nil {
+		t.Fatal(err)
+	}
+	e.internal(fsm.KindPutToken, fsm.PutToken{Kind: fsm.TokenReplication, Name: "initial", MAC: mac})
 	e.catchUp()
 	return e
 }

@@ -142,7 +142,7 @@ func (g *Gateway) ask(ctx context.Context, conn *server.ConnState, url string, t
 		return &protocol.TokenOutcome{Err: protocol.NotAppliedf(protocol.CodeIdentityFailed, "this member cannot ask the identity webhook; ask another member")}
 	}
 	source := share.OfText(conn.Source)
-	limit, done := g.ids.slots.take(source)
+	limit, done := g.ids.slots.take(source, g.policy.Exempt.HasText(conn.Source))
 	if limit != share.Within {
 		whose := ""
 		if limit != share.WholeTotal {

@@ -98,6 +98,7 @@ func (g *Gateway) NoteRefusals(ctx context.Context, every time.Duration) {
 }
 
 func (g *Gateway) noteRefusals(ctx context.Context) {
+	g.refused.give(g.policy.Guesses.Notes())
 	counts := g.refused.take()
 	if len(counts) == 0 {
 		return

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pilotregistry/pilotregistry/cluster"
+	"github.com/pilotregistry/pilotregistry/cluster/guess"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
@@ -16,16 +17,12 @@ const replicationInterval = time.Second
 
 // Subscribe streams the registry's state: a snapshot at once and another
 // after changes, at most one a second (core.md 5.24), secrets left out.
-func (g *Gateway) Subscribe(ctx context.Context, _ *server.ConnState, req *protocol.Request, send func([]byte) error) *protocol.Error {
+func (g *Gateway) Subscribe(ctx context.Context, conn *server.ConnState, req *protocol.Request, send func([]byte) error) *protocol.Error {
 	body, _ := req.Body.(*protocol.SubscribeReplication)
-	root := g.engine.Root()
-	tokens := root.Tokens(fsm.TokenReplication)
-	switch {
-	case len(tokens) == 0:
-		return protocol.Errorf(protocol.CodePermissionDenied, "replication not configured")
-	case body == nil || match(g.engine.Keyring(), tokens, cluster.PurposeReplication, body.Token) == nil:
-		return protocol.Errorf(protocol.CodeTokenInvalid, "invalid replication token")
+	if e := g.mayReplicate(ctx, conn, body); e != nil {
+		return e
 	}
+	root := g.engine.Root()
 	ticker := time.NewTicker(replicationInterval)
 	defer ticker.Stop()
 	sent := false
@@ -47,6 +44,24 @@ func (g *Gateway) Subscribe(ctx context.Context, _ *server.ConnState, req *proto
 		case <-ticker.C:
 		}
 	}
+}
+
+// mayReplicate checks the replication token.
+func (g *Gateway) mayReplicate(ctx context.Context, conn *server.ConnState, body *protocol.SubscribeReplication) *protocol.Error {
+	tokens := g.engine.Root().Tokens(fsm.TokenReplication)
+	if len(tokens) == 0 {
+		return protocol.Errorf(protocol.CodePermissionDenied, "replication not configured")
+	}
+	if body != nil && body.Token != "" {
+		if e := g.policy.Guesses.Admit(ctx, conn.Source, guess.Replication); e != nil {
+			return e
+		}
+		if match(g.engine.Keyring(), tokens, cluster.PurposeReplication, body.Token) != nil {
+			return nil
+		}
+		g.policy.Guesses.Wrong(conn.Source, guess.Replication)
+	}
+	return protocol.Errorf(protocol.CodeTokenInvalid, "invalid replication token")
 }
 
 func sendSnapshot(root *fsm.Root, send func([]byte) error) error {

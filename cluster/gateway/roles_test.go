@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/pilotregistry/pilotregistry/cluster/gateway"
+	"github.com/pilotregistry/pilotregistry/cluster/guess"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
@@ -111,7 +114,7 @@ func TestRefusalsAreNoted(t *testing.T) {
 	serve(`{"type":"cluster_status"}`)
 	serve(`{"type":"lookup","node_id":9}`)
 	for i := range 300 {
-		conn.Source = fmt.Sprintf("[2001:db8::%x]:5", i)
+		conn.Source = fmt.Sprintf("10.1.%d.%d:5", i/250, i%250)
 		serve(`{"type":"kick_member","network_id":1,"target_node_id":2,"node_id":1,"admin_token":"guess"}`)
 		serve(`{"type":"set_webhook","admin_token":"guess"}`)
 	}
@@ -142,4 +145,84 @@ func TestRefusalsAreNoted(t *testing.T) {
 	if got := len(e.proposals); e.proposals[got-1].Code == fsm.KindAuditNote && got > 1 && e.proposals[got-2].Code == fsm.KindAuditNote {
 		t.Error("noted twice")
 	}
+}
+
+// Somebody who tries admin tokens is slowed down and then not heard; the right
+// token works from elsewhere, and good signatures are never held up.
+func TestGuessingAnAdminTokenStopsAtTheSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t)
+		c := newClient(t, e, gateway.Policy{})
+		node := c.register()
+		ask := func(f map[string]any) string {
+			code, _ := c.call(f)["code"].(string)
+			return code
+		}
+		guesses := []map[string]any{
+			{"type": "get_audit_log"}, {"type": "cluster_status"}, {"type": "lookup", "node_id": node}, {"type": "list_nodes", "network_id": 0},
+			{"type": "kick_member", "network_id": 1, "target_node_id": 2, "node_id": 1},
+		}
+		looked, refused := 0, 0
+		for i := range 200 {
+			f := guesses[i%len(guesses)]
+			f["admin_token"] = fmt.Sprint("guess ", i)
+			if ask(f) == protocol.CodeRateLimited {
+				refused++
+			} else {
+				looked++
+			}
+		}
+		if looked > 20+4*10 || refused == 0 {
+			t.Errorf("%d guesses were looked at, %d were not", looked, refused)
+		}
+		right := map[string]any{"type": "get_audit_log", "admin_token": "admin secret"}
+		if code := ask(right); code != protocol.CodeRateLimited {
+			t.Errorf("a guess at the right moment is looked at: %q", code)
+		}
+		if code := ask(map[string]any{"type": "set_tags", "node_id": node, "tags": []string{"a"}, "signature": c.sign(fmt.Sprintf("set_tags:%d", node))}); code == protocol.CodeRateLimited {
+			t.Error("a signature is held up")
+		}
+		c.conn = &server.ConnState{Source: "192.0.2.8:5000"}
+		if code := ask(right); code != "" {
+			t.Errorf("the right token from elsewhere: %q", code)
+		}
+	})
+}
+
+// The tokens of networks and of replication are guarded alike.
+func TestGuessingNetworkAndReplicationTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t)
+		counted := map[guess.Kind]int{}
+		c := newClient(t, e, gateway.Policy{Guesses: guess.New(guess.Config{OnWrong: func(k guess.Kind) { counted[k]++ }})})
+		node := c.register()
+		if r := c.call(map[string]any{"type": "create_network", "name": "club", "join_rule": "token", "token": "open sesame", "node_id": node, "admin_token": "admin secret"}); r["type"] != "create_network_ok" {
+			t.Fatal(r)
+		}
+		other := newClient(t, e, gateway.Policy{})
+		other.g = c.g
+		id := other.register()
+		e.catchUp()
+		for i := range 100 {
+			token := fmt.Sprint("guess ", i)
+			other.call(map[string]any{"type": "join_network", "node_id": id, "network_id": 1, "token": token,
+				"signature": other.sign(fmt.Sprintf("join_network:%d:1", id))})
+		}
+		if counted[guess.Network] < 20 || counted[guess.Network] > 60 {
+			t.Errorf("%d guesses at a network's token were looked at", counted[guess.Network])
+		}
+		time.Sleep(time.Hour)
+		for range 100 {
+			req, err := protocol.ParseRequest([]byte(`{"type":"subscribe_replication","token":"guess"}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e := c.g.Subscribe(t.Context(), other.conn, req, nil); e == nil {
+				t.Fatal("let in")
+			}
+		}
+		if counted[guess.Replication] < 20 || counted[guess.Replication] > 60 {
+			t.Errorf("%d guesses at the replication token were looked at", counted[guess.Replication])
+		}
+	})
 }

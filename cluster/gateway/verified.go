@@ -93,10 +93,14 @@ type slots struct {
 }
 
 // take gives a source one question; the second result ends it.
-func (s *slots) take(source share.Source) (share.Limit, func()) {
+func (s *slots) take(source share.Source, exempt bool) (share.Limit, func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	limit := s.pool.Take(source, source.Wide(), 1)
+	take := s.pool.Take
+	if exempt {
+		take = s.pool.TakeExempt
+	}
+	limit := take(source, source.Wide(), 1)
 	return limit, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()

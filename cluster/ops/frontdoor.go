@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pilotregistry/pilotregistry/cluster"
+	"github.com/pilotregistry/pilotregistry/cluster/guess"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
 )
@@ -26,6 +27,8 @@ var Metrics = []cluster.MetricInfo{
 	{Name: "pilot_malformed_total", Kind: "counter", Help: "connections closed for their input, by reason", Labels: []string{"reason"}},
 	{Name: "pilot_slow_readers_total", Kind: "counter", Help: "connections closed because a reply was not read in time"},
 	{Name: "pilot_rate_limited_total", Kind: "counter", Help: "requests refused by a rate limit, by class", Labels: []string{"class"}},
+	{Name: "pilot_wrong_tokens_total", Kind: "counter", Help: "tokens that were not valid, by kind (admin, network, replication, join)", Labels: []string{"kind"}},
+	{Name: "pilot_tokens_not_looked_at_total", Kind: "counter", Help: "tokens not looked at because their source had brought too many wrong ones, by kind", Labels: []string{"kind"}},
 	{Name: "pilot_unsigned_role_commands_total", Kind: "counter", Help: "role commands let through by compat.unsigned_role_commands, by command", Labels: []string{"type"}},
 	{Name: "pilot_unsigned_identities_total", Kind: "counter", Help: "unsigned registrations whose identity token was let through by compat.unsigned_identity"},
 	{Name: "pilot_idp_verifications_total", Kind: "counter", Help: "identity tokens judged, by result (verified, rejected, error)", Labels: []string{"result"}},
@@ -116,6 +119,14 @@ func (f *FrontDoor) SlowReader() { f.count("pilot_slow_readers_total") }
 // RateLimited counts a refusal by a rate limit.
 func (f *FrontDoor) RateLimited(class protocol.RateClass) {
 	f.count("pilot_rate_limited_total", string(class))
+}
+
+// WrongToken counts a token that was not valid.
+func (f *FrontDoor) WrongToken(kind guess.Kind) { f.count("pilot_wrong_tokens_total", string(kind)) }
+
+// TokenNotLookedAt counts a token of a source that has brought too many wrong ones.
+func (f *FrontDoor) TokenNotLookedAt(kind guess.Kind) {
+	f.count("pilot_tokens_not_looked_at_total", string(kind))
 }
 
 // Panicked counts a handler that panicked.

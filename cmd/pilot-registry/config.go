@@ -65,7 +65,7 @@ type logConfig struct {
 }
 
 type rateConfig struct {
-	Enabled      bool     `yaml:"enabled" help:"limit requests by source (an IPv4 address or an IPv6 /64) and class; an IPv6 /48 may have 16 times as much"`
+	Enabled      bool     `yaml:"enabled" help:"limit requests by source (an IPv4 address or an IPv6 /64) and class (an IPv6 /48 may have 16 times as much), and hold up sources of many wrong tokens"`
 	Registration int      `yaml:"registration" help:"registrations per minute and source"`
 	Resolve      int      `yaml:"resolve" help:"resolves per minute and source"`
 	Query        int      `yaml:"query" help:"lookups, hostname lookups and listings per minute and source"`

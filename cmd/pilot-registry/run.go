@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"time"
 
@@ -19,8 +20,10 @@ import (
 	"github.com/pilotregistry/pilotregistry/cluster/delivery"
 	"github.com/pilotregistry/pilotregistry/cluster/fault"
 	"github.com/pilotregistry/pilotregistry/cluster/gateway"
+	"github.com/pilotregistry/pilotregistry/cluster/guess"
 	"github.com/pilotregistry/pilotregistry/cluster/ops"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
+	"github.com/pilotregistry/pilotregistry/protocol/share"
 )
 
 // drainTimeout bounds an orderly stop: requests in flight, hand-over, shutdown.
@@ -88,13 +91,18 @@ func runMember(ctx context.Context, c *config) error {
 	if err != nil {
 		return err
 	}
+	bounds, err := newBounds(c, registry)
+	if err != nil {
+		return err
+	}
 	engine := c.cluster(wire.Addr().String(), log, registry)
+	engine.Guesses = bounds.guesses
 	engine.Extra = append(engine.Extra, out.keys, out.sinks(c.Outbound.FileDir, log))
 	node, err := cluster.Start(ctx, engine)
 	if err != nil {
 		return err
 	}
-	front, err := newFrontDoor(ctx, c, node, out, log, registry)
+	front, err := newFrontDoor(ctx, c, node, out, bounds, log)
 	if err != nil {
 		return errors.Join(err, stop(nil, nil, node))
 	}
@@ -149,17 +157,34 @@ func (c *config) cluster(wireAddr string, log hclog.Logger, registry prometheus.
 	}
 }
 
-func newFrontDoor(ctx context.Context, c *config, node *cluster.Node, out *outbound, log hclog.Logger, registry prometheus.Registerer) (*server.Server, error) {
+// bounds are what callers are counted in, on the wire and on the peer listener.
+type bounds struct {
+	counts  *ops.FrontDoor
+	exempt  share.Ranges
+	guesses *guess.Guard
+}
+
+func newBounds(c *config, registry prometheus.Registerer) (*bounds, error) {
 	exempt, err := c.exempt()
 	if err != nil {
 		return nil, err
 	}
 	counts := ops.NewFrontDoor(registry)
+	heard := exempt
+	if !c.Rate.Enabled { // where sources say nothing, one guesser must not silence all
+		heard = share.Ranges{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
+	}
+	return &bounds{counts, exempt, guess.New(guess.Config{Exempt: heard, OnWrong: counts.WrongToken, OnRefused: counts.TokenNotLookedAt})}, nil
+}
+
+func newFrontDoor(ctx context.Context, c *config, node *cluster.Node, out *outbound, b *bounds, log hclog.Logger) (*server.Server, error) {
+	counts := b.counts
 	policy := gateway.Policy{OwnerReclaim: c.Compat.OwnerReclaim, Register: gateway.Access(c.Auth.Register), Polo: gateway.Access(c.Auth.Polo),
 		UnsignedRoles: c.Compat.UnsignedRoleCommands, OnUnsigned: counts.UnsignedRole,
 		UnsignedIdentity: c.Compat.UnsignedIdentity, OnUnsignedIdentity: counts.UnsignedIdentity}
 	out.policy(&policy, node)
 	policy.OnVerified = counts.Verified
+	policy.Guesses, policy.Exempt = b.guesses, b.exempt
 	policy.LegacySignatures = gateway.Legacy(c.Auth.LegacySignatures)
 	policy.OnLegacy, policy.OnLegacyNode = counts.Legacy, counts.LegacyNode
 	backend := gateway.New(node, policy, log)
@@ -168,7 +193,7 @@ func newFrontDoor(ctx context.Context, c *config, node *cluster.Node, out *outbo
 	}
 	cfg := server.Config{
 		Backend: backend, MaxConns: c.Wire.MaxConns, MaxConnsPerSource: c.Wire.MaxConnsPerSource,
-		ReplyMemory: c.Wire.ReplyMemoryMiB << 20, Rates: c.rates(), Exempt: exempt, Logger: log.Named("wire"), Metrics: counts,
+		ReplyMemory: c.Wire.ReplyMemoryMiB << 20, Rates: c.rates(), Exempt: b.exempt, Logger: log.Named("wire"), Metrics: counts,
 		Timeouts: server.Timeouts{Idle: c.Wire.IdleTimeout, Request: c.Wire.RequestTimeout},
 	}
 	switch c.Wire.TLS {

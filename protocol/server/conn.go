@@ -57,7 +57,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 		ip = ap.Addr().Unmap()
 		source = netip.AddrPortFrom(ip, ap.Port()).String()
 	}
-	return &conn{srv: s, nc: nc, ip: ip, source: share.Of(ip), exempt: s.rates.exempt.has(ip), state: ConnState{Source: source}}
+	return &conn{srv: s, nc: nc, ip: ip, source: share.Of(ip), exempt: s.rates.exempt.Has(ip), state: ConnState{Source: source}}
 }
 
 // errDraining ends a connection between two requests.

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"net/netip"
 	"sync"
 	"time"
 
@@ -22,11 +21,11 @@ var rateTexts = map[protocol.RateClass]string{
 // limiter keeps one set of buckets per rate class.
 type limiter struct {
 	classes map[protocol.RateClass]*buckets
-	exempt  exemptions
+	exempt  share.Ranges
 	now     func() time.Time
 }
 
-func newLimiter(r Rates, exempt exemptions, now func() time.Time) *limiter {
+func newLimiter(r Rates, exempt share.Ranges, now func() time.Time) *limiter {
 	l := &limiter{classes: map[protocol.RateClass]*buckets{}, exempt: exempt, now: now}
 	for class := range rateTexts {
 		if n := r.capacity(class); n > 0 {
@@ -75,17 +74,4 @@ func (b *buckets) take(source share.Source, now time.Time) bool {
 		}
 	}
 	return true
-}
-
-// exemptions are sources that limits do not apply to.
-type exemptions []netip.Prefix
-
-func (e exemptions) has(source netip.Addr) bool {
-	source = share.Plain(source)
-	for _, p := range e {
-		if p.Contains(source) {
-			return true
-		}
-	}
-	return false
 }

@@ -94,6 +94,26 @@ func PlainRange(p netip.Prefix) (netip.Prefix, error) {
 	return netip.PrefixFrom(Plain(p.Addr()), p.Bits()).Masked(), nil
 }
 
+// Ranges are addresses to which bounds do not apply, each as PlainRange gives it.
+type Ranges []netip.Prefix
+
+// Has reports whether an address lies in one of the ranges.
+func (r Ranges) Has(addr netip.Addr) bool {
+	addr = Plain(addr)
+	for _, p := range r {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// HasText is Has for "host:port".
+func (r Ranges) HasText(source string) bool {
+	ap, err := netip.ParseAddrPort(source)
+	return err == nil && r.Has(ap.Addr())
+}
+
 func masked(addr netip.Addr, bits int) Source {
 	p, err := addr.Prefix(bits)
 	if err != nil {
