@@ -128,7 +128,7 @@ func (x *txn) readBody(row *protocol.Command, c *command) (protocol.Body, *proto
 	if err := json.Unmarshal(c.Body, body); err != nil {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid body of %s: it does not decode", row.Name)
 	}
-	if e := body.Validate(); e != nil {
+	if e := protocol.Check(row, body); e != nil {
 		return nil, e
 	}
 	return body, nil

@@ -3,7 +3,6 @@ package fsm
 import (
 	"encoding/hex"
 	"strconv"
-	"time"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -25,11 +24,10 @@ type auditFilter struct {
 
 func newAuditFilter(r *protocol.GetAuditLog) auditFilter {
 	ms := func(s string) int64 {
-		t, err := time.Parse(time.RFC3339, s)
-		if err != nil {
-			return 0
+		if t, ok := protocol.ParseTime(s); ok {
+			return t.UnixMilli()
 		}
-		return t.UnixMilli()
+		return 0
 	}
 	return auditFilter{r, ms(r.Since), ms(r.Until)}
 }

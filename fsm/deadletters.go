@@ -83,7 +83,7 @@ func (v *view) lettersOf(r *protocol.DeadLetters) ([]string, *protocol.Error) {
 			return []string{k}, nil
 		}
 	}
-	return nil, protocol.Refusef(protocol.CodeNotFound, "dead letter %d of sink %s: not found", r.EventID, quote(r.Name))
+	return nil, protocol.Refusef(protocol.CodeNotFound, "dead letter %d of sink %s: not found", r.EventID, protocol.Quote(r.Name))
 }
 
 func decideDLQRetry(v *view, c *call) (effect, *protocol.Error) {

@@ -47,7 +47,7 @@ func decideSinkProgress(v *view, b *SinkProgress) (effect, *protocol.Error) {
 	cur, _ := v.cursors.get(b.Name)
 	switch {
 	case !had || s.gen != b.Gen || cur.seq != b.From:
-		return nil, protocol.Refusef(protocol.CodeConflict, "sink %s has changed since: it is to be read again", quote(b.Name))
+		return nil, protocol.Refusef(protocol.CodeConflict, "sink %s has changed since: it is to be read again", protocol.Quote(b.Name))
 	case b.To < b.From || b.To > v.meta.eventSeq || len(b.Dead)+len(b.Retried) > 1024 || b.Passed[0]+b.Passed[1] > b.To-b.From:
 		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid sink_progress: its numbers contradict each other")
 	}
@@ -131,7 +131,7 @@ type ResealSink struct {
 func decideResealSink(v *view, b *ResealSink) (effect, *protocol.Error) {
 	s, had := v.sinks.get(b.Name)
 	if !had || s.gen != b.Gen || s.secret.IsZero() || b.Secret.IsZero() {
-		return nil, protocol.Refusef(protocol.CodeConflict, "sink %s has changed since", quote(b.Name))
+		return nil, protocol.Refusef(protocol.CodeConflict, "sink %s has changed since", protocol.Quote(b.Name))
 	}
 	return func(x *txn) any {
 		next := *s

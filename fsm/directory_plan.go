@@ -89,7 +89,7 @@ func (p *syncPlan) index(entries []protocol.DirectoryEntry) {
 			continue
 		}
 		if _, twice := p.last[keys[i]]; twice {
-			p.warn("%s is listed more than once: the last entry counts", quote(entries[i].ExternalID))
+			p.warn("%s is listed more than once: the last entry counts", protocol.Quote(entries[i].ExternalID))
 		}
 		p.last[keys[i]] = i
 	}
@@ -189,7 +189,7 @@ func (p *syncPlan) roleOf(e *protocol.DirectoryEntry) role {
 		return roleAdmin
 	case protocol.RoleMember:
 	default:
-		p.warn("role %s of %s is unknown and counts as member", quote(e.Role), quote(e.ExternalID))
+		p.warn("role %s of %s is unknown and counts as member", protocol.Quote(e.Role), protocol.Quote(e.ExternalID))
 	}
 	return roleMember
 }
@@ -197,10 +197,10 @@ func (p *syncPlan) roleOf(e *protocol.DirectoryEntry) role {
 func (p *syncPlan) giveRole(e *protocol.DirectoryEntry, id uint32, to role) {
 	switch {
 	case to == roleOwner && id != p.newOwner && !p.staysOwner(id):
-		p.warn("%s (node %d) is listed as owner and becomes an admin: the network has an owner", quote(e.ExternalID), id)
+		p.warn("%s (node %d) is listed as owner and becomes an admin: the network has an owner", protocol.Quote(e.ExternalID), id)
 		to = roleAdmin
 	case to != roleOwner && p.staysOwner(id):
-		p.warn("%s (node %d) is listed as %s and stays the owner: the listing names no other owner who is a member", quote(e.ExternalID), id, to)
+		p.warn("%s (node %d) is listed as %s and stays the owner: the listing names no other owner who is a member", protocol.Quote(e.ExternalID), id, to)
 		return
 	}
 	from := p.v.roleOf(p.net, id)
@@ -257,7 +257,7 @@ func (p *syncPlan) giveHostname(id uint32, display string) {
 		why = protocol.CheckHostname(name)
 	}
 	if _, taken := p.v.byHost.get(name); taken || p.taken[name] {
-		why = "hostname " + quote(name) + " is in use"
+		why = "hostname " + protocol.Quote(name) + " is in use"
 	}
 	if why != "" {
 		p.warn("node %d got no hostname: %s", id, why)
@@ -276,7 +276,7 @@ func (p *syncPlan) unlisted() {
 		}
 		n, _ := p.v.nodes.get(id)
 		if p.staysOwner(id) {
-			p.warn("%s (node %d) is not listed and stays the owner: the listing names no other owner who is a member", quote(n.externalID), id)
+			p.warn("%s (node %d) is not listed and stays the owner: the listing names no other owner who is a member", protocol.Quote(n.externalID), id)
 			continue
 		}
 		p.remove(id, "unlisted")

@@ -21,7 +21,7 @@ func decideCreateNetwork(v *view, c *call) (effect, *protocol.Error) {
 		return nil, protocol.Refusef(protocol.CodeLimitReached, "network ID space exhausted (max 65535 networks)")
 	}
 	if _, taken := v.byName.get(r.Name); taken {
-		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "network %s already exists", quote(r.Name))
+		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "network %s already exists", protocol.Quote(r.Name))
 	}
 	return func(x *txn) any {
 		id := x.meta.nextNet

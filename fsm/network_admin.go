@@ -40,7 +40,7 @@ func decideRenameNetwork(v *view, c *call) (effect, *protocol.Error) {
 		return nil, e
 	}
 	if holder, taken := v.byName.get(r.Name); taken && holder != r.NetworkID {
-		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "network %s already exists", quote(r.Name))
+		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "network %s already exists", protocol.Quote(r.Name))
 	}
 	reply := &protocol.RenameNetworkReply{Type: "rename_network_ok", NetworkID: r.NetworkID, Name: r.Name}
 	if n.name == r.Name {

@@ -109,30 +109,11 @@ func readResolveHostname(v *view, c *call) (any, *protocol.Error) {
 	// A private name and a missing one get the same answer, so that nobody
 	// learns which names exist.
 	if !ok || n == nil || r.RequesterID != n.id && !v.visibleTo(r.RequesterID, n) {
-		return nil, protocol.Refusef(protocol.CodeNotFound, "hostname %s not found", quote(r.Hostname))
+		return nil, protocol.Refusef(protocol.CodeNotFound, "hostname %s not found", protocol.Quote(r.Hostname))
 	}
 	return &protocol.ResolveHostnameReply{
 		Type: "resolve_hostname_ok", NodeID: n.id, Address: address(0, n.id), Public: n.has(flagPublic), Hostname: n.hostname,
 	}, nil
-}
-
-// quote puts text from a client in double quotes as the protocol's %q does,
-// but by a fixed rule: the standard library's depends on its Unicode tables.
-func quote(s string) string {
-	b := make([]byte, 0, len(s)+2)
-	b = append(b, '"')
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '"' || c == '\\':
-			b = append(b, '\\', c)
-		case c < 0x20 || c == 0x7f:
-			const digits = "0123456789abcdef"
-			b = append(b, '\\', 'x', digits[c>>4], digits[c&15])
-		default:
-			b = append(b, c)
-		}
-	}
-	return string(append(b, '"'))
 }
 
 func decideSetHostname(v *view, c *call) (effect, *protocol.Error) {
@@ -145,7 +126,7 @@ func decideSetHostname(v *view, c *call) (effect, *protocol.Error) {
 		return nil, e
 	}
 	if holder, taken := v.byHost.get(r.Hostname); taken && holder != n.id {
-		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "hostname %s already in use by node %d", quote(r.Hostname), holder)
+		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "hostname %s already in use by node %d", protocol.Quote(r.Hostname), holder)
 	}
 	reply := &protocol.SetHostnameReply{Type: "set_hostname_ok", NodeID: n.id, Hostname: r.Hostname}
 	if n.hostname == r.Hostname {

@@ -217,7 +217,7 @@ func TestRegisterOwnerReclaim(t *testing.T) {
 		t.Error("the key before still leads to the node")
 	}
 	// Owners do not run into one another, whatever they are called.
-	if got := reg(4, "o\x00"); got.NodeID == id {
+	if got := reg(4, "o,"); got.NodeID == id {
 		t.Error("another owner got the node")
 	}
 }

@@ -83,7 +83,7 @@ func (x *txn) startSinks() {
 }
 
 func noSink(name string) *protocol.Error {
-	return protocol.Refusef(protocol.CodeNotFound, "sink %s: not found; audit_sink_list shows what there is", quote(name))
+	return protocol.Refusef(protocol.CodeNotFound, "sink %s: not found; audit_sink_list shows what there is", protocol.Quote(name))
 }
 
 func (v *view) checkSinks(name string) *protocol.Error {
@@ -255,7 +255,7 @@ func decideReplay(v *view, c *call) (effect, *protocol.Error) {
 		return nil, noSink(r.Name)
 	}
 	if r.FromSeq > cur.seq+1 {
-		return nil, protocol.Refusef(protocol.CodeInvalid, "invalid from_seq: sink %s is at event %d and cannot skip events", quote(r.Name), cur.seq)
+		return nil, protocol.Refusef(protocol.CodeInvalid, "invalid from_seq: sink %s is at event %d and cannot skip events", protocol.Quote(r.Name), cur.seq)
 	}
 	return func(x *txn) any {
 		next := *cur

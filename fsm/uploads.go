@@ -30,12 +30,12 @@ func (v *view) receive(c *call, part protocol.UploadPart, scope, data string) (*
 	if head, there := v.staged.get(in.key); there {
 		in.head, received = head, head.received
 		if head.scope != scope || head.parts != part.Parts {
-			return nil, protocol.Refusef(protocol.CodeConflict, "upload %s was begun for another request; use a new upload_id", quote(part.ID))
+			return nil, protocol.Refusef(protocol.CodeConflict, "upload %s was begun for another request; use a new upload_id", protocol.Quote(part.ID))
 		}
 	}
 	if p, there := v.staged.get(partKey(in.key, part.Part)); there {
 		if p.data != data {
-			return nil, protocol.Refusef(protocol.CodeConflict, "part %d of upload %s was received with other contents; use a new upload_id", part.Part, quote(part.ID))
+			return nil, protocol.Refusef(protocol.CodeConflict, "part %d of upload %s was received with other contents; use a new upload_id", part.Part, protocol.Quote(part.ID))
 		}
 		in.known = true
 	} else {

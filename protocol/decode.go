@@ -128,6 +128,8 @@ type plan struct {
 	byName map[string]int
 	// custom is true when the type decodes some of its fields itself.
 	custom bool
+	// texts is true when the type can hold texts, see [Check].
+	texts bool
 }
 
 // fieldDecoder is a request that decodes some of its fields by a rule of its
@@ -151,6 +153,7 @@ func planFor(t reflect.Type) *plan {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
+	p.texts = hasTexts(t)
 	if t.Kind() != reflect.Struct {
 		return p
 	}

@@ -63,7 +63,7 @@ func FuzzParseRequest(f *testing.F) {
 	}
 	for _, seed := range []string{
 		"null", "{}", "[]", "{", `{"type":"set_tags","tags":["#a","a","##b",5]}`, `{"type":"lookup","node_id":1e308}`, `{"type":"lookup","node_id":1e400}`,
-		`{"type":"register","public_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","lan_addrs":["","a:1"]}`,
+		`{"type":"register","public_key":"MAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","lan_addrs":["","a:1"]}`,
 		`{"type":"directory_sync","network_id":1,"entries":[5,{"external_id":"a","disabled":1},null],"if_revision":"x","confirm_removals":2.5,"part":1}`,
 		`{"type":"provision_network","blueprint":{"NAME":"a","policy":{"max_members":"x"}}}`, `{"type":"provision_network","blueprint":[],"if_revision":-1}`,
 		`{"type":"provision_network","blueprint":{"name":"a","join_token":"t","audit_export":{"token":"u"},"webhooks":{"audit_url":"ftp://x"}}}`,

@@ -3,6 +3,7 @@ package protocol
 import (
 	"crypto/ed25519"
 	"encoding/base64"
+	"errors"
 	"fmt"
 )
 
@@ -23,5 +24,8 @@ func ParsePublicKey(s string) (PublicKey, error) {
 	if len(raw) != ed25519.PublicKeySize {
 		return PublicKey{}, fmt.Errorf("invalid public key size: %d", len(raw))
 	}
-	return PublicKey(raw), nil
+	if k := PublicKey(raw); !k.SmallOrder() {
+		return k, nil
+	}
+	return PublicKey{}, errors.New("this public key has a small order, so signatures by it prove nothing; make another")
 }

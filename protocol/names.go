@@ -86,9 +86,9 @@ func CheckTags(tags []string) *Error {
 		case t == "":
 			return Errorf(CodeInvalid, "empty tag not allowed")
 		case len(t) > MaxTagBytes:
-			return Errorf(CodeInvalid, "tag %q too long (max %d chars)", t, MaxTagBytes)
+			return Errorf(CodeInvalid, "tag %s too long (max %d chars)", Quote(t), MaxTagBytes)
 		case !isLabel(t):
-			return Errorf(CodeInvalid, "tag %q must be lowercase alphanumeric with hyphens", t)
+			return Errorf(CodeInvalid, "tag %s must be lowercase alphanumeric with hyphens", Quote(t))
 		}
 	}
 	return nil

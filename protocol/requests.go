@@ -56,10 +56,10 @@ func (*NodeRequest) Validate() *Error { return nil }
 
 // Register asks for a node id for a public key.
 type Register struct {
-	PublicKey     string   `json:"public_key"`
+	PublicKey     string   `json:"public_key" text:"-"`
 	ListenAddr    string   `json:"listen_addr,omitempty"`
 	Owner         string   `json:"owner,omitempty"`
-	Hostname      string   `json:"hostname,omitempty"`
+	Hostname      string   `json:"hostname,omitempty" text:"-"`
 	LANAddrs      []string `json:"lan_addrs,omitempty"`
 	Version       string   `json:"version,omitempty"`
 	RelayOnly     bool     `json:"relay_only,omitempty"`
@@ -106,7 +106,7 @@ func (r *Register) Validate() *Error {
 // RotateKey replaces a node's key; the signature is by the old one.
 type RotateKey struct {
 	NodeID       uint32 `json:"node_id"`
-	NewPublicKey string `json:"new_public_key"`
+	NewPublicKey string `json:"new_public_key" text:"-"`
 }
 
 // Validate follows core.md 5.2 checks 2 and 3.
@@ -233,7 +233,7 @@ func (*Trust) Validate() *Error { return nil }
 type RequestHandshake struct {
 	FromNodeID    uint32 `json:"from_node_id"`
 	ToNodeID      uint32 `json:"to_node_id"`
-	Justification string `json:"justification,omitempty"`
+	Justification string `json:"justification,omitempty" text:"lines"`
 }
 
 // Validate bounds the justification.
@@ -339,9 +339,9 @@ func (r *SetKeyExpiry) Time() (at time.Time, set bool, e *Error) {
 	if r.ExpiresAt == "" || r.ExpiresAt == "never" {
 		return time.Time{}, false, nil
 	}
-	at, err := time.Parse(time.RFC3339, r.ExpiresAt)
-	if err != nil {
-		return time.Time{}, false, Errorf(CodeInvalid, "invalid expires_at: parsing %q: want RFC 3339 (as in 2027-01-31T10:00:00Z) or never", r.ExpiresAt)
+	at, ok := ParseTime(r.ExpiresAt)
+	if !ok {
+		return time.Time{}, false, Errorf(CodeInvalid, "invalid expires_at: parsing %s: want RFC 3339 (as in 2027-01-31T10:00:00Z) or never", Quote(r.ExpiresAt))
 	}
 	return at.Truncate(time.Second), true, nil
 }

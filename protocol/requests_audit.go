@@ -1,7 +1,5 @@
 package protocol
 
-import "time"
-
 // IDP is the identity provider of the registry.
 type IDP struct {
 	// Type is oidc, saml, webhook, entra_id or ldap; empty when none is configured.
@@ -239,7 +237,7 @@ func (r *GetAuditLog) Validate() *Error {
 		return Errorf(CodeInvalid, "invalid class: want security or activity")
 	}
 	for _, f := range [][2]string{{"since", r.Since}, {"until", r.Until}} {
-		if _, err := time.Parse(time.RFC3339, f[1]); f[1] != "" && err != nil {
+		if _, ok := ParseTime(f[1]); f[1] != "" && !ok {
 			return Errorf(CodeInvalid, "invalid %s: want a time such as 2026-03-31T10:20:30Z", f[0])
 		}
 	}

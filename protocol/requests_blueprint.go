@@ -23,7 +23,7 @@ type Blueprint struct {
 type BlueprintPolicy struct {
 	MaxMembers   int64    `json:"max_members,omitempty"`
 	AllowedPorts []uint16 `json:"allowed_ports,omitempty"`
-	Description  string   `json:"description,omitempty"`
+	Description  string   `json:"description,omitempty" text:"lines"`
 }
 
 // BlueprintRole is a role that waits for a node with an external id.

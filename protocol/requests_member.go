@@ -118,7 +118,7 @@ type SetNetworkPolicy struct {
 	NetworkID    uint16     `json:"network_id"`
 	MaxMembers   *float64   `json:"max_members,omitempty"`
 	AllowedPorts *[]float64 `json:"allowed_ports,omitempty"`
-	Description  *string    `json:"description,omitempty"`
+	Description  *string    `json:"description,omitempty" text:"lines"`
 }
 
 // ChallengeField computes policy_sha256, what the signature covers of the

@@ -146,7 +146,7 @@ func (s *SinkConfig) Check() *Error {
 		}
 		return nil
 	}
-	return Errorf(CodeInvalid, "invalid audit_export format %q", s.Format)
+	return Errorf(CodeInvalid, "invalid audit_export format %s", Quote(s.Format))
 }
 
 // Targets is what the sink calls.

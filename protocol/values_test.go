@@ -225,7 +225,7 @@ func TestValidate(t *testing.T) {
 func TestRegisterBoundsLists(t *testing.T) {
 	t.Parallel()
 	addrs := `"","` + strings.Repeat("x", 257) + `"` + strings.Repeat(`,"10.0.0.1:1"`, 20)
-	r := parse(t, `{"type":"register","public_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","lan_addrs":[`+addrs+`]}`).Body.(*protocol.Register)
+	r := parse(t, `{"type":"register","public_key":"MAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","lan_addrs":[`+addrs+`]}`).Body.(*protocol.Register)
 	if e := r.Validate(); e != nil || len(r.LANAddrs) != protocol.MaxLANAddresses || r.LANAddrs[0] != "10.0.0.1:1" {
 		t.Errorf("%v, %v", r.LANAddrs, e)
 	}

@@ -54,7 +54,7 @@ func TestBinaryMode(t *testing.T) {
 	p := dial(t, addr)
 	p.write([]byte(preamble))
 	signature := bytes.Repeat([]byte{0xA5}, 64)
-	key := hex.EncodeToString(make([]byte, 32))
+	key := hex.EncodeToString(append([]byte{0x30}, make([]byte, 31)...)) // someKey
 	text16 := func(s string) string { return fmt.Sprintf("%04x%x", len(s), s) }
 	tests := []struct {
 		name    string

@@ -58,7 +58,7 @@ func (s *Server) check(c *conn, req *protocol.Request) *protocol.Error {
 	if e := req.Options.Validate(row); e != nil {
 		return e
 	}
-	return req.Body.Validate()
+	return protocol.Check(row, req.Body)
 }
 
 func notImplemented(row *protocol.Command) *protocol.Error {
