@@ -78,36 +78,38 @@ func (n *Node) compareDigests(ctx context.Context) {
 		if !ok || cp.Index <= settled {
 			continue
 		}
-		if n.judge(ctx, cp) {
+		if n.judge(ctx, cp, settled) {
 			settled = cp.Index
 		}
 	}
 }
 
-// judge reports whether the question is settled for this checkpoint.
-func (n *Node) judge(ctx context.Context, mine fsm.Checkpoint) bool {
+// judge reports whether the question is settled for this checkpoint. The
+// checkpoint at index before was settled earlier, 0 for none.
+func (n *Node) judge(ctx context.Context, mine fsm.Checkpoint, before uint64) bool {
 	voters := n.voters()
 	need := len(voters)/2 + 1
 	type vote struct {
-		value string
-		known bool
+		member, value string
+		known         bool
 	}
 	votes := make(chan vote, len(voters))
 	own := digestValue(mine.Level, fmt.Sprintf("%x", mine.Digest))
 	for _, v := range voters {
 		if string(v.ID) == n.id {
-			votes <- vote{own, true}
+			votes <- vote{n.id, own, true}
 			continue
 		}
 		go func() {
 			r, err := n.askDigest(ctx, string(v.ID), mine.Index)
-			votes <- vote{digestValue(r.Level, r.Digest), err == nil && r.Known}
+			votes <- vote{string(v.ID), digestValue(r.Level, r.Digest), err == nil && r.Known}
 		}()
 	}
-	count, answered := map[string]int{}, 0
+	count, by, answered := map[string]int{}, map[string]string{}, 0
 	for range voters {
 		if v := <-votes; v.known {
 			count[v.value]++
+			by[v.value] = v.member
 			answered++
 		}
 	}
@@ -117,13 +119,18 @@ func (n *Node) judge(ctx context.Context, mine fsm.Checkpoint) bool {
 		}
 		n.diverged.Store(nil)
 		if value != own {
-			n.quarantineSelf(fmt.Sprintf("its state at index %d differs from what %d of %d voters have; join again with an empty data directory", mine.Index, c, len(voters)))
+			where := n.whereLogsDiffer(ctx, by[value], before+1, mine.Index)
+			n.quarantineSelf(fmt.Sprintf("its state at index %d differs from what %d of %d voters have (%s); join again with an empty data directory", mine.Index, c, len(voters), where))
 		}
 		return true
 	}
 	if answered == len(voters) && len(voters) > 0 {
 		reason := fmt.Sprintf("the voters' states at index %d differ and no value has a majority; stop the cluster and restore a backup, or recover from the member you trust", mine.Index)
-		n.log.Error("the cluster has diverged", "index", mine.Index)
+		for value, member := range by {
+			if value != own {
+				n.log.Error("the cluster has diverged", "index", mine.Index, "logs", n.whereLogsDiffer(ctx, member, before+1, mine.Index))
+			}
+		}
 		n.diverged.Store(&reason)
 		return true
 	}

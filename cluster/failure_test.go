@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -261,6 +262,9 @@ func TestMinorityWithAnotherDigestIsQuarantined(t *testing.T) {
 	}
 	if _, perr := sick.ReadIndex(ctx); perr == nil || perr.Code != protocol.CodeQuarantined {
 		t.Errorf("the quarantined member read: %v", perr)
+	}
+	if reason, _ := sick.Quarantined(); !strings.Contains(reason, "its state at index ") || !strings.Contains(reason, "the logs are the same from index ") {
+		t.Errorf("the reason does not say where: %s", reason)
 	}
 	for _, m := range rest {
 		if _, yes := m.Quarantined(); yes {

@@ -22,6 +22,7 @@ const (
 	rpcAdmin
 	rpcKeyring
 	rpcNudge
+	rpcLogSums
 )
 
 // handle answers one request of another member.
@@ -52,6 +53,8 @@ func (n *Node) handle(ctx context.Context, from string, typ byte, payload []byte
 		return n.handleKeyring(payload)
 	case rpcNudge:
 		return n.handleNudge(ctx, payload)
+	case rpcLogSums:
+		return n.handleLogSums(payload)
 	}
 	return nil, protocol.NotAppliedf(protocol.CodeNotImplemented, "member %s (version %s) does not know request type %d", n.id, n.cfg.Version, typ)
 }

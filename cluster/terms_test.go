@@ -233,3 +233,28 @@ func TestRaftRestoreIsNotUsed(t *testing.T) {
 		}
 	}
 }
+
+// TestWhereLogsDiffer: the digest check names the first index at which logs differ.
+func TestWhereLogsDiffer(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 2, nil)
+	a, b := c.members[0], c.members[1]
+	node := c.node(a)
+	for range 3 {
+		a.must(increment(t, node, ""))
+	}
+	c.agree(a, b)
+	last := min(a.applied.index.Load(), b.applied.index.Load())
+	if got := a.whereLogsDiffer(t.Context(), b.id, 1, last); !strings.Contains(got, fmt.Sprintf("the same from index 1 to %d", last)) {
+		t.Errorf("equal logs: %s", got)
+	}
+	theirs := b.logSums(1, last)
+	theirs[2].Maker, theirs[2].Sum = b.id, "other"
+	theirs[3].Sum = "other"
+	if got, index := firstDifference(a.logSums(1, last), theirs); index != 3 || !strings.Contains(got, "index 3 ") || !strings.Contains(got, b.id) {
+		t.Errorf("different logs: %d, %s", index, got)
+	}
+	if _, index := firstDifference(a.logSums(1, last), theirs[:2]); index != 2 {
+		t.Errorf("compared up to %d, want 2", index)
+	}
+}
