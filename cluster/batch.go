@@ -257,16 +257,24 @@ func (n *Node) applyEntry(ctx context.Context, entry *fsm.Entry) ([]fsm.Result, 
 	return results, nil
 }
 
-// outcomeOf classifies raft's errors (api.go of raft: ErrLeadershipLost says
-// that the entry may still be committed by the next leader).
-func outcomeOf(err error) *protocol.Error {
-	switch {
-	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrEnqueueTimeout), errors.Is(err, raft.ErrLeadershipTransferInProgress),
-		errors.Is(err, termguard.ErrNotElected):
-		return protocol.NotAppliedf(codeNotLeader, "%v", err)
-	default:
-		return protocol.Unknownf(protocol.CodeOutcomeUnknown, "the leader could not finish the command: %v", err)
+// neverLogged reports whether an error of raft says that the entry is in no
+// log. ErrLeadershipLost does not: the next leader may still commit the entry
+// (api.go of raft).
+func neverLogged(err error) bool {
+	for _, e := range []error{raft.ErrNotLeader, raft.ErrEnqueueTimeout, raft.ErrLeadershipTransferInProgress, termguard.ErrNotElected} {
+		if errors.Is(err, e) {
+			return true
+		}
 	}
+	return false
+}
+
+// outcomeOf classifies raft's errors.
+func outcomeOf(err error) *protocol.Error {
+	if neverLogged(err) {
+		return protocol.NotAppliedf(codeNotLeader, "%v", err)
+	}
+	return protocol.Unknownf(protocol.CodeOutcomeUnknown, "the leader could not finish the command: %v", err)
 }
 
 // mayLead says whether this member may write now: it leads, its term has

@@ -3,14 +3,12 @@ package cluster
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/hashicorp/raft"
 	"github.com/pilotregistry/pilotregistry/cluster/fault"
 	"github.com/pilotregistry/pilotregistry/cluster/peer"
-	"github.com/pilotregistry/pilotregistry/cluster/termguard"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -280,8 +278,7 @@ func changeOutcome(err error) *protocol.Error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrEnqueueTimeout), errors.Is(err, raft.ErrLeadershipTransferInProgress),
-		errors.Is(err, termguard.ErrNotElected):
+	case neverLogged(err):
 		return protocol.NotAppliedf(codeNotLeader, "%v", err)
 	default:
 		return protocol.Unknownf(protocol.CodeOutcomeUnknown, "the change of the configuration may or may not have happened: %v; look at `pilotctl cluster members`", err)

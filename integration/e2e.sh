@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the examples of the product page, the search for secrets and the longer
-# upgrades, end to end, with the programs of the system that they need. What is missing is
+# Runs random schedules of elections, then the examples of the product page, the
+# search for secrets and the longer upgrades, end to end, with the programs of the system that they need. What is missing is
 # installed if that is possible here, otherwise named: its test is then skipped.
 set -eu
 cd "$(dirname "$0")/.."
@@ -19,6 +19,9 @@ install_rsyslog() {
 
 have_rsyslog || install_rsyslog ||
   echo "== missing: rsyslogd with TLS. As root on Debian: apt-get install rsyslog rsyslog-openssl. What is missing is not tested against it now."
+
+echo "== 10,000 random schedules of elections against one raft instance"
+SCHEDULES=10000 "${GO:-go}" test -count=1 -timeout 8m -run '^TestEntriesBelongToTheirLeader$' -v ./cluster/termguard
 
 PILOT_E2E=1 exec "${GO:-go}" test -count=1 -timeout 12m -v \
   -run '^(TestExample|TestPageExamples|TestNoSecretLeaves|TestVault|TestRollInEveryLeaderPosition|TestNewMemberOf|TestOldVersionIn)' ./integration

@@ -38,6 +38,8 @@ const (
 	TermVoteBefore     Point = "store.term_vote.before"
 	TermVoteAfter      Point = "store.term_vote.after"
 	VoteToLeader       Point = "vote.to_leader.before"
+	AppendIdle         Point = "append.idle.before"
+	AppendEntries      Point = "append.entries.before"
 )
 
 // Points lists all of them.
@@ -47,5 +49,5 @@ var Points = []Point{
 	ProposeBefore, ProposeAfter, ForwardBefore, ForwardAfter, ForwardServed, ConfirmAsked, ConfirmAnswered,
 	TermStartBefore, TermStartAfter, MembershipBefore, MembershipAfter, JoinSpent, JoinAnswered,
 	LevelRaiseBefore, LevelRaiseAfter, ReplyBefore, DrainTransferAfter, TermVoteBefore, TermVoteAfter,
-	VoteToLeader,
+	VoteToLeader, AppendIdle, AppendEntries,
 }

@@ -56,6 +56,12 @@ func (t *Transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 	if err := newerThan(args); err != nil {
 		return err
 	}
+	switch {
+	case len(args.Entries) > 0:
+		fault.Hit(fault.AppendEntries)
+	case args.PrevLogEntry > 0: // no heartbeat
+		fault.Hit(fault.AppendIdle)
+	}
 	out := *args // raft uses its own again
 	shownOnly(&out)
 	t.g.signPrevious(&out)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,7 +12,8 @@ import (
 )
 
 // check is what is to notice a bug: tests of a package, or a soak, which runs
-// real processes with the bug under load and faults.
+// real processes with the bug under load and faults. Of a soak, tests are the
+// kinds of faults, those of soakKinds when empty.
 type check struct{ pkg, tests string }
 
 // soak is the package name of a check by soaking.
@@ -20,7 +22,7 @@ const soak = "soak"
 // run returns what the check found, "" when it found nothing.
 func (c check) run(s *site) (string, error) {
 	if c.pkg == soak {
-		return s.soak()
+		return s.soak(cmp.Or(c.tests, soakKinds))
 	}
 	test := filepath.Join(s.bin, "test")
 	if out, err := command(s.dir, "go", "test", "-c", "-o", test, c.pkg); err != nil {
@@ -55,7 +57,7 @@ const (
 // found is how a soak lists what was wrong.
 var found = regexp.MustCompile(`(?m)^ +- (.*)$`)
 
-func (s *site) soak() (string, error) {
+func (s *site) soak(kinds string) (string, error) {
 	binary := filepath.Join(s.bin, "pilot-registry")
 	if out, err := command(s.dir, "go", "build", "-tags", "faults", "-o", binary, "./cmd/pilot-registry"); err != nil {
 		return "", fmt.Errorf("build the member: %w\n%s", err, out)
@@ -66,7 +68,7 @@ func (s *site) soak() (string, error) {
 	}
 	defer os.RemoveAll(dir)
 	out, ended, err := within(2*bugLimit, s.root, filepath.Join(s.bin, "soak"), "-length", soakLength.String(), "-seeds", soakSeed,
-		"-kinds", soakKinds, "-dir", dir, "-binary", binary, "-next", binary)
+		"-kinds", kinds, "-dir", dir, "-binary", binary, "-next", binary)
 	switch {
 	case !ended:
 		return "the soak did not end", nil

@@ -29,6 +29,7 @@ type command struct {
 	Reset    bool   `json:"reset,omitempty"`
 	Order    *Order `json:"order,omitempty"`
 	OffsetMS *int64 `json:"offset_ms,omitempty"`
+	Stand    bool   `json:"stand,omitempty"`
 	Reached  bool   `json:"reached,omitempty"`
 }
 
@@ -67,6 +68,15 @@ func (l *Lab) Order(m *Member, o Order) error {
 	_, err := m.control(command{Order: &o}, controlTimeout)
 	if err == nil {
 		l.events.add("order", m.Name, "%s at %s after %d hits, %d times, %d ms", o.Action, o.Point, o.After, o.Times, o.SleepMS)
+	}
+	return err
+}
+
+// Stand makes a member a candidate, as if its leader had asked it to take over.
+func (l *Lab) Stand(m *Member) error {
+	_, err := m.control(command{Stand: true}, controlTimeout)
+	if err == nil {
+		l.events.add("stand", m.Name, "it stands for election")
 	}
 	return err
 }

@@ -58,7 +58,7 @@ const (
 // Kinds are all there are, in a fixed order.
 func Kinds() []*Kind { return all }
 
-var all = slices.Concat(processKinds, networkKinds, clockKinds, diskKinds, rotKinds, memberKinds, pointKinds, rootKinds, firewallKinds)
+var all = slices.Concat(processKinds, networkKinds, clockKinds, diskKinds, rotKinds, memberKinds, pointKinds, termKinds, rootKinds, firewallKinds)
 
 // Usable are the kinds that can be used here.
 func Usable() []*Kind {
