@@ -109,6 +109,18 @@ func TestNoEntryInAnotherLeadersTerm(t *testing.T) {
 	t.Logf("%d entries refused in %d tries", a.terms.Refused(), tries)
 }
 
+// end is how a member that must stop does.
+func (m *member) end() fatalCall {
+	m.t.Helper()
+	select {
+	case f := <-m.fatal:
+		return f
+	case <-time.After(patience):
+		m.t.Fatal("the member did not stop")
+		return fatalCall{}
+	}
+}
+
 // entries are all entries of a member's log.
 func (m *member) entries() []*raft.Log {
 	m.t.Helper()
@@ -181,7 +193,7 @@ func TestAChangeThatCameTooLateRestartsTheMember(t *testing.T) {
 			c.ready(a)
 			continue
 		}
-		f := <-a.fatal
+		f := a.end()
 		if f.code != ExitStalled {
 			t.Errorf("ended with %+v, want code %d", f, ExitStalled)
 		}
@@ -206,7 +218,7 @@ func TestAForkStopsTheMember(t *testing.T) {
 	if _, err := other.send(raft.AppendEntriesRequest{Term: a.raft.CurrentTerm() + 1, PrevLogEntry: last.Index, PrevLogTerm: last.Term, Leader: sum}); err == nil {
 		t.Error("accepted")
 	}
-	f := <-a.fatal
+	f := a.end()
 	if f.code != ExitDamaged || !strings.Contains(f.reason, fmt.Sprintf("entry %d of term %d differs", last.Index, last.Term)) {
 		t.Errorf("ended with %+v, want code %d and the index", f, ExitDamaged)
 	}
