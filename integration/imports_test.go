@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -120,4 +123,44 @@ func checkImport(t *testing.T, from, imp string, allowed []string, why string, a
 		}
 	}
 	t.Errorf("%s imports %s: %s", from, to, why)
+}
+
+// TestLinkedModules compares the modules in the programs with the written list.
+func TestLinkedModules(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join("..", "docs", "dependencies.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, ok := strings.Cut(string(doc), "## Linked into the programs")
+	if !ok {
+		t.Fatal("docs/dependencies.md has no list of linked modules")
+	}
+	written := map[string]bool{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)`").FindAllStringSubmatch(list, -1) {
+		written[row[1]] = true
+	}
+	cmd := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "./cmd/...")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	linked := map[string]bool{}
+	for _, path := range strings.Fields(string(out)) {
+		if path == module {
+			continue
+		}
+		path = strings.TrimPrefix(path, "github.com/")
+		if linked[path] = true; !written[path] {
+			t.Errorf("%s is linked into the programs, but not listed in docs/dependencies.md", path)
+		}
+	}
+	for path := range written {
+		if !linked[path] {
+			t.Errorf("docs/dependencies.md lists %s, which is not linked", path)
+		}
+	}
+	if len(linked) == 0 {
+		t.Error("no module is linked: the test sees nothing")
+	}
 }

@@ -19,7 +19,8 @@ import (
 const (
 	// KindBolt is raft-boltdb, the default.
 	KindBolt = "boltdb"
-	// KindWAL is raft-wal: faster, but called experimental by its authors.
+	// KindWAL is raft-wal: faster, but called experimental by its authors, and
+	// it links an archived module. Only builds with the tag raftwal have it.
 	KindWAL = "wal"
 )
 

@@ -15,7 +15,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/cluster/store"
 )
 
-var kinds = []string{store.KindBolt, store.KindWAL}
+var kinds = store.Kinds
 
 func open(t *testing.T, dir, kind string) *store.Store {
 	t.Helper()

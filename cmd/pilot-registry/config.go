@@ -89,7 +89,7 @@ type compatConfig struct {
 }
 
 type raftConfig struct {
-	LogStore          string        `yaml:"log_store" help:"boltdb, or wal (experimental)"`
+	LogStore          string        `yaml:"log_store" help:"boltdb, or wal (experimental, builds with -tags raftwal)"`
 	HeartbeatTimeout  time.Duration `yaml:"heartbeat_timeout" help:"how long a follower waits for the leader before it calls an election"`
 	ElectionTimeout   time.Duration `yaml:"election_timeout" help:"how long a candidate waits for votes"`
 	SnapshotThreshold uint64        `yaml:"snapshot_threshold" help:"new log entries that make a snapshot due"`
@@ -177,7 +177,7 @@ func (c *config) validate() error {
 	oneOf("auth.register", c.Auth.Register, "open", "signed", "admin")
 	oneOf("auth.polo", c.Auth.Polo, "open", "admin")
 	oneOf("auth.legacy_signatures", c.Auth.LegacySignatures, string(gateway.LegacyAllow), string(gateway.LegacyWarn), string(gateway.LegacyDeny))
-	oneOf("raft.log_store", c.Raft.LogStore, store.KindBolt, store.KindWAL)
+	oneOf("raft.log_store", c.Raft.LogStore, store.Kinds...)
 	for key, n := range map[string]int{"registration": c.Rate.Registration, "resolve": c.Rate.Resolve, "query": c.Rate.Query, "heartbeat": c.Rate.Heartbeat} {
 		if n < 1 {
 			bad("rate_limits.%s: %d is not a positive number; to limit nothing set rate_limits.enabled to false", key, n)

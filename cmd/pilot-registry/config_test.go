@@ -97,12 +97,12 @@ func TestShowPrintsWhatValidateAccepts(t *testing.T) {
 	root := newRoot()
 	var out bytes.Buffer
 	root.SetOut(&out)
-	root.SetArgs([]string{"config", "show", "--raft-log-store", "wal"})
+	root.SetArgs([]string{"config", "show", "--raft-log-store", "boltdb", "--raft-snapshot-threshold", "77"})
 	if err := root.ExecuteContext(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	c, err := load(t, out.String())
-	if err != nil || c.Raft.LogStore != "wal" {
+	if err != nil || c.Raft.LogStore != "boltdb" || c.Raft.SnapshotThreshold != 77 {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 }

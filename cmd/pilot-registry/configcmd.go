@@ -6,6 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/pilotregistry/pilotregistry/cluster/store"
 )
 
 func newConfig() *cobra.Command {
@@ -86,7 +88,7 @@ func (c *config) warnings() []string {
 	if c.Compat.UnsignedIdentity {
 		w = append(w, "compat.unsigned_identity is on: whoever has any identity token can bind a node without an external identity to it")
 	}
-	if c.Raft.LogStore == "wal" {
+	if c.Raft.LogStore == store.KindWAL {
 		w = append(w, "raft.log_store is wal: faster, but its authors call it experimental")
 	}
 	if !c.Rate.Enabled {
