@@ -164,3 +164,30 @@ func TestLinkedModules(t *testing.T) {
 		t.Error("no module is linked: the test sees nothing")
 	}
 }
+
+// TestDocsNameRealTests: a test that a page names exists.
+func TestDocsNameRealTests(t *testing.T) {
+	out, err := exec.Command("git", "-C", "..", "grep", "-hoE", "^func (Test|Fuzz)[A-Za-z0-9_]+", "--", "*_test.go").Output()
+	if err != nil {
+		t.Skipf("git cannot list the tests: %v", err)
+	}
+	tests := map[string]bool{}
+	for _, line := range strings.Split(string(out), "\n") {
+		tests[strings.TrimPrefix(line, "func ")] = true
+	}
+	pages, err := exec.Command("git", "-C", "..", "ls-files", "*.md").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range strings.Fields(string(pages)) {
+		text, err := os.ReadFile(filepath.Join("..", page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range regexp.MustCompile(`\b(Test|Fuzz)[A-Z][A-Za-z0-9_]*…?`).FindAllString(string(text), -1) {
+			if !tests[name] && !strings.HasSuffix(name, "…") { // that stands for several
+				t.Errorf("%s names %s, which does not exist", page, name)
+			}
+		}
+	}
+}

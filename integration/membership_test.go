@@ -130,7 +130,11 @@ func TestMembershipByHand(t *testing.T) {
 // The opt-in log store carries a cluster through kills of its leader too.
 func TestWALClusterSurvivesKills(t *testing.T) {
 	t.Parallel()
-	c := harness.Start(t, harness.Options{Set: []string{"raft.log_store=wal", "raft.snapshot_threshold=64", "raft.trailing_logs=16", "raft.snapshot_interval=1s"}})
+	registry, err := harness.Tagged("cmd/pilot-registry", "raftwal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := harness.Start(t, harness.Options{Registry: registry, Set: []string{"raft.log_store=wal", "raft.snapshot_threshold=64", "raft.trailing_logs=16", "raft.snapshot_interval=1s"}})
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	w, err := harness.Dial(c.Addrs()[0])
