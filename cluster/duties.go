@@ -179,8 +179,10 @@ func (p *promoter) look(ctx context.Context, d DutyEnv) {
 			delete(p.since, id)
 			continue
 		}
+		rec, recorded := n.record(id)
 		st, err := n.askStatus(ctx, id)
-		if err != nil || !st.WantsVote || st.Quarantined != "" || st.LeaderID != n.id ||
+		// The join token decides who may vote; a member may only want no vote.
+		if err != nil || !recorded || rec.NonVoter || !st.WantsVote || st.Quarantined != "" || st.LeaderID != n.id ||
 			st.LastContactMS > 1000 || st.LastLogIndex+trailing < n.raft.LastIndex() {
 			delete(p.since, id)
 			continue

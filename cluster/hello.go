@@ -260,6 +260,9 @@ func (n *Node) welcome(ctx context.Context, rec fsm.MemberRecord) (helloReply, *
 		return helloReply{}, err
 	}
 	current, known := n.record(rec.ID)
+	if known {
+		rec.NonVoter = current.NonVoter
+	}
 	if !known || !reflect.DeepEqual(current, rec) {
 		if !known && !n.inConfiguration(rec.ID) {
 			return helloReply{}, protocol.Errorf(protocol.CodeNotFound, "member %s was removed from the cluster; join again with an empty data directory", rec.ID)

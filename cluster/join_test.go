@@ -470,3 +470,87 @@ func (l *lines) longest() int {
 	defer l.mu.Unlock()
 	return l.max
 }
+
+// Who has seen a token that was spent, and the name of the member that spent
+// it, must not get in: not before that member is there, nor after it was removed.
+func TestSpentJoinTokenGivesNoOtherKeyACertificate(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1, nil)
+	raw := c.token(false, 0)
+	token, err := peer.ParseToken(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(csr []byte) error {
+		t.Helper()
+		payload, err := json.Marshal(joinRequest{MemberID: "9b2a51f2-3c1e-4d5a-9a53-3a6f7e9f1d11", CSR: csr, Name: token.Name, Secret: token.Secret,
+			Peer: freeAddr(t), Version: "test", LevelMin: 1, LevelMax: fsm.LevelMax})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = peer.CallJoin(t.Context(), token, nil, payload)
+		return err
+	}
+	_, csr, err := peer.NewMemberKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, other, err := peer.NewMemberKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ask(csr); err != nil {
+		t.Fatal(err)
+	}
+	if err := ask(other); !refusedWith(err, protocol.CodeTokenInvalid) {
+		t.Errorf("another key: %v", err)
+	}
+	if err := ask(csr); err != nil {
+		t.Errorf("the same key tries again: %v", err)
+	}
+	if perr := c.leader().Remove(t.Context(), "9b2a51f2-3c1e-4d5a-9a53-3a6f7e9f1d11", false); perr != nil {
+		t.Fatal(perr)
+	}
+	for _, key := range [][]byte{csr, other} {
+		if err := ask(key); !refusedWith(err, protocol.CodeTokenInvalid) {
+			t.Errorf("after the removal: %v", err)
+		}
+	}
+}
+
+// The token says who may vote; a member that asks for more does not get it.
+func TestAMemberCannotGiveItselfAVote(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1, nil)
+	greedy := c.join(1, true)
+	c.ready(greedy)
+	file, err := greedy.dir.member()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file.NonVoter = false
+	if err := greedy.dir.writeMember(file); err != nil {
+		t.Fatal(err)
+	}
+	greedy = c.restart(greedy)
+	c.ready(greedy)
+	later := c.join(2, false)
+	c.eventually("a member that came later has a vote", func() bool { return isVoter(c.leader(), later.id) })
+	if isVoter(c.leader(), greedy.id) {
+		t.Error("the member has a vote because it asked for one")
+	}
+}
+
+func TestAMemberCannotMakeAnotherLeave(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 2, nil)
+	victim, attacker := c.members[0], c.members[1]
+	for _, op := range []adminRequest{{Op: opLeave}, {Op: opLeave, Lead: true}, {Op: opRemove, ID: victim.id, Force: true}} {
+		var reply adminReply
+		err := attacker.callJSON(t.Context(), victim.id, rpcAdmin, op, &reply)
+		if !refusedWith(err, protocol.CodePermissionDenied) {
+			t.Errorf("%+v: %v", op, err)
+		}
+	}
+	c.ready(victim, attacker)
+}

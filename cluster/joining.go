@@ -175,7 +175,7 @@ func (n *Node) handleJoin(ctx context.Context, payload []byte) ([]byte, *protoco
 }
 
 // admit lets a new member in, on the leader: the token is spent first, so that
-// it is good for one member; that member may ask again.
+// it is good for one member with one key; that member may ask again.
 func (n *Node) admit(ctx context.Context, req joinRequest) ([]byte, *protocol.Error) {
 	if _, err := uuid.Parse(req.MemberID); err != nil {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "member id is not a UUID")
@@ -215,12 +215,16 @@ func (n *Node) admit(ctx context.Context, req joinRequest) ([]byte, *protocol.Er
 	if err != nil {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "%v", err)
 	}
-	if err := n.proposeDecided(ctx, fsm.KindSpendToken, fsm.SpendToken{Name: req.Name, MemberID: req.MemberID}); err != nil {
+	key, err := peer.KeyHash(req.CSR)
+	if err != nil {
+		return nil, protocol.Errorf(protocol.CodeInvalid, "%v", err)
+	}
+	if err := n.proposeDecided(ctx, fsm.KindSpendToken, fsm.SpendToken{Name: req.Name, MemberID: req.MemberID, Key: key}); err != nil {
 		return nil, err
 	}
 	fault.Hit(fault.JoinSpent)
 	// From here on the other members accept the new one's connections.
-	record := fsm.MemberRecord{ID: req.MemberID, Peer: req.Peer, Version: req.Version, LevelMin: req.LevelMin, LevelMax: req.LevelMax}
+	record := fsm.MemberRecord{ID: req.MemberID, Peer: req.Peer, Version: req.Version, LevelMin: req.LevelMin, LevelMax: req.LevelMax, NonVoter: token.NonVoter}
 	if err := n.proposeDecided(ctx, fsm.KindMemberHello, record); err != nil {
 		return nil, err
 	}

@@ -286,11 +286,16 @@ func changeOutcome(err error) *protocol.Error {
 }
 
 // handleAdmin serves other members' requests for the leader, and the local
-// command line, which comes with this member's own certificate.
-func (n *Node) handleAdmin(ctx context.Context, payload []byte) ([]byte, *protocol.Error) {
+// command line, which comes with this member's own certificate and is the only
+// one that this member does as it is told by.
+func (n *Node) handleAdmin(ctx context.Context, from string, payload []byte) ([]byte, *protocol.Error) {
 	var req adminRequest
 	if err := json.Unmarshal(payload, &req); err != nil {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "cluster operation cannot be read")
+	}
+	if from != n.id && (!req.Lead || req.Op == opLeave) {
+		return nil, protocol.Errorf(protocol.CodePermissionDenied,
+			"member %s cannot tell member %s to do %s: only an operator on its machine can", from, n.id, req.Op)
 	}
 	var reply adminReply
 	var perr *protocol.Error

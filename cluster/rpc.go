@@ -48,7 +48,7 @@ func (n *Node) handle(ctx context.Context, from string, typ byte, payload []byte
 	case rpcJoin:
 		return n.handleJoin(ctx, payload)
 	case rpcAdmin:
-		return n.handleAdmin(ctx, payload)
+		return n.handleAdmin(ctx, from, payload)
 	case rpcKeyring:
 		return n.handleKeyring(payload)
 	case rpcNudge:

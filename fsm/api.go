@@ -122,8 +122,12 @@ type MemberRecord struct {
 	Version  string `json:"version"`
 	LevelMin uint32 `json:"level_min"`
 	LevelMax uint32 `json:"level_max"`
-	// Keys are the keyring versions the member holds, ascending.
+	// Keys are the keyring versions the member holds, ascending. A record made
+	// by the member itself names some; the one made while it joins names none.
 	Keys []uint32 `json:"keys,omitempty"`
+	// NonVoter: the join token let this member in without a vote. What the
+	// member says of it later does not count.
+	NonVoter bool `json:"nonvoter,omitempty"`
 }
 
 // Sealed is a secret that has to be read back, see [protocol.Sealed].
@@ -149,7 +153,7 @@ const (
 	KindRaiseLevel
 	// KindPutToken stores a token record; body PutToken.
 	KindPutToken
-	// KindSpendToken removes a join token that was used; body SpendToken.
+	// KindSpendToken binds a join token to who uses it; body SpendToken.
 	KindSpendToken
 	// KindPutSealed stores an encrypted secret; body PutSealed.
 	KindPutSealed
@@ -219,12 +223,14 @@ type PutToken struct {
 	OnlyIfAbsent bool         `json:"only_if_absent,omitempty"`
 }
 
-// SpendToken is the body of KindSpendToken: it succeeds for exactly one
-// caller while the token exists and has not expired. A repeated call by the
-// same member succeeds again.
+// SpendToken is the body of KindSpendToken: it succeeds for exactly one member
+// with one key while the token exists and has not expired. A repeated call by
+// the same succeeds again, until the member has announced itself or is removed.
 type SpendToken struct {
 	Name     string `json:"name"`
 	MemberID string `json:"member_id"`
+	// Key is the SHA-256 of the public key that the certificate is for.
+	Key []byte `json:"key"`
 }
 
 // PutSealed is the body of KindPutSealed.

@@ -273,7 +273,7 @@ func (g *generator) internal() Envelope {
 		{KindMemberHello, MemberRecord{ID: fmt.Sprint("m", g.int("member", 1, 3)), LevelMin: 1, LevelMax: uint32(g.int("level", 1, 2)), Keys: []uint32{1, uint32(g.int("ring", 1, 3))}}},
 		{KindMemberForget, MemberForget{ID: fmt.Sprint("m", g.int("member", 1, 3))}},
 		{KindPutToken, PutToken{Kind: TokenKind(g.int("token", 1, 3)), Name: []string{"root", "t"}[g.int("name", 0, 1)], MAC: testMAC(byte(g.int("mac", 1, 3))), ExpiresInMS: int64(g.int("ttl", 0, 1)) * hour}},
-		{KindSpendToken, SpendToken{Name: "t", MemberID: fmt.Sprint("m", g.int("member", 1, 3))}},
+		{KindSpendToken, SpendToken{Name: "t", MemberID: fmt.Sprint("m", g.int("member", 1, 3)), Key: testMAC(byte(g.int("key", 1, 2))).Sum}},
 		{KindPutSealed, PutSealed{Name: fmt.Sprint("s", g.int("secret", 1, 2)), Sealed: Sealed{Key: 1, Nonce: []byte{1}, Ciphertext: []byte{byte(g.int("cipher", 0, 9))}}}},
 		{KindActivateKey, ActivateKey{Key: uint32(g.int("ring", 0, 3)), Term: g.root.LeaderTerm()}},
 		{KindAuditNote, AuditNote{Term: g.root.LeaderTerm(), Notes: map[string]uint64{"x": 1, "a": 2, "q": uint64(g.int("count", 0, 9))}}},

@@ -96,6 +96,9 @@ var handlers = withNext(map[string]handler{
 	"provision_network":      {decide: decideProvision, plan: planProvision},
 	"get_provision_status":   {read: readProvisionStatus},
 
+	"cluster_join_token_list":   {read: readJoinTokens},
+	"cluster_join_token_revoke": {decide: decideRevokeJoinToken},
+
 	"register":            {decide: decideRegister},
 	"deregister":          {decide: decideDeregister},
 	"heartbeat":           {decide: decideHeartbeat},

@@ -45,8 +45,13 @@ func decideMemberHello(v *view, b *MemberRecord) (effect, *protocol.Error) {
 			"member %s supports feature levels %d to %d and the cluster is at %d; run a version that supports it", b.ID, b.LevelMin, b.LevelMax, level)
 	}
 	return func(x *txn) any {
-		if _, known := x.servers.get(b.ID); !known {
+		if old, known := x.servers.get(b.ID); known {
+			b.NonVoter = old.NonVoter // decided by the token that let it in
+		} else {
 			x.begin(protocol.EventMemberJoined).str("member_id", b.ID).str("peer", b.Peer).str("version", b.Version).end()
+		}
+		if len(b.Keys) > 0 {
+			x.voidJoinTokens(b.ID)
 		}
 		slices.Sort(b.Keys)
 		b.Keys = slices.Compact(b.Keys)
@@ -57,6 +62,7 @@ func decideMemberHello(v *view, b *MemberRecord) (effect, *protocol.Error) {
 
 func decideMemberForget(v *view, b *MemberForget) (effect, *protocol.Error) {
 	return func(x *txn) any {
+		x.voidJoinTokens(b.ID)
 		if _, known := x.servers.get(b.ID); known {
 			x.servers.drop(x, b.ID)
 			x.begin(protocol.EventMemberRemoved).str("member_id", b.ID).end()
@@ -99,32 +105,6 @@ func (k TokenKind) String() string {
 		return "join"
 	}
 	return "unknown"
-}
-
-// decideSpendToken lets exactly one member use a join token, as often as it
-// has to try.
-func decideSpendToken(v *view, b *SpendToken) (effect, *protocol.Error) {
-	if e := checkName("spend_token", b.MemberID); e != nil {
-		return nil, e
-	}
-	key := tokenKey(TokenJoin, b.Name)
-	t, known := v.tokens.get(key)
-	switch {
-	case !known:
-		return nil, protocol.Refusef(protocol.CodeTokenInvalid, "invalid join token: it does not exist; mint a new one")
-	case v.expired(t):
-		return nil, protocol.Refusef(protocol.CodeTokenInvalid, "invalid join token: it has expired; mint a new one")
-	case t.spentBy != "" && t.spentBy != b.MemberID:
-		return nil, protocol.Refusef(protocol.CodeTokenInvalid, "invalid join token: another member has already used it; mint a new one")
-	}
-	return func(x *txn) any {
-		if t.spentBy == "" {
-			spent := *t
-			spent.spentBy = b.MemberID
-			x.tokens.put(x, key, &spent)
-		}
-		return ok("spend_token")
-	}, nil
 }
 
 func decidePutSealed(v *view, b *PutSealed) (effect, *protocol.Error) {

@@ -93,16 +93,81 @@ func TestTokens(t *testing.T) {
 func TestJoinTokenIsSpentOnce(t *testing.T) {
 	w := newWorld(t)
 	w.internal(KindPutToken, PutToken{Kind: TokenJoin, Name: "j", MAC: testMAC(1), ExpiresInMS: hour, NonVoter: true})
-	w.internalErr(KindSpendToken, SpendToken{Name: "other", MemberID: "m2"}, protocol.CodeTokenInvalid)
-	w.internalErr(KindSpendToken, SpendToken{Name: "root", MemberID: "m2"}, protocol.CodeTokenInvalid)
-	w.internal(KindSpendToken, SpendToken{Name: "j", MemberID: "m2"})
-	w.internalErr(KindSpendToken, SpendToken{Name: "j", MemberID: "m3"}, protocol.CodeTokenInvalid)
-	w.internal(KindSpendToken, SpendToken{Name: "j", MemberID: "m2"}) // tries again
+	spend := func(token, member string, key byte) SpendToken {
+		return SpendToken{Name: token, MemberID: member, Key: testMAC(key).Sum}
+	}
+	w.internalErr(KindSpendToken, SpendToken{Name: "j", MemberID: "m2"}, protocol.CodeInvalid)
+	w.internalErr(KindSpendToken, spend("other", "m2", 1), protocol.CodeTokenInvalid)
+	w.internalErr(KindSpendToken, spend("root", "m2", 1), protocol.CodeTokenInvalid)
+	w.internal(KindSpendToken, spend("j", "m2", 1))
+	w.internalErr(KindSpendToken, spend("j", "m3", 1), protocol.CodeTokenInvalid)
+	w.internalErr(KindSpendToken, spend("j", "m2", 2), protocol.CodeTokenInvalid) // another machine that says it is m2
+	w.internal(KindSpendToken, spend("j", "m2", 1))                               // tries again
 	if got := w.m.Root().Tokens(TokenJoin); len(got) != 1 || !got[0].NonVoter || got[0].Expires != w.now+hour {
 		t.Errorf("tokens %+v", got)
 	}
 	w.tick(hour)
-	w.internalErr(KindSpendToken, SpendToken{Name: "j", MemberID: "m2"}, protocol.CodeTokenInvalid)
+	w.internalErr(KindSpendToken, spend("j", "m2", 1), protocol.CodeTokenInvalid)
+}
+
+// A token lets one machine in, once: it is void when that one has announced
+// itself, and when it is removed before.
+func TestSpentJoinTokenLetsNobodyElseIn(t *testing.T) {
+	for name, end := range map[string]func(w *world){
+		"announced": func(w *world) {
+			w.internal(KindMemberHello, MemberRecord{ID: "m2", LevelMin: 1, LevelMax: LevelMax, Keys: []uint32{1}})
+		},
+		"removed": func(w *world) { w.internal(KindMemberForget, MemberForget{ID: "m2"}) },
+	} {
+		w := newWorld(t)
+		for _, token := range []string{"j", "other"} {
+			w.internal(KindPutToken, PutToken{Kind: TokenJoin, Name: token, MAC: testMAC(1), ExpiresInMS: hour})
+		}
+		spend := SpendToken{Name: "j", MemberID: "m2", Key: testMAC(1).Sum}
+		w.internal(KindSpendToken, spend)
+		w.internal(KindMemberHello, MemberRecord{ID: "m2", LevelMin: 1, LevelMax: LevelMax}) // made while it joins
+		w.internal(KindSpendToken, spend)
+		end(w)
+		w.internalErr(KindSpendToken, spend, protocol.CodeTokenInvalid)
+		if got := w.m.Root().Tokens(TokenJoin); len(got) != 1 || got[0].Name != "other" {
+			t.Errorf("%s: tokens %+v", name, got)
+		}
+	}
+}
+
+// A member that was let in without a vote does not get one by asking.
+func TestWhatTheJoinTokenDecidedStays(t *testing.T) {
+	w := newWorld(t)
+	hello := func(nonvoter bool) {
+		w.internal(KindMemberHello, MemberRecord{ID: "m2", LevelMin: 1, LevelMax: LevelMax, Keys: []uint32{1}, NonVoter: nonvoter})
+	}
+	hello(true)
+	hello(false)
+	for _, m := range w.m.Root().Members() {
+		if m.ID == "m2" && !m.NonVoter {
+			t.Error("the member's own record made it a voter")
+		}
+	}
+}
+
+func TestJoinTokensAreListedAndRevoked(t *testing.T) {
+	w := newWorld(t)
+	w.internal(KindPutToken, PutToken{Kind: TokenJoin, Name: "a", MAC: testMAC(1), ExpiresInMS: hour, NonVoter: true})
+	w.internal(KindPutToken, PutToken{Kind: TokenJoin, Name: "b", MAC: testMAC(1), ExpiresInMS: hour})
+	w.internal(KindSpendToken, SpendToken{Name: "b", MemberID: "m2", Key: testMAC(1).Sum})
+	list := func() []protocol.JoinTokenInfo {
+		return w.do("cluster_join_token_list", &protocol.ClusterQuery{}, admin).(*protocol.ClusterJoinTokenListReply).JoinTokens
+	}
+	if got := list(); len(got) != 2 || got[0].Name != "a" || !got[0].NonVoter || got[0].ExpiresAt == "" || got[1].UsedBy != "m2" {
+		t.Errorf("%+v", got)
+	}
+	w.do("cluster_join_token_revoke", &protocol.ClusterJoinTokenName{Name: "b"}, admin)
+	w.internalErr(KindSpendToken, SpendToken{Name: "b", MemberID: "m2", Key: testMAC(1).Sum}, protocol.CodeTokenInvalid)
+	if got := list(); len(got) != 1 || got[0].Name != "a" {
+		t.Errorf("%+v", got)
+	}
+	w.refused("cluster_join_token_revoke", &protocol.ClusterJoinTokenName{Name: "b"}, admin, protocol.CodeNotFound, "join token \"b\": not found; cluster_join_token_list shows what there is")
+	w.refused("cluster_join_token_revoke", &protocol.ClusterJoinTokenName{Name: "root"}, admin, protocol.CodeNotFound, "join token \"root\": not found; cluster_join_token_list shows what there is")
 }
 
 func TestSealedSecrets(t *testing.T) {

@@ -1,9 +1,11 @@
 package fsm
 
-// token is a stored token. spentBy names the member that used a join token up.
+// token is a stored token. spentBy names the member that used a join token up,
+// spentKey is the hash of its key.
 type token struct {
 	TokenRecord
-	spentBy string
+	spentBy  string
+	spentKey string
 }
 
 func (t *token) appendTo(dst []byte, _ uint32) []byte {
@@ -11,13 +13,14 @@ func (t *token) appendTo(dst []byte, _ uint32) []byte {
 	dst = appendMAC(dst, t.MAC)
 	dst = appendVarint(dst, t.Expires)
 	dst = append(dst, boolByte(t.NonVoter))
-	return appendString(dst, t.spentBy)
+	dst = appendString(dst, t.spentBy)
+	return appendString(dst, t.spentKey)
 }
 
 func readToken(d *decoder, _ uint32) *token {
 	t := &token{}
 	t.Generation, t.MAC, t.Expires, t.NonVoter = d.uvarint32(), readMAC(d), d.varint(), d.bool()
-	t.spentBy = d.str()
+	t.spentBy, t.spentKey = d.str(), d.str()
 	return t
 }
 
@@ -67,6 +70,7 @@ func (s *server) appendTo(dst []byte, _ uint32) []byte {
 	dst = appendString(dst, s.Version)
 	dst = appendUvarint(dst, uint64(s.LevelMin))
 	dst = appendUvarint(dst, uint64(s.LevelMax))
+	dst = append(dst, boolByte(s.NonVoter))
 	dst = appendUvarint(dst, uint64(len(s.Keys)))
 	for _, k := range s.Keys {
 		dst = appendUvarint(dst, uint64(k))
@@ -77,7 +81,7 @@ func (s *server) appendTo(dst []byte, _ uint32) []byte {
 func readServer(d *decoder, _ uint32) *server {
 	s := &server{}
 	s.Peer, s.Wire, s.Ops, s.Version = d.str(), d.str(), d.str(), d.str()
-	s.LevelMin, s.LevelMax = d.uvarint32(), d.uvarint32()
+	s.LevelMin, s.LevelMax, s.NonVoter = d.uvarint32(), d.uvarint32(), d.bool()
 	n := d.uvarint()
 	if n > uint64(len(d.b)) {
 		d.fail()

@@ -83,9 +83,9 @@ func (r *Root) KeyOwner(key protocol.PublicKey) (node uint32, ok bool) {
 	return r.byKey.get(string(key[:]))
 }
 
-// Tokens lists the stored tokens of a kind by name. A join token that was
-// used up stays listed until it expires, so that the member that used it can
-// try again.
+// Tokens lists the stored tokens of a kind by name. A join token that was used
+// stays listed until its member has announced itself or is removed, so that
+// the member can try again.
 func (r *Root) Tokens(kind TokenKind) []TokenRecord {
 	var out []TokenRecord
 	r.tokens.ascend(tokenKey(kind, ""), func(_ string, t *token) bool {

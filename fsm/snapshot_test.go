@@ -29,7 +29,7 @@ func fullWorld(t tester) *world {
 	w.internal(KindPutSealed, PutSealed{Name: "s", Sealed: Sealed{Key: 1, Nonce: []byte{1}, Ciphertext: []byte{2}}, Public: []byte{3}})
 	w.internal(KindMemberHello, MemberRecord{ID: "m1", Peer: "p", Wire: "w", Ops: "o", Version: "v", LevelMin: 1, LevelMax: LevelMax, Keys: []uint32{1}})
 	w.internal(KindPutToken, PutToken{Kind: TokenJoin, Name: "j", MAC: testMAC(3), ExpiresInMS: hour})
-	w.internal(KindSpendToken, SpendToken{Name: "j", MemberID: "m2"})
+	w.internal(KindSpendToken, SpendToken{Name: "j", MemberID: "m2", Key: testMAC(2).Sum})
 	w.do("set_key_expiry", &protocol.SetKeyExpiry{NodeID: 1, ExpiresAt: utc(w.now + minute)}, as(1))
 	hidden := w.network("hidden", 1, "invite", true)
 	w.do("invite_to_network", &protocol.InviteToNetwork{InviterID: 1, NetworkID: hidden, TargetNodeID: 3, ForSeconds: 60}, as(1))

@@ -14,7 +14,7 @@ var alwaysChange = map[string]string{
 	"kick_member": "refused", "promote_member": "refused, or gives the role longer", "demote_member": "refused", "transfer_ownership": "refused",
 	"respond_invite": "refused", "revoke_trust": "refused", "request_handshake": "refused", "respond_handshake": "another answer in the peer's queue",
 	"rotate_key": "counts", "poll_handshakes": "proposed only when there is something to take",
-	"directory_sync": "its time and counts are shown", "audit_replay": "delivers again", "audit_sink_delete": "refused",
+	"directory_sync": "its time and counts are shown", "audit_replay": "delivers again", "audit_sink_delete": "refused", "cluster_join_token_revoke": "refused",
 	"dlq_retry": "asks for another try", "dlq_drop": "refused when there is nothing",
 }
 

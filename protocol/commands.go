@@ -226,4 +226,8 @@ var Commands = []Command{
 	{Code: 97, Name: "set_signed_register", Group: GroupNode, Auth: AuthSignatureOrAdmin, Mode: ModeWrite, Since: 2, Built: true,
 		Challenge: "set_signed_register:{node_id}", Signer: "node_id", SignedOnly: true, Events: []string{EventSignedRegister},
 		newBody: body[SetSignedRegister](), newReply: reply[SetSignedRegisterReply](), Doc: "say whether a node's key is registered by signed requests only"},
+	{Code: 110, Name: "cluster_join_token_list", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeRead, Since: 2, Built: true,
+		newBody: body[ClusterQuery](), newReply: reply[ClusterJoinTokenListReply](), Doc: "list the join tokens that are still good"},
+	{Code: 111, Name: "cluster_join_token_revoke", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeWrite, Since: 2, Built: true, Events: []string{EventClusterTokenRevoked},
+		newBody: body[ClusterJoinTokenName](), newReply: reply[ClusterJoinTokenRevokeReply](), Doc: "make a join token void"},
 }

@@ -70,6 +70,7 @@ const (
 	EventDirectorySynced       = "directory.synced"
 	EventBeaconRegistered      = "beacon.registered"
 	EventClusterTokenSeeded    = "cluster.token_seeded"
+	EventClusterTokenRevoked   = "cluster.token_revoked"
 	EventMemberJoined          = "cluster.member_joined"
 	EventMemberRemoved         = "cluster.member_removed"
 	EventFeatureLevelRaised    = "cluster.feature_level_raised"
@@ -103,7 +104,7 @@ var Events = map[string]EventClass{
 	EventPoloUpdated: ClassActivity, EventPoloSet: ClassActivity,
 	EventExternalIDSet: ClassSecurity, EventIDPConfigured: ClassSecurity, EventAuditExportConfigured: ClassSecurity,
 	EventDirectorySynced: ClassSecurity, EventBeaconRegistered: ClassActivity,
-	EventClusterTokenSeeded: ClassSecurity, EventMemberJoined: ClassSecurity, EventMemberRemoved: ClassSecurity,
+	EventClusterTokenSeeded: ClassSecurity, EventClusterTokenRevoked: ClassSecurity, EventMemberJoined: ClassSecurity, EventMemberRemoved: ClassSecurity,
 	EventFeatureLevelRaised: ClassSecurity, EventAuditNote: ClassActivity,
 	EventWebhookConfigured: ClassSecurity, EventIdentityWebhook: ClassSecurity, EventIDPKeysChanged: ClassSecurity,
 	EventSinkConfigured: ClassSecurity, EventSinkDeleted: ClassSecurity, EventAuditReplayed: ClassSecurity, EventAuditGap: ClassSecurity,

@@ -328,11 +328,34 @@ type ClusterStatusReply struct {
 	Version         string          `json:"version"`
 }
 
-// ClusterJoinTokenReply answers cluster_join_token.
+// ClusterJoinTokenReply answers cluster_join_token. Name is the token's name,
+// by which it can be revoked; it is no secret.
 type ClusterJoinTokenReply struct {
 	ExpiresAt string `json:"expires_at"`
 	JoinToken string `json:"join_token"`
+	Name      string `json:"name"`
 	Type      string `json:"type"`
+}
+
+// JoinTokenInfo is what is told of a join token. UsedBy is the member that has
+// used it and not announced itself yet.
+type JoinTokenInfo struct {
+	ExpiresAt string `json:"expires_at"`
+	Name      string `json:"name"`
+	NonVoter  bool   `json:"nonvoter"`
+	UsedBy    string `json:"used_by,omitempty"`
+}
+
+// ClusterJoinTokenListReply answers cluster_join_token_list, by name.
+type ClusterJoinTokenListReply struct {
+	JoinTokens []JoinTokenInfo `json:"join_tokens"`
+	Type       string          `json:"type"`
+}
+
+// ClusterJoinTokenRevokeReply answers cluster_join_token_revoke.
+type ClusterJoinTokenRevokeReply struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
 }
 
 // ClusterChangeReply answers commands that change leadership or membership.

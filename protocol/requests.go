@@ -375,6 +375,19 @@ func (r *ClusterTarget) Validate() *Error {
 	return nil
 }
 
+// ClusterJoinTokenName names a join token.
+type ClusterJoinTokenName struct {
+	Name string `json:"name"`
+}
+
+// Validate asks for the name.
+func (r *ClusterJoinTokenName) Validate() *Error {
+	if r.Name == "" {
+		return Errorf(CodeInvalid, "name is required")
+	}
+	return nil
+}
+
 // ClusterJoinToken asks for a token that lets one new member in.
 type ClusterJoinToken struct {
 	NonVoter   bool   `json:"nonvoter,omitempty"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/pilotregistry/pilotregistry/cluster/peer"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
@@ -39,7 +40,14 @@ func (g *Gateway) clusterCommand(ctx context.Context, req *protocol.Request) (an
 		return status, nil
 	case *protocol.ClusterJoinToken:
 		token, expires, e := g.engine.JoinToken(ctx, b.NonVoter, time.Duration(b.TTLSeconds)*time.Second)
-		return protocol.ClusterJoinTokenReply{JoinToken: token, ExpiresAt: expires.UTC().Format(time.RFC3339), Type: ok}, e
+		if e != nil {
+			return nil, e
+		}
+		reply := protocol.ClusterJoinTokenReply{JoinToken: token, ExpiresAt: expires.UTC().Format(time.RFC3339), Type: ok}
+		if parsed, err := peer.ParseToken(token); err == nil {
+			reply.Name = parsed.Name
+		}
+		return reply, nil
 	case *protocol.ClusterTarget:
 		reply := protocol.ClusterChangeReply{MemberID: b.MemberID, Type: ok}
 		var e *protocol.Error

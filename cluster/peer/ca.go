@@ -105,6 +105,16 @@ func (c *CA) KeyPEM() ([]byte, error) { return keyPEM(c.key) }
 // Hash is the hex SHA-256 of the certificate, as join tokens carry it.
 func (c *CA) Hash() string { return certHash(c.cert.Raw) }
 
+// KeyHash is the SHA-256 of the public key that a certificate request is for.
+func KeyHash(csrDER []byte) ([]byte, error) {
+	csr, err := x509.ParseCertificateRequest(csrDER)
+	if err != nil {
+		return nil, fmt.Errorf("certificate request: %w", err)
+	}
+	sum := sha256.Sum256(csr.RawSubjectPublicKeyInfo)
+	return sum[:], nil
+}
+
 // SignMember issues the certificate of a member for the key in csrDER. Names
 // in the request are ignored: the caller decides who the member is.
 func (c *CA) SignMember(csrDER []byte, clusterID, memberID string) ([]byte, error) {

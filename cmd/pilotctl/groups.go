@@ -178,6 +178,10 @@ func (a *app) clusterCommand() *cobra.Command {
 		}
 		return &protocol.ClusterJoinToken{NonVoter: *nonvoter, TTLSeconds: uint32(*ttl / time.Second)}, nil
 	})
+	token.AddCommand(a.wireCommand("list", "cluster_join_token_list", exactly(0), nil),
+		a.wireCommand("revoke <name>", "cluster_join_token_revoke", exactly(1), func(_ *session, args []string) (protocol.Body, error) {
+			return &protocol.ClusterJoinTokenName{Name: args[0]}, nil
+		}))
 	return groupCommand("cluster", "show and change the cluster",
 		a.wireCommand("status", "cluster_status", exactly(0), nil), a.wireCommand("members", "cluster_members", exactly(0), nil),
 		target("transfer-leadership [member-id]", "cluster_transfer_leadership", between(0, 1)),

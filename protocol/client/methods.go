@@ -279,6 +279,16 @@ func (c *Client) ClusterJoinToken(ctx context.Context, nonvoter bool, ttl time.D
 		&protocol.ClusterJoinToken{NonVoter: nonvoter, TTLSeconds: uint32(min(max(ttl/time.Second, 0), 1<<31))}, opts...)
 }
 
+// ClusterJoinTokenList lists the join tokens that are still good.
+func (c *Client) ClusterJoinTokenList(ctx context.Context, opts ...CallOption) (*protocol.ClusterJoinTokenListReply, error) {
+	return Call[protocol.ClusterJoinTokenListReply](ctx, c, "cluster_join_token_list", &protocol.ClusterQuery{}, opts...)
+}
+
+// ClusterJoinTokenRevoke makes a join token void.
+func (c *Client) ClusterJoinTokenRevoke(ctx context.Context, name string, opts ...CallOption) (*protocol.ClusterJoinTokenRevokeReply, error) {
+	return Call[protocol.ClusterJoinTokenRevokeReply](ctx, c, "cluster_join_token_revoke", &protocol.ClusterJoinTokenName{Name: name}, opts...)
+}
+
 // ClusterPromote makes a non-voting member a voter.
 func (c *Client) ClusterPromote(ctx context.Context, member string, opts ...CallOption) (*protocol.ClusterChangeReply, error) {
 	return Call[protocol.ClusterChangeReply](ctx, c, "cluster_promote", &protocol.ClusterTarget{MemberID: member}, opts...)
