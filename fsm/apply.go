@@ -70,7 +70,7 @@ func (x *txn) applyRow(b *binding, c *command) (r Result, decided bool) {
 	if e := x.active(row); e != nil {
 		r = x.refuse(e)
 	} else {
-		x.call = call{row: row, body: body, actor: c.Actor}
+		x.call = call{row: row, body: body, actor: c.Actor, source: c.Source}
 		r = x.run(b.decide, &x.call)
 	}
 	if signed && r.Err == nil {

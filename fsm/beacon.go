@@ -1,35 +1,107 @@
 package fsm
 
 import (
+	"encoding/json"
+	"sync/atomic"
+
 	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/share"
 )
 
-// maxBeacons bounds the table of beacons, which anybody may write to.
-const maxBeacons = 4096
+// beaconShares is the size of the list of all beacons, in bytes: deployed
+// clients refuse frames over 64 KiB. It is shared out among those who announce.
+var beaconShares = share.Parts{Total: 56 << 10}
+
+// beaconCost is about what a beacon takes in the list.
+func beaconCost(addr string) int64 { return int64(len(`{"addr":"","id":4294967295},`) + len(addr)) }
 
 func decideBeaconRegister(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.BeaconRegister)
+	if c.actor.Node != 0 && v.signer(c.actor) == nil {
+		return nil, protocol.Refusef(protocol.CodeSignatureInvalid, "signature verification failed")
+	}
 	old, known := v.beacons.get(r.BeaconID)
-	if !known && v.beacons.len() >= maxBeacons {
-		return nil, protocol.Refusef(protocol.CodeLimitReached, "too many beacons (max %d); try again in a minute", maxBeacons)
+	live := known && v.meta.now-old.at <= beaconTTL
+	by := bearerOf(r, c.actor, c.source)
+	if live && old.bearer.principal != "" && old.bearer.principal != by.principal && !v.adminToken(c) {
+		return nil, protocol.Refusef(protocol.CodePermissionDenied,
+			"beacon %d is announced with a signature of somebody else; it is free when it has been silent for a minute", r.BeaconID)
+	}
+	if e := v.roomForBeacon(old, r, &by); e != nil {
+		return nil, e
 	}
 	return func(x *txn) any {
 		// Refreshes come every 30 seconds and would flood the log.
-		if !known || old.addr != r.Addr || x.meta.now-old.at > beaconTTL {
+		if !live || old.addr != r.Addr {
 			x.begin(protocol.EventBeaconRegistered).num("beacon_id", uint64(r.BeaconID)).str("addr", r.Addr).end()
+			x.beaconRevision++
 		}
-		x.beacons.put(x, r.BeaconID, &beacon{addr: r.Addr, at: x.meta.now})
+		x.putBeacon(r.BeaconID, &beacon{addr: r.Addr, at: x.meta.now, bearer: by})
 		return &protocol.BeaconRegisterReply{Type: "beacon_register_ok", BeaconID: r.BeaconID}
 	}, nil
 }
 
+// roomForBeacon refuses what would not fit the list beside old, which it
+// replaces (nil for none), or more than its bearer's part of it.
+func (v *view) roomForBeacon(old *beacon, r *protocol.BeaconRegister, by *bearer) *protocol.Error {
+	more := beaconCost(r.Addr)
+	if old != nil {
+		if more -= beaconCost(old.addr); more <= 0 && old.bearer == *by {
+			return nil
+		}
+	}
+	switch v.beaconBytes.allows(beaconShares, by, max(more, 1)) {
+	case share.Within:
+		return nil
+	case share.WholeTotal:
+		return protocol.Refusef(protocol.CodeLimitReached, "too many beacons: the list of all is full (%d KiB); try again in a minute", beaconShares.Total>>10)
+	}
+	return protocol.Refusef(protocol.CodeLimitReached, "too many beacons from %s: it has its part of the list", by.source)
+}
+
+func (x *txn) putBeacon(id uint32, b *beacon) {
+	x.forgetBeacon(id)
+	x.beacons.put(x, id, b)
+	x.beaconBytes.add(&b.bearer, beaconCost(b.addr))
+}
+
+// forgetBeacon takes a beacon out of the count of its bearer.
+func (x *txn) forgetBeacon(id uint32) {
+	if old, ok := x.beacons.get(id); ok {
+		x.beaconBytes.add(&old.bearer, -beaconCost(old.addr))
+	}
+}
+
+func (x *txn) dropBeacon(id uint32) {
+	x.forgetBeacon(id)
+	x.beacons.drop(x, id)
+	x.beaconRevision++
+}
+
+// beaconList is the list as it is sent, for all who ask until it changes: it
+// is one copy in memory, however many read it.
+type beaconList struct {
+	revision uint64
+	until    int64 // the log time to which nothing in it expires
+	reply    json.RawMessage
+}
+
+type beaconCache = atomic.Pointer[beaconList]
+
 func readBeaconList(v *view, _ *call) (any, *protocol.Error) {
+	if l := v.beaconCache.Load(); l != nil && l.revision == v.beaconRevision && v.meta.now <= l.until {
+		return l.reply, nil
+	}
+	l := &beaconList{revision: v.beaconRevision, until: maxTime}
 	reply := &protocol.BeaconListReply{Type: "beacon_list_ok", Beacons: []protocol.Beacon{}}
 	v.beacons.scan(func(id uint32, b *beacon) bool {
 		if v.meta.now-b.at <= beaconTTL {
+			l.until = min(l.until, b.at+beaconTTL)
 			reply.Beacons = append(reply.Beacons, protocol.Beacon{ID: id, Addr: b.addr})
 		}
 		return true
 	})
-	return reply, nil
+	l.reply = encodeReply(reply)
+	v.beaconCache.Store(l)
+	return l.reply, nil
 }

@@ -103,7 +103,7 @@ func TestEventsAreThoseOfTheRow(t *testing.T) {
 	check("respond_handshake", &protocol.RespondHandshake{NodeID: 2, PeerID: 1, Accept: true}, as(2))
 	check("update_polo_score", &protocol.UpdatePoloScore{NodeID: 1, Delta: &delta}, nil)
 	check("set_polo_score", &protocol.SetPoloScore{NodeID: 1, PoloScore: &score}, nil)
-	check("beacon_register", &protocol.BeaconRegister{BeaconID: 1, Addr: "a"}, nil)
+	check("beacon_register", &protocol.BeaconRegister{BeaconID: 1, Addr: "a:1"}, nil)
 	check("set_external_id", &protocol.SetExternalID{NodeID: 1, ExternalID: "a"}, admin)
 	check("set_external_id", &protocol.SetExternalID{NodeID: 2, ExternalID: "b"}, admin)
 	check("directory_sync", listingOf(1, "a", "b admin B"), admin)

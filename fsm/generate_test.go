@@ -320,9 +320,10 @@ func indexes(v *view) string {
 		}
 		return true
 	})
+	dump(&out, "beacons", v.beaconBytes.held.store)
 	dump(&out, "known ids", v.knownIDs.held.store)
 	dump(&out, "strangers' ids", v.strangerIDs.held.store)
-	fmt.Fprintln(&out, "bytes", v.knownIDs.total, v.strangerIDs.total, v.stagedBytes)
+	fmt.Fprintln(&out, "bytes", v.knownIDs.total, v.strangerIDs.total, v.beaconBytes.total, v.stagedBytes)
 	return out.String()
 }
 

@@ -12,6 +12,7 @@ type call struct {
 	body     protocol.Body
 	actor    Actor
 	sigError *protocol.Error
+	source   string
 	limit    int
 	cursor   string
 	// via is who a role command acts for when neither a node's signature nor
@@ -158,7 +159,7 @@ func bound(code protocol.Code) *binding {
 }
 
 func callOf(c *Call) *call {
-	return &call{row: c.Row, body: c.Body, actor: c.Actor, sigError: c.SigError, limit: c.Options.Limit, cursor: c.Options.Cursor}
+	return &call{row: c.Row, body: c.Body, actor: c.Actor, sigError: c.SigError, source: c.Source, limit: c.Options.Limit, cursor: c.Options.Cursor}
 }
 
 // Read answers a read from this state. For a read_then_write command it says

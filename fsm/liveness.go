@@ -96,7 +96,7 @@ func decideSweep(v *view, s *Sweep) (effect, *protocol.Error) {
 		}
 		for _, id := range s.Beacons {
 			if b, ok := x.beacons.get(id); ok && x.meta.now-b.at > beaconTTL {
-				x.beacons.drop(x, id)
+				x.dropBeacon(id)
 			}
 		}
 		if s.Sessions {

@@ -14,7 +14,7 @@ var loaders = withNextLoaders(map[kind]func(x *txn, d *decoder, level uint32) bo
 	kindTrust:    plain(func(x *txn) *table[uint64, nothing] { return &x.trust }),
 	kindRequest:  plain(func(x *txn) *table[string, *request] { return &x.requests }),
 	kindResponse: plain(func(x *txn) *table[string, *response] { return &x.responses }),
-	kindBeacon:   plain(func(x *txn) *table[uint32, *beacon] { return &x.beacons }),
+	kindBeacon:   loadBeacon,
 	kindSealed:   plain(func(x *txn) *table[string, *sealed] { return &x.sealed }),
 	kindSession:  plain(func(x *txn) *table[string, session] { return &x.sessions }),
 	kindMinted:   plain(func(x *txn) *table[string, *result] { return &x.minted }),
@@ -58,6 +58,15 @@ func loadNode(x *txn, d *decoder, level uint32) bool {
 		return false
 	}
 	x.setNode(nil, n)
+	return true
+}
+
+func loadBeacon(x *txn, d *decoder, level uint32) bool {
+	id, b, ok := x.beacons.decode(d, level)
+	if !ok || x.beacons.holds(id) {
+		return false
+	}
+	x.putBeacon(id, b)
 	return true
 }
 

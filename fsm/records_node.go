@@ -201,15 +201,26 @@ func trustKey(a, b uint32) uint64 {
 
 // beacon is an announced beacon; at is its last refresh.
 type beacon struct {
-	addr string
-	at   int64
+	addr   string
+	at     int64
+	bearer bearer // who announced it; unknown of those of older logs
 }
 
 func (b *beacon) appendTo(dst []byte, _ uint32) []byte {
-	return appendVarint(appendString(dst, b.addr), b.at)
+	dst = appendVarint(appendString(dst, b.addr), b.at)
+	if b.bearer == (bearer{}) {
+		return dst
+	}
+	return b.bearer.append(dst)
 }
 
-func readBeacon(d *decoder, _ uint32) *beacon { return &beacon{addr: d.str(), at: d.varint()} }
+func readBeacon(d *decoder, _ uint32) *beacon {
+	b := &beacon{addr: d.str(), at: d.varint()}
+	if len(d.b) > 0 {
+		b.bearer = readBearer(d)
+	}
+	return b
+}
 
 var beaconSchema = schema[uint32, *beacon]{kindBeacon, appendKey32, readKey32, readBeacon}
 

@@ -75,7 +75,7 @@ func (r *result) appendTo(dst []byte, _ uint32) []byte {
 		dst = append(appendUvarint(dst, uint64(r.signerGen)), r.signerKey[:]...)
 	}
 	if r.bearer != (bearer{}) {
-		dst = appendString(appendString(appendString(dst, r.bearer.principal), r.bearer.source), r.bearer.wide)
+		dst = r.bearer.append(dst)
 	}
 	if r.refusal == nil {
 		return appendString(dst, r.reply)
@@ -99,9 +99,7 @@ func readResult(d *decoder, _ uint32) *result {
 		copy(r.signerKey[:], d.raw(len(r.signerKey)))
 	}
 	if parts&resultBearer != 0 {
-		if r.bearer = (bearer{d.str(), d.str(), d.str()}); r.bearer == (bearer{}) {
-			d.fail()
-		}
+		r.bearer = readBearer(d)
 	}
 	if parts&resultRefused == 0 {
 		r.reply = d.str()

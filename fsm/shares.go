@@ -21,6 +21,19 @@ func bearerOf(body protocol.Body, actor Actor, source string) bearer {
 	return b
 }
 
+func (b *bearer) append(dst []byte) []byte {
+	return appendString(appendString(appendString(dst, b.principal), b.source), b.wide)
+}
+
+// readBearer reads what append wrote; the empty bearer is left out instead.
+func readBearer(d *decoder) bearer {
+	b := bearer{d.str(), d.str(), d.str()}
+	if b == (bearer{}) {
+		d.fail()
+	}
+	return b
+}
+
 // shares count what principals, sources and /48s hold of something.
 type shares struct {
 	held  index[string, int64]

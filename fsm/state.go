@@ -117,6 +117,11 @@ type view struct {
 	// knownIDs and strangerIDs are what remembered client results cost.
 	knownIDs    shares
 	strangerIDs shares
+	// beaconBytes is what the beacons take in their list; beaconRevision
+	// changes with the list, beaconCache holds it as it is sent.
+	beaconBytes    shares
+	beaconRevision uint64
+	beaconCache    *beaconCache
 	// requiredSinks counts the sinks that writes wait for.
 	requiredSinks int
 	// stagedBytes is what uploads that wait for parts cost together.
@@ -139,7 +144,7 @@ func newView() view {
 		byKey: newIndex[string, uint32](), byHost: newIndex[string, uint32](), byOwner: newIndex[string, uint32](),
 		liveNodes: newIndex[uint32, nothing](), offline: newIndex[uint64, uint32](), byName: newIndex[string, uint16](),
 		byOrder: newIndex[uint64, uint32](), byNode: newIndex[uint64, nothing](), netSize: newIndex[uint16, int](),
-		byExpiry: newIndex[string, string](), knownIDs: newShares(), strangerIDs: newShares(),
+		byExpiry: newIndex[string, string](), beaconBytes: newShares(), beaconCache: new(beaconCache), knownIDs: newShares(), strangerIDs: newShares(),
 		owners: newIndex[uint16, uint32](), byInvite: newIndex[string, nothing](), byAssign: newIndex[string, string](), byDue: newIndex[string, nothing](),
 	}
 }
@@ -163,6 +168,8 @@ func (v *view) tables() []stored {
 // handOver gives the writer's changes to dst, which holds the state published last.
 func (v *view) handOver(dst *view) {
 	dst.meta, dst.requiredSinks, dst.stagedBytes = v.meta, v.requiredSinks, v.stagedBytes
+	dst.beaconRevision, dst.beaconCache = v.beaconRevision, v.beaconCache
+	v.beaconBytes.handOver(&dst.beaconBytes)
 	v.knownIDs.handOver(&dst.knownIDs)
 	v.strangerIDs.handOver(&dst.strangerIDs)
 	v.nodes.handOver(&dst.nodes)

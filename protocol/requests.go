@@ -300,9 +300,11 @@ func (r *SetPoloScore) Validate() *Error {
 }
 
 // BeaconRegister announces or refreshes a beacon.
+// NodeID names the node that signs the request, where it is signed.
 type BeaconRegister struct {
 	BeaconID uint32 `json:"beacon_id"`
 	Addr     string `json:"addr"`
+	NodeID   uint32 `json:"node_id,omitempty"`
 }
 
 // Validate follows core.md 5.22.
@@ -312,8 +314,10 @@ func (r *BeaconRegister) Validate() *Error {
 		return Errorf(CodeInvalid, "beacon_id required")
 	case r.Addr == "":
 		return Errorf(CodeInvalid, "addr required")
-	case len(r.Addr) > 256:
-		return Errorf(CodeTooLarge, "addr too long (max 256 bytes)")
+	case len(r.Addr) > MaxBeaconAddrBytes:
+		return Errorf(CodeTooLarge, "addr too long (max %d bytes)", MaxBeaconAddrBytes)
+	case !isHostPort(r.Addr):
+		return Errorf(CodeInvalid, "invalid addr: want host:port, with a host name or an IP address (IPv6 in brackets) and a port from 1 to 65535")
 	}
 	return nil
 }

@@ -104,6 +104,7 @@ const (
 	RateResolve      RateClass = "resolve"
 	RateQuery        RateClass = "query"
 	RateHeartbeat    RateClass = "heartbeat"
+	RateBeacon       RateClass = "beacon"
 )
 
 // Command is a row of the table.

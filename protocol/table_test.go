@@ -253,12 +253,14 @@ func TestReplyTypes(t *testing.T) {
 	}
 }
 
-// TestRateClasses compares with core.md section 4: nothing else is limited.
+// TestRateClasses compares with core.md section 4: nothing else is limited but
+// the beacons, which anybody may announce and list.
 func TestRateClasses(t *testing.T) {
 	t.Parallel()
 	want := map[string]protocol.RateClass{
 		"register": protocol.RateRegistration, "resolve": protocol.RateResolve, "heartbeat": protocol.RateHeartbeat,
 		"lookup": protocol.RateQuery, "resolve_hostname": protocol.RateQuery, "list_nodes": protocol.RateQuery,
+		"beacon_register": protocol.RateBeacon, "beacon_list": protocol.RateQuery,
 	}
 	for _, c := range protocol.Commands {
 		if c.Rate != want[c.Name] {

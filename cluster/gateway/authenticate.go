@@ -49,7 +49,7 @@ func (g *Gateway) signer(root *fsm.Root, req *protocol.Request, c *fsm.Call) *pr
 	if req.Signed != nil {
 		return g.envelope(root, req, c)
 	}
-	if row.Challenge == "" || row.Signer == "public_key" {
+	if row.Challenge == "" || row.Signer == "public_key" || openSignedOnly(row) {
 		return nil
 	}
 	return signedBy(root, c, protocol.SignerID(row, req.Body), protocol.ChallengeText(row, req.Body), req.Signature)
@@ -136,6 +136,8 @@ func (g *Gateway) facts(root *fsm.Root, conn *server.ConnState, req *protocol.Re
 		if version, ok := root.NetworkTokenKey(b.NetworkID); ok {
 			return g.mac(version, purposeNetwork, b.Token, &b.TokenMAC)
 		}
+	case *protocol.BeaconRegister:
+		return g.access(g.policy.Beacon, c, c.Actor.Node != 0, "auth.beacon")
 	case *protocol.UpdatePoloScore, *protocol.SetPoloScore:
 		return g.access(g.policy.Polo, c, false, "auth.polo")
 	}

@@ -52,9 +52,10 @@ type Policy struct {
 	// OwnerReclaim lets a new key take over the node id of a known owner name,
 	// as the original registry does.
 	OwnerReclaim bool
-	// Register and Polo close what the protocol leaves open; "" means open.
+	// Register, Polo and Beacon close what the protocol leaves open; "" means open.
 	Register Access
 	Polo     Access
+	Beacon   Access
 	// UnsignedRoles lets a node act by its bare name in role commands, as the
 	// original registry does; OnUnsigned, when set, counts such commands.
 	UnsignedRoles bool
@@ -177,6 +178,9 @@ func inactive(level uint32, req *protocol.Request) *protocol.Error {
 
 // encode renders a reply; index is appended when it is not 0.
 func encode(reply any, index uint64) []byte {
+	if raw, ok := reply.(json.RawMessage); ok { // shared by all who read it
+		return withIndex(raw, index, false)
+	}
 	b, err := json.Marshal(reply)
 	if err != nil {
 		return protocol.EncodeError(protocol.Errorf(protocol.CodeInternal, "the reply cannot be encoded: %v", err))

@@ -69,11 +69,17 @@ func (g *Gateway) registerEnvelope(root *fsm.Root, s *protocol.Signed, b *protoc
 	return identity.CheckSignature(key, string(s.Text(root.ClusterID())), s.Signature)
 }
 
+// openSignedOnly reports whether a command is open to all and proves who asks by
+// a signed request only: an older signature means nothing to it.
+func openSignedOnly(row *protocol.Command) bool {
+	return row.Auth == protocol.AuthOpen && row.SignedOnly
+}
+
 // legacy counts a signature over a challenge, and refuses it where the
 // operator wants signed requests only.
 func (g *Gateway) legacy(req *protocol.Request) *protocol.Error {
 	row := req.Command
-	if req.Signature == "" || row.Challenge == "" {
+	if req.Signature == "" || row.Challenge == "" || openSignedOnly(row) {
 		return nil
 	}
 	if g.policy.OnLegacy != nil {

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 
@@ -76,5 +77,79 @@ func TestStrangersDeregisterIsNeitherProposedNorRemembered(t *testing.T) {
 	}
 	if len(e.proposals) != proposals {
 		t.Errorf("%d were proposed", len(e.proposals)-proposals)
+	}
+}
+
+// closedPolicy leaves nothing to strangers.
+var closedPolicy = gateway.Policy{Register: gateway.AccessAdmin, Polo: gateway.AccessAdmin, Beacon: gateway.AccessAdmin, LegacySignatures: gateway.LegacyDeny}
+
+// Where the operator has closed what can be closed, nothing that a stranger
+// sends reaches the log, whatever command it is and whoever it names.
+func TestNothingOfAStrangerIsProposedWhenAllIsClosed(t *testing.T) {
+	e := newEngine(t)
+	owner := newClient(t, e, gateway.Policy{})
+	a, b := owner.register(), newClient(t, e, gateway.Policy{}).register()
+	owner.call(map[string]any{"type": "create_network", "node_id": a, "name": "firm", "join_rule": "invite", "enterprise": true, "admin_token": "admin secret"})
+	e.catchUp()
+	stranger := newClient(t, e, closedPolicy)
+	proposals := len(e.proposals)
+	for i := range protocol.Commands {
+		row := &protocol.Commands[i]
+		if !row.Writes() || !row.Built {
+			continue
+		}
+		for _, id := range []uint32{a, 999999} {
+			for _, requestID := range []string{"", fmt.Sprint(row.Name, id)} {
+				fields := map[string]any{"type": row.Name, "public_key": stranger.public(), "new_public_key": stranger.public(), "listen_addr": ":1",
+					"node_id": id, "peer_id": b, "from_node_id": id, "to_node_id": b, "inviter_id": id, "target_node_id": b, "new_owner_id": b,
+					"network_id": 1, "hostname": "h", "tags": []string{"t"}, "public": true, "enabled": true, "required": true, "delta": 1, "polo_score": 9,
+					"beacon_id": 1, "addr": "b:1", "name": "n", "expires_at": "never", "external_id": "x", "url": "https://x.example/", "accept": true,
+					"format": "json", "endpoint": "https://x.example/", "kind": "log", "from_seq": 1, "sink": "log", "entries": []any{map[string]any{"external_id": "x"}},
+					"blueprint": map[string]any{"name": "n", "join_rule": "open"}, "request_id": requestID}
+				if requestID == "" {
+					delete(fields, "request_id")
+				}
+				raw, err := json.Marshal(fields)
+				if err != nil {
+					t.Fatal(err)
+				}
+				req, err := protocol.ParseRequest(raw)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if req.Malformed != nil || req.Body.Validate() != nil {
+					continue // refused before it comes to the gateway
+				}
+				stranger.g.Serve(t.Context(), stranger.conn, req)
+				if n := len(e.proposals); n != proposals {
+					t.Errorf("%s of node %d was proposed", row.Name, id)
+					proposals = n
+				}
+			}
+		}
+	}
+}
+
+func TestBeaconsCanBeClosed(t *testing.T) {
+	e := newEngine(t)
+	owner := newClient(t, e, gateway.Policy{})
+	id := owner.register()
+	e.catchUp()
+	for access, want := range map[gateway.Access][3]string{ // plain, signed, with the admin token
+		gateway.AccessOpen:   {"", "", ""},
+		gateway.AccessSigned: {protocol.CodeSignatureRequired, "", ""},
+		gateway.AccessAdmin:  {protocol.CodePermissionDenied, protocol.CodePermissionDenied, ""},
+	} {
+		owner.g = newClient(t, e, gateway.Policy{Beacon: access}).g
+		beacon := func(n int) map[string]any {
+			return map[string]any{"type": "beacon_register", "beacon_id": n, "addr": "b:1"}
+		}
+		signed, token := beacon(2), beacon(3)
+		signed["node_id"], token["admin_token"] = id, "admin secret"
+		for i, r := range []map[string]any{owner.call(beacon(1)), owner.send(owner.seal(id, signed, nil)), owner.call(token)} {
+			if code, _ := r["code"].(string); code != want[i] {
+				t.Errorf("auth.beacon %s, case %d: %v", access, i, r)
+			}
+		}
 	}
 }

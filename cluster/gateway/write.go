@@ -116,7 +116,7 @@ func keepsID(req *protocol.Request, call *fsm.Call) bool {
 // does not know. If the node is only not known here yet, Apply would refuse it
 // for the missing proof, so the success is confirmed like a refusal.
 func unproven(call *fsm.Call, refusal *protocol.Error) bool {
-	return refusal == nil && call.SigError != nil && call.Actor.Node == 0 && call.Actor.Token == ""
+	return refusal == nil && call.SigError != nil && call.Row.Auth != protocol.AuthOpen && call.Actor.Node == 0 && call.Actor.Token == ""
 }
 
 // confirmed returns a root that has seen every write acknowledged before the call.

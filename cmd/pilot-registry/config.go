@@ -70,12 +70,15 @@ type rateConfig struct {
 	Resolve      int      `yaml:"resolve" help:"resolves per minute and source"`
 	Query        int      `yaml:"query" help:"lookups, hostname lookups and listings per minute and source"`
 	Heartbeat    int      `yaml:"heartbeat" help:"heartbeats per minute and source"`
+	Beacon       int      `yaml:"beacon" help:"announcements of beacons per minute and source; a beacon announces itself twice a minute"`
 	Exempt       []string `yaml:"exempt" help:"networks (CIDR) to which no limit per source applies"`
 }
 
 type authConfig struct {
 	Register string `yaml:"register" help:"who may register: open, signed or admin"`
 	Polo     string `yaml:"polo" help:"who may change polo scores: open or admin"`
+
+	Beacon string `yaml:"beacon" help:"who may announce beacons: open, signed (a registered node, by a signed request) or admin"`
 
 	LegacySignatures string `yaml:"legacy_signatures" help:"what becomes of signatures over challenges, which can be replayed, unlike signed requests: allow, warn (log who uses them) or deny"`
 
@@ -125,8 +128,8 @@ func defaultConfig() config {
 		Peer: peerConfig{Listen: ":9100"},
 		Ops:  opsConfig{Listen: "127.0.0.1:9080"},
 		Log:  logConfig{Level: "info", Format: "text"},
-		Rate: rateConfig{Enabled: true, Registration: 10, Resolve: 100, Query: 500, Heartbeat: 50},
-		Auth: authConfig{Register: string(gateway.AccessOpen), Polo: string(gateway.AccessOpen), LegacySignatures: string(gateway.LegacyAllow), NoteRefusals: gateway.NoteEvery},
+		Rate: rateConfig{Enabled: true, Registration: 10, Resolve: 100, Query: 500, Heartbeat: 50, Beacon: 240},
+		Auth: authConfig{Register: string(gateway.AccessOpen), Polo: string(gateway.AccessOpen), Beacon: string(gateway.AccessOpen), LegacySignatures: string(gateway.LegacyAllow), NoteRefusals: gateway.NoteEvery},
 		Raft: raftConfig{LogStore: store.KindBolt, HeartbeatTimeout: 200 * time.Millisecond, ElectionTimeout: 200 * time.Millisecond,
 			SnapshotThreshold: 8192, TrailingLogs: 10240, SnapshotInterval: 30 * time.Second, StableFor: 2 * time.Second},
 	}
@@ -175,10 +178,11 @@ func (c *config) validate() error {
 	oneOf("log.level", c.Log.Level, "trace", "debug", "info", "warn", "error")
 	oneOf("log.format", c.Log.Format, "text", "json")
 	oneOf("auth.register", c.Auth.Register, "open", "signed", "admin")
+	oneOf("auth.beacon", c.Auth.Beacon, "open", "signed", "admin")
 	oneOf("auth.polo", c.Auth.Polo, "open", "admin")
 	oneOf("auth.legacy_signatures", c.Auth.LegacySignatures, string(gateway.LegacyAllow), string(gateway.LegacyWarn), string(gateway.LegacyDeny))
 	oneOf("raft.log_store", c.Raft.LogStore, store.Kinds...)
-	for key, n := range map[string]int{"registration": c.Rate.Registration, "resolve": c.Rate.Resolve, "query": c.Rate.Query, "heartbeat": c.Rate.Heartbeat} {
+	for key, n := range map[string]int{"registration": c.Rate.Registration, "resolve": c.Rate.Resolve, "query": c.Rate.Query, "heartbeat": c.Rate.Heartbeat, "beacon": c.Rate.Beacon} {
 		if n < 1 {
 			bad("rate_limits.%s: %d is not a positive number; to limit nothing set rate_limits.enabled to false", key, n)
 		}
@@ -224,6 +228,6 @@ func (c *config) rates() server.Rates {
 	}
 	return server.Rates{
 		Registration: server.PerMinute(c.Rate.Registration), Resolve: server.PerMinute(c.Rate.Resolve),
-		Query: server.PerMinute(c.Rate.Query), Heartbeat: server.PerMinute(c.Rate.Heartbeat),
+		Query: server.PerMinute(c.Rate.Query), Heartbeat: server.PerMinute(c.Rate.Heartbeat), Beacon: server.PerMinute(c.Rate.Beacon),
 	}
 }

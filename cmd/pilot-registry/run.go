@@ -179,7 +179,7 @@ func newBounds(c *config, registry prometheus.Registerer) (*bounds, error) {
 
 func newFrontDoor(ctx context.Context, c *config, node *cluster.Node, out *outbound, b *bounds, log hclog.Logger) (*server.Server, error) {
 	counts := b.counts
-	policy := gateway.Policy{OwnerReclaim: c.Compat.OwnerReclaim, Register: gateway.Access(c.Auth.Register), Polo: gateway.Access(c.Auth.Polo),
+	policy := gateway.Policy{OwnerReclaim: c.Compat.OwnerReclaim, Register: gateway.Access(c.Auth.Register), Polo: gateway.Access(c.Auth.Polo), Beacon: gateway.Access(c.Auth.Beacon),
 		UnsignedRoles: c.Compat.UnsignedRoleCommands, OnUnsigned: counts.UnsignedRole,
 		UnsignedIdentity: c.Compat.UnsignedIdentity, OnUnsignedIdentity: counts.UnsignedIdentity}
 	out.policy(&policy, node)

@@ -101,7 +101,7 @@ func (a *app) beaconCommand() *cobra.Command {
 		if err != nil || id == 0 {
 			return nil, usagef(s.cmd, "invalid beacon id %q: want a number from 1 to 4294967295", args[0])
 		}
-		return &protocol.BeaconRegister{BeaconID: uint32(id), Addr: args[1]}, nil
+		return &protocol.BeaconRegister{BeaconID: uint32(id), Addr: args[1], NodeID: s.ownNode()}, nil
 	})
 	return groupCommand("beacon", "announce and list beacons", register, a.wireCommand("list", "beacon_list", exactly(0), nil))
 }

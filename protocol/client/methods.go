@@ -149,7 +149,8 @@ func (c *Client) GetPoloScore(ctx context.Context, node uint32, opts ...CallOpti
 	return Call[protocol.PoloScoreReply](ctx, c, "get_polo_score", &protocol.NodeRequest{NodeID: node}, opts...)
 }
 
-// BeaconRegister announces or refreshes a beacon.
+// BeaconRegister announces or refreshes a beacon. Where registries want it
+// signed, Call it with a NodeID in the request.
 func (c *Client) BeaconRegister(ctx context.Context, beacon uint32, addr string, opts ...CallOption) (*protocol.BeaconRegisterReply, error) {
 	return Call[protocol.BeaconRegisterReply](ctx, c, "beacon_register", &protocol.BeaconRegister{BeaconID: beacon, Addr: addr}, opts...)
 }

@@ -158,6 +158,9 @@ func signs(row *protocol.Command, body protocol.Body, s Signer) bool {
 		key, err := protocol.ParsePublicKey(r.PublicKey)
 		return err == nil && key == s.PublicKey()
 	}
+	if row.Auth == protocol.AuthOpen && protocol.SignerID(row, body) == 0 {
+		return false // whoever names no node acts for none
+	}
 	return true
 }
 

@@ -99,6 +99,7 @@ type Rates struct {
 	Resolve      PerMinute `json:"resolve" yaml:"resolve"`           // default 100
 	Query        PerMinute `json:"query" yaml:"query"`               // default 500
 	Heartbeat    PerMinute `json:"heartbeat" yaml:"heartbeat"`       // default 50
+	Beacon       PerMinute `json:"beacon" yaml:"beacon"`             // default 240
 	// MaxSources bounds the sources remembered per class, default 65,536
 	// (about 10 MiB a class). Only sources whose bucket is full again are
 	// forgotten; beyond that number, sources share buckets.
@@ -107,7 +108,7 @@ type Rates struct {
 
 // RatesOff limits nothing.
 func RatesOff() Rates {
-	return Rates{Registration: Off, Resolve: Off, Query: Off, Heartbeat: Off}
+	return Rates{Registration: Off, Resolve: Off, Query: Off, Heartbeat: Off, Beacon: Off}
 }
 
 func (r *Rates) capacity(class protocol.RateClass) int {
@@ -126,6 +127,8 @@ func (r *Rates) capacity(class protocol.RateClass) int {
 		return pick(r.Query, 500)
 	case protocol.RateHeartbeat:
 		return pick(r.Heartbeat, 50)
+	case protocol.RateBeacon:
+		return pick(r.Beacon, 240)
 	}
 	return 0
 }

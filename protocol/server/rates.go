@@ -16,6 +16,7 @@ var rateTexts = map[protocol.RateClass]string{
 	protocol.RateResolve:      "rate limited: too many resolves from %s",
 	protocol.RateQuery:        "rate limited: too many queries from %s",
 	protocol.RateHeartbeat:    "rate limited: too many heartbeats from %s",
+	protocol.RateBeacon:       "rate limited: too many announcements of beacons from %s",
 }
 
 // limiter keeps one set of buckets per rate class.
