@@ -29,6 +29,9 @@ type Config struct {
 	Status func(ctx context.Context) any
 	// Pprof serves /debug/pprof/.
 	Pprof bool
+	// Hosts are the names under which the listener may be asked, beside
+	// localhost and IP addresses.
+	Hosts []string
 }
 
 // checkTimeout bounds the evaluation of readiness and status.
@@ -57,7 +60,7 @@ func Handler(c Config) http.Handler {
 		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
-	return mux
+	return checkHost(c.Hosts, mux)
 }
 
 // readyz answers 200 or 503; ?verbose lists every condition.

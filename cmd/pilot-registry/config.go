@@ -57,6 +57,8 @@ type peerConfig struct {
 type opsConfig struct {
 	Listen string `yaml:"listen" help:"HTTP address of health, metrics and status; empty switches it off"`
 	Pprof  bool   `yaml:"pprof" help:"serve profiles under /debug/pprof/"`
+
+	Hosts []string `yaml:"hosts" help:"names under which ops may be asked beside localhost and IP addresses, as a scraper uses them; health is answered under any name"`
 }
 
 type logConfig struct {

@@ -229,7 +229,7 @@ func serveOps(c *config, node *cluster.Node, registry prometheus.Gatherer, log h
 	}
 	s := &http.Server{
 		Handler: ops.Handler(ops.Config{
-			Gatherer: registry, Pprof: c.Ops.Pprof,
+			Gatherer: registry, Pprof: c.Ops.Pprof, Hosts: c.Ops.Hosts,
 			Ready:  func(ctx context.Context) []ops.Check { return readiness(node) },
 			Status: func(ctx context.Context) any { return node.Status(ctx) },
 		}),
