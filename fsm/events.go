@@ -121,9 +121,10 @@ type eventWriter struct {
 func (x *txn) begin(action string) *eventWriter {
 	w := &x.event
 	x.meta.eventSeq++
-	w.x, w.class, w.seq = x, protocol.Events[action], x.meta.eventSeq
+	actor := x.actorName()
+	w.x, w.class, w.seq = x, x.eventClass(action, actor), x.meta.eventSeq
 	w.buf = append(w.buf[:0], x.meta.chains[classIndex(w.class)].Head[:]...)
-	head := Event{Seq: w.seq, Class: w.class, Time: x.meta.now, Index: x.index, Actor: x.actorName(), Source: x.source, Action: action}
+	head := Event{Seq: w.seq, Class: w.class, Time: x.meta.now, Index: x.index, Actor: actor, Source: x.source, Action: action}
 	w.buf = protocol.AppendAuditHead(w.buf, &head)
 	return w
 }
@@ -181,7 +182,11 @@ func (w *eventWriter) end() {
 	ch.HeadSeq, ch.Head = w.seq, sum
 	ch.Count++
 	ch.Bytes += uint64(len(w.buf))
-	x.events[c].put(x, w.seq, eventRecord(w.buf))
+	r := eventRecord(w.buf)
+	x.events[c].put(x, w.seq, r)
+	if c == 0 {
+		x.countEvent(w.seq, r, 1)
+	}
 	x.cutEvents(c)
 }
 
@@ -200,6 +205,9 @@ func (x *txn) cutEvents(c int) {
 		ch.Count--
 		ch.Bytes -= uint64(len(r))
 		ch.Cut++
+		if c == 0 {
+			x.countEvent(seq, r, -1)
+		}
 		x.events[c].drop(x, seq)
 	}
 }

@@ -18,7 +18,7 @@ var loaders = withNextLoaders(map[kind]func(x *txn, d *decoder, level uint32) bo
 	kindSealed:   plain(func(x *txn) *table[string, *sealed] { return &x.sealed }),
 	kindSession:  plain(func(x *txn) *table[string, session] { return &x.sessions }),
 	kindMinted:   plain(func(x *txn) *table[string, *result] { return &x.minted }),
-	kindSecurity: plain(func(x *txn) *table[uint64, eventRecord] { return &x.events[0] }),
+	kindSecurity: loadSecurity,
 	kindActivity: plain(func(x *txn) *table[uint64, eventRecord] { return &x.events[1] }),
 	kindBlocked:  plain(func(x *txn) *table[uint32, millis] { return &x.blocked }),
 

@@ -53,7 +53,9 @@ func (b *bearer) keys() [3]string {
 	if b.principal != "" {
 		k[0] = "p" + b.principal
 	}
-	k[1] = "s" + b.source
+	if b.source != "" {
+		k[1] = "s" + b.source
+	}
 	if b.wide != b.source {
 		k[2] = "w" + b.wide
 	}

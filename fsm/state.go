@@ -122,6 +122,8 @@ type view struct {
 	beaconBytes    shares
 	beaconRevision uint64
 	beaconCache    *beaconCache
+	// eventShares counts the security events that are kept by who caused them.
+	eventShares shares
 	// requiredSinks counts the sinks that writes wait for.
 	requiredSinks int
 	// stagedBytes is what uploads that wait for parts cost together.
@@ -144,7 +146,7 @@ func newView() view {
 		byKey: newIndex[string, uint32](), byHost: newIndex[string, uint32](), byOwner: newIndex[string, uint32](),
 		liveNodes: newIndex[uint32, nothing](), offline: newIndex[uint64, uint32](), byName: newIndex[string, uint16](),
 		byOrder: newIndex[uint64, uint32](), byNode: newIndex[uint64, nothing](), netSize: newIndex[uint16, int](),
-		byExpiry: newIndex[string, string](), beaconBytes: newShares(), beaconCache: new(beaconCache), knownIDs: newShares(), strangerIDs: newShares(),
+		byExpiry: newIndex[string, string](), beaconBytes: newShares(), eventShares: newShares(), beaconCache: new(beaconCache), knownIDs: newShares(), strangerIDs: newShares(),
 		owners: newIndex[uint16, uint32](), byInvite: newIndex[string, nothing](), byAssign: newIndex[string, string](), byDue: newIndex[string, nothing](),
 	}
 }
@@ -170,6 +172,7 @@ func (v *view) handOver(dst *view) {
 	dst.meta, dst.requiredSinks, dst.stagedBytes = v.meta, v.requiredSinks, v.stagedBytes
 	dst.beaconRevision, dst.beaconCache = v.beaconRevision, v.beaconCache
 	v.beaconBytes.handOver(&dst.beaconBytes)
+	v.eventShares.handOver(&dst.eventShares)
 	v.knownIDs.handOver(&dst.knownIDs)
 	v.strangerIDs.handOver(&dst.strangerIDs)
 	v.nodes.handOver(&dst.nodes)

@@ -105,7 +105,7 @@ var Events = map[string]EventClass{
 	EventExternalIDSet: ClassSecurity, EventIDPConfigured: ClassSecurity, EventAuditExportConfigured: ClassSecurity,
 	EventDirectorySynced: ClassSecurity, EventBeaconRegistered: ClassActivity,
 	EventClusterTokenSeeded: ClassSecurity, EventClusterTokenRevoked: ClassSecurity, EventMemberJoined: ClassSecurity, EventMemberRemoved: ClassSecurity,
-	EventFeatureLevelRaised: ClassSecurity, EventAuditNote: ClassActivity,
+	EventFeatureLevelRaised: ClassSecurity, EventAuditNote: ClassSecurity,
 	EventWebhookConfigured: ClassSecurity, EventIdentityWebhook: ClassSecurity, EventIDPKeysChanged: ClassSecurity,
 	EventSinkConfigured: ClassSecurity, EventSinkDeleted: ClassSecurity, EventAuditReplayed: ClassSecurity, EventAuditGap: ClassSecurity,
 	EventDLQRetried: ClassSecurity, EventDLQDropped: ClassSecurity,
