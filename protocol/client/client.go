@@ -198,12 +198,17 @@ type progress struct {
 	maybeApplied bool // an attempt was sent and its outcome not learnt
 	failures     int  // attempts that failed, stale connections not counted
 	untrusted    int  // of these, how many in a row for want of trust
+	// said is the last answer of a member that did not decide the request.
+	said *Error
+	// took is how long that answer took.
+	took time.Duration
 }
 
 // run tries until there is an answer or no reason to go on.
 func (c *Client) run(ctx context.Context, p *call) (*Result, *Error) {
 	state := progress{start: time.Now()}
 	for {
+		begun := time.Now()
 		res, f := c.attempt(ctx, p)
 		if f == nil {
 			return res, nil
@@ -211,8 +216,14 @@ func (c *Client) run(ctx context.Context, p *call) (*Result, *Error) {
 		if p.writes && f.kind == unknown {
 			state.maybeApplied = true
 		}
+		if f.kind == notApplied {
+			state.said, state.took = f.err, time.Since(begun)
+			if lastChance(ctx, state.took) {
+				return nil, f.giveUp(state.maybeApplied, nil)
+			}
+		}
 		if err := ctx.Err(); err != nil {
-			return nil, f.giveUp(state.maybeApplied, err)
+			return nil, f.recall(state.said).giveUp(state.maybeApplied, err)
 		}
 		if f.kind == final || c.opts.RetryFor < 0 || (f.kind == unknown && !p.resendable) {
 			return nil, f.giveUp(state.maybeApplied, nil)
@@ -222,12 +233,20 @@ func (c *Client) run(ctx context.Context, p *call) (*Result, *Error) {
 		}
 		pause, reason := c.plan(&state, f)
 		if reason != nil {
-			return nil, f.giveUp(state.maybeApplied, reason)
+			return nil, f.recall(state.said).giveUp(state.maybeApplied, reason)
 		}
 		if err := sleep(ctx, pause); err != nil {
-			return nil, f.giveUp(state.maybeApplied, err)
+			return nil, f.recall(state.said).giveUp(state.maybeApplied, err)
 		}
 	}
+}
+
+// lastChance reports whether the caller's time ends before another answer that
+// takes as long can come. A request that is cut off could have been carried
+// out; the answer that is here says that this one was not.
+func lastChance(ctx context.Context, took time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) < took
 }
 
 // errNoTrust ends a call when no address has a certificate to be trusted.

@@ -156,6 +156,24 @@ func (c *call) refused(addr string, e *protocol.Error) *failure {
 	return f
 }
 
+// recall puts what a member said before in place of a failure on the way to
+// it, which says less: that no answer came in time. Of a write that was cut
+// off, the outcome stays unknown.
+func (f *failure) recall(said *Error) *failure {
+	if said == nil || f.kind == final || f.kind == notApplied {
+		return f
+	}
+	e := *said
+	e.causes = f.err.causes
+	out := *f
+	if e.Outcome = f.err.Outcome; e.Outcome == protocol.OutcomeUnknown {
+		e.Code = protocol.CodeOutcomeUnknown
+		e.Text = fmt.Sprintf("the last sending was cut off and its outcome is not known (%s); before it, %s answered: %s", f.err.Text, said.Addr, said.Text)
+	}
+	out.err = &e
+	return &out
+}
+
 // giveUp is the error that ends a call. maybeApplied is true when an earlier
 // attempt was sent and its outcome never learnt: then the whole call's outcome
 // is unknown, whatever the last attempt said, unless that was decided for the

@@ -379,3 +379,50 @@ func TestClose(t *testing.T) {
 		wantError(t, err, client.CodeClosed, protocol.OutcomeNotApplied)
 	})
 }
+
+// Without a quorum a member answers no_leader after a while. That answer wins
+// over the caller's own deadline: a request is not sent again when it would
+// only be cut off, which would leave a write's outcome unknown.
+func TestAMembersAnswerWinsOverTheDeadline(t *testing.T) {
+	const noLeader = `{"type":"error","error":"no leader took it in time; member a reaches nobody","code":"no_leader","outcome":"not_applied"}`
+	slowly := func(int, request) string { time.Sleep(7 * time.Second); return noLeader }
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(&member{addr: "a:1", answer: slowly})
+		cl := c.client(t, client.Options{})
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		defer cancel()
+		_, err := cl.UpdatePoloScore(ctx, 7, 5)
+		wantError(t, err, protocol.CodeNoLeader, protocol.OutcomeNotApplied)
+		if ctx.Err() != nil || len(c.requests()) != 2 {
+			t.Errorf("%v after %d requests", ctx.Err(), len(c.requests()))
+		}
+	})
+	silent := func(n int, _ request) string {
+		if n == 0 {
+			return noLeader
+		}
+		return hang
+	}
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(&member{addr: "a:1", answer: silent})
+		cl := c.client(t, client.Options{})
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		_, err := cl.Lookup(ctx, 1)
+		wantError(t, err, protocol.CodeNoLeader, protocol.OutcomeNotApplied)
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "reaches nobody") {
+			t.Errorf("the error does not say what the member said, or that time was up: %v", err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(&member{addr: "a:1", answer: silent})
+		cl := c.client(t, client.Options{})
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		_, err := cl.UpdatePoloScore(ctx, 7, 5)
+		wantError(t, err, protocol.CodeOutcomeUnknown, protocol.OutcomeUnknown)
+		if !strings.Contains(err.Error(), "cut off") || !strings.Contains(err.Error(), "reaches nobody") {
+			t.Errorf("the error does not say what is known: %v", err)
+		}
+	})
+}
