@@ -25,6 +25,7 @@ func Audited(ops []history.Op, entries []protocol.AuditEntry) (found map[string]
 	t := &trailOf{out: newFindings(), found: map[string]int{}, events: map[auditedAt]int{}, floor: map[string]uint64{},
 		open: map[writeOf]int{}, ours: map[writeOf]bool{}, owners: map[writeOf]string{}}
 	t.read(entries)
+	t.ops = ops
 	for i := range ops {
 		t.match(&ops[i])
 	}
@@ -41,6 +42,8 @@ type trailOf struct {
 	open   map[writeOf]int    // writes that may have taken effect
 	ours   map[writeOf]bool   // command and owner of the history's writes
 	owners map[writeOf]string // of events
+	ops    []history.Op
+	latest map[writeOf][]*history.Op // writes that set something, by index; made when it is needed
 }
 
 // commandOf finds the command that an action is the event of.
@@ -108,7 +111,7 @@ func (t *trailOf) match(op *history.Op) {
 		if t.events[where] > 0 {
 			t.events[where]--
 			t.found[op.Command]++
-		} else if rule.silent == nil || !rule.silent(op) {
+		} else if !(rule.silent != nil && rule.silent(op)) && !(rule.repeats && t.repeated(op)) {
 			t.out.blame(CheckerInvariant, RuleUnaudited, []*history.Op{op}, "%s of %q was acknowledged with index %d, and no event %s of it is there", op.Command, subject, op.Index, rule.action)
 		}
 	}

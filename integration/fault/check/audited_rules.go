@@ -19,6 +19,9 @@ type auditRule struct {
 	// silent tells a success that changed nothing and has no event, when the
 	// command has such.
 	silent func(*history.Op) bool
+	// repeats is set for commands that have no event when they set what is set
+	// already.
+	repeats bool
 }
 
 func same(names ...string) (out [][2]string) {
@@ -31,9 +34,9 @@ func same(names ...string) (out [][2]string) {
 // audited are the commands that can be held against the audit log one by one.
 var audited = map[string]auditRule{
 	"update_polo_score": {action: protocol.EventPoloUpdated, fields: same("node_id", "delta")},
-	"set_tags":          {action: protocol.EventTagsChanged, fields: same("node_id")},
-	"set_visibility":    {action: protocol.EventVisibilityChanged, fields: [][2]string{{"node_id", "node_id"}, {"public", "new_public"}}},
-	"set_hostname":      {action: protocol.EventHostnameChanged, fields: [][2]string{{"node_id", "node_id"}, {"hostname", "new_hostname"}}},
+	"set_tags":          {action: protocol.EventTagsChanged, fields: same("node_id"), repeats: true},
+	"set_visibility":    {action: protocol.EventVisibilityChanged, fields: [][2]string{{"node_id", "node_id"}, {"public", "new_public"}}, repeats: true},
+	"set_hostname":      {action: protocol.EventHostnameChanged, fields: [][2]string{{"node_id", "node_id"}, {"hostname", "new_hostname"}}, repeats: true},
 	"rotate_key":        {action: protocol.EventKeyRotated, fields: same("node_id")},
 	"deregister":        {action: protocol.EventNodeDeregistered, fields: same("node_id"), silent: anything}, // also of a node that is gone
 

@@ -130,3 +130,24 @@ func TestSameTrail(t *testing.T) {
 		t.Errorf("one event differs: broken %v", got)
 	}
 }
+
+// TestRepetitionsAreNotAudited: a command that sets what is set already has no
+// event; one that sets something else does.
+func TestRepetitionsAreNotAudited(t *testing.T) {
+	t.Parallel()
+	changed := entry(1, 4, protocol.EventVisibilityChanged, "node_id", "7", "new_public", "true")
+	yes, no := `{"node_id":7,"public":true}`, `{"node_id":7,"public":false}`
+	for name, c := range map[string]struct {
+		ops    []history.Op
+		broken []check.Rule
+	}{
+		"the same again":               {[]history.Op{act("set_visibility", yes, 4), act("set_visibility", yes, 6)}, nil},
+		"something else":               {[]history.Op{act("set_visibility", yes, 4), act("set_visibility", no, 6)}, []check.Rule{check.RuleUnaudited}},
+		"what a node begins with":      {[]history.Op{act("set_visibility", no, 3), act("set_visibility", yes, 4)}, nil},
+		"after one of unknown outcome": {[]history.Op{act("set_visibility", yes, 4), act("set_visibility", no, 0), act("set_visibility", no, 6)}, nil},
+	} {
+		if _, found := check.Audited(c.ops, []protocol.AuditEntry{changed}); !slices.Equal(rules(found), c.broken) {
+			t.Errorf("%s: %v", name, found)
+		}
+	}
+}

@@ -21,6 +21,10 @@ type state struct {
 	applied uint64
 	// consumed is set when an effect without request id was given to this operation.
 	consumed bool
+	// unchanged is set for a write that was answered without an entry, because
+	// it would have changed nothing: it is a linearizable read. unsure is set
+	// when the log that could tell is gone.
+	unchanged, unsure bool
 	// refusedIn are the codes with which the log's own decisions refused it.
 	refusedIn []string
 }
@@ -71,7 +75,13 @@ func shown(s *state) bool { return s.Outcome == history.OK && s.Index != 0 }
 
 func strong(s *state) bool { return shown(s) && (s.Writes() || s.Level == protocol.Linearizable) }
 
-func wrote(s *state) bool { return shown(s) && s.Writes() }
+func wrote(s *state) bool { return shown(s) && s.Writes() && !s.unchanged && !s.unsure }
+
+// reads reports whether an operation shows a state without having changed it.
+func (s *state) reads() bool { return !s.Writes() || s.unchanged }
+
+// linearizable reports a read that must show every acknowledged write.
+func (s *state) linearizable() bool { return s.unchanged || s.Level == protocol.Linearizable }
 
 // witness is the highest index seen so far and who showed it.
 type witness struct {
@@ -99,10 +109,10 @@ func checkRealTime(s *state, acked, known *witness, out *findings) {
 	switch {
 	case s.Index == 0 && (s.Writes() || s.Level != ""):
 		out.blame(CheckerReplay, RuleNoIndex, []*history.Op{s.Op}, "the reply to %s names no index", s.Command)
-	case s.Writes() && s.Index <= known.index:
+	case !s.reads() && !s.unsure && s.Index <= known.index:
 		out.blame(CheckerReplay, RuleRealTime, known.ops(s),
 			"%s took effect at index %d, although index %d had been shown before it was called", s.Command, s.Index, known.index)
-	case !s.Writes() && s.Level == protocol.Linearizable && s.Index < acked.index:
+	case s.reads() && s.linearizable() && s.Index < acked.index:
 		out.blame(CheckerReplay, RuleStaleRead, acked.ops(s),
 			"linearizable %s was served by %s at index %d, although index %d was acknowledged before it was called", s.Command, s.Member, s.Index, acked.index)
 	}
@@ -165,7 +175,7 @@ func sessions(byCall []*state, out *findings) {
 			v = &seen{}
 			all[s.Session] = v
 		}
-		if s.Writes() {
+		if !s.reads() {
 			v.wrote.see(s, shown)
 			continue
 		}

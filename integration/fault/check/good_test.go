@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/pilotregistry/pilotregistry/fsm"
@@ -222,5 +223,27 @@ func TestResultsCanBeWritten(t *testing.T) {
 	raw, err := json.Marshal(w.judge())
 	if err != nil || len(raw) == 0 {
 		t.Fatalf("%s, %v", raw, err)
+	}
+}
+
+// TestAWriteThatChangesNothingNeedsNoEntry: it is answered like a read. One
+// that would have changed something was lost.
+func TestAWriteThatChangesNothingNeedsNoEntry(t *testing.T) {
+	for name, c := range map[string]struct {
+		tags string
+		lost bool
+	}{"the same tags": {"kept", false}, "others": {"new", true}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			a := w.register(1)
+			index := w.tags(a, "kept").Index
+			w.acknowledge(a, c.tags)
+			w.ops[len(w.ops)-1].Index = index
+			w.add(a, 1)
+			_, found := check.Replay(w.ops, w.log())
+			if lost := slices.Contains(rules(found), check.RuleLostWrite); lost != c.lost || !lost && len(found) > 0 {
+				t.Errorf("found %v", found)
+			}
+		})
 	}
 }

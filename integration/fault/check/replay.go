@@ -67,6 +67,7 @@ func Replay(ops []history.Op, log *Log) (ReplayStats, []Violation) {
 func replayed(ops []history.Op, log *Log) (ReplayStats, *findings) {
 	out := newFindings()
 	r := newReplay(ops, log, out)
+	r.findUnchanged()
 	bound(r.states, out)
 	r.index()
 	r.run()
@@ -100,7 +101,7 @@ func (r *replay) index() {
 		switch {
 		case s.request == nil:
 			r.byIndex[s.Index] = append(r.byIndex[s.Index], s)
-		case s.Writes():
+		case !s.reads():
 			r.indexWrite(s)
 		case s.Outcome == history.OK && s.Index != 0:
 			r.byIndex[s.Index] = append(r.byIndex[s.Index], s)
@@ -253,6 +254,10 @@ func (r *replay) observe() {
 			continue
 		}
 		r.stats.Reads++
+		if s.Writes() {
+			r.nothingToDo(s, root)
+			continue
+		}
 		if code, reply := s.decide(root); code != "" || !bytes.Equal(reply, s.Reply) {
 			r.out.blame(CheckerReplay, RuleWrongRead, []*history.Op{s.Op}, "%s of %s (%s) answered %s at index %d; the log's state answers %s%s",
 				s.Command, s.Member, s.levelName(), s.Reply, s.Index, reply, code)

@@ -1,0 +1,75 @@
+package check
+
+import (
+	"bytes"
+	"sort"
+
+	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/integration/fault/history"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// mayGoWithoutEntry reports whether an acknowledged write may have been
+// answered without an entry, if it changed nothing: it brought no request id,
+// or is the deregistration of a node that is not there.
+func (s *state) mayGoWithoutEntry() bool {
+	return s.request != nil && s.Outcome == history.OK && s.Index != 0 && s.Writes() && !s.row.Soft &&
+		(s.RequestID == "" || s.Command == "deregister")
+}
+
+// findUnchanged tells the writes that were answered without an entry from
+// those that stand in the log.
+func (r *replay) findUnchanged() {
+	prints := map[uint64]map[string]bool{}
+	for _, s := range r.states {
+		if !s.mayGoWithoutEntry() || len(r.log.Entries) > 0 && s.Index > r.log.Last {
+			continue
+		}
+		held, ok := prints[s.Index]
+		if !ok {
+			held = r.printsAt(s.Index)
+			prints[s.Index] = held
+		}
+		s.unsure = held == nil
+		s.unchanged = held != nil && !held[s.print]
+	}
+}
+
+// printsAt are the fingerprints of the commands of an entry, nil when the log
+// does not hold it.
+func (r *replay) printsAt(index uint64) map[string]bool {
+	entries := r.log.Entries
+	i := sort.Search(len(entries), func(i int) bool { return entries[i].Index >= index })
+	if i == len(entries) || entries[i].Index != index {
+		return nil
+	}
+	held := map[string]bool{}
+	if entries[i].Kind != EntryCommand {
+		return held
+	}
+	entry, err := fsm.ParseEntry(entries[i].Data)
+	if err != nil { // reported when it is applied
+		return held
+	}
+	for j := range entry.Commands {
+		if row := protocol.ByCode(entry.Commands[j].Code); row == nil || row.Soft {
+			continue
+		}
+		if print, err := envelopePrint(&entry.Commands[j]); err == nil {
+			held[print] = true
+		}
+	}
+	return held
+}
+
+// nothingToDo holds a write that was answered without an entry against the
+// state that it was answered from.
+func (r *replay) nothingToDo(s *state, root *fsm.Root) {
+	reply, e := root.Decide(s.callOn(root))
+	switch {
+	case e != nil || reply == nil:
+		r.out.blame(CheckerReplay, RuleLostWrite, []*history.Op{s.Op}, "%s was acknowledged by %s at index %d, where the log does not hold it, and the state shows that it was still to be done", s.Command, s.Member, s.Index)
+	case !bytes.Equal(reply, s.Reply):
+		r.out.blame(CheckerReplay, RuleWrongReply, []*history.Op{s.Op}, "%s was answered %s by %s; the log's state answers %s at index %d", s.Command, s.Reply, s.Member, reply, s.Index)
+	}
+}
