@@ -108,7 +108,7 @@ func (n *Node) onLeader(ctx context.Context, req adminRequest) (adminReply, *pro
 			return reply, err
 		}
 		if !rest(ctx, changed, pause) {
-			return reply, protocol.NotAppliedf(protocol.CodeNoLeader, "no leader could do this in time (%s; %s); check `pilotctl cluster status`", err.Text, n.reachability())
+			return reply, protocol.NotAppliedf(protocol.CodeNoLeader, "nothing was done: no leader could do this in time (%s; %s); check `pilotctl cluster status`", err.Text, n.reachability())
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,6 +120,15 @@ func (n *Node) reachability() string {
 	text := fmt.Sprintf("member %s reaches %s", n.id, list(up))
 	if len(down) > 0 {
 		text += ", not " + list(down)
+	}
+	answering, voters := 0, n.voters()
+	for _, v := range voters {
+		if id := string(v.ID); id == n.id || slices.Contains(up, id) {
+			answering++
+		}
+	}
+	if answering < len(voters)/2+1 {
+		text = fmt.Sprintf("no quorum: %d of %d voters answer; %s", answering, len(voters), text)
 	}
 	return text
 }

@@ -179,12 +179,18 @@ func (cc *clientConn) ping() error {
 	}
 }
 
-// budgetOf is the time left in milliseconds, at least 1, or 0 for no limit.
+// maxAnswerTime is the most that budgetOf keeps back.
+const maxAnswerTime = time.Second
+
+// budgetOf is the time that the other side may take, in milliseconds, at least
+// 1, or 0 for no limit. It is a little less than what is left here: what the
+// other side has to say when its time is over must still arrive.
 func budgetOf(ctx context.Context) uint32 {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return 0
 	}
-	ms := time.Until(deadline).Milliseconds()
+	left := time.Until(deadline)
+	ms := (left - min(left/10, maxAnswerTime)).Milliseconds()
 	return uint32(min(max(ms, 1), 1<<31))
 }

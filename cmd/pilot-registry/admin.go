@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -31,9 +32,30 @@ func adminCommand(use, short string, args cobra.PositionalArgs, run func(ctx con
 		defer a.Close()
 		ctx, cancel := context.WithTimeout(cmd.Context(), adminTimeout)
 		defer cancel()
-		return run(ctx, a, cmd, args)
+		return withExitCode(run(ctx, a, cmd, args))
 	}
 	return cmd
+}
+
+// Exit codes of administrative commands, the same as pilotctl's.
+const (
+	exitUnavailable = 5
+	exitUnknown     = 7
+)
+
+// withExitCode tells what was not done from what may have been done.
+func withExitCode(err error) error {
+	var refused *protocol.Error
+	if !errors.As(err, &refused) {
+		return err
+	}
+	switch refused.Outcome {
+	case protocol.OutcomeNotApplied:
+		return &exitError{code: exitUnavailable, err: err}
+	case protocol.OutcomeUnknown:
+		return &exitError{code: exitUnknown, err: err}
+	}
+	return err
 }
 
 func newStatus() *cobra.Command {

@@ -51,7 +51,8 @@ A first cluster on one machine:     pilot-registry dev --nodes 3 --data-dir ./da
 A first member of a real cluster:   pilot-registry init, then pilot-registry run
 Another member:                     pilot-registry join --token …, then pilot-registry run
 
-Exit codes: 0 stopped in good order, 1 failed, 75 the disk or the log stalled or failed (starting again
+Exit codes: 0 stopped in good order, 1 failed, 5 not done because there is no quorum or the member cannot do
+it now, 7 it may or may not have been done, 75 the disk or the log stalled or failed (starting again
 may help), 78 the data directory must not be used or needs a newer version (starting again will not help).`,
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -172,7 +172,7 @@ var hints = map[string]string{
 	protocol.CodeKeyExpired:         "extend it: pilotctl key set-expiry, or pilotctl key clear-expiry",
 	protocol.CodeEnterpriseRequired: "use a network that was created with --enterprise",
 	protocol.CodeRateLimited:        "wait a minute and try again",
-	protocol.CodeNoLeader:           "wait a few seconds and try again; if it stays, see: pilotctl cluster status",
+	protocol.CodeNoLeader:           "wait a few seconds and try again; reads go on with --consistency stale; if it stays, see: pilotctl cluster status",
 	protocol.CodeOverloaded:         "wait a few seconds and try again",
 	protocol.CodeTimeout:            "try again, with a longer --timeout; see: pilotctl cluster status",
 	protocol.CodeTimeoutRead:        "try again or ask another member with --addr; see: pilotctl cluster members",
