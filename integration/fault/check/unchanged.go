@@ -18,32 +18,43 @@ func (s *state) mayGoWithoutEntry() bool {
 }
 
 // findUnchanged tells the writes that were answered without an entry from
-// those that stand in the log.
+// those that stand in the log. Of several alike at one index, those called
+// first are the ones in the log.
 func (r *replay) findUnchanged() {
-	prints := map[uint64]map[string]bool{}
+	var open []*state
 	for _, s := range r.states {
-		if !s.mayGoWithoutEntry() || len(r.log.Entries) > 0 && s.Index > r.log.Last {
-			continue
+		if s.mayGoWithoutEntry() && (len(r.log.Entries) == 0 || s.Index <= r.log.Last) {
+			open = append(open, s)
 		}
-		held, ok := prints[s.Index]
+	}
+	sort.SliceStable(open, func(i, j int) bool { return open[i].Call < open[j].Call })
+	logged := map[uint64]map[commandPrint]int{}
+	for _, s := range open {
+		held, ok := logged[s.Index]
 		if !ok {
 			held = r.printsAt(s.Index)
-			prints[s.Index] = held
+			logged[s.Index] = held
 		}
+		print := commandPrint{s.print, s.RequestID}
 		s.unsure = held == nil
-		s.unchanged = held != nil && !held[s.print]
+		s.unchanged = held != nil && held[print] == 0
+		if held[print] > 0 {
+			held[print]--
+		}
 	}
 }
 
-// printsAt are the fingerprints of the commands of an entry, nil when the log
-// does not hold it.
-func (r *replay) printsAt(index uint64) map[string]bool {
+// commandPrint is a command in the log: what it asks for, and under which id.
+type commandPrint struct{ print, requestID string }
+
+// printsAt counts the commands of an entry, nil when the log does not hold it.
+func (r *replay) printsAt(index uint64) map[commandPrint]int {
 	entries := r.log.Entries
 	i := sort.Search(len(entries), func(i int) bool { return entries[i].Index >= index })
 	if i == len(entries) || entries[i].Index != index {
 		return nil
 	}
-	held := map[string]bool{}
+	held := map[commandPrint]int{}
 	if entries[i].Kind != EntryCommand {
 		return held
 	}
@@ -52,11 +63,12 @@ func (r *replay) printsAt(index uint64) map[string]bool {
 		return held
 	}
 	for j := range entry.Commands {
-		if row := protocol.ByCode(entry.Commands[j].Code); row == nil || row.Soft {
+		env := &entry.Commands[j]
+		if row := protocol.ByCode(env.Code); row == nil || row.Soft {
 			continue
 		}
-		if print, err := envelopePrint(&entry.Commands[j]); err == nil {
-			held[print] = true
+		if print, err := envelopePrint(env); err == nil {
+			held[commandPrint{print, clientID(env.RequestID)}]++
 		}
 	}
 	return held
