@@ -309,6 +309,8 @@ func indexes(v *view) string {
 	dump(&out, "name", v.byName.store)
 	dump(&out, "order", v.byOrder.store)
 	dump(&out, "node", v.byNode.store)
+	dump(&out, "peer", v.byPeer.store)
+	dump(&out, "offers", v.offers.store)
 	dump(&out, "expiry", v.byExpiry.store)
 	dump(&out, "owner", v.owners.store)
 	dump(&out, "invite", v.byInvite.store)

@@ -90,6 +90,8 @@ var handlers = withNext(map[string]handler{
 	"dlq_list":               {read: readDLQList},
 	"dlq_retry":              {decide: decideDLQRetry},
 	"dlq_drop":               {decide: decideDLQDrop},
+	"set_setting":            {decide: decideSetSetting},
+	"list_settings":          {read: readSettingsList},
 	"set_external_id":        {decide: decideSetExternalID},
 	"get_identity":           {read: readIdentity},
 	"directory_sync":         {decide: decideDirectorySync, plan: planDirectorySync},

@@ -52,7 +52,13 @@ func decideRequestHandshake(v *view, c *call) (effect, *protocol.Error) {
 	if pending {
 		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "handshake request already pending from node %d", from.id)
 	}
+	if e := v.mayOffer(from.id, r.ToNodeID); e != nil {
+		return nil, e
+	}
 	return func(x *txn) any {
+		if _, asked := own(from.id, r.ToNodeID); from.id != r.ToNodeID {
+			x.setSides(from.id, r.ToNodeID, x.sides(from.id, r.ToNodeID)|asked)
+		}
 		x.meta.queueSeq++
 		x.requests.put(x, queueKey(r.ToNodeID, x.meta.queueSeq), &request{from: from.id, at: x.meta.now, justification: r.Justification})
 		x.begin(protocol.EventHandshakeRelayed).num("from_node_id", uint64(from.id)).num("to_node_id", uint64(r.ToNodeID)).end()
@@ -72,14 +78,29 @@ func decideRespondHandshake(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.handshakeSigned(c, n, "response"); e != nil {
 		return nil, e
 	}
+	if e := v.mayOffer(r.NodeID, r.PeerID); r.Accept && e != nil {
+		return nil, e
+	}
 	return func(x *txn) any {
-		if r.Accept {
-			x.setTrust(r.NodeID, r.PeerID)
+		if r.NodeID != r.PeerID {
+			x.answerAsk(r.NodeID, r.PeerID, r.Accept)
 		}
 		x.queueResponse(r.PeerID, &response{from: n.id, at: x.meta.now, accept: r.Accept})
 		x.begin(protocol.EventHandshakeResponded).node(n.id).num("peer_id", uint64(r.PeerID)).bool("accept", r.Accept).end()
 		return &protocol.RespondHandshakeReply{Type: "respond_handshake_ok", Accept: r.Accept, PeerID: r.PeerID}
 	}, nil
+}
+
+// answerAsk notes the answer of a node to another that asked it, or did not.
+func (x *txn) answerAsk(node, peer uint32, accept bool) {
+	s := x.sides(node, peer)
+	if accept {
+		reported, _ := own(node, peer)
+		x.setSides(node, peer, s|reported)
+		return
+	}
+	_, asked := own(peer, node)
+	x.setSides(node, peer, s&^asked)
 }
 
 // queueResponse appends to a node's responses; beyond the cap the oldest goes.

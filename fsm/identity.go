@@ -62,3 +62,21 @@ func readValidateToken(v *view, c *call) (any, *protocol.Error) {
 	return &protocol.ValidateTokenReply{Type: "validate_token_ok", Verified: r.Outcome.Verified,
 		Subject: r.Outcome.Subject, Issuer: r.Outcome.Issuer, Error: r.Outcome.Reason}, nil
 }
+
+// shownIdentity is the external id of a node as far as a caller of an open
+// command may see it: by the setting, who signs for the requester, and the
+// admin token.
+func (v *view) shownIdentity(c *call, requester uint32, n *node) string {
+	if n == nil || !n.live() || n.externalID == "" {
+		return ""
+	}
+	mode := v.setting(protocol.SettingExternalID)
+	if mode == protocol.ShownOpen || v.adminToken(c) {
+		return n.externalID
+	}
+	asker := v.live(requester)
+	if mode == protocol.ShownMembers && asker != nil && v.signedBy(c, asker) && (asker.id == n.id || v.shareNetwork(asker.id, n.id)) {
+		return n.externalID
+	}
+	return ""
+}

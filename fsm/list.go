@@ -94,7 +94,9 @@ func readListNodes(v *view, c *call) (any, *protocol.Error) {
 		if !p.room(at, listedSize(n)) {
 			return false
 		}
-		reply.Nodes = append(reply.Nodes, v.listed(r.NetworkID, id, n, m))
+		listed := v.listed(r.NetworkID, id, n, m)
+		listed.ExternalID = v.shownIdentity(c, r.RequesterID, n)
+		reply.Nodes = append(reply.Nodes, listed)
 		return true
 	}
 	if r.NetworkID == 0 {
@@ -142,7 +144,7 @@ func (v *view) listed(net uint16, id uint32, n *node, m member) protocol.ListedN
 	}
 	polo, public := int64(n.polo), n.has(flagPublic)
 	out.PoloScore, out.Public = &polo, &public
-	out.Hostname, out.Tags, out.TaskExec, out.ExternalID = n.hostname, n.tags, n.has(flagTaskExec), n.externalID
+	out.Hostname, out.Tags, out.TaskExec = n.hostname, n.tags, n.has(flagTaskExec)
 	out.RealAddr = n.publicAddr()
 	out.LastSeen = v.lastSeen(id)
 	return out

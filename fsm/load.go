@@ -11,7 +11,7 @@ var loaders = withNextLoaders(map[kind]func(x *txn, d *decoder, level uint32) bo
 	kindToken:    loadToken,
 	kindServer:   loadServer,
 	kindResult:   loadResult,
-	kindTrust:    plain(func(x *txn) *table[uint64, nothing] { return &x.trust }),
+	kindTrust:    loadTrust,
 	kindRequest:  plain(func(x *txn) *table[string, *request] { return &x.requests }),
 	kindResponse: plain(func(x *txn) *table[string, *response] { return &x.responses }),
 	kindBeacon:   loadBeacon,

@@ -19,7 +19,7 @@ func readLookup(v *view, c *call) (any, *protocol.Error) {
 		LookupNext: n.nextFields.lookup(),
 		Type:       "lookup_ok", NodeID: n.id, Address: address(0, n.id), Networks: append([]uint16{0}, v.networksOf(n.id)...),
 		Public: n.has(flagPublic), PoloScore: int64(n.polo), Hostname: n.hostname, Tags: n.tags,
-		TaskExec: n.has(flagTaskExec), ExternalID: n.externalID, RealAddr: n.publicAddr(),
+		TaskExec: n.has(flagTaskExec), ExternalID: v.shownIdentity(c, c.body.(*protocol.NodeRequest).RequesterID, n), RealAddr: n.publicAddr(),
 	}
 	if !n.has(flagKeyless) {
 		reply.PublicKey = n.key.String()

@@ -11,6 +11,8 @@ type settings struct {
 	idp             protocol.IDP
 	identityURL     string
 	requireIdentity bool
+	// chosen are the values of protocol.Settings, by their place in the list.
+	chosen [len(settingNames)]uint8
 }
 
 func (s *settings) appendTo(dst []byte, _ uint32) []byte {
@@ -18,7 +20,12 @@ func (s *settings) appendTo(dst []byte, _ uint32) []byte {
 	for _, f := range []string{s.idp.Type, s.idp.URL, s.idp.Issuer, s.idp.ClientID, s.idp.TenantID, s.idp.Domain, s.identityURL} {
 		dst = appendString(dst, f)
 	}
-	return append(dst, boolByte(s.requireIdentity), boolByte(s.idp.RefuseHS256))
+	dst = append(dst, boolByte(s.requireIdentity), boolByte(s.idp.RefuseHS256))
+	last := len(s.chosen)
+	for last > 0 && s.chosen[last-1] == 0 {
+		last--
+	}
+	return append(dst, s.chosen[:last]...) // defaults at the end are left out
 }
 
 func readSettings(d *decoder, _ uint32) *settings {
@@ -27,6 +34,11 @@ func readSettings(d *decoder, _ uint32) *settings {
 		*f = d.str()
 	}
 	s.requireIdentity, s.idp.RefuseHS256 = d.bool(), d.bool()
+	for i := 0; len(d.b) > 0 && i < len(s.chosen); i++ {
+		if s.chosen[i] = d.uint8(); int(s.chosen[i]) >= len(protocol.Settings[i].Values) || len(d.b) == 0 && s.chosen[i] == 0 {
+			d.fail()
+		}
+	}
 	return s
 }
 

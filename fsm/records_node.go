@@ -189,16 +189,6 @@ func (nothing) appendTo(dst []byte, _ uint32) []byte { return dst }
 
 func readNothing(*decoder, uint32) nothing { return nothing{} }
 
-// Trust pairs are keyed by the smaller id in the upper half.
-var trustSchema = schema[uint64, nothing]{kindTrust, appendKey64, readKey64, readNothing}
-
-func trustKey(a, b uint32) uint64 {
-	if a > b {
-		a, b = b, a
-	}
-	return uint64(a)<<32 | uint64(b)
-}
-
 // beacon is an announced beacon; at is its last refresh.
 type beacon struct {
 	addr   string

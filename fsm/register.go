@@ -151,6 +151,7 @@ func (x *txn) register(r *protocol.Register, key protocol.PublicKey, old *node, 
 	}
 	if mode == modeOwnerReclaim {
 		x.leaveAll(n.id)
+		x.forgetPairs(n.id)
 	}
 	reply := &protocol.RegisterReply{
 		Type: "register_ok", NodeID: n.id, Address: address(0, n.id), PublicKey: r.PublicKey,
@@ -264,13 +265,15 @@ func decideDeregister(v *view, c *call) (effect, *protocol.Error) {
 
 func deregistered(*txn) any { return &protocol.EmptyReply{Type: "deregister_ok"} }
 
-// deregister takes a node out. Its id, key binding, owner and key expiry stay.
+// deregister takes a node out, with its memberships and its trust. Its id, key
+// binding, owner and key expiry stay.
 func (x *txn) deregister(n *node) {
 	nets := x.leaveAll(n.id)
 	if n.live() {
 		nets++ // the backbone
 	}
 	x.begin(protocol.EventNodeDeregistered).node(n.id).num("networks", uint64(nets)).end()
+	x.forgetPairs(n.id)
 	x.seen.drop(x, n.id)
 	x.blocked.drop(x, n.id)
 	x.putNode(n, &node{

@@ -280,13 +280,13 @@ func TestDeregister(t *testing.T) {
 	for _, id := range []uint32{a, 0, 4_000_000_000} {
 		w.do("deregister", &protocol.NodeRequest{NodeID: id}, nobody)
 	}
-	// The name is free, trust stays, the id stays with the key, and so does the expiry.
+	// The name is free, trust is over, the id stays with the key, and so does the expiry.
 	w.do("set_hostname", &protocol.SetHostname{NodeID: b, Hostname: "alpha"}, as(b))
 	if id := w.register(1); id != a {
 		t.Errorf("the key got node %d", id)
 	}
-	if !w.do("check_trust", &protocol.Trust{NodeID: a, PeerID: b}, nil).(*protocol.CheckTrustReply).Trusted {
-		t.Error("trust is lost")
+	if w.do("check_trust", &protocol.Trust{NodeID: a, PeerID: b}, nil).(*protocol.CheckTrustReply).Trusted {
+		t.Error("trust in a node that left is left")
 	}
 	info := w.do("get_key_info", body, nil).(*protocol.GetKeyInfoReply)
 	if info.ExpiresAt != utc(w.now+48*hour) || info.RotateCount != 0 || info.RotatedAt != "" {

@@ -131,7 +131,7 @@ func (d *ReplicationDoc) MarshalJSON() ([]byte, error) {
 func (r *Root) ReplicationDocument() any {
 	doc := &ReplicationDoc{
 		Version: 1, NextNode: r.meta.nextNode, NextNet: r.meta.nextNet,
-		TotalNodes: r.liveNodes.len(), OnlineNodes: r.liveNodes.len(), TrustLinks: r.trust.len(),
+		TotalNodes: r.liveNodes.len(), OnlineNodes: r.liveNodes.len(),
 		Nodes: map[string]DocNode{}, Networks: map[string]DocNetwork{}, PubKeyIdx: map[string]uint32{},
 		InviteInbox: map[string][]DocInvite{}, RBACPreAssign: map[string][]DocPreAssign{},
 		HandshakeInbox: map[string][]DocHandshake{}, HandshakeResponses: map[string][]DocHandshakeR{},
@@ -149,10 +149,13 @@ func (r *Root) ReplicationDocument() any {
 		doc.Networks[decimal(uint32(id))] = r.docNetwork(id, n)
 		return true
 	})
-	r.trust.scan(func(k uint64, _ nothing) bool {
-		doc.TrustPairs = append(doc.TrustPairs, decimal(uint32(k>>32))+":"+decimal(uint32(k)))
+	r.trust.scan(func(k uint64, s sides) bool {
+		if r.counts(s) {
+			doc.TrustPairs = append(doc.TrustPairs, decimal(uint32(k>>32))+":"+decimal(uint32(k)))
+		}
 		return true
 	})
+	doc.TrustLinks = len(doc.TrustPairs)
 	r.requests.scan(func(k string, q *request) bool {
 		to, _ := splitQueueKey(k)
 		doc.HandshakeInbox[decimal(to)] = append(doc.HandshakeInbox[decimal(to)],

@@ -77,7 +77,7 @@ type view struct {
 	seen      table[uint32, second]
 	networks  table[uint16, *network]
 	members   table[uint64, member]
-	trust     table[uint64, nothing]
+	trust     table[uint64, sides]
 	requests  table[string, *request]
 	responses table[string, *response]
 	beacons   table[uint32, *beacon]
@@ -108,6 +108,8 @@ type view struct {
 	byName    index[string, uint16]  // network name -> network
 	byOrder   index[uint64, uint32]  // network, join order -> node
 	byNode    index[uint64, nothing] // node, network
+	byPeer    index[uint64, nothing] // node, the other of a trust pair
+	offers    index[uint32, int]     // node -> trust pairs in which it has spoken
 	netSize   index[uint16, int]     // network -> number of members
 	byExpiry  index[string, string]  // expiry, client result key -> key
 	owners    index[uint16, uint32]  // network -> its owner
@@ -145,7 +147,7 @@ func newView() view {
 
 		byKey: newIndex[string, uint32](), byHost: newIndex[string, uint32](), byOwner: newIndex[string, uint32](),
 		liveNodes: newIndex[uint32, nothing](), offline: newIndex[uint64, uint32](), byName: newIndex[string, uint16](),
-		byOrder: newIndex[uint64, uint32](), byNode: newIndex[uint64, nothing](), netSize: newIndex[uint16, int](),
+		byOrder: newIndex[uint64, uint32](), byNode: newIndex[uint64, nothing](), byPeer: newIndex[uint64, nothing](), offers: newIndex[uint32, int](), netSize: newIndex[uint16, int](),
 		byExpiry: newIndex[string, string](), beaconBytes: newShares(), eventShares: newShares(), beaconCache: new(beaconCache), knownIDs: newShares(), strangerIDs: newShares(),
 		owners: newIndex[uint16, uint32](), byInvite: newIndex[string, nothing](), byAssign: newIndex[string, string](), byDue: newIndex[string, nothing](),
 	}
@@ -210,6 +212,8 @@ func (v *view) handOver(dst *view) {
 	v.byName.handOver(&dst.byName)
 	v.byOrder.handOver(&dst.byOrder)
 	v.byNode.handOver(&dst.byNode)
+	v.byPeer.handOver(&dst.byPeer)
+	v.offers.handOver(&dst.offers)
 	v.netSize.handOver(&dst.netSize)
 	v.byExpiry.handOver(&dst.byExpiry)
 	v.owners.handOver(&dst.owners)

@@ -17,24 +17,27 @@ func decideReportTrust(v *view, c *call) (effect, *protocol.Error) {
 		return nil, e
 	}
 	reply := &protocol.EmptyReply{Type: "report_trust_ok"}
-	if r.NodeID == r.PeerID || v.trusts(r.NodeID, r.PeerID) {
+	reported, _ := own(r.NodeID, r.PeerID)
+	if r.NodeID == r.PeerID || v.sides(r.NodeID, r.PeerID)&reported != 0 {
 		return c.unchanged(reply)
 	}
+	if e := v.mayOffer(r.NodeID, r.PeerID); e != nil {
+		return nil, e
+	}
 	return func(x *txn) any {
-		x.setTrust(r.NodeID, r.PeerID)
-		x.begin(protocol.EventTrustCreated).num("node_a", uint64(r.NodeID)).num("node_b", uint64(r.PeerID)).end()
+		before := x.trusts(r.NodeID, r.PeerID)
+		x.setSides(r.NodeID, r.PeerID, x.sides(r.NodeID, r.PeerID)|reported)
+		action := protocol.EventTrustOffered
+		if !before && x.trusts(r.NodeID, r.PeerID) {
+			action = protocol.EventTrustCreated
+		}
+		x.begin(action).num("node_a", uint64(r.NodeID)).num("node_b", uint64(r.PeerID)).end()
 		return reply
 	}, nil
 }
 
-func (x *txn) setTrust(a, b uint32) {
-	if !x.trusts(a, b) {
-		x.trust.put(x, trustKey(a, b), nothing{})
-	}
-}
-
-// decideRevokeTrust does not ask whether the peer is live: trust survives a
-// departure, and must be revocable after it.
+// decideRevokeTrust does not ask whether the peer is live: a silent peer is
+// still trusted. Whoever revokes ends the pair, for both sides.
 func decideRevokeTrust(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.Trust)
 	n := v.live(r.NodeID)
@@ -44,11 +47,12 @@ func decideRevokeTrust(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.signed(c, n); e != nil {
 		return nil, e
 	}
-	if !v.trusts(r.NodeID, r.PeerID) {
+	_, asked := own(r.NodeID, r.PeerID)
+	if v.sides(r.NodeID, r.PeerID)&(reportedBoth|asked) == 0 {
 		return nil, protocol.Refusef(protocol.CodeNotFound, "no trust pair between %d and %d", r.NodeID, r.PeerID)
 	}
 	return func(x *txn) any {
-		x.trust.drop(x, trustKey(r.NodeID, r.PeerID))
+		x.setSides(r.NodeID, r.PeerID, 0)
 		x.begin(protocol.EventTrustRevoked).num("node_a", uint64(r.NodeID)).num("node_b", uint64(r.PeerID)).end()
 		return &protocol.EmptyReply{Type: "revoke_trust_ok"}
 	}, nil

@@ -207,12 +207,6 @@ func (v *view) networkSize(net uint16) int {
 	return size
 }
 
-// trusts reports whether two nodes form a trust pair.
-func (v *view) trusts(a, b uint32) bool {
-	_, ok := v.trust.get(trustKey(a, b))
-	return ok
-}
-
 // address is a node's address in a network.
 func address(net uint16, id uint32) string {
 	return protocol.Address{Network: net, Node: id}.String()

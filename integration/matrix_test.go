@@ -67,6 +67,8 @@ func request(row *protocol.Command, a, b harness.Agent, network any) (map[string
 	switch row.Name {
 	case "audit_sink_put":
 		fields["kind"] = "log"
+	case "set_setting":
+		fields["name"], fields["value"] = protocol.SettingTrustMode, protocol.TrustCompatible
 	case "audit_replay":
 		fields["name"], fields["from_seq"] = "log", 1
 	}

@@ -51,6 +51,9 @@ func TestChallenges(t *testing.T) {
 		{"delete_network", `"node_id":7,"network_id":3`, "delete_network:7:3", 7},
 		{"rename_network", `"node_id":7,"network_id":3,"name":"lab"`, "rename_network:7:3:lab", 7},
 		{"lookup", `"node_id":7`, "", 0},
+		{"lookup", `"node_id":7,"requester_id":9`, "lookup:9:7", 9},
+		{"list_nodes", `"network_id":3`, "", 0},
+		{"list_nodes", `"network_id":3,"requester_id":9`, "list_nodes:9:3", 9},
 		{"check_trust", `"node_id":7,"peer_id":9`, "", 0},
 		{"create_network", `"node_id":7,"name":"lab"`, "", 0},
 	}

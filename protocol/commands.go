@@ -130,7 +130,7 @@ var Commands = []Command{
 
 	// Signature.
 	{Code: 37, Name: "report_trust", Group: GroupTrust, Page: PageSignature, Auth: AuthSignature, Mode: ModeWrite, Since: 1, Built: true,
-		Challenge: "report_trust:{node_id}:{peer_id}", Signer: "node_id", Events: []string{EventTrustCreated},
+		Challenge: "report_trust:{node_id}:{peer_id}", Signer: "node_id", Events: []string{EventTrustCreated, EventTrustOffered},
 		newBody: body[Trust](), newReply: reply[EmptyReply](), Doc: "make a pair of nodes trust each other"},
 	{Code: 38, Name: "revoke_trust", Group: GroupTrust, Page: PageSignature, Auth: AuthSignature, Mode: ModeWrite, Since: 1, Built: true,
 		Challenge: "revoke_trust:{node_id}:{peer_id}", Signer: "node_id", Events: []string{EventTrustRevoked},
@@ -159,11 +159,11 @@ var Commands = []Command{
 		Challenge: "register:{listen_addr}:{public_key}", Signer: "public_key", Events: []string{EventNodeRegistered, EventNodeReRegistered, EventExternalIDSet, EventHostnameChanged, EventOwnerLost, EventOwnershipTransferred},
 		newBody: body[Register](), newReply: reply[RegisterReply](), Doc: "register a public key and an endpoint"},
 	{Code: 46, Name: "lookup", Group: GroupNode, Page: PageOpen, Auth: AuthOpen, Mode: ModeRead, Rate: RateQuery, Since: 1, Built: true,
-		newBody: body[NodeRequest](), newReply: reply[LookupReply](), Doc: "look up a node by id"},
+		Challenge: "lookup:{requester_id}:{node_id}", Signer: "requester_id", Optional: true, newBody: body[NodeRequest](), newReply: reply[LookupReply](), Doc: "look up a node by id"},
 	{Code: 47, Name: "list_networks", Group: GroupNetwork, Page: PageOpen, Auth: AuthOpen, Mode: ModeRead, Lists: true, Since: 1, Built: true,
 		newBody: body[ListNetworks](), newReply: reply[ListNetworksReply](), Doc: "list all networks"},
 	{Code: 48, Name: "list_nodes", Group: GroupNode, Page: PageOpen, Auth: AuthOpen, Mode: ModeRead, Rate: RateQuery, Lists: true, Since: 1, Built: true,
-		newBody: body[ListNodes](), newReply: reply[ListNodesReply](), Doc: "list a network's members, or all nodes with the admin token"},
+		Challenge: "list_nodes:{requester_id}:{network_id}", Signer: "requester_id", Optional: true, newBody: body[ListNodes](), newReply: reply[ListNodesReply](), Doc: "list a network's members, or all nodes with the admin token"},
 	{Code: 49, Name: "check_trust", Group: GroupTrust, Page: PageOpen, Auth: AuthOpen, Mode: ModeRead, Since: 1, Built: true,
 		newBody: body[Trust](), newReply: reply[CheckTrustReply](), Doc: "ask whether two nodes trust each other"},
 	{Code: 50, Name: "resolve_hostname", Group: GroupNode, Page: PageOpen, Auth: AuthOpen, Mode: ModeRead, Rate: RateQuery, Since: 1, Built: true,
@@ -230,4 +230,8 @@ var Commands = []Command{
 		newBody: body[ClusterQuery](), newReply: reply[ClusterJoinTokenListReply](), Doc: "list the join tokens that are still good"},
 	{Code: 111, Name: "cluster_join_token_revoke", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeWrite, Since: 2, Built: true, Events: []string{EventClusterTokenRevoked},
 		newBody: body[ClusterJoinTokenName](), newReply: reply[ClusterJoinTokenRevokeReply](), Doc: "make a join token void"},
+	{Code: 120, Name: "set_setting", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeWrite, Since: 2, Built: true, Events: []string{EventSettingChanged},
+		newBody: body[SetSetting](), newReply: reply[SetSettingReply](), Doc: "change a replicated setting of the registry"},
+	{Code: 121, Name: "list_settings", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeRead, Since: 2, Built: true,
+		newBody: body[ListSettings](), newReply: reply[ListSettingsReply](), Doc: "list the replicated settings of the registry"},
 }

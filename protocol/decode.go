@@ -302,8 +302,11 @@ func (p *plan) field(b Body, name string) (string, bool) {
 }
 
 // ChallengeText is the text that the signer of this request signs, or "" when
-// the command is never signed.
+// it is not signed.
 func ChallengeText(c *Command, b Body) string {
+	if !c.Signs(b) {
+		return ""
+	}
 	var out strings.Builder
 	rest := c.Challenge
 	for {

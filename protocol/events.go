@@ -50,6 +50,8 @@ const (
 	EventInviteExpired         = "invite.expired_cleanup"
 	EventTrustCreated          = "trust.created"
 	EventTrustRevoked          = "trust.revoked"
+	EventTrustOffered          = "trust.offered"
+	EventSettingChanged        = "setting.changed"
 	EventHandshakeRelayed      = "handshake.relayed"
 	EventHandshakeResponded    = "handshake.responded"
 	EventVisibilityChanged     = "visibility.changed"
@@ -97,6 +99,7 @@ var Events = map[string]EventClass{
 	EventMemberExpiring: ClassSecurity, EventMemberExpired: ClassSecurity, EventRoleExpiring: ClassSecurity, EventRoleExpired: ClassSecurity,
 	EventInviteCreated: ClassSecurity, EventInviteResponded: ClassSecurity, EventInviteExpired: ClassActivity,
 	EventTrustCreated: ClassSecurity, EventTrustRevoked: ClassSecurity,
+	EventTrustOffered: ClassActivity, EventSettingChanged: ClassSecurity,
 	EventHandshakeRelayed: ClassActivity, EventHandshakeResponded: ClassActivity,
 	EventVisibilityChanged: ClassActivity, EventHostnameChanged: ClassActivity, EventTagsChanged: ClassActivity, EventTaskExecChanged: ClassActivity,
 	EventKeyRotated: ClassSecurity, EventKeyExpirySet: ClassSecurity, EventKeyExpiryCleared: ClassSecurity, EventHeartbeatBlocked: ClassActivity,

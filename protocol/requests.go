@@ -49,6 +49,8 @@ func (noFields) Validate() *Error { return nil }
 // get_polo_score, get_key_info.
 type NodeRequest struct {
 	NodeID uint32 `json:"node_id"`
+	// RequesterID is who signs a lookup, which it need not.
+	RequesterID uint32 `json:"requester_id,omitempty"`
 }
 
 // Validate accepts everything: an id that is out of range has become 0.
@@ -132,6 +134,8 @@ func (*Resolve) Validate() *Error { return nil }
 // ListNodes lists the members of a network; network 0 needs the admin token.
 type ListNodes struct {
 	NetworkID uint16 `json:"network_id"`
+	// RequesterID is who signs, which nobody need.
+	RequesterID uint32 `json:"requester_id,omitempty"`
 }
 
 // Validate accepts everything.

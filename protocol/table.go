@@ -130,6 +130,9 @@ type Command struct {
 	// SignedOnly marks commands that a signature over their challenge does not
 	// prove, because it could be replayed: they are sent as signed requests.
 	SignedOnly bool
+	// Optional marks open commands that may be signed: who names the signer has
+	// to sign, and may see more.
+	Optional bool
 	// Soft commands are idempotent and frequent; their request ids are not remembered.
 	Soft bool
 	// Lists marks commands that understand limit and cursor.
@@ -176,6 +179,11 @@ func (c *Command) ReplyType() string {
 		return "replication_snapshot"
 	}
 	return c.Name + "_ok"
+}
+
+// Signs reports whether a request of the command is signed.
+func (c *Command) Signs(b Body) bool {
+	return c.Challenge != "" && (!c.Optional || SignerID(c, b) != 0)
 }
 
 // Writes reports whether the command can change replicated state.

@@ -49,7 +49,7 @@ func (g *Gateway) signer(root *fsm.Root, req *protocol.Request, c *fsm.Call) *pr
 	if req.Signed != nil {
 		return g.envelope(root, req, c)
 	}
-	if row.Challenge == "" || row.Signer == "public_key" || openSignedOnly(row) {
+	if !row.Signs(req.Body) || row.Signer == "public_key" || openSignedOnly(row) {
 		return nil
 	}
 	return signedBy(root, c, protocol.SignerID(row, req.Body), protocol.ChallengeText(row, req.Body), req.Signature)

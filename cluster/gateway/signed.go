@@ -41,7 +41,10 @@ func newLegacyUsers() *lru.Cache[uint32, int64] {
 // registration is signed with the key that it brings, see registerEnvelope.
 func (g *Gateway) envelope(root *fsm.Root, req *protocol.Request, c *fsm.Call) *protocol.Error {
 	s, row := req.Signed, req.Command
-	if row.Challenge == "" {
+	if !row.Signs(req.Body) {
+		if row.Optional {
+			return protocol.Errorf(protocol.CodeInvalid, "%s is signed only when %s names who signs: name it, or send it without signed_request", row.Name, row.Signer)
+		}
 		return protocol.Errorf(protocol.CodeInvalid, "%s is never signed: send it without signed_request", row.Name)
 	}
 	if row.Signer == "public_key" {

@@ -11,6 +11,16 @@ func (c *Client) ClusterID(ctx context.Context, opts ...CallOption) (*protocol.C
 	return Call[protocol.ClusterIDReply](ctx, c, "cluster_id", nil, opts...)
 }
 
+// SetSetting changes a replicated setting of the registry.
+func (c *Client) SetSetting(ctx context.Context, name, value string, opts ...CallOption) (*protocol.SetSettingReply, error) {
+	return Call[protocol.SetSettingReply](ctx, c, "set_setting", &protocol.SetSetting{Name: name, Value: value}, opts...)
+}
+
+// ListSettings lists the replicated settings of the registry.
+func (c *Client) ListSettings(ctx context.Context, opts ...CallOption) (*protocol.ListSettingsReply, error) {
+	return Call[protocol.ListSettingsReply](ctx, c, "list_settings", nil, opts...)
+}
+
 // ValidateToken says what an identity token is worth. A token that is not
 // verified is no error: the reply says why.
 func (c *Client) ValidateToken(ctx context.Context, token protocol.Secret, opts ...CallOption) (*protocol.ValidateTokenReply, error) {

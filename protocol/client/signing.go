@@ -151,7 +151,7 @@ func credentials(row *protocol.Command, body protocol.Body, o *callOptions) (pro
 }
 
 func signs(row *protocol.Command, body protocol.Body, s Signer) bool {
-	if s == nil || row.Challenge == "" {
+	if s == nil || !row.Signs(body) {
 		return false
 	}
 	if r, ok := body.(*protocol.Register); ok { // proof of possession, only of the key that is registered

@@ -98,7 +98,7 @@ func (r *request) callOn(root *fsm.Root) *fsm.Call {
 	c := &fsm.Call{Row: r.row, Body: r.body, Options: r.options,
 		AdminError: protocol.Refusef(protocol.CodeAdminToken, "no admin token")}
 	c.Options.RequestID = ""
-	if r.row.Challenge == "" || r.row.Signer == "public_key" {
+	if !r.row.Signs(r.body) || r.row.Signer == "public_key" {
 		return c
 	}
 	id := protocol.SignerID(r.row, r.body)

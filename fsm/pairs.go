@@ -1,0 +1,159 @@
+package fsm
+
+import (
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// sides says what each of two nodes has said about trusting the other. Both
+// modes of trust keep all of it, so that the mode can be changed at any time.
+type sides uint8
+
+const (
+	reportedLow  sides = 1 << 0 // the node with the lower id has reported trust, or accepted
+	reportedHigh sides = 1 << 1
+	askedLow     sides = 1 << 2 // it has asked for a handshake, and was not turned down
+	askedHigh    sides = 1 << 3
+
+	reportedBoth = reportedLow | reportedHigh
+)
+
+// own are the sides of a node in a pair with another.
+func own(node, peer uint32) (reported, asked sides) {
+	if node <= peer {
+		return reportedLow, askedLow
+	}
+	return reportedHigh, askedHigh
+}
+
+// mutual reports whether both have spoken, and one of them more than asked.
+func (s sides) mutual() bool {
+	return s&reportedBoth != 0 && s&(reportedLow|askedLow) != 0 && s&(reportedHigh|askedHigh) != 0
+}
+
+// appendTo encodes a pair of which both have reported as nothing: most have.
+func (s sides) appendTo(dst []byte, _ uint32) []byte {
+	if s == reportedBoth {
+		return dst
+	}
+	return append(dst, byte(s))
+}
+
+func readSides(d *decoder, _ uint32) sides {
+	if len(d.b) == 0 {
+		return reportedBoth
+	}
+	s := sides(d.uint8())
+	if s == 0 || s > reportedBoth|askedLow|askedHigh || s == reportedBoth {
+		d.fail()
+	}
+	return s
+}
+
+// Pairs are keyed by the smaller id in the upper half.
+var trustSchema = schema[uint64, sides]{kindTrust, appendKey64, readKey64, readSides}
+
+func trustKey(a, b uint32) uint64 {
+	if a > b {
+		a, b = b, a
+	}
+	return uint64(a)<<32 | uint64(b)
+}
+
+func pairOf(node, peer uint32) uint64 { return uint64(node)<<32 | uint64(peer) }
+
+// sides are what two nodes have said about each other, 0 for nothing.
+func (v *view) sides(a, b uint32) sides {
+	s, _ := v.trust.get(trustKey(a, b))
+	return s
+}
+
+// counts reports whether what was said makes trust in the mode of the cluster.
+func (v *view) counts(s sides) bool {
+	if v.setting(protocol.SettingTrustMode) == protocol.TrustMutual {
+		return s.mutual()
+	}
+	return s&reportedBoth != 0
+}
+
+// trusts reports whether two nodes form a trust pair.
+func (v *view) trusts(a, b uint32) bool { return v.counts(v.sides(a, b)) }
+
+// maxOffers bounds the pairs in which a node has spoken. What others say about
+// a node is counted for them.
+const maxOffers = 4096
+
+// mayOffer refuses a node another pair when it has too many.
+func (v *view) mayOffer(node, peer uint32) *protocol.Error {
+	reported, asked := own(node, peer)
+	if n, _ := v.offers.get(node); n < maxOffers || v.sides(node, peer)&(reported|asked) != 0 {
+		return nil
+	}
+	return protocol.Refusef(protocol.CodeLimitReached, "node %d has %d trust pairs, which is the most; revoke one first", node, maxOffers)
+}
+
+// setSides stores what two nodes have said and keeps the indexes.
+func (x *txn) setSides(a, b uint32, s sides) {
+	low, high := min(a, b), max(a, b)
+	old := x.sides(a, b)
+	if s == old {
+		return
+	}
+	for _, n := range [2]struct {
+		id, peer uint32
+		own      sides
+	}{{low, high, reportedLow | askedLow}, {high, low, reportedHigh | askedHigh}} {
+		x.countOffer(n.id, old&n.own != 0, s&n.own != 0)
+		if s == 0 {
+			x.byPeer.drop(pairOf(n.id, n.peer))
+		} else if old == 0 {
+			x.byPeer.put(pairOf(n.id, n.peer), nothing{})
+		}
+	}
+	if s == 0 {
+		x.trust.drop(x, trustKey(a, b))
+		return
+	}
+	x.trust.put(x, trustKey(a, b), s)
+}
+
+func (x *txn) countOffer(node uint32, before, after bool) {
+	if before == after {
+		return
+	}
+	n, _ := x.offers.get(node)
+	if after {
+		n++
+	} else {
+		n--
+	}
+	if n == 0 {
+		x.offers.drop(node)
+		return
+	}
+	x.offers.put(node, n)
+}
+
+// forgetPairs ends all trust of a node that goes.
+func (x *txn) forgetPairs(node uint32) {
+	var peers []uint32
+	x.byPeer.ascend(pairOf(node, 0), func(k uint64, _ nothing) bool {
+		if uint32(k>>32) != node {
+			return false
+		}
+		peers = append(peers, uint32(k))
+		return true
+	})
+	for _, p := range peers {
+		x.setSides(node, p, 0)
+	}
+}
+
+func loadTrust(x *txn, d *decoder, level uint32) bool {
+	k, s, ok := x.trust.decode(d, level)
+	low, high := uint32(k>>32), uint32(k)
+	if !ok || low > high || x.trust.holds(k) {
+		return false
+	}
+	x.setSides(low, high, s)
+	return true
+}
