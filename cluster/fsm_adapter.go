@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,13 @@ type adapter struct {
 	// onLevel is called when the state's feature level has changed.
 	onLevel func(level uint32)
 	level   uint32
+	// noted is called with the index of the last entry of every batch.
+	noted func(index uint64)
+
+	// mu orders raft and reapply, which both apply committed entries.
+	mu sync.Mutex
+	// delivered is the index of the last entry that came from raft.
+	delivered uint64
 }
 
 var (
@@ -44,14 +52,27 @@ func (a *adapter) Apply(l *raft.Log) any { return a.ApplyBatch([]*raft.Log{l})[0
 // ApplyBatch applies commands and configurations in order. Configurations
 // advance the index, so that nobody waits for an index that never comes.
 func (a *adapter) ApplyBatch(logs []*raft.Log) []any {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := a.apply(logs)
+	a.delivered = logs[len(logs)-1].Index
+	if !a.halted.Load() && a.noted != nil {
+		a.noted(a.delivered)
+	}
+	return out
+}
+
+// apply applies what is not in the state yet.
+func (a *adapter) apply(logs []*raft.Log) []any {
 	out := make([]any, len(logs))
 	for i, l := range logs {
+		done := l.Index <= a.machine.Root().Index() // by reapply
 		if a.halted.Load() {
 			out[i] = errHalted
 			continue
 		}
-		switch l.Type {
-		case raft.LogCommand:
+		switch {
+		case l.Type == raft.LogCommand && !done:
 			fault.Hit(fault.ApplyBefore)
 			results, err := a.machine.Apply(l.Index, l.Term, l.Data)
 			fault.Hit(fault.ApplyAfter)
@@ -61,8 +82,10 @@ func (a *adapter) ApplyBatch(logs []*raft.Log) []any {
 				continue
 			}
 			out[i] = results
-		case raft.LogConfiguration:
-			a.machine.Configuration(l.Index, l.Term)
+		case l.Type == raft.LogConfiguration:
+			if !done {
+				a.machine.Configuration(l.Index, l.Term)
+			}
 			if a.onConfig != nil {
 				a.onConfig(raft.DecodeConfiguration(l.Data))
 			}
@@ -98,10 +121,48 @@ func (a *adapter) halt(err error) {
 	}
 }
 
+// reapply brings the state to where it was before the member stopped, without
+// a leader: entries up to an index that was applied then are committed. Raft
+// applies them again once it knows; they are passed over then.
+func (a *adapter) reapply(logs raft.LogStore, upTo uint64) error {
+	first, err := logs.FirstIndex()
+	if err != nil || first == 0 {
+		return err
+	}
+	for next := first; next <= upTo; next++ {
+		var l raft.Log
+		if err := logs.GetLog(next, &l); errors.Is(err, raft.ErrLogNotFound) {
+			return nil // a snapshot has it, or the end of the log is elsewhere
+		} else if err != nil {
+			return err
+		}
+		a.mu.Lock()
+		root := a.machine.Root().Index()
+		if gap := next == first && root+1 < first && first > 1; gap {
+			a.mu.Unlock()
+			return nil // the state does not reach the log: raft says so
+		}
+		if next > root && !a.halted.Load() {
+			a.apply([]*raft.Log{&l})
+		}
+		a.mu.Unlock()
+	}
+	return nil
+}
+
+// errAhead refuses a snapshot while the state is ahead of what raft has
+// delivered: raft would file it under an older index.
+var errAhead = errors.New("the state is ahead of what raft has delivered since the start; a snapshot is taken later")
+
 // Snapshot takes the current root; nothing is copied.
 func (a *adapter) Snapshot() (raft.FSMSnapshot, error) {
 	if a.halted.Load() {
 		return nil, errHalted
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.machine.Root().Index() > a.delivered {
+		return nil, errAhead
 	}
 	return &snapshot{inner: a.machine.Snapshot(), observe: a.observe, failed: a.failed}, nil
 }
@@ -110,6 +171,8 @@ func (a *adapter) Snapshot() (raft.FSMSnapshot, error) {
 func (a *adapter) Restore(rc io.ReadCloser) error {
 	start := time.Now()
 	defer rc.Close()
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	fault.Hit(fault.RestoreBefore)
 	if err := a.machine.Restore(bufio.NewReaderSize(rc, 256<<10)); err != nil {
 		var halt *fsm.HaltError
@@ -120,7 +183,11 @@ func (a *adapter) Restore(rc io.ReadCloser) error {
 	}
 	fault.Hit(fault.RestoreAfter)
 	a.noteLevel()
-	a.applied.advance(a.machine.Root().Index())
+	a.delivered = a.machine.Root().Index()
+	a.applied.advance(a.delivered)
+	if a.noted != nil {
+		a.noted(a.delivered)
+	}
 	a.observe("restore", time.Since(start))
 	return nil
 }

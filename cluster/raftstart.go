@@ -34,6 +34,7 @@ func (n *Node) openRaft(notify chan<- bool) error {
 		Timeout: 10 * time.Second, Logger: n.log.Named("raft-net"), MsgpackUseNewTimeFormat: true,
 	}))
 	conf := n.raftConfig(notify)
+	known := n.store.Applied() // before a snapshot that is restored sets it
 	if err := n.bootstrap(conf, cached, snaps); err != nil {
 		return err
 	}
@@ -41,7 +42,14 @@ func (n *Node) openRaft(notify chan<- bool) error {
 		return n.refuseDamage(fmt.Errorf("start raft: %w", err))
 	}
 	n.terms.Watch(n.raft)
-	return nil
+	return n.refuseDamage(n.fsm.reapply(cached, known))
+}
+
+// noteApplied remembers how far the log is known to be committed.
+func (n *Node) noteApplied(index uint64) {
+	if err := n.store.SetApplied(index); err != nil {
+		n.storeFailed(err)
+	}
 }
 
 // forked ends the member before it applies anything more: its log holds what

@@ -59,8 +59,10 @@ type Store struct {
 	path   string
 	inner  backend
 	record *record
-	maker  []byte
-	opts   Options
+	// applied remembers how far the log is known to be committed.
+	applied *record
+	maker   []byte
+	opts    Options
 
 	// terms orders the writers of the current term: raft sets it from its main
 	// loop and, for heartbeats, from the goroutine of a connection.
@@ -99,6 +101,9 @@ func Open(dir, kind string, opts Options) (*Store, error) {
 	s := &Store{path: path, inner: inner, maker: maker, opts: opts}
 	if s.record, err = openRecord(filepath.Join(dir, "durable")); err == nil {
 		err = s.verify()
+	}
+	if err == nil {
+		s.applied, err = openRecord(filepath.Join(dir, "applied"))
 	}
 	if err != nil {
 		inner.Close()
@@ -140,10 +145,18 @@ func checkKind(dir, kind string) error {
 // tells them from the history that the snapshot stands for.
 func (s *Store) IsMonotonic() bool { return true }
 
-// Close flushes the record and closes the database.
+// Close flushes the records and closes the database.
 func (s *Store) Close() error {
-	return errors.Join(s.record.close(), s.inner.Close())
+	return errors.Join(s.record.close(), s.applied.close(), s.inner.Close())
 }
+
+// SetApplied notes that every entry up to an index has been applied here, and
+// so is committed. It is not synced: after a crash it may lag behind.
+func (s *Store) SetApplied(index uint64) error { return s.applied.setLast(index) }
+
+// Applied is the last index that SetApplied has noted, 0 for none: entries up
+// to it are committed whatever the other members say.
+func (s *Store) Applied() uint64 { return s.applied.last() }
 
 // do runs one operation under the observers and turns a panic or a memory
 // fault of the database, which damaged pages can cause, into a DamageError.
