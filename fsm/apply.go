@@ -51,8 +51,12 @@ func (x *txn) applyRow(b *binding, c *command) (r Result, decided bool) {
 			return old.replay(), false
 		}
 		by = bearerOf(body, c.Actor, c.Source)
-		if e := x.roomForResult(id, &by); e != nil {
+		remember, e := x.idRoom(id, body, &by)
+		if e != nil {
 			return x.refuse(e), false
+		}
+		if !remember {
+			key = ""
 		}
 	}
 	if signed {

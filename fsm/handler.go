@@ -219,7 +219,7 @@ func (r *Root) Decide(c *Call) (unchanged []byte, e *protocol.Error) {
 	id, ts, signed := r.requestID(c.Options.RequestID)
 	if id != "" && !c.Row.Soft {
 		by := bearerOf(c.Body, c.Actor, c.Source)
-		if e := r.view.roomForResult(id, &by); e != nil {
+		if _, e := r.view.idRoom(id, c.Body, &by); e != nil {
 			return nil, e
 		}
 	}

@@ -236,6 +236,18 @@ func (v *view) roomForResult(id string, b *bearer) *protocol.Error {
 	return e
 }
 
+// idRoom is roomForResult for a request. A stranger's registration that finds
+// no room is taken without being remembered: carried out again it gives the
+// same key the same node, and a fleet that comes back after an outage must not
+// be refused for its numbers.
+func (v *view) idRoom(id string, body protocol.Body, b *bearer) (remember bool, _ *protocol.Error) {
+	e := v.roomForResult(id, b)
+	if _, register := body.(*protocol.Register); register && b.principal == "" && e != nil && e.Code != protocol.CodeInvalid {
+		return false, nil
+	}
+	return e == nil, e
+}
+
 // rememberResult remembers what was decided. signer is the node that signed
 // the request, nil when none did: when the request itself has taken its key
 // away, that key goes on standing for the request.

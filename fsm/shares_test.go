@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 
@@ -106,5 +107,43 @@ func TestUnsignedRegistrationIsAStrangers(t *testing.T) {
 	r.Proven = true
 	if b := bearerOf(r, Actor{}, "203.0.113.9:1"); b.principal == "" {
 		t.Error("a signed registration counts for nobody")
+	}
+}
+
+// A fleet behind one address comes back after an outage and registers with
+// request ids, more of them than strangers may have remembered.
+func TestAFleetThatComesBackIsNotRefused(t *testing.T) {
+	smallIDShares(t)
+	w := newWorld(t)
+	register := func(seed int, id string) (*protocol.RegisterReply, int64) {
+		body := &protocol.Register{PublicKey: testKey(seed).String(), Endpoint: "198.51.100.1:4000"}
+		c := withID(w.call("register", body, nil), id, byte(seed))
+		if e := w.m.Root().DryRun(c); e != nil {
+			t.Fatalf("registration %d: %v", seed, e)
+		}
+		r := w.apply(envelope(c))[0]
+		if r.Err != nil {
+			t.Fatalf("registration %d: %v", seed, r.Err)
+		}
+		var reply protocol.RegisterReply
+		if err := json.Unmarshal(r.Reply, &reply); err != nil {
+			t.Fatal(err)
+		}
+		return &reply, w.m.x.strangerIDs.total
+	}
+	const fleet = 600
+	first := map[int]uint32{}
+	held := int64(0)
+	for i := range fleet {
+		reply, total := register(i+1, fmt.Sprint("up-", i))
+		first[i], held = reply.NodeID, max(held, total)
+	}
+	if held > strangerShares.Total {
+		t.Errorf("%d bytes are remembered, more than the bound of %d", held, strangerShares.Total)
+	}
+	for i := range fleet {
+		if reply, _ := register(i+1, fmt.Sprint("up-", i)); reply.NodeID != first[i] {
+			t.Fatalf("sent again, registration %d made node %d, first it was %d", i, reply.NodeID, first[i])
+		}
 	}
 }
