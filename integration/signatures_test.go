@@ -24,6 +24,7 @@ var signedVerbs = []struct{ wire, verb string }{
 	{"set_task_exec", "a: node enable-tasks"},
 	{"set_signed_register", "a: node signed-register on"},
 	{"register", "a: register"},
+	{"beacon_register", "a: beacon register 7 198.51.100.7:9001"},
 	{"set_key_expiry", "a: key set-expiry $year"},
 	{"invite_to_network", "a: invite send $closed $b"},
 	{"poll_invites", "b: invite list"},
