@@ -21,7 +21,7 @@ const (
 // has as much as is left is refused before the others.
 var (
 	idShares       = share.Parts{Total: 64 << 20}
-	strangerShares = share.Parts{Total: 4 << 20}
+	strangerShares = share.Parts{Total: 32 << 20}
 )
 
 // sessionTouch is a session while an entry is applied; it is stored once, at
