@@ -31,14 +31,14 @@ func settingOf(op *history.Op) (s setting, value string) {
 
 // repeated reports whether a write set what the one before it on the same node
 // had set, or what a node begins with. A write of unknown outcome may be the
-// one before.
+// one before, and so may each of several at one index.
 func (t *trailOf) repeated(op *history.Op) bool {
 	if t.latest == nil {
 		t.collect()
 	}
 	s, value := settingOf(op)
-	var before string
-	known := false
+	_, none := settingOf(&history.Op{})
+	last, alike := uint64(0), value == none // of the writes at index last
 	for _, o := range t.latest[writeOf{op.Command, nodeKey(s.NodeID)}] {
 		_, v := settingOf(o)
 		switch {
@@ -48,14 +48,11 @@ func (t *trailOf) repeated(op *history.Op) bool {
 				return true
 			}
 		case o.Index < op.Index:
-			before, known = v, true
+			alike = v == value || alike && o.Index == last
+			last = o.Index
 		}
 	}
-	if known {
-		return before == value
-	}
-	_, none := settingOf(&history.Op{})
-	return value == none
+	return alike
 }
 
 func nodeKey(id uint64) string {

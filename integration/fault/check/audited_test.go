@@ -144,6 +144,7 @@ func TestRepetitionsAreNotAudited(t *testing.T) {
 		"the same again":               {[]history.Op{act("set_visibility", yes, 4), act("set_visibility", yes, 6)}, nil},
 		"something else":               {[]history.Op{act("set_visibility", yes, 4), act("set_visibility", no, 6)}, []check.Rule{check.RuleUnaudited}},
 		"what a node begins with":      {[]history.Op{act("set_visibility", no, 3), act("set_visibility", yes, 4)}, nil},
+		"after two at one index":       {[]history.Op{act("set_visibility", yes, 4), act("set_visibility", no, 4), act("set_visibility", yes, 6)}, nil},
 		"after one of unknown outcome": {[]history.Op{act("set_visibility", yes, 4), act("set_visibility", no, 0), act("set_visibility", no, 6)}, nil},
 	} {
 		if _, found := check.Audited(c.ops, []protocol.AuditEntry{changed}); !slices.Equal(rules(found), c.broken) {
