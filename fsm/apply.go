@@ -64,7 +64,8 @@ func (x *txn) applyRow(b *binding, c *command) (r Result, decided bool) {
 			return x.refuse(e), false
 		}
 	}
-	if e := x.audited(row); e != nil {
+	x.call = call{row: row, body: body, actor: c.Actor, source: c.Source}
+	if e := x.audited(&x.call); e != nil {
 		return x.refuse(e), false
 	}
 	var signer *node
@@ -74,7 +75,6 @@ func (x *txn) applyRow(b *binding, c *command) (r Result, decided bool) {
 	if e := x.active(row); e != nil {
 		r = x.refuse(e)
 	} else {
-		x.call = call{row: row, body: body, actor: c.Actor, source: c.Source}
 		r = x.run(b.decide, &x.call)
 	}
 	if signed && r.Err == nil {

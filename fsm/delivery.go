@@ -116,6 +116,7 @@ func (x *txn) progress(b *SinkProgress, next cursor) {
 	}
 	next.problem = problem
 	x.cursors.put(x, b.Name, &next)
+	x.advanceBacklog(b.Name, b.From, b.To)
 	if lost := b.Lost[0] + b.Lost[1]; lost > 0 {
 		x.begin(protocol.EventAuditGap).str("name", b.Name).num("first", b.From+1).num("count", lost).end()
 	}

@@ -79,6 +79,17 @@ func (e eventRecord) time() int64 {
 	return d.varint()
 }
 
+// origin reads who acted, and from where.
+func (e eventRecord) origin() (actor, source string) {
+	d := decoder{b: []byte(e)}
+	d.raw(33) // chain hash and class
+	d.uvarint()
+	d.varint()
+	d.uvarint()
+	actor = d.str()
+	return actor, d.str()
+}
+
 func readEventRecord(d *decoder, _ uint32) eventRecord {
 	e := eventRecord(d.raw(len(d.b)))
 	if _, ok := decodeEvent(0, protocol.ClassSecurity, e); !ok {
@@ -187,6 +198,7 @@ func (w *eventWriter) end() {
 	if c == 0 {
 		x.countEvent(w.seq, r, 1)
 	}
+	x.inBacklogs(w.seq, r, 1)
 	x.cutEvents(c)
 }
 
@@ -208,6 +220,7 @@ func (x *txn) cutEvents(c int) {
 		if c == 0 {
 			x.countEvent(seq, r, -1)
 		}
+		x.inBacklogs(seq, r, -1)
 		x.events[c].drop(x, seq)
 	}
 }

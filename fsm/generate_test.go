@@ -323,6 +323,7 @@ func indexes(v *view) string {
 		return true
 	})
 	dump(&out, "security events", v.eventShares.held.store)
+	dump(&out, "backlog", v.backlog.held.store)
 	dump(&out, "beacons", v.beaconBytes.held.store)
 	dump(&out, "known ids", v.knownIDs.held.store)
 	dump(&out, "strangers' ids", v.strangerIDs.held.store)

@@ -231,10 +231,10 @@ func (r *Root) Decide(c *Call) (unchanged []byte, e *protocol.Error) {
 	if e := r.view.active(c.Row); e != nil {
 		return nil, e
 	}
-	if e := r.view.audited(c.Row); e != nil {
+	decided := callOf(c)
+	if e := r.view.audited(decided); e != nil {
 		return nil, e
 	}
-	decided := callOf(c)
 	effect, e := h.decide(&r.view, decided)
 	switch {
 	case e != nil && effect != nil: // Apply notes the refusal

@@ -55,6 +55,7 @@ func (m *Machine) Restore(r io.Reader) error {
 	if err := x.consistent(); err != nil {
 		return err
 	}
+	x.countBacklogs()
 	m.adopt(x, head.index, head.term)
 	return nil
 }

@@ -77,17 +77,27 @@ func (s *shares) add(b *bearer, n int64) {
 	}
 }
 
-// allows says whether a bearer may hold n more, or which bound refuses it:
-// its principal, its source and the /48 around it each have a part.
-func (s *shares) allows(p share.Parts, b *bearer, n int64) share.Limit {
-	var held [3]int64
+// of is what a bearer's principal, its source and the /48 around it hold.
+func (s *shares) of(b *bearer) (held [3]int64) {
 	for i, k := range b.keys() {
 		if k != "" {
 			held[i], _ = s.held.get(k)
 		}
 	}
-	if l := p.Allows(share.Use{Own: held[0], Total: s.total}, n); l != share.Within {
+	return held
+}
+
+// allows says whether a bearer may hold n more, or which bound refuses it:
+// its principal, its source and the /48 around it each have a part.
+func (s *shares) allows(p share.Parts, b *bearer, n int64) share.Limit {
+	return s.allowsOf(p, b, s.total, n)
+}
+
+// allowsOf is allows where all together hold total.
+func (s *shares) allowsOf(p share.Parts, b *bearer, total, n int64) share.Limit {
+	held := s.of(b)
+	if l := p.Allows(share.Use{Own: held[0], Total: total}, n); l != share.Within {
 		return l
 	}
-	return p.Allows(share.Use{Own: held[1], Group: held[2], Total: s.total}, n)
+	return p.Allows(share.Use{Own: held[1], Group: held[2], Total: total}, n)
 }

@@ -18,6 +18,8 @@ func (x *txn) putSink(c protocol.SinkConfig, secret protocol.Sealed, keep bool) 
 	if c.Required && c.MaxLag == 0 {
 		s.MaxLag = protocol.DefaultMaxLag
 	}
+	x.countBacklog(c.Name, -1)
+	defer x.countBacklog(c.Name, 1)
 	same := had && old.Kind == c.Kind && old.Format == c.Format && old.Endpoint == c.Endpoint
 	if same && secret.IsZero() {
 		s.secret = old.secret
@@ -61,6 +63,7 @@ func (x *txn) dropSink(name string) {
 		if s.Required {
 			x.requiredSinks--
 		}
+		x.countBacklog(name, -1)
 		x.dropLetters(name, 0)
 		x.cursors.drop(x, name)
 		x.sinks.drop(x, name)
@@ -270,7 +273,9 @@ func decideReplay(v *view, c *call) (effect, *protocol.Error) {
 				return seq <= next.seq
 			})
 		}
+		x.countBacklog(r.Name, -1)
 		x.cursors.put(x, r.Name, &next)
+		x.countBacklog(r.Name, 1)
 		again := *s
 		again.gen = x.config().revision + 1
 		x.sinks.put(x, r.Name, &again)
@@ -278,22 +283,4 @@ func decideReplay(v *view, c *call) (effect, *protocol.Error) {
 		x.begin(protocol.EventAuditReplayed).str("name", r.Name).num("seq", r.FromSeq).end()
 		return &protocol.AuditSinkReply{Type: "audit_replay_ok", Name: r.Name, Seq: next.seq}
 	}, nil
-}
-
-// audited refuses a write while a required sink is too far behind. What it
-// takes to mend that is exempt, see [protocol.Command.AuditExempt].
-func (v *view) audited(row *protocol.Command) (e *protocol.Error) {
-	if v.requiredSinks == 0 || row.AuditExempt() {
-		return nil
-	}
-	v.sinks.scan(func(name string, s *sink) bool {
-		cur, _ := v.cursors.get(name)
-		if lag := v.lag(cur); s.Required && lag > uint64(s.MaxLag) {
-			e = protocol.NotAppliedf(protocol.CodeAuditBehind,
-				"the required audit sink %s is %d events behind (bound %d): writes wait until it catches up; audit_sink_list says what stops it", name, lag, s.MaxLag)
-			e.Stateful = true
-		}
-		return e == nil
-	})
-	return e
 }

@@ -176,10 +176,11 @@ func TestDeadLetters(t *testing.T) {
 // Writes wait for a required sink, except those that mend it.
 func TestRequiredSink(t *testing.T) {
 	w := newWorld(t)
-	a := w.register(1)
+	a, b, c := w.register(1), w.register(2), w.register(3)
 	w.do("set_audit_export", &protocol.SetAuditExport{Format: "json", Endpoint: "https://siem", Required: true, MaxLag: 3}, admin)
-	for i := range 3 {
-		w.do("set_task_exec", &protocol.SetTaskExec{NodeID: a, Enabled: i%2 == 0}, as(a))
+	for i := range 3 { // each has a part of its own
+		n := []uint32{a, b, c}[i]
+		w.do("set_task_exec", &protocol.SetTaskExec{NodeID: n, Enabled: true}, comingFrom(fmt.Sprintf("198.51.100.%d:1", i), as(n)))
 	}
 	text := "the required audit sink audit_export is 4 events behind (bound 3): writes wait until it catches up; audit_sink_list says what stops it"
 	w.refused("set_task_exec", &protocol.SetTaskExec{NodeID: a}, as(a), protocol.CodeAuditBehind, text)

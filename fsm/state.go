@@ -126,6 +126,8 @@ type view struct {
 	beaconCache    *beaconCache
 	// eventShares counts the security events that are kept by who caused them.
 	eventShares shares
+	// backlog counts what required sinks have not been given, see [bearer.at].
+	backlog shares
 	// requiredSinks counts the sinks that writes wait for.
 	requiredSinks int
 	// stagedBytes is what uploads that wait for parts cost together.
@@ -148,7 +150,7 @@ func newView() view {
 		byKey: newIndex[string, uint32](), byHost: newIndex[string, uint32](), byOwner: newIndex[string, uint32](),
 		liveNodes: newIndex[uint32, nothing](), offline: newIndex[uint64, uint32](), byName: newIndex[string, uint16](),
 		byOrder: newIndex[uint64, uint32](), byNode: newIndex[uint64, nothing](), byPeer: newIndex[uint64, nothing](), offers: newIndex[uint32, int](), netSize: newIndex[uint16, int](),
-		byExpiry: newIndex[string, string](), beaconBytes: newShares(), eventShares: newShares(), beaconCache: new(beaconCache), knownIDs: newShares(), strangerIDs: newShares(),
+		byExpiry: newIndex[string, string](), beaconBytes: newShares(), eventShares: newShares(), backlog: newShares(), beaconCache: new(beaconCache), knownIDs: newShares(), strangerIDs: newShares(),
 		owners: newIndex[uint16, uint32](), byInvite: newIndex[string, nothing](), byAssign: newIndex[string, string](), byDue: newIndex[string, nothing](),
 	}
 }
@@ -175,6 +177,7 @@ func (v *view) handOver(dst *view) {
 	dst.beaconRevision, dst.beaconCache = v.beaconRevision, v.beaconCache
 	v.beaconBytes.handOver(&dst.beaconBytes)
 	v.eventShares.handOver(&dst.eventShares)
+	v.backlog.handOver(&dst.backlog)
 	v.knownIDs.handOver(&dst.knownIDs)
 	v.strangerIDs.handOver(&dst.strangerIDs)
 	v.nodes.handOver(&dst.nodes)

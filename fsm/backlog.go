@@ -1,0 +1,177 @@
+package fsm
+
+import (
+	"strings"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/share"
+)
+
+// Required sinks make writes wait when they are too far behind. The events that
+// such a sink has not been given yet are counted by who caused them, so that
+// whoever fills its backlog waits before the others do.
+//
+// Counted are the events from a sink's position on, as far as its bound: beyond
+// it every write waits, whoever it is of.
+
+// strangers is the principal that all callers who prove nothing are together.
+const strangers = "anonymous"
+
+// strangersPart: strangers may have 1 in so many places of a backlog, and share
+// these as everybody shares the whole.
+const strangersPart = 2
+
+// causedBy is who an event counts for: nobody for what the cluster does itself.
+func causedBy(actor, source string) (b bearer, counts bool) {
+	switch {
+	case actor == "system":
+		return bearer{}, false
+	case strings.HasPrefix(actor, "unsigned:"):
+		actor = strangers
+	}
+	at := share.OfText(source)
+	return bearer{actor, at.String(), at.Wide().String()}, true
+}
+
+// causes is causedBy of the events that a command would cause.
+func (v *view) causes(c *call) bearer {
+	actor := strangers
+	switch {
+	case c.actor.Node != 0:
+		actor = "node:" + decimal(c.actor.Node)
+	case c.actor.Token != "":
+		actor = "token:" + c.actor.Token
+	default:
+		id := protocol.NetworkID(c.row, c.body)
+		if n, ok := v.networks.get(id); ok && networkToken(c, n) {
+			actor = "token:network:" + decimal(uint32(id))
+		}
+	}
+	b, _ := causedBy(actor, c.source)
+	return b
+}
+
+// at is the bearer as a sink's backlog counts it: apart from other sinks, and
+// what strangers do at an address apart from what others do there.
+func (b bearer) at(sink string) bearer {
+	pool := sink + "/known/"
+	if b.principal == strangers {
+		pool = sink + "/strangers/"
+	}
+	return bearer{pool + b.principal, pool + b.source, pool + b.wide}
+}
+
+// backlogPart says which bound refuses one more event of a bearer in the
+// backlog of a sink that is lag events behind.
+func (v *view) backlogPart(s *sink, lag uint64, by bearer) share.Limit {
+	b := by.at(s.Name)
+	all := share.Parts{Total: int64(s.MaxLag) + 1}
+	if by.principal != strangers {
+		return v.backlog.allowsOf(all, &b, int64(lag), 1)
+	}
+	held := v.backlog.of(&b)
+	theirs := share.Parts{Total: (all.Total + strangersPart - 1) / strangersPart}
+	return theirs.Allows(share.Use{Own: held[1], Group: held[2], Total: held[0]}, 1)
+}
+
+// ahead is the last event that counts in the backlog of a sink at a position.
+func (s *sink) ahead(seq uint64) uint64 { return seq + uint64(s.MaxLag) }
+
+// inBacklogs counts one event in the backlogs that it is in, n times.
+func (x *txn) inBacklogs(seq uint64, r eventRecord, n int64) {
+	if x.requiredSinks == 0 {
+		return
+	}
+	by, counts := causedBy(r.origin())
+	if !counts {
+		return
+	}
+	x.sinks.scan(func(name string, s *sink) bool {
+		if cur, ok := x.cursors.get(name); ok && s.Required && seq > cur.seq && seq <= s.ahead(cur.seq) {
+			b := by.at(name)
+			x.backlog.add(&b, n)
+		}
+		return true
+	})
+}
+
+// countBacklog counts what a sink is behind with, n times: -1 before the sink
+// or its position becomes another one, 1 afterwards.
+func (x *txn) countBacklog(name string, n int64) {
+	s, ok := x.sinks.get(name)
+	cur, placed := x.cursors.get(name)
+	if ok && placed && s.Required {
+		x.countBetween(name, cur.seq, s.ahead(cur.seq), n)
+	}
+}
+
+// advanceBacklog counts a sink's backlog on when its position moves.
+func (x *txn) advanceBacklog(name string, from, to uint64) {
+	s, ok := x.sinks.get(name)
+	if !ok || !s.Required {
+		return
+	}
+	x.countBetween(name, from, min(to, s.ahead(from)), -1)
+	x.countBetween(name, max(to, s.ahead(from)), s.ahead(to), 1)
+}
+
+// countBetween counts the events behind one sequence number up to another.
+func (x *txn) countBetween(name string, behind, upTo uint64, n int64) {
+	for i := range x.events {
+		x.events[i].ascend(behind+1, func(seq uint64, r eventRecord) bool {
+			if seq > upTo {
+				return false
+			}
+			if by, counts := causedBy(r.origin()); counts {
+				b := by.at(name)
+				x.backlog.add(&b, n)
+			}
+			return true
+		})
+	}
+}
+
+// countBacklogs counts all backlogs of a state that was read.
+func (x *txn) countBacklogs() {
+	x.sinks.scan(func(name string, _ *sink) bool {
+		x.countBacklog(name, 1)
+		return true
+	})
+}
+
+// audited refuses a write while a required sink is too far behind, and before
+// that the writes of whoever has its part of what the sink has not been given.
+// What it takes to mend that is exempt, see [protocol.Command.AuditExempt].
+func (v *view) audited(c *call) (e *protocol.Error) {
+	if v.requiredSinks == 0 || c.row.AuditExempt() {
+		return nil
+	}
+	by := v.causes(c)
+	v.sinks.scan(func(name string, s *sink) bool {
+		if !s.Required {
+			return true
+		}
+		cur, _ := v.cursors.get(name)
+		if lag := v.lag(cur); lag > uint64(s.MaxLag) {
+			e = protocol.NotAppliedf(protocol.CodeAuditBehind,
+				"the required audit sink %s is %d events behind (bound %d): writes wait until it catches up; audit_sink_list says what stops it", name, lag, s.MaxLag)
+		} else if v.backlogPart(s, lag, by) != share.Within {
+			e = protocol.NotAppliedf(protocol.CodeAuditBehind,
+				"the required audit sink %s is %d events behind (bound %d), and %s caused as many of them as one may: their writes wait until it catches up",
+				name, lag, s.MaxLag, by.shown())
+		}
+		return e == nil
+	})
+	if e != nil {
+		e.Stateful = true
+	}
+	return e
+}
+
+// shown is who a bearer stands for, in a text for it.
+func (b bearer) shown() string {
+	if b.principal == strangers {
+		return "callers who do not prove who they are"
+	}
+	return b.principal + " or others at its address"
+}
