@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs random schedules of elections, then the examples of the product page, the
+# Runs random schedules of elections, floods beside a client that behaves, then the examples of the product page, the
 # search for secrets and the longer upgrades, end to end, with the programs of the system that they need. What is missing is
 # installed if that is possible here, otherwise named: its test is then skipped.
 set -eu
@@ -22,6 +22,9 @@ have_rsyslog || install_rsyslog ||
 
 echo "== 10,000 random schedules of elections against one raft instance"
 SCHEDULES=10000 "${GO:-go}" test -count=1 -timeout 8m -run '^TestEntriesBelongToTheirLeader$' -v ./cluster/termguard
+
+echo "== floods of everything that is shared, for a minute, beside a client that behaves"
+PILOT_E2E=1 "${GO:-go}" test -count=1 -timeout 8m -v ./integration/hostile
 
 PILOT_E2E=1 exec "${GO:-go}" test -count=1 -timeout 12m -v \
   -run '^(TestExample|TestPageExamples|TestNoSecretLeaves|TestVault|TestRollInEveryLeaderPosition|TestNewMemberOf|TestOldVersionIn)' ./integration

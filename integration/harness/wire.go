@@ -20,9 +20,20 @@ type Wire struct {
 	buf []byte
 }
 
+// dialTimeout bounds the wait for a connection on this machine.
+const dialTimeout = 5 * time.Second
+
 // Dial connects to a member.
-func Dial(addr string) (*Wire, error) {
-	c, err := net.DialTimeout("tcp", addr, time.Second)
+func Dial(addr string) (*Wire, error) { return DialFrom("", addr) }
+
+// DialFrom connects to a member from an address of this machine, such as
+// 127.0.0.2; "" is any.
+func DialFrom(source, addr string) (*Wire, error) {
+	d := net.Dialer{Timeout: dialTimeout}
+	if source != "" {
+		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(source)}
+	}
+	c, err := d.Dial("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
