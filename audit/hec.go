@@ -16,12 +16,6 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// Bounds of one request to Splunk.
-const (
-	hecEvents = 100
-	hecBytes  = 512 << 10
-)
-
 // hec sends batches to Splunk's HTTP event collector.
 type hec struct {
 	*caller
@@ -72,7 +66,7 @@ func (h *hec) Deliver(ctx context.Context, events []protocol.AuditEvent) (int, e
 	}
 	done := 0
 	for done < len(events) {
-		body, n := h.batch(events[done:])
+		body, n := batch(events[done:], batchEvents, h.render)
 		answer, err := h.post(ctx, h.url, body, nil)
 		if err == nil && h.ack != nil {
 			err = failed("acknowledgement from "+h.ack.Host, h.indexed(ctx, answer), h.secret)
@@ -85,21 +79,7 @@ func (h *hec) Deliver(ctx context.Context, events []protocol.AuditEvent) (int, e
 	return done, nil
 }
 
-// batch is a body with the first n of the events, at least one.
-func (h *hec) batch(events []protocol.AuditEvent) (body []byte, n int) {
-	for n < min(len(events), hecEvents) {
-		one := HEC(&events[n], h.source, h.index)
-		if n > 0 {
-			if len(body)+1+len(one) > hecBytes {
-				break
-			}
-			body = append(body, '\n')
-		}
-		body = append(body, one...)
-		n++
-	}
-	return body, n
-}
+func (h *hec) render(e *protocol.AuditEvent) []byte { return HEC(e, h.source, h.index) }
 
 // askable makes sure, before anything is sent, that the token has
 // acknowledgement. A batch would be taken without, and then be sent again and

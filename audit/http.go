@@ -104,11 +104,36 @@ func (c *caller) Close() error {
 	return nil
 }
 
-// poster sends an event a request.
+// Bounds of one request with several events.
+const (
+	batchEvents = 100
+	batchBytes  = 512 << 10
+)
+
+// batch is a body with the first n of the events, a line each: at least one,
+// at most so many.
+func batch(events []protocol.AuditEvent, most int, render func(*protocol.AuditEvent) []byte) (body []byte, n int) {
+	for n < min(len(events), most) {
+		one := render(&events[n])
+		if n > 0 {
+			if len(body)+1+len(one) > batchBytes {
+				break
+			}
+			body = append(body, '\n')
+		}
+		body = append(body, one...)
+		n++
+	}
+	return body, n
+}
+
+// poster sends events in requests.
 type poster struct {
 	*caller
 	render func(*protocol.AuditEvent) []byte
-	// extra are headers of an event's request.
+	// most is how many events go into a request.
+	most int
+	// extra are headers of an event's request, where there is one in each.
 	extra func(e *protocol.AuditEvent, body []byte) http.Header
 }
 
@@ -117,20 +142,25 @@ func openPoster(o Options, contentType string, render func(*protocol.AuditEvent)
 	if err != nil {
 		return nil, err
 	}
-	return &poster{caller: c, render: render}, nil
+	p := &poster{caller: c, render: render, most: 1}
+	if o.Sink.Batch {
+		p.most = batchEvents
+	}
+	return p, nil
 }
 
 // Deliver sends events until one is not taken.
-func (p *poster) Deliver(ctx context.Context, events []protocol.AuditEvent) (int, error) {
-	for i := range events {
-		body := p.render(&events[i])
+func (p *poster) Deliver(ctx context.Context, events []protocol.AuditEvent) (done int, err error) {
+	for done < len(events) {
+		body, n := batch(events[done:], p.most, p.render)
 		var extra http.Header
 		if p.extra != nil {
-			extra = p.extra(&events[i], body)
+			extra = p.extra(&events[done], body)
 		}
 		if _, err := p.post(ctx, p.url, body, extra); err != nil {
-			return i, err
+			return done, err
 		}
+		done += n
 	}
-	return len(events), nil
+	return done, nil
 }

@@ -133,6 +133,50 @@ func TestPostEachEvent(t *testing.T) {
 	}
 }
 
+// A receiver a few milliseconds away gets a flood of events in few requests, in
+// order, and after a failure goes on behind what it has.
+func TestPostManyEventsInOneRequest(t *testing.T) {
+	events := some(1, 250)
+	for format, want := range map[string]struct {
+		contentType string
+		render      func(*protocol.AuditEvent) []byte
+	}{
+		protocol.FormatJSON: {"application/x-ndjson", JSON},
+		protocol.FormatCEF:  {"text/plain", CEF},
+	} {
+		r := receive(t, func(n int, w http.ResponseWriter, _ request) {
+			if n == 2 {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		})
+		o := export(format, r.URL)
+		o.Sink.Batch = true
+		x := open(t, o)
+		done, err := x.Deliver(t.Context(), events)
+		if done != batchEvents || err == nil {
+			t.Fatalf("%s: the second request fails and %d events are delivered: %v", format, done, err)
+		}
+		deliver(t, x, events[done:])
+		var lines []string
+		for i, req := range r.all() {
+			if got := req.header.Get("Content-Type"); got != want.contentType {
+				t.Errorf("%s: content type %q", format, got)
+			}
+			if i != 1 {
+				lines = append(lines, strings.Split(req.body, "\n")...)
+			}
+		}
+		if len(r.all()) != 4 || len(lines) != len(events) {
+			t.Fatalf("%s: %d lines in %d requests", format, len(lines), len(r.all()))
+		}
+		for i := range events {
+			if lines[i] != string(want.render(&events[i])) {
+				t.Fatalf("%s: line %d is %s", format, i, lines[i])
+			}
+		}
+	}
+}
+
 // An answer decides whether an event is delivered, and whether trying again
 // is of use.
 func TestAnswers(t *testing.T) {

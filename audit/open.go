@@ -75,6 +75,9 @@ func Open(o Options) (Exporter, error) {
 	case s.Format == protocol.FormatSplunk:
 		return openHEC(o)
 	case s.Format == protocol.FormatJSON:
+		if o.Sink.Batch {
+			return openPoster(o, "application/x-ndjson", JSON)
+		}
 		return openPoster(o, "application/json", JSON)
 	case s.Format != protocol.FormatCEF:
 		return nil, errors.New("the export is of no known format")

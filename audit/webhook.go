@@ -23,7 +23,7 @@ func openWebhook(o Options) (Exporter, error) {
 		return nil, err
 	}
 	c.timeout = o.bound(webhookTimeout)
-	p := &poster{caller: c, render: Webhook}
+	p := &poster{caller: c, render: Webhook, most: 1}
 	if secret == "" {
 		return p, nil
 	}

@@ -192,7 +192,7 @@ func (g *generator) auditing(row *protocol.Command) protocol.Body {
 	case "set_webhook":
 		return &protocol.SetWebhook{URL: url}
 	case "set_audit_export":
-		return &protocol.SetAuditExport{Format: "json", Endpoint: url, Required: g.int("on", 0, 3) == 0, MaxLag: 5000, TokenSealed: protocol.Sealed{Key: 1, Ciphertext: []byte{1}}}
+		return &protocol.SetAuditExport{Format: "json", Endpoint: url, Required: g.int("on", 0, 3) == 0, Batch: g.int("batch", 0, 1) == 0, MaxLag: 5000, TokenSealed: protocol.Sealed{Key: 1, Ciphertext: []byte{1}}}
 	case "audit_sink_put":
 		return &protocol.AuditSinkPut{Name: "more", Kind: "export", Format: "json", Endpoint: "https://c/3", Actions: []string{"member.*"}}
 	case "audit_sink_delete":

@@ -61,7 +61,7 @@ func (s *sink) appendTo(dst []byte, _ uint32) []byte {
 	for _, f := range []string{s.Kind, s.Format, s.Endpoint, s.Index, s.Source} {
 		dst = appendString(dst, f)
 	}
-	dst = append(dst, boolByte(s.Ack), boolByte(s.Required))
+	dst = append(dst, boolByte(s.Ack)|boolByte(s.Batch)<<1, boolByte(s.Required))
 	dst = appendUvarint(dst, uint64(s.MaxLag))
 	dst = appendStrings(appendStrings(dst, s.Actions), s.Networks)
 	return appendMAC(appendSealed(dst, s.secret), s.token)
@@ -72,7 +72,12 @@ func readSink(d *decoder, _ uint32) *sink {
 	for _, f := range []*string{&s.Kind, &s.Format, &s.Endpoint, &s.Index, &s.Source} {
 		*f = d.str()
 	}
-	s.Ack, s.Required, s.MaxLag = d.bool(), d.bool(), d.uvarint32()
+	how := d.uint8()
+	if how > 3 {
+		d.fail()
+	}
+	s.Ack, s.Batch = how&1 != 0, how&2 != 0
+	s.Required, s.MaxLag = d.bool(), d.uvarint32()
 	s.Actions, s.Networks = d.strs(), d.strs()
 	s.secret, s.token = readSealedSecret(d), readMAC(d)
 	return s

@@ -93,6 +93,9 @@ type SinkConfig struct {
 	Source   string `json:"source,omitempty"`
 	// Ack asks a splunk_hec endpoint to acknowledge that events are indexed.
 	Ack bool `json:"ack,omitempty"`
+	// Batch sends several events in one request of json, or of syslog_cef over
+	// HTTP, a line each.
+	Batch bool `json:"batch,omitempty"`
 	// Required makes writes wait for this sink: when it is more than MaxLag
 	// events behind, they are refused.
 	Required bool   `json:"required,omitempty"`
@@ -128,6 +131,8 @@ func (s *SinkConfig) Check() *Error {
 		}
 	}
 	switch {
+	case s.Batch && !s.canBatch():
+		return Errorf(CodeInvalid, "invalid batch: it is for exports of format json, and of syslog_cef over HTTP; splunk_hec and file have it always")
 	case s.Kind == SinkLog:
 		return nil
 	case s.Endpoint == "":
@@ -147,6 +152,12 @@ func (s *SinkConfig) Check() *Error {
 		return nil
 	}
 	return Errorf(CodeInvalid, "invalid audit_export format %s", Quote(s.Format))
+}
+
+// canBatch reports whether the sink sends an event a request otherwise.
+func (s *SinkConfig) canBatch() bool {
+	web := strings.HasPrefix(s.Endpoint, "http://") || strings.HasPrefix(s.Endpoint, "https://")
+	return s.Kind == SinkExport && (s.Format == FormatJSON || s.Format == FormatCEF && web)
 }
 
 // Targets is what the sink calls.
