@@ -73,6 +73,9 @@ type Call struct {
 	Actor   Actor
 	Options protocol.Options
 	Source  string
+	// Relay is the configured address that reads give for nodes which can only
+	// be reached through a relay; "" means a beacon.
+	Relay string
 	// SigError says why no signature was accepted; nil when Actor.Node is set
 	// or the command is not signed.
 	SigError *protocol.Error

@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"encoding/json"
+	"strings"
 	"sync/atomic"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -35,6 +36,8 @@ func decideBeaconRegister(v *view, c *call) (effect, *protocol.Error) {
 		if !live || old.addr != r.Addr {
 			x.begin(protocol.EventBeaconRegistered).num("beacon_id", uint64(r.BeaconID)).str("addr", r.Addr).end()
 			x.beaconRevision++
+		} else if old.bearer.principal != by.principal {
+			x.beaconRevision++ // another may be handed out as the relay
 		}
 		x.putBeacon(r.BeaconID, &beacon{addr: r.Addr, at: x.meta.now, bearer: by})
 		return &protocol.BeaconRegisterReply{Type: "beacon_register_ok", BeaconID: r.BeaconID}
@@ -84,24 +87,53 @@ type beaconList struct {
 	revision uint64
 	until    int64 // the log time to which nothing in it expires
 	reply    json.RawMessage
+	relay    string // see [view.relay]
 }
 
 type beaconCache = atomic.Pointer[beaconList]
 
-func readBeaconList(v *view, _ *call) (any, *protocol.Error) {
-	if l := v.beaconCache.Load(); l != nil && l.revision == v.beaconRevision && v.meta.now <= l.until {
-		return l.reply, nil
+func readBeaconList(v *view, _ *call) (any, *protocol.Error) { return v.listBeacons().reply, nil }
+
+// relay is where packets for a node go that can only be reached through a
+// relay: the configured one, else a beacon, first those that were announced
+// with a token, then those of nodes, then those of strangers. It is the same
+// for all nodes and on all members, and "" when there is none.
+func (v *view) relay(c *call) string {
+	if c.relay != "" {
+		return c.relay
 	}
+	return v.listBeacons().relay
+}
+
+// rank orders beacons by who announced them, the best first.
+func (b *beacon) rank() int {
+	switch {
+	case strings.HasPrefix(b.bearer.principal, scopeToken):
+		return 0
+	case b.bearer.principal != "":
+		return 1
+	}
+	return 2
+}
+
+func (v *view) listBeacons() *beaconList {
+	if l := v.beaconCache.Load(); l != nil && l.revision == v.beaconRevision && v.meta.now <= l.until {
+		return l
+	}
+	best := 3
 	l := &beaconList{revision: v.beaconRevision, until: maxTime}
 	reply := &protocol.BeaconListReply{Type: "beacon_list_ok", Beacons: []protocol.Beacon{}}
 	v.beacons.scan(func(id uint32, b *beacon) bool {
 		if v.meta.now-b.at <= beaconTTL {
 			l.until = min(l.until, b.at+beaconTTL)
 			reply.Beacons = append(reply.Beacons, protocol.Beacon{ID: id, Addr: b.addr})
+			if rank := b.rank(); rank < best { // the lowest id of its rank
+				best, l.relay = rank, b.addr
+			}
 		}
 		return true
 	})
 	l.reply = encodeReply(reply)
 	v.beaconCache.Store(l)
-	return l.reply, nil
+	return l
 }

@@ -13,6 +13,7 @@ type call struct {
 	actor    Actor
 	sigError *protocol.Error
 	source   string
+	relay    string // see [Call.Relay]
 	limit    int
 	cursor   string
 	// via is who a role command acts for when neither a node's signature nor
@@ -161,7 +162,7 @@ func bound(code protocol.Code) *binding {
 }
 
 func callOf(c *Call) *call {
-	return &call{row: c.Row, body: c.Body, actor: c.Actor, sigError: c.SigError, source: c.Source, limit: c.Options.Limit, cursor: c.Options.Cursor}
+	return &call{row: c.Row, body: c.Body, actor: c.Actor, sigError: c.SigError, source: c.Source, relay: c.Relay, limit: c.Options.Limit, cursor: c.Options.Cursor}
 }
 
 // Read answers a read from this state. For a read_then_write command it says

@@ -53,25 +53,57 @@ func decideRotateKey(v *view, c *call) (effect, *protocol.Error) {
 	if n == nil {
 		return nil, noNode(r.NodeID)
 	}
-	if !v.signedBy(c, n) {
-		return nil, signatureError(c)
-	}
 	key, err := protocol.ParsePublicKey(r.NewPublicKey)
-	if err != nil {
+	reply := &protocol.RotateKeyReply{Type: "rotate_key_ok", NodeID: n.id, Address: address(0, n.id), PublicKey: r.NewPublicKey}
+	switch {
+	case err == nil && v.replacedBy(c, n, key):
+		return c.unchanged(reply)
+	case !v.signedBy(c, n):
+		return nil, signatureError(c)
+	case err != nil:
 		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid new_public_key")
 	}
 	if holder, bound := v.byKey.get(string(key[:])); bound && holder != n.id {
 		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "new_public_key already belongs to another node; use a fresh key")
 	}
 	return func(x *txn) any {
-		x.edit(n, func(n *node) {
-			n.key, n.keyGen = key, n.keyGen+1
-			n.rotated, n.rotates = x.meta.now, n.rotates+1
-		})
+		x.edit(n, func(n *node) { n.replaceKey(key, x.meta.now) })
 		x.sign(n.id)
 		x.begin(protocol.EventKeyRotated).node(n.id).end()
-		return &protocol.RotateKeyReply{Type: "rotate_key_ok", NodeID: n.id, Address: address(0, n.id), PublicKey: r.NewPublicKey}
+		return reply
 	}, nil
+}
+
+// replaceKey gives a node another key and remembers the one before.
+func (n *node) replaceKey(key protocol.PublicKey, now int64) {
+	former := n.key
+	n.change(func(s *standing) { s.former = former })
+	n.key, n.keyGen = key, n.keyGen+1
+	n.rotated, n.rotates = now, n.rotates+1
+}
+
+// replacedFor is how long a key that was replaced may hear so again: longer
+// than clients try to send a request whose reply was lost.
+const replacedFor = 10 * 60 * 1000
+
+// replacedBy reports whether the key that a node had just before asks once more
+// for what it has got already.
+func (v *view) replacedBy(c *call, n *node, key protocol.PublicKey) bool {
+	return c.actor.Node == n.id && c.actor.KeyGen+1 == n.keyGen && n.formerKeyCounts(v.meta.now) && key == n.key
+}
+
+func (n *node) formerKeyCounts(now int64) bool {
+	return n.rare().former != (protocol.PublicKey{}) && now-n.rotated <= replacedFor
+}
+
+// ReplacedKey is the key that a node had just before the given one, while that
+// may still ask for it again; ok is false otherwise.
+func (r *Root) ReplacedKey(id uint32, now protocol.PublicKey) (former protocol.PublicKey, gen uint32, ok bool) {
+	n := r.live(id)
+	if n == nil || n.has(flagKeyless) || n.key != now || !n.formerKeyCounts(r.meta.now) {
+		return former, 0, false
+	}
+	return n.rare().former, n.keyGen - 1, true
 }
 
 func decideSetKeyExpiry(v *view, c *call) (effect, *protocol.Error) {

@@ -128,7 +128,7 @@ func listedSize(n *node) int {
 	if n == nil {
 		return size
 	}
-	size += len(n.externalID) + len(n.hostname) + len(n.endpoint)
+	size += len(n.externalID) + len(n.hostname) + len(n.endpoint) + len(n.version) + 14
 	for _, t := range n.tags {
 		size += len(t) + 3
 	}
@@ -146,7 +146,7 @@ func (v *view) listed(net uint16, id uint32, n *node, m member) protocol.ListedN
 	out.PoloScore, out.Public = &polo, &public
 	out.Hostname, out.Tags, out.TaskExec = n.hostname, n.tags, n.has(flagTaskExec)
 	out.RealAddr = n.publicAddr()
-	out.LastSeen = v.lastSeen(id)
+	out.LastSeen, out.Version = v.lastSeen(id), n.version
 	return out
 }
 

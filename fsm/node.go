@@ -15,11 +15,16 @@ func readLookup(v *view, c *call) (any, *protocol.Error) {
 	if n == nil {
 		return nil, noNode(c.body.(*protocol.NodeRequest).NodeID)
 	}
+	seen, _ := v.seen.get(n.id)
 	reply := &protocol.LookupReply{
-		LookupNext: n.nextFields.lookup(),
-		Type:       "lookup_ok", NodeID: n.id, Address: address(0, n.id), Networks: append([]uint16{0}, v.networksOf(n.id)...),
+		LookupNext: n.nextFields.lookup(), LastSeenUnix: int64(seen), KeyGeneration: int64(n.rotates), Version: n.version,
+		Type: "lookup_ok", NodeID: n.id, Address: address(0, n.id), Networks: append([]uint16{0}, v.networksOf(n.id)...),
 		Public: n.has(flagPublic), PoloScore: int64(n.polo), Hostname: n.hostname, Tags: n.tags,
-		TaskExec: n.has(flagTaskExec), ExternalID: v.shownIdentity(c, c.body.(*protocol.NodeRequest).RequesterID, n), RealAddr: n.publicAddr(),
+		TaskExec: n.has(flagTaskExec), ExternalID: v.shownIdentity(c, c.body.(*protocol.NodeRequest).RequesterID, n),
+	}
+	if n.has(flagPublic) {
+		reply.RealAddr, reply.RelayOnly = v.peerAddr(c, n), n.has(flagRelayOnly)
+		reply.Endpoint = reply.RealAddr
 	}
 	if !n.has(flagKeyless) {
 		reply.PublicKey = n.key.String()
@@ -36,10 +41,20 @@ func (n *node) publicAddr() string {
 	return ""
 }
 
-// peerAddr is the endpoint that a peer who may resolve the node sees.
-func (n *node) peerAddr() string {
+// punchAddr is the endpoint that a peer who may resolve the node punches to:
+// none for a node behind a relay.
+func (n *node) punchAddr() string {
 	if n.has(flagRelayOnly) {
 		return ""
+	}
+	return n.endpoint
+}
+
+// peerAddr is where a peer who may resolve the node reaches it. Every daemon
+// gives up at an empty address, so a node behind a relay has that of a relay.
+func (v *view) peerAddr(c *call, n *node) string {
+	if n.has(flagRelayOnly) {
+		return v.relay(c)
 	}
 	return n.endpoint
 }
@@ -67,7 +82,7 @@ func readResolve(v *view, c *call) (any, *protocol.Error) {
 		return nil, protocol.Refusef(protocol.CodePermissionDenied, "resolve denied: node %d is private (establish mutual trust first)", n.id)
 	}
 	reply := &protocol.ResolveReply{
-		Type: "resolve_ok", NodeID: n.id, RealAddr: n.peerAddr(), RelayOnly: n.has(flagRelayOnly), KeyAgeDays: v.keyAge(n),
+		Type: "resolve_ok", NodeID: n.id, RealAddr: v.peerAddr(c, n), RelayOnly: n.has(flagRelayOnly), KeyAgeDays: v.keyAge(n),
 	}
 	if !reply.RelayOnly {
 		reply.LANAddrs = n.lan
@@ -99,7 +114,7 @@ func readPunch(v *view, c *call) (any, *protocol.Error) {
 			return nil, protocol.Refusef(protocol.CodePermissionDenied, "punch denied: node %d is private (establish mutual trust first)", n.id)
 		}
 	}
-	return &protocol.PunchReply{Type: "punch_ok", NodeA: a.id, NodeAAddr: a.peerAddr(), NodeB: b.id, NodeBAddr: b.peerAddr()}, nil
+	return &protocol.PunchReply{Type: "punch_ok", NodeA: a.id, NodeAAddr: a.punchAddr(), NodeB: b.id, NodeBAddr: b.punchAddr()}, nil
 }
 
 func readResolveHostname(v *view, c *call) (any, *protocol.Error) {
@@ -111,8 +126,9 @@ func readResolveHostname(v *view, c *call) (any, *protocol.Error) {
 	if !ok || n == nil || r.RequesterID != n.id && !v.visibleTo(r.RequesterID, n) {
 		return nil, protocol.Refusef(protocol.CodeNotFound, "hostname %s not found", protocol.Quote(r.Hostname))
 	}
+	seen, _ := v.seen.get(n.id)
 	return &protocol.ResolveHostnameReply{
-		Type: "resolve_hostname_ok", NodeID: n.id, Address: address(0, n.id), Public: n.has(flagPublic), Hostname: n.hostname,
+		Type: "resolve_hostname_ok", LastSeenUnix: int64(seen), NodeID: n.id, Address: address(0, n.id), Public: n.has(flagPublic), Hostname: n.hostname,
 	}, nil
 }
 

@@ -128,7 +128,7 @@ func TestLookupAndResolve(t *testing.T) {
 	a, b, c := w.register(1), w.register(2), w.register(3)
 	w.registerAs(&protocol.Register{PublicKey: testKey(2).String(), LANAddrs: []string{"10.0.0.2:1"}})
 	if got := w.lookup(b); !reflect.DeepEqual(got, &protocol.LookupReply{
-		Type: "lookup_ok", NodeID: b, Address: "0:0000.0000.0002", Networks: []uint16{0}, PublicKey: testKey(2).String(),
+		Type: "lookup_ok", NodeID: b, Address: "0:0000.0000.0002", Networks: []uint16{0}, PublicKey: testKey(2).String(), LastSeenUnix: startTime / 1000,
 	}) {
 		t.Errorf("lookup %+v", got)
 	}

@@ -62,6 +62,8 @@ type node struct {
 	version    string
 	lan        []string
 	tags       []string
+
+	standing *standing // since level 2, nil for most
 }
 
 func (n *node) live() bool { return n.state == stateLive }
@@ -98,6 +100,7 @@ func (n *node) appendTo(dst []byte, level uint32) []byte {
 	dst = appendStrings(dst, n.tags)
 	if level >= levelGovernance {
 		dst = append(dst, byte(n.announced))
+		dst = n.standing.appendTo(dst)
 	}
 	return n.nextFields.appendTo(dst, level)
 }
@@ -115,6 +118,7 @@ func readNode(d *decoder, level uint32) *node {
 	n.lan, n.tags = d.strs(), d.strs()
 	if level >= levelGovernance {
 		n.announced = readStage(d)
+		n.standing = readStanding(d)
 	}
 	n.nextFields.read(d, level)
 	if n.state < stateLive || n.state > stateDeregistered || int64(n.polo) != polo {

@@ -176,9 +176,10 @@ func (x *txn) describe(n *node, r *protocol.Register, mode string, reply *protoc
 	n.set(flagProven, n.has(flagProven) || r.Proven)
 	if r.Hostname != "" {
 		if reply.HostnameError = protocol.CheckHostname(r.Hostname); reply.HostnameError == "" {
-			// A name that another node holds is passed over in silence.
 			if holder, taken := x.byHost.get(r.Hostname); !taken || holder == n.id {
 				n.hostname, reply.Hostname = r.Hostname, r.Hostname
+			} else {
+				reply.HostnameError = "hostname " + protocol.Quote(r.Hostname) + " already in use"
 			}
 		}
 	}
@@ -218,7 +219,7 @@ func (x *txn) registrant(r *protocol.Register, key protocol.PublicKey, old *node
 		}
 		return &n
 	case modeOwnerKeyUpdate:
-		n.key, n.keyGen = key, n.keyGen+1
+		n.key, n.keyGen, n.standing = key, n.keyGen+1, nil
 		n.set(flagKeyless, false)
 		return &n
 	case modeReclaimed:
@@ -278,7 +279,7 @@ func (x *txn) deregister(n *node) {
 	x.blocked.drop(x, n.id)
 	x.putNode(n, &node{
 		id: n.id, key: n.key, keyGen: n.keyGen, state: stateDeregistered, flags: n.flags & (flagKeyless | flagSignedRegister | flagProven),
-		owner: n.owner, created: n.created, rotated: n.rotated, rotates: n.rotates, expires: n.expires, announced: n.announced,
+		owner: n.owner, created: n.created, rotated: n.rotated, rotates: n.rotates, expires: n.expires, announced: n.announced, standing: n.standing,
 	})
 }
 

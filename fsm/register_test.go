@@ -98,7 +98,7 @@ func TestRegisterHostname(t *testing.T) {
 	if r := reg(1, "alpha"); r.Hostname != "alpha" || r.ExternalID != "id@idp" {
 		t.Errorf("reply %+v", r)
 	}
-	if r := reg(2, "alpha"); r.Hostname != "" || r.HostnameError != "" || w.lookup(2).Hostname != "" {
+	if r := reg(2, "alpha"); r.Hostname != "" || r.HostnameError != `hostname "alpha" already in use` || w.lookup(2).Hostname != "" {
 		t.Errorf("a taken name: %+v", r)
 	}
 	// An invalid name is no error and takes nothing else with it.

@@ -5,10 +5,10 @@ import "strings"
 // MaxBeaconAddrBytes bounds the address of a beacon: a host name and a port.
 const MaxBeaconAddrBytes = 253 + len("[]:65535")
 
-// isHostPort reports whether a text is host:port as can be dialled: a host name
+// IsHostPort reports whether a text is host:port as can be dialled: a host name
 // or an IPv4 address, or an IPv6 address in brackets, and a port. It decides in
 // the replicated state, so it follows a rule of its own that no library changes.
-func isHostPort(s string) bool {
+func IsHostPort(s string) bool {
 	i := strings.LastIndexByte(s, ':')
 	if i <= 0 || !isPort(s[i+1:]) {
 		return false

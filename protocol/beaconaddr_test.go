@@ -12,7 +12,7 @@ func TestHostPort(t *testing.T) {
 		"host:+1": false, "2001:db8::1:9001": false, "[]:1": false, "[host]:1": false, "[::1:1": false, "a b:1": false, "a\x00:1": false,
 		"http://host:1": false, "h\u00f6st:1": false, strings.Repeat("\x01", 200) + ":1": false,
 	} {
-		if got := isHostPort(text); got != want {
+		if got := IsHostPort(text); got != want {
 			t.Errorf("%q: %v, want %v", text, got, want)
 		}
 	}

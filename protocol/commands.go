@@ -151,7 +151,7 @@ var Commands = []Command{
 		Challenge: "punch:{node_a}:{node_b}", Signer: "requester_id", newBody: body[Punch](), newReply: reply[PunchReply](),
 		Doc: "ask for the endpoints of two nodes that want to meet"},
 	{Code: 44, Name: "rotate_key", Group: GroupKey, Page: PageSignature, Auth: AuthSignature, Mode: ModeWrite, Since: 1, Built: true,
-		Challenge: "rotate:{node_id}", Signer: "node_id", Events: []string{EventKeyRotated},
+		Challenge: "rotate:{node_id}", NewerChallenge: "rotate:{node_id}:{new_public_key}", Signer: "node_id", Events: []string{EventKeyRotated},
 		newBody: body[RotateKey](), newReply: reply[RotateKeyReply](), Doc: "replace a node's key"},
 
 	// Open.

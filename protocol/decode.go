@@ -303,12 +303,17 @@ func (p *plan) field(b Body, name string) (string, bool) {
 
 // ChallengeText is the text that the signer of this request signs, or "" when
 // it is not signed.
-func ChallengeText(c *Command, b Body) string {
+func ChallengeText(c *Command, b Body) string { return fillChallenge(c, c.Challenge, b) }
+
+// NewerChallengeText is what newer clients sign, or "" when that is the same.
+func NewerChallengeText(c *Command, b Body) string { return fillChallenge(c, c.NewerChallenge, b) }
+
+func fillChallenge(c *Command, challenge string, b Body) string {
 	if !c.Signs(b) {
 		return ""
 	}
 	var out strings.Builder
-	rest := c.Challenge
+	rest := challenge
 	for {
 		before, after, ok := strings.Cut(rest, "{")
 		out.WriteString(before)

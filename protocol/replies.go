@@ -31,21 +31,32 @@ type EmptyReply struct {
 	Type string `json:"type"`
 }
 
-// LookupReply answers lookup. RealAddr is present only for public nodes.
+// LookupReply answers lookup. RealAddr and Endpoint, which is the same, are
+// present only for public nodes. VerifiedAt is RFC 3339 in UTC.
 type LookupReply struct {
 	LookupNext
-	Address    string   `json:"address"`
-	ExternalID string   `json:"external_id,omitempty"`
-	Hostname   string   `json:"hostname,omitempty"`
-	Networks   []uint16 `json:"networks"`
-	NodeID     uint32   `json:"node_id"`
-	PoloScore  int64    `json:"polo_score"`
-	Public     bool     `json:"public"`
-	PublicKey  string   `json:"public_key"`
-	RealAddr   string   `json:"real_addr,omitempty"`
-	Tags       []string `json:"tags,omitempty"`
-	TaskExec   bool     `json:"task_exec,omitempty"`
-	Type       string   `json:"type"`
+	Address              string   `json:"address"`
+	Badge                string   `json:"badge,omitempty"`
+	BadgeSig             string   `json:"badge_sig,omitempty"`
+	Endpoint             string   `json:"endpoint,omitempty"`
+	ExternalID           string   `json:"external_id,omitempty"`
+	Hostname             string   `json:"hostname,omitempty"`
+	KeyGeneration        int64    `json:"key_generation"`
+	LastSeenUnix         int64    `json:"last_seen_unix"`
+	Networks             []uint16 `json:"networks"`
+	NodeID               uint32   `json:"node_id"`
+	PoloScore            int64    `json:"polo_score"`
+	Public               bool     `json:"public"`
+	PublicKey            string   `json:"public_key"`
+	RealAddr             string   `json:"real_addr,omitempty"`
+	RelayOnly            bool     `json:"relay_only,omitempty"`
+	Tags                 []string `json:"tags,omitempty"`
+	TaskExec             bool     `json:"task_exec,omitempty"`
+	Type                 string   `json:"type"`
+	VerificationProvider string   `json:"verification_provider,omitempty"`
+	Verified             bool     `json:"verified,omitempty"`
+	VerifiedAt           string   `json:"verified_at,omitempty"`
+	Version              string   `json:"version,omitempty"`
 }
 
 // ResolveReply answers resolve. KeyAgeDays is nil when the age is unknown.
@@ -73,6 +84,7 @@ type ListedNode struct {
 	Role       string   `json:"role,omitempty"`
 	Tags       []string `json:"tags,omitempty"`
 	TaskExec   bool     `json:"task_exec,omitempty"`
+	Version    string   `json:"version,omitempty"`
 }
 
 // ListNodesReply answers list_nodes. NextCursor is set when a limit was asked
@@ -108,11 +120,12 @@ type SetHostnameReply struct {
 
 // ResolveHostnameReply answers resolve_hostname.
 type ResolveHostnameReply struct {
-	Address  string `json:"address"`
-	Hostname string `json:"hostname"`
-	NodeID   uint32 `json:"node_id"`
-	Public   bool   `json:"public"`
-	Type     string `json:"type"`
+	Address      string `json:"address"`
+	Hostname     string `json:"hostname"`
+	LastSeenUnix int64  `json:"last_seen_unix"`
+	NodeID       uint32 `json:"node_id"`
+	Public       bool   `json:"public"`
+	Type         string `json:"type"`
 }
 
 // SetTagsReply answers set_tags; Tags is null when none are left.

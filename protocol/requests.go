@@ -320,7 +320,7 @@ func (r *BeaconRegister) Validate() *Error {
 		return Errorf(CodeInvalid, "addr required")
 	case len(r.Addr) > MaxBeaconAddrBytes:
 		return Errorf(CodeTooLarge, "addr too long (max %d bytes)", MaxBeaconAddrBytes)
-	case !isHostPort(r.Addr):
+	case !IsHostPort(r.Addr):
 		return Errorf(CodeInvalid, "invalid addr: want host:port, with a host name or an IP address (IPv6 in brackets) and a port from 1 to 65535")
 	}
 	return nil

@@ -124,6 +124,8 @@ type Command struct {
 	// Challenge is the text that is signed, with {field} for fields of the
 	// request. Empty when the command is never signed.
 	Challenge string
+	// NewerChallenge is what newer clients sign instead, empty for most commands.
+	NewerChallenge string
 	// Signer is the request field that names the signing node. It is
 	// "public_key" when the key itself is in the request.
 	Signer string

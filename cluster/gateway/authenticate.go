@@ -24,7 +24,7 @@ const (
 // Apply cannot find out. It must be repeated for every root the request is
 // decided on. The error is a refusal that no state can lift.
 func (g *Gateway) authenticate(root *fsm.Root, conn *server.ConnState, req *protocol.Request) (*fsm.Call, *protocol.Error) {
-	c := &fsm.Call{Row: req.Command, Body: req.Body, Options: req.Options, Source: conn.Source}
+	c := &fsm.Call{Row: req.Command, Body: req.Body, Options: req.Options, Source: conn.Source, Relay: g.policy.Relay}
 	if req.Signed != nil {
 		c.Options.RequestID = fsm.SignedID(req.Signed.TS, req.RequestID)
 	}
@@ -52,7 +52,36 @@ func (g *Gateway) signer(root *fsm.Root, req *protocol.Request, c *fsm.Call) *pr
 	if !row.Signs(req.Body) || row.Signer == "public_key" || openSignedOnly(row) {
 		return nil
 	}
-	return signedBy(root, c, protocol.SignerID(row, req.Body), protocol.ChallengeText(row, req.Body), req.Signature)
+	id := protocol.SignerID(row, req.Body)
+	e := signedBy(root, c, id, protocol.ChallengeText(row, req.Body), req.Signature)
+	newer := protocol.NewerChallengeText(row, req.Body)
+	if e != nil && newer != "" && signedBy(root, c, id, newer, req.Signature) == nil {
+		e = nil
+	}
+	if e != nil && signedByReplaced(root, c, req, newer) {
+		e = nil
+	}
+	return e
+}
+
+// signedByReplaced recognises the key that a node has just replaced, when that
+// asks once more for what it has got, because it has not heard so.
+func signedByReplaced(root *fsm.Root, c *fsm.Call, req *protocol.Request, newer string) bool {
+	r, ok := req.Body.(*protocol.RotateKey)
+	if !ok || req.Signature == "" {
+		return false
+	}
+	now, err := protocol.ParsePublicKey(r.NewPublicKey)
+	if err != nil {
+		return false
+	}
+	former, gen, ok := root.ReplacedKey(r.NodeID, now)
+	if !ok || identity.CheckSignature(former, newer, req.Signature) != nil &&
+		identity.CheckSignature(former, protocol.ChallengeText(req.Command, r), req.Signature) != nil {
+		return false
+	}
+	c.Actor.Node, c.Actor.KeyGen = r.NodeID, gen
+	return true
 }
 
 // signedBy verifies a signature by the key of a node and notes the node as the
@@ -189,6 +218,9 @@ func (g *Gateway) registerFacts(root *fsm.Root, conn *server.ConnState, req *pro
 			return e
 		}
 		b.Proven = true
+	}
+	if b.Proven { // the signature covers listen_addr
+		b.Endpoint = signedEndpoint(conn.Source, b.ListenAddr)
 	}
 	return g.access(g.policy.Register, c, b.Proven, "auth.register")
 }

@@ -71,6 +71,9 @@ type Policy struct {
 	LegacySignatures Legacy
 	OnLegacy         func(command string)
 	OnLegacyNode     func(node uint32)
+	// Relay is the address, host:port, that is given for nodes which can only be
+	// reached through a relay; "" means a beacon.
+	Relay string
 	// CheckTarget, when set, says whether the registry may call an address.
 	CheckTarget func(protocol.Target) *protocol.Error
 	// Webhook asks the identity webhook at a URL who the bearer of a token is.

@@ -119,3 +119,11 @@ func TestDevRefusesWhatCannotWork(t *testing.T) {
 		}
 	}
 }
+
+// Daemons treat a connection as dead after 8 seconds and register again: an
+// answer that comes later than that makes a slow moment a flood.
+func TestRequestsEndBeforeDaemonsGiveUp(t *testing.T) {
+	if c := defaultConfig(); c.Wire.RequestTimeout >= 8*time.Second {
+		t.Errorf("requests may take %s", c.Wire.RequestTimeout)
+	}
+}

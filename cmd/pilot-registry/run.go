@@ -183,7 +183,7 @@ func newFrontDoor(ctx context.Context, c *config, node *cluster.Node, out *outbo
 		UnsignedRoles: c.Compat.UnsignedRoleCommands, OnUnsigned: counts.UnsignedRole,
 		UnsignedIdentity: c.Compat.UnsignedIdentity, OnUnsignedIdentity: counts.UnsignedIdentity}
 	out.policy(&policy, node)
-	policy.OnVerified = counts.Verified
+	policy.OnVerified, policy.Relay = counts.Verified, c.Wire.Relay
 	policy.Guesses, policy.Exempt = b.guesses, b.exempt
 	policy.LegacySignatures = gateway.Legacy(c.Auth.LegacySignatures)
 	policy.OnLegacy, policy.OnLegacyNode = counts.Legacy, counts.LegacyNode

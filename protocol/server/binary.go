@@ -37,6 +37,7 @@ func (c *conn) serveBinary() error {
 	}
 	if version != binaryVersion {
 		c.srv.cfg.Metrics.Malformed("binary")
+		_ = c.writeBinary(appendBinaryError(nil, fmt.Sprintf("unsupported wire version %d", version))) // it is closed anyway
 		return fmt.Errorf("unknown binary protocol version %d", version)
 	}
 	for {
@@ -112,9 +113,10 @@ func parseBinary(kind byte, payload []byte) (*protocol.Request, *protocol.Error)
 	if !ok {
 		return nil, protocol.Errorf(protocol.CodeUnknownCommand, "unknown message type: 0x%02x", kind)
 	}
-	if len(payload) != want {
+	if len(payload) < want {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid binary message 0x%02x: %d bytes (want %d)", kind, len(payload), want)
 	}
+	payload = payload[:want] // later versions may say more
 	id := func(at int) uint32 { return binary.BigEndian.Uint32(payload[at:]) }
 	signature := func(at int) protocol.Secret {
 		return protocol.Secret(base64.StdEncoding.EncodeToString(payload[at:]))

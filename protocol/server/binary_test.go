@@ -69,6 +69,7 @@ func TestBinaryMode(t *testing.T) {
 		{"resolve", 0x03, append(append(u32(7), u32(9)...), signature...), "83" + "00000007" + text16("203.0.113.9:4000") + "0001" + text16("10.0.0.4:4000") + "0000000c"},
 		{"error", 0x02, u32(99), "ff" + text16("node 99: node not found")},
 		{"unknown type", 0x44, nil, "ff" + text16("unknown message type: 0x44")},
+		{"more than needed", 0x02, append(u32(99), 1, 2, 3), "ff" + text16("node 99: node not found")},
 		{"wrong size", 0x02, []byte{1}, "ff" + text16("invalid binary message 0x02: 1 bytes (want 4)")},
 		{"JSON", 0x00, []byte(`{"type":"check_trust"}`), "00" + hex.EncodeToString([]byte(`{"trusted":true,"type":"check_trust_ok"}`))},
 		{"JSON error", 0x00, []byte(`{"type":"x"}`), "00" + hex.EncodeToString([]byte(`{"code":"unknown_command","error":"unknown message type: \"x\"","type":"error"}`))},
@@ -80,7 +81,7 @@ func TestBinaryMode(t *testing.T) {
 		}
 	}
 	sig := base64.StdEncoding.EncodeToString(signature)
-	want := "heartbeat heartbeat:7 " + sig + "|lookup  |resolve resolve:9:7 " + sig + "|lookup  |check_trust  "
+	want := "heartbeat heartbeat:7 " + sig + "|lookup  |resolve resolve:9:7 " + sig + "|lookup  |lookup  |check_trust  "
 	if got := strings.Join(seen, "|"); got != want {
 		t.Errorf("the backend saw\n%s\nwant\n%s", got, want)
 	}
@@ -122,7 +123,6 @@ func TestBinaryModeCloses(t *testing.T) {
 	t.Parallel()
 	_, addr := start(t, server.Config{})
 	for name, input := range map[string][]byte{
-		"unknown version":     []byte("PILT\x02"),
 		"empty frame":         append([]byte(preamble), header(0)...),
 		"JSON not an object":  append([]byte(preamble), protocol.AppendFrame(nil, []byte("\x00[]"))...),
 		"preamble in between": append([]byte(preamble), preamble...),
@@ -134,6 +134,15 @@ func TestBinaryModeCloses(t *testing.T) {
 			p.wantClosed()
 		})
 	}
+	t.Run("another version", func(t *testing.T) {
+		t.Parallel()
+		p := dial(t, addr)
+		p.write([]byte("PILT\x02"))
+		if got := string(p.read()); got != "\xff\x00\x1aunsupported wire version 2" {
+			t.Errorf("%q", got)
+		}
+		p.wantClosed()
+	})
 	t.Run("magic after the first frame", func(t *testing.T) {
 		t.Parallel()
 		p := dial(t, addr)

@@ -34,7 +34,7 @@ func FuzzConnection(f *testing.F) {
 			p.nc.Write(input)
 			p.nc.Write(bytes.Repeat([]byte{0xFF}, 70_000)) // fills any half frame, then announces one too large
 		}()
-		binaryMode := len(input) >= 5 && string(input[:5]) == preamble
+		binaryMode := len(input) >= 4 && string(input[:4]) == preamble[:4]
 		for {
 			reply, err := protocol.ReadFrame(p.nc, protocol.MaxReplyBytes, nil)
 			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
