@@ -70,7 +70,9 @@ func (x *txn) applyRow(b *binding, c *command) (r Result, decided bool) {
 	}
 	var signer *node
 	if signed || key != "" {
-		signer = x.signer(c.Actor)
+		if signer = x.signer(c.Actor); signer == nil && row.Name == "deregister" {
+			signer = x.gone(c.Actor)
+		}
 	}
 	if e := x.active(row); e != nil {
 		r = x.refuse(e)
@@ -89,6 +91,14 @@ func (x *txn) applyRow(b *binding, c *command) (r Result, decided bool) {
 // signer finds the node that signed a command with the key it has now.
 func (v *view) signer(a Actor) *node {
 	if n, ok := v.nodes.get(a.Node); ok && n.reachable() && n.keyGen == a.KeyGen && !n.has(flagKeyless) {
+		return n
+	}
+	return nil
+}
+
+// gone finds the node that signed its deregistration and is not there any more.
+func (v *view) gone(a Actor) *node {
+	if n, ok := v.nodes.get(a.Node); ok && n.state == stateDeregistered && n.keyGen == a.KeyGen && !n.has(flagKeyless) {
 		return n
 	}
 	return nil

@@ -57,6 +57,16 @@ func (r *Root) NodeKey(id uint32) (key protocol.PublicKey, gen uint32, keyless, 
 	return n.key, n.keyGen, n.has(flagKeyless), true
 }
 
+// GoneKey is NodeKey for a node that has been deregistered: its key stays
+// bound to its id. Who sends its deregistration again can still be recognised.
+func (r *Root) GoneKey(id uint32) (key protocol.PublicKey, gen uint32, ok bool) {
+	n, had := r.nodes.get(id)
+	if !had || n.state != stateDeregistered || n.has(flagKeyless) {
+		return key, 0, false
+	}
+	return n.key, n.keyGen, true
+}
+
 // UnsignedIdentity reports whether a registration binds an existing node to a
 // person only because compat.unsigned_identity is on.
 func (r *Root) UnsignedIdentity(b *protocol.Register) bool {

@@ -64,6 +64,31 @@ func TestLateCopyOfAnUnchangedWriteUndoesNothing(t *testing.T) {
 	}
 }
 
+// A node is deregistered; the same request, sent again, is answered and
+// remembered. A copy that comes when the node is back does nothing.
+func TestLateCopyOfADeregistrationTakesNobodyOut(t *testing.T) {
+	e := newEngine(t)
+	c := newClient(t, e, gateway.Policy{})
+	id := c.register()
+	leave := func(request string) map[string]any {
+		return c.call(map[string]any{"type": "deregister", "node_id": id, "request_id": request, "signature": c.sign(fmt.Sprintf("deregister:%d", id))})
+	}
+	for _, request := range []string{"d-1", "d-2"} {
+		if r := leave(request); r["type"] != "deregister_ok" {
+			t.Fatal(r)
+		}
+	}
+	if back := c.register(); back != id {
+		t.Fatalf("registered again as node %d, not %d", back, id)
+	}
+	if r := leave("d-2"); r["type"] != "deregister_ok" || r["replayed"] != true {
+		t.Errorf("the copy: %v", r)
+	}
+	if r := c.call(map[string]any{"type": "lookup", "node_id": id}); r["type"] != "lookup_ok" {
+		t.Errorf("the copy took the node out: %v", r)
+	}
+}
+
 // Strangers cannot fill the memory of request ids, nor the log, with
 // deregistrations of nodes that are not there.
 func TestStrangersDeregisterIsNeitherProposedNorRemembered(t *testing.T) {
