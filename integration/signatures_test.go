@@ -40,6 +40,8 @@ var signedVerbs = []struct{ wire, verb string }{
 	{"kick_member", "b: member kick $net $a"},
 	{"delete_network", "b: network delete $net"},
 	{"report_trust", "a: trust report $b"},
+	{"lookup", "a: lookup $b"},
+	{"list_nodes", "a: node list"},
 	{"resolve", "a: resolve $b"},
 	{"revoke_trust", "a: trust revoke $b"},
 	{"request_handshake", "a: handshake request $b please"},

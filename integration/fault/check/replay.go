@@ -253,11 +253,12 @@ func (r *replay) observe() {
 			r.digest(s, root)
 			continue
 		}
-		r.stats.Reads++
 		if s.Writes() {
+			r.stats.Writes++
 			r.nothingToDo(s, root)
 			continue
 		}
+		r.stats.Reads++
 		if code, reply := s.decide(root); code != "" || !bytes.Equal(reply, s.Reply) {
 			r.out.blame(CheckerReplay, RuleWrongRead, []*history.Op{s.Op}, "%s of %s (%s) answered %s at index %d; the log's state answers %s%s",
 				s.Command, s.Member, s.levelName(), s.Reply, s.Index, reply, code)
