@@ -390,8 +390,9 @@ func EncodeError(e *Error) []byte {
 		Code    string  `json:"code"`
 		Error   string  `json:"error"`
 		Outcome Outcome `json:"outcome,omitempty"`
+		Retry   int64   `json:"retry_after_ms,omitempty"`
 		Type    string  `json:"type"`
-	}{e.Code, e.Text, e.Outcome, "error"})
+	}{e.Code, e.Text, e.Outcome, e.RetryAfterMS, "error"})
 	if err != nil { // strings always encode
 		panic(err)
 	}

@@ -78,6 +78,9 @@ type Error struct {
 	Text string `json:"error"`
 	// Outcome is empty for plain rejections, which is what most errors are.
 	Outcome Outcome `json:"outcome,omitempty"`
+	// RetryAfterMS is set when it is known after how many milliseconds the same
+	// request is heard again.
+	RetryAfterMS int64 `json:"retry_after_ms,omitempty"`
 	// Stateful is true when the refusal depends on replicated state, so that
 	// a member that lags might refuse what another has already made true.
 	// It does not travel on the wire.

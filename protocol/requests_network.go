@@ -9,6 +9,11 @@ type CreateNetwork struct {
 	Token             Secret `json:"-" wire:"token"`
 	NetworkAdminToken Secret `json:"-" wire:"network_admin_token"`
 
+	// Rules and ExprPolicy are true when a newer client asks for a managed
+	// network or one with an expression policy, which are not supported.
+	Rules      bool `json:"rules,omitempty"`
+	ExprPolicy bool `json:"expr_policy,omitempty"`
+
 	TokenMAC             MAC `json:"token_mac,omitzero" wire:"-"`
 	NetworkAdminTokenMAC MAC `json:"network_admin_token_mac,omitzero" wire:"-"`
 }
@@ -20,9 +25,28 @@ const (
 	JoinInvite = "invite"
 )
 
+func (r *CreateNetwork) decodeField(name string, raw any) bool {
+	asked := raw != nil && raw != ""
+	switch name {
+	case "rules":
+		r.Rules = asked
+	case "expr_policy":
+		r.ExprPolicy = asked
+	default:
+		return false
+	}
+	return true
+}
+
 // Validate follows networks-and-enterprise.md 4 checks 2 and 3, and refuses
 // join rules that nobody could ever satisfy.
 func (r *CreateNetwork) Validate() *Error {
+	switch { // a plain network instead would look like success
+	case r.Rules:
+		return Errorf(CodeInvalid, "rules: managed networks are not supported by this registry; leave rules out to create a plain network")
+	case r.ExprPolicy:
+		return Errorf(CodeInvalid, "expr_policy: expression policies are not supported by this registry; leave expr_policy out to create a plain network")
+	}
 	if r.JoinRule == "" {
 		r.JoinRule = JoinOpen
 	}

@@ -338,3 +338,15 @@ func TestPerMinuteText(t *testing.T) {
 		}
 	}
 }
+
+// Who is refused is told when to come again.
+func TestRateLimitedSaysWhenToRetry(t *testing.T) {
+	t.Parallel()
+	_, addr := start(t, server.Config{Now: newClock().Now, Rates: server.Rates{Query: 1}})
+	p := dial(t, addr)
+	p.ask(`{"type":"lookup","node_id":1}`)
+	p.write(protocol.AppendFrame(nil, []byte(`{"type":"lookup","node_id":1}`)))
+	if got := string(p.read()); !strings.Contains(got, `"retry_after_ms":60001`) {
+		t.Errorf("got %s", got)
+	}
+}

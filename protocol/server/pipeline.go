@@ -76,7 +76,9 @@ func (s *Server) checkRate(c *conn, req *protocol.Request) *protocol.Error {
 	}
 	s.cfg.Metrics.RateLimited(class)
 	s.cfg.Logger.Debug("rate limited", "class", string(class), "source", c.state.Source)
-	return protocol.NotAppliedf(protocol.CodeRateLimited, rateTexts[class], sourceIP(c))
+	e := protocol.NotAppliedf(protocol.CodeRateLimited, rateTexts[class], sourceIP(c))
+	e.RetryAfterMS = s.rates.pause(class)
+	return e
 }
 
 // sourceIP is the host part of the source, IPv6 without brackets.

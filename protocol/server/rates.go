@@ -42,6 +42,15 @@ func (l *limiter) allow(class protocol.RateClass, source share.Source) bool {
 	return b == nil || b.take(source, l.now())
 }
 
+// pause is how long a bucket of a class takes to have room for one request more.
+func (l *limiter) pause(class protocol.RateClass) int64 {
+	b := l.classes[class]
+	if b == nil {
+		return 0
+	}
+	return (time.Minute / time.Duration(b.capacity)).Milliseconds() + 1
+}
+
 // buckets are the token buckets of one class: full at first, refilled
 // continuously at capacity per minute. A burst of exactly capacity passes.
 type buckets struct {
