@@ -135,6 +135,9 @@ type Command struct {
 	// Optional marks open commands that may be signed: who names the signer has
 	// to sign, and may see more.
 	Optional bool
+	// Endpoints marks reads whose replies hold what only the trusted may see, so
+	// that an operator may bound how old they are.
+	Endpoints bool
 	// Soft commands are idempotent and frequent; their request ids are not remembered.
 	Soft bool
 	// Lists marks commands that understand limit and cursor.

@@ -74,6 +74,9 @@ type Policy struct {
 	// Relay is the address, host:port, that is given for nodes which can only be
 	// reached through a relay; "" means a beacon.
 	Relay string
+	// EndpointStaleness bounds how old stale and bounded answers of resolve and
+	// punch may be; 0 sets no limit.
+	EndpointStaleness time.Duration
 	// CheckTarget, when set, says whether the registry may call an address.
 	CheckTarget func(protocol.Target) *protocol.Error
 	// Webhook asks the identity webhook at a URL who the bearer of a token is.

@@ -56,6 +56,9 @@ func (g *Gateway) rootFor(ctx context.Context, conn *server.ConnState, req *prot
 	if level == protocol.Bounded && !g.engine.FreshWithin(time.Duration(req.MaxStalenessMS)*time.Millisecond) {
 		level = protocol.Linearizable
 	}
+	if g.tooOld(level, req) {
+		level = protocol.Linearizable
+	}
 	if level == protocol.Linearizable {
 		if _, e := g.confirmed(ctx); e != nil {
 			return nil, e
@@ -71,4 +74,12 @@ func (g *Gateway) rootFor(ctx context.Context, conn *server.ConnState, req *prot
 		return nil, e
 	}
 	return g.engine.Root(), nil
+}
+
+// tooOld reports whether this member's state may be older than the operator
+// lets an answer be that shows where somebody is: a peer whose trust was
+// revoked could ask the member that has not heard of it.
+func (g *Gateway) tooOld(level protocol.Level, req *protocol.Request) bool {
+	bound := g.policy.EndpointStaleness
+	return bound > 0 && req.Command.Endpoints && level != protocol.Linearizable && !g.engine.FreshWithin(bound)
 }

@@ -86,6 +86,8 @@ type authConfig struct {
 
 	LegacySignatures string `yaml:"legacy_signatures" help:"what becomes of signatures over challenges, which can be replayed, unlike signed requests: allow, warn (log who uses them) or deny"`
 
+	EndpointStaleness time.Duration `yaml:"endpoint_staleness" help:"how old the state may be from which resolve and punch are answered when a client asks for stale or bounded; without a quorum they are refused then; 0 sets no limit"`
+
 	NoteRefusals time.Duration `yaml:"note_refusals" help:"how often the privileged commands that were refused are counted into the audit log; 0 leaves them out"`
 }
 
@@ -196,6 +198,9 @@ func (c *config) validate() error {
 	}
 	if c.Wire.Relay != "" && !protocol.IsHostPort(c.Wire.Relay) {
 		bad("wire.relay: %q is not host:port, with a host that clients can reach", c.Wire.Relay)
+	}
+	if c.Auth.EndpointStaleness < 0 {
+		bad("auth.endpoint_staleness: %s is negative; 0 sets no limit", c.Auth.EndpointStaleness)
 	}
 	if _, err := c.exempt(); err != nil {
 		problems = append(problems, err)

@@ -185,6 +185,7 @@ func newFrontDoor(ctx context.Context, c *config, node *cluster.Node, out *outbo
 	out.policy(&policy, node)
 	policy.OnVerified, policy.Relay = counts.Verified, c.Wire.Relay
 	policy.Guesses, policy.Exempt = b.guesses, b.exempt
+	policy.EndpointStaleness = c.Auth.EndpointStaleness
 	policy.LegacySignatures = gateway.Legacy(c.Auth.LegacySignatures)
 	policy.OnLegacy, policy.OnLegacyNode = counts.Legacy, counts.LegacyNode
 	backend := gateway.New(node, policy, log)
