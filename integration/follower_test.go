@@ -38,7 +38,7 @@ func (s *story) call(fields map[string]any) map[string]any {
 
 // volatile are reply fields that may differ between two plays of the story;
 // replayed says that the front door had to ask again, as when the leader changes.
-var volatile = map[string]bool{"index": true, "replayed": true, "time": true, "timestamp": true, "last_seen": true, "created_at": true, "rotated_at": true, "last_sync": true, "created": true, "log_time": true, "log_time_offset_ms": true, "config_revision": true}
+var volatile = map[string]bool{"last_seen_unix": true, "index": true, "replayed": true, "time": true, "timestamp": true, "last_seen": true, "created_at": true, "rotated_at": true, "last_sync": true, "created": true, "log_time": true, "log_time_offset_ms": true, "config_revision": true}
 
 // normal renders a reply with symbols for what differs between two plays.
 func (s *story) normal(reply map[string]any) string {
