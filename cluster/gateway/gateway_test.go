@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 // engine is a cluster of one state machine whose member may lag: it shows an
 // old root until a confirmed index is waited for.
 type engine struct {
+	mu         sync.Mutex
 	t          *testing.T
 	machine    *fsm.Machine
 	shown      *fsm.Root
@@ -76,9 +78,15 @@ func (e *engine) apply(env fsm.Envelope) fsm.Result {
 	return results[0]
 }
 
-func (e *engine) catchUp() { e.shown = e.machine.Root() }
+func (e *engine) catchUp() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.shown = e.machine.Root()
+}
 
 func (e *engine) Propose(_ context.Context, env fsm.Envelope) (fsm.Result, *protocol.Error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.proposals = append(e.proposals, env)
 	if e.noLeader {
 		return fsm.Result{}, protocol.NotAppliedf(protocol.CodeNoLeader, "no leader")
@@ -87,6 +95,8 @@ func (e *engine) Propose(_ context.Context, env fsm.Envelope) (fsm.Result, *prot
 }
 
 func (e *engine) ReadIndex(context.Context) (uint64, *protocol.Error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.rounds++
 	if e.noLeader {
 		return 0, protocol.NotAppliedf(protocol.CodeNoLeader, "no leader")
@@ -95,14 +105,19 @@ func (e *engine) ReadIndex(context.Context) (uint64, *protocol.Error) {
 }
 
 func (e *engine) WaitApplied(_ context.Context, index uint64) *protocol.Error {
-	if index > e.shown.Index() {
+	if index > e.Root().Index() {
 		e.catchUp()
 	}
 	return nil
 }
 
+func (e *engine) Root() *fsm.Root {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.shown
+}
+
 func (e *engine) FreshWithin(time.Duration) bool                             { return e.fresh }
-func (e *engine) Root() *fsm.Root                                            { return e.shown }
 func (e *engine) Keyring() *keyring.Keyring                                  { return e.keys }
 func (e *engine) Quarantined() (string, bool)                                { return e.quarantine, e.quarantine != "" }
 func (e *engine) Status(context.Context) (s protocol.ClusterStatusReply)     { return s }
