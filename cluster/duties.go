@@ -142,6 +142,11 @@ func (n *Node) guardClock(ctx context.Context, d DutyEnv) {
 	n.clock.compare(m)
 	// With two voters nobody can say which of the two clocks is wrong.
 	if !n.clock.skewed() || len(n.voters()) < 3 {
+		n.skewedRounds = 0
+		return
+	}
+	// All clocks may have been set in the middle of a round.
+	if n.skewedRounds++; n.skewedRounds < 3 {
 		return
 	}
 	d.Logger().Error("this member's clock is wrong, giving leadership away", "offset", n.clock.offset().String())

@@ -77,6 +77,9 @@ type Node struct {
 
 	// changed is signalled when leadership or readiness changes.
 	changed broadcast
+	// skewedRounds counts the leader's comparisons in a row that found its clock
+	// wrong; its duty only.
+	skewedRounds int
 	// membership serialises changes of raft's configuration.
 	membership sync.Mutex
 	cancel     context.CancelFunc
