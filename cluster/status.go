@@ -167,7 +167,7 @@ func (n *Node) problems(st memberStatus, members []protocol.ClusterMember) (out 
 	}
 	switch {
 	case voters > 0 && up <= voters/2:
-		add("start the members that are down; if they are lost for good, run `pilot-registry recover` on a survivor",
+		add("start the members that are down; reads go on with --consistency stale; if they are lost for good, keep every data directory: there is no command yet that makes a quorum without them",
 			"no quorum: %d of %d voters answer, %d are needed", up, voters, voters/2+1)
 	case st.LeaderID == "":
 		add("wait for the election, then look at the members' logs", "no leader is known")
