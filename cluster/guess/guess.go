@@ -58,7 +58,7 @@ type Guard struct {
 	cfg Config
 
 	mu      sync.Mutex
-	sources *share.Table[tally]
+	sources *share.Table[share.Source, tally]
 	notes   map[string]uint64
 }
 
@@ -78,7 +78,7 @@ func New(cfg Config) *Guard {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Guard{cfg: cfg, sources: share.NewTable[tally](maxSources), notes: map[string]uint64{}}
+	return &Guard{cfg: cfg, sources: share.NewTable[share.Source, tally](maxSources), notes: map[string]uint64{}}
 }
 
 // Admit says whether a token from a source, "host:port", is looked at now. It

@@ -69,12 +69,12 @@ type logConfig struct {
 }
 
 type rateConfig struct {
-	Enabled      bool     `yaml:"enabled" help:"limit requests by source (an IPv4 address or an IPv6 /64) and class (an IPv6 /48 may have 16 times as much), and hold up sources of many wrong tokens"`
-	Registration int      `yaml:"registration" help:"registrations per minute and source"`
-	Resolve      int      `yaml:"resolve" help:"resolves per minute and source"`
-	Query        int      `yaml:"query" help:"lookups, hostname lookups and listings per minute and source"`
-	Heartbeat    int      `yaml:"heartbeat" help:"heartbeats per minute and source"`
-	Beacon       int      `yaml:"beacon" help:"announcements of beacons per minute and source; a beacon announces itself twice a minute"`
+	Enabled      bool     `yaml:"enabled" help:"limit requests by class and source (an IPv4 address or an IPv6 /64), signed ones by signer and source; all signers of a source together may have 20 times as much, an IPv6 /48 16 times as much as a source; and hold up sources of many wrong tokens"`
+	Registration int      `yaml:"registration" help:"registrations per minute of a source, or of a signer there"`
+	Resolve      int      `yaml:"resolve" help:"resolves per minute of a source, or of a signer there"`
+	Query        int      `yaml:"query" help:"lookups, hostname lookups and listings per minute of a source, or of a signer there"`
+	Heartbeat    int      `yaml:"heartbeat" help:"heartbeats per minute of a source, or of a signer there"`
+	Beacon       int      `yaml:"beacon" help:"announcements of beacons per minute of a source, or of a signer there; a beacon announces itself twice a minute"`
 	Exempt       []string `yaml:"exempt" help:"networks (CIDR) to which no limit per source applies"`
 }
 

@@ -93,7 +93,9 @@ func (p PerMinute) MarshalText() ([]byte, error) {
 	return strconv.AppendInt(nil, int64(p), 10), nil
 }
 
-// Rates are the limits per minute and source. An IPv6 /48 may have 16 times as much.
+// Rates are the limits per minute and source, and for signed requests per
+// signer at a source. The signers of a source may have 20 times as much, an
+// IPv6 /48 16 times as much as a source.
 type Rates struct {
 	Registration PerMinute `json:"registration" yaml:"registration"` // default 10
 	Resolve      PerMinute `json:"resolve" yaml:"resolve"`           // default 100
@@ -101,7 +103,7 @@ type Rates struct {
 	Heartbeat    PerMinute `json:"heartbeat" yaml:"heartbeat"`       // default 50
 	Beacon       PerMinute `json:"beacon" yaml:"beacon"`             // default 240
 	// MaxSources bounds the sources remembered per class, default 65,536
-	// (about 10 MiB a class). Only sources whose bucket is full again are
+	// (about 20 MiB a class); of signers a quarter. Only sources whose bucket is full again are
 	// forgotten; beyond that number, sources share buckets.
 	MaxSources int `json:"max_sources" yaml:"max_sources"`
 }

@@ -68,7 +68,11 @@ func notImplemented(row *protocol.Command) *protocol.Error {
 
 func (s *Server) checkRate(c *conn, req *protocol.Request) *protocol.Error {
 	class := req.Command.Rate
-	if class == protocol.RateNone || c.exempt || s.rates.allow(class, c.source) {
+	if class == protocol.RateNone || c.exempt {
+		return nil
+	}
+	pause, ok := s.rates.allow(class, c.source, signerOf(req))
+	if ok {
 		return nil
 	}
 	if r, ok := req.Body.(*protocol.Register); ok && r.PublicKey != "" && s.cfg.Backend.Repeats(r) {
@@ -77,7 +81,7 @@ func (s *Server) checkRate(c *conn, req *protocol.Request) *protocol.Error {
 	s.cfg.Metrics.RateLimited(class)
 	s.cfg.Logger.Debug("rate limited", "class", string(class), "source", c.state.Source)
 	e := protocol.NotAppliedf(protocol.CodeRateLimited, rateTexts[class], sourceIP(c))
-	e.RetryAfterMS = s.rates.pause(class)
+	e.RetryAfterMS = pause.Milliseconds()
 	return e
 }
 

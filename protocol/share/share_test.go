@@ -117,7 +117,7 @@ func v6(site, net int) Source {
 
 // A value that matters is not forgotten, whatever comes from elsewhere.
 func TestTableKeepsWhatMatters(t *testing.T) {
-	tab := NewTable[int](1 << 10)
+	tab := NewTable[Source, int](1 << 10)
 	busy := func(*int) bool { return false }
 	*tab.Slots(v4(0), busy)[0].Value = 7
 	for i := 1; i < 1<<14; i++ {
@@ -132,7 +132,7 @@ func TestTableKeepsWhatMatters(t *testing.T) {
 }
 
 func TestTableForgetsWhatRests(t *testing.T) {
-	tab := NewTable[int](100)
+	tab := NewTable[Source, int](100)
 	resting := func(v *int) bool { return *v == 0 }
 	for i := range 100 {
 		*tab.Slots(v4(i), resting)[0].Value = 1
@@ -148,7 +148,7 @@ func TestTableForgetsWhatRests(t *testing.T) {
 
 // A whole site has a part of the table; its other networks count for the site.
 func TestOneSiteDoesNotFillTheTable(t *testing.T) {
-	tab := NewTable[int](1 << 10)
+	tab := NewTable[Source, int](1 << 10)
 	busy := func(*int) bool { return false }
 	for i := range 1 << 14 {
 		for _, s := range tab.Slots(v6(1, i), busy) {

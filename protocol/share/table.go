@@ -15,23 +15,30 @@ const (
 	crowds = 1024
 )
 
-// Table remembers one value per source. A value is forgotten only to make
+// Key is what a Table tells callers apart by. Wide is the wider group the
+// caller is in, itself when it is in none.
+type Key[K any] interface {
+	comparable
+	Wide() K
+}
+
+// Table remembers one value per key, such as a Source. A value is forgotten only to make
 // room, and only when it is resting: when a fresh one would do the same. So
 // nobody can have his own forgotten by coming from many other addresses.
 // Sources that find no place share a value with others of them; which, differs
 // from table to table. A Table is not safe for concurrent use.
-type Table[V any] struct {
+type Table[K Key[K], V any] struct {
 	places int
-	byAge  *list.List // of *place[V]; the one used last in front
-	known  map[Source]*list.Element
-	groups map[Source]int
+	byAge  *list.List // of *place[K, V]; the one used last in front
+	known  map[K]*list.Element
+	groups map[K]int
 	crowd  []V
 	seed   maphash.Seed
 }
 
-type place[V any] struct {
-	source Source
-	value  V
+type place[K Key[K], V any] struct {
+	key   K
+	value V
 }
 
 // Slot is a value that counts for a source. Worth is how many sources' worth
@@ -42,14 +49,14 @@ type Slot[V any] struct {
 }
 
 // NewTable returns an empty table for at most places sources (at least one).
-func NewTable[V any](places int) *Table[V] {
-	return &Table[V]{places: max(places, 1), byAge: list.New(), known: map[Source]*list.Element{},
-		groups: map[Source]int{}, seed: maphash.MakeSeed()}
+func NewTable[K Key[K], V any](places int) *Table[K, V] {
+	return &Table[K, V]{places: max(places, 1), byAge: list.New(), known: map[K]*list.Element{},
+		groups: map[K]int{}, seed: maphash.MakeSeed()}
 }
 
 // Slots returns what counts for a source: its own value, and for IPv6 its
 // /48's. New values are zero. Slots without a value come last.
-func (t *Table[V]) Slots(s Source, resting func(*V) bool) (slots [2]Slot[V]) {
+func (t *Table[K, V]) Slots(s K, resting func(*V) bool) (slots [2]Slot[V]) {
 	wide := s.Wide()
 	if t.known[s] == nil || t.known[wide] == nil {
 		for range 3 { // more than are added: a table that was full becomes small again
@@ -74,21 +81,21 @@ func (t *Table[V]) Slots(s Source, resting func(*V) bool) (slots [2]Slot[V]) {
 }
 
 // Peek returns a source's own value, nil when it has none.
-func (t *Table[V]) Peek(s Source) *V {
+func (t *Table[K, V]) Peek(s K) *V {
 	if e, ok := t.known[s]; ok {
-		return &e.Value.(*place[V]).value
+		return &e.Value.(*place[K, V]).value
 	}
 	return nil
 }
 
 // Len is the number of sources that have a value of their own.
-func (t *Table[V]) Len() int { return t.byAge.Len() }
+func (t *Table[K, V]) Len() int { return t.byAge.Len() }
 
 // own finds or makes a source's own value, nil when there is no place for one.
-func (t *Table[V]) own(s, group Source) *V {
+func (t *Table[K, V]) own(s, group K) *V {
 	if e, ok := t.known[s]; ok {
 		t.byAge.MoveToFront(e)
-		return &e.Value.(*place[V]).value
+		return &e.Value.(*place[K, V]).value
 	}
 	inGroup := s != group
 	if t.byAge.Len() >= t.places || inGroup && t.groups[group] >= max(t.places/tableGroupPart, 1) {
@@ -97,17 +104,17 @@ func (t *Table[V]) own(s, group Source) *V {
 	if inGroup {
 		t.groups[group]++
 	}
-	p := &place[V]{source: s}
+	p := &place[K, V]{key: s}
 	t.known[s] = t.byAge.PushFront(p)
 	return &p.value
 }
 
-func (t *Table[V]) forgetOldest(resting func(*V) bool) {
+func (t *Table[K, V]) forgetOldest(resting func(*V) bool) {
 	e := t.byAge.Back()
-	if e == nil || !resting(&e.Value.(*place[V]).value) {
+	if e == nil || !resting(&e.Value.(*place[K, V]).value) {
 		return
 	}
-	s := t.byAge.Remove(e).(*place[V]).source
+	s := t.byAge.Remove(e).(*place[K, V]).key
 	delete(t.known, s)
 	if wide := s.Wide(); wide != s {
 		if t.groups[wide]--; t.groups[wide] <= 0 {
@@ -116,7 +123,7 @@ func (t *Table[V]) forgetOldest(resting func(*V) bool) {
 	}
 }
 
-func (t *Table[V]) crowdOf(s Source) *V {
+func (t *Table[K, V]) crowdOf(s K) *V {
 	if t.crowd == nil {
 		t.crowd = make([]V, crowds)
 	}
