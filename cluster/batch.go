@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -235,6 +236,7 @@ func (n *Node) applyEntry(ctx context.Context, entry *fsm.Entry) ([]fsm.Result, 
 	if n.cfg.hooks.apply != nil {
 		n.cfg.hooks.apply()
 	}
+	_, _ = rand.Read(entry.Seed[:]) // never fails
 	future := n.raft.Apply(fsm.AppendEntry(nil, entry), enqueueTimeout)
 	// A future that was queued for the state machine when raft stops is never
 	// answered, so its wait must end with this node.

@@ -43,12 +43,19 @@ type Envelope struct {
 	Body []byte
 }
 
+// Seed is what an entry brings of randomness.
+type Seed [16]byte
+
 // Entry is one log entry: the commands of one group commit.
 type Entry struct {
 	// Time is the leader's clock in Unix milliseconds.
 	Time int64
 	// Term is the raft term of the leader that proposed the entry.
 	Term uint64
+	// Seed is random, from the member that proposed the entry: what salts in
+	// the entry's events are derived from. Zero only in tests and where no
+	// command of the entry can name a person.
+	Seed Seed
 	// Commands are applied in order.
 	Commands []Envelope
 }

@@ -19,7 +19,8 @@ const (
 // auditFilter is what get_audit_log asks for.
 type auditFilter struct {
 	*protocol.GetAuditLog
-	since, until int64 // Unix milliseconds, 0 for open
+	since, until int64  // Unix milliseconds, 0 for open
+	person       string // folded
 }
 
 func newAuditFilter(r *protocol.GetAuditLog) auditFilter {
@@ -29,13 +30,13 @@ func newAuditFilter(r *protocol.GetAuditLog) auditFilter {
 		}
 		return 0
 	}
-	return auditFilter{r, ms(r.Since), ms(r.Until)}
+	return auditFilter{r, ms(r.Since), ms(r.Until), protocol.FoldExternalID(r.ExternalID)}
 }
 
 func (f auditFilter) wants(e *Event) bool {
 	return (f.NetworkID == 0 || e.NetworkID() == f.NetworkID) && (f.NodeID == 0 || aboutNode(e, f.NodeID)) &&
 		(f.Action == "" || protocol.MatchAction([]string{f.Action}, e.Action)) &&
-		(f.since == 0 || e.Time >= f.since) && (f.until == 0 || e.Time < f.until)
+		(f.person == "" || aboutPerson(e, f.person)) && (f.since == 0 || e.Time >= f.since) && (f.until == 0 || e.Time < f.until)
 }
 
 // aboutNode reports whether a node acted or is named by an attribute.

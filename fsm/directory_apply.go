@@ -21,7 +21,7 @@ func (x *txn) carryOut(p *syncPlan) any {
 	for _, h := range p.hosts {
 		n, _ := x.nodes.get(h.id)
 		x.edit(n, func(n *node) { n.hostname = h.name })
-		x.begin(protocol.EventHostnameChanged).node(h.id).str("old_hostname", "").str("new_hostname", h.name).end()
+		x.begin(protocol.EventHostnameChanged).node(h.id).person("old_hostname", "").person("new_hostname", h.name).end()
 	}
 	r := &p.reply
 	x.noteSync(p.net, changed, syncStatus{at: x.meta.now, mapped: r.Mapped, updated: r.Updated, disabled: r.Disabled, unmapped: r.Unmapped})

@@ -36,7 +36,7 @@ type command struct {
 
 // AppendEntry appends the log form of an entry.
 //
-// The form is: format byte 1 · time (zigzag) · term · number of commands · per
+// The form is: format byte 1 · time (zigzag) · term · seed · number of commands · per
 // command its code, flags and the fields that the flags announce. A signed
 // heartbeat takes about six bytes: its body is implied by the signing node,
 // and its source is left out.
@@ -44,12 +44,32 @@ func AppendEntry(dst []byte, e *Entry) []byte {
 	dst = append(dst, entryFormat)
 	dst = appendVarint(dst, e.Time)
 	dst = appendUvarint(dst, e.Term)
+	dst = appendSeed(dst, e.Seed)
 	dst = appendUvarint(dst, uint64(len(e.Commands)))
 	var session SessionID
 	for i := range e.Commands {
 		dst = appendCommand(dst, &e.Commands[i], &session)
 	}
 	return dst
+}
+
+// appendSeed appends a seed with its length in front, which is 0 for the zero seed.
+func appendSeed(dst []byte, s Seed) []byte {
+	if s == (Seed{}) {
+		return append(dst, 0)
+	}
+	return append(append(dst, byte(len(s))), s[:]...)
+}
+
+func readSeed(d *decoder) (s Seed) {
+	switch n := d.uint8(); int(n) {
+	case 0:
+	case len(s):
+		copy(s[:], d.raw(len(s)))
+	default:
+		d.fail()
+	}
+	return s
 }
 
 func appendCommand(dst []byte, c *Envelope, session *SessionID) []byte {
@@ -128,7 +148,7 @@ func ParseEntry(data []byte) (*Entry, error) {
 	if reason != "" {
 		return nil, &HaltError{Reason: "the entry " + reason}
 	}
-	e := &Entry{Time: p.time, Term: p.term, Commands: make([]Envelope, len(p.commands))}
+	e := &Entry{Time: p.time, Term: p.term, Seed: p.seed, Commands: make([]Envelope, len(p.commands))}
 	for i := range p.commands {
 		e.Commands[i] = p.commands[i].Envelope
 		c := &e.Commands[i]
@@ -144,6 +164,7 @@ func ParseEntry(data []byte) (*Entry, error) {
 type parsedEntry struct {
 	time     int64
 	term     uint64
+	seed     Seed
 	commands []command
 }
 
@@ -159,6 +180,7 @@ func parseEntry(data []byte, scratch []command) (p parsedEntry, reason string) {
 	d := &decoder{b: data[1:]}
 	p.time = d.varint()
 	p.term = d.uvarint()
+	p.seed = readSeed(d)
 	count := d.uvarint()
 	if d.bad || count > uint64(len(d.b)) { // a command takes at least two bytes
 		return p, "is damaged: its header does not fit its length"

@@ -115,7 +115,7 @@ func decodeEvent(seq uint64, class protocol.EventClass, r eventRecord) (Event, b
 	e := Event{Chain: d.hash(), Class: protocol.EventClass(d.uint8()), Seq: d.uvarint(), Time: d.varint(), Index: d.uvarint()}
 	e.Actor, e.Source, e.Action = d.str(), d.str(), d.str()
 	for !d.bad && len(d.b) > 0 {
-		e.Attrs = append(e.Attrs, Attr{Key: d.str(), Value: d.str()})
+		e.Attrs = append(e.Attrs, readAttr(&d))
 	}
 	return e, !d.bad && (seq == 0 || e.Seq == seq && e.Class == class)
 }
@@ -125,7 +125,11 @@ type eventWriter struct {
 	x     *txn
 	class protocol.EventClass
 	seq   uint64
-	buf   []byte
+	// buf is the previous hash and the canonical record, what the chain hashes.
+	buf []byte
+	// kept is the record as it is stored where that differs, with the salts and
+	// values of what can be erased; empty until there is such an attribute.
+	kept []byte
 }
 
 // begin starts an event; end must follow.
@@ -137,6 +141,7 @@ func (x *txn) begin(action string) *eventWriter {
 	w.buf = append(w.buf[:0], x.meta.chains[classIndex(w.class)].Head[:]...)
 	head := Event{Seq: w.seq, Class: w.class, Time: x.meta.now, Index: x.index, Actor: actor, Source: x.source, Action: action}
 	w.buf = protocol.AppendAuditHead(w.buf, &head)
+	w.kept = w.kept[:0]
 	return w
 }
 
@@ -155,22 +160,28 @@ func (x *txn) actorName() string {
 }
 
 func (w *eventWriter) str(key, value string) *eventWriter {
-	w.buf = appendString(w.buf, key)
-	w.buf = appendString(w.buf, value)
+	w.buf = appendString(appendString(w.buf, key), value)
+	if len(w.kept) > 0 {
+		w.kept = appendString(appendString(w.kept, key), value)
+	}
 	return w
 }
 
 func (w *eventWriter) num(key string, value uint64) *eventWriter {
 	var b [20]byte
-	w.buf = appendString(w.buf, key)
-	w.buf = appendBytes(w.buf, strconv.AppendUint(b[:0], value, 10))
-	return w
+	return w.bytes(key, strconv.AppendUint(b[:0], value, 10))
 }
 
 func (w *eventWriter) int(key string, value int64) *eventWriter {
 	var b [20]byte
-	w.buf = appendString(w.buf, key)
-	w.buf = appendBytes(w.buf, strconv.AppendInt(b[:0], value, 10))
+	return w.bytes(key, strconv.AppendInt(b[:0], value, 10))
+}
+
+func (w *eventWriter) bytes(key string, value []byte) *eventWriter {
+	w.buf = appendBytes(appendString(w.buf, key), value)
+	if len(w.kept) > 0 {
+		w.kept = appendBytes(appendString(w.kept, key), value)
+	}
 	return w
 }
 
@@ -184,16 +195,20 @@ func (w *eventWriter) bool(key string, value bool) *eventWriter {
 
 // end chains and stores the event and cuts what retention no longer allows.
 // The buffer begins with the previous hash, which is what the chain hashes
-// over; the new hash then takes its place.
+// over; in what is stored the new hash takes its place.
 func (w *eventWriter) end() {
 	x, c := w.x, classIndex(w.class)
 	sum := sha256.Sum256(w.buf)
-	copy(w.buf, sum[:])
+	record := w.buf
+	if len(w.kept) > 0 {
+		record = w.kept
+	}
+	copy(record, sum[:])
 	ch := &x.meta.chains[c]
 	ch.HeadSeq, ch.Head = w.seq, sum
 	ch.Count++
-	ch.Bytes += uint64(len(w.buf))
-	r := eventRecord(w.buf)
+	ch.Bytes += uint64(len(record))
+	r := eventRecord(record)
 	x.events[c].put(x, w.seq, r)
 	if c == 0 {
 		x.countEvent(w.seq, r, 1)

@@ -93,6 +93,8 @@ var handlers = withNext(map[string]handler{
 	"dlq_drop":               {decide: decideDLQDrop},
 	"set_setting":            {decide: decideSetSetting},
 	"list_settings":          {read: readSettingsList},
+	"person_export":          {read: readPerson},
+	"person_forget":          {decide: decideForgetPerson},
 	"set_external_id":        {decide: decideSetExternalID},
 	"get_identity":           {read: readIdentity},
 	"directory_sync":         {decide: decideDirectorySync, plan: planDirectorySync},

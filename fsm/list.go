@@ -17,6 +17,7 @@ const (
 	cursorActions  = 4
 	cursorStatus   = 5
 	cursorAudit    = 6
+	cursorPerson   = 7
 )
 
 // makeCursor encodes where the next page begins. A cursor names a position in

@@ -135,7 +135,7 @@ func (x *txn) sweepRelease(id uint32) {
 	if !had || !x.releasable(n, x.meta.now) {
 		return
 	}
-	x.begin(protocol.EventNodeReleased).node(id).str("hostname", n.hostname).end()
+	x.begin(protocol.EventNodeReleased).node(id).person("hostname", n.hostname).end()
 	x.edit(n, func(n *node) {
 		n.state, n.hostname, n.tags, n.polo = stateReleased, "", nil, 0
 		n.set(flagPublic|flagTaskExec, false)

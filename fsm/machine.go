@@ -88,7 +88,7 @@ func (m *Machine) Apply(index, term uint64, data []byte) ([]Result, error) {
 		return nil, m.stop(index, reason)
 	}
 	x := m.x
-	x.start(index, term, p.time)
+	x.start(index, term, p.time, p.seed)
 	results := make([]Result, len(p.commands))
 	for i := range p.commands {
 		results[i] = x.apply(&p.commands[i])

@@ -150,7 +150,7 @@ func decideSetHostname(v *view, c *call) (effect, *protocol.Error) {
 	}
 	return func(x *txn) any {
 		x.edit(n, func(n *node) { n.hostname = r.Hostname })
-		x.begin(protocol.EventHostnameChanged).node(n.id).str("old_hostname", n.hostname).str("new_hostname", r.Hostname).end()
+		x.begin(protocol.EventHostnameChanged).node(n.id).person("old_hostname", n.hostname).person("new_hostname", r.Hostname).end()
 		return reply
 	}, nil
 }

@@ -135,17 +135,21 @@ func (x *txn) countOffer(node uint32, before, after bool) {
 
 // forgetPairs ends all trust of a node that goes.
 func (x *txn) forgetPairs(node uint32) {
-	var peers []uint32
-	x.byPeer.ascend(pairOf(node, 0), func(k uint64, _ nothing) bool {
+	for _, p := range x.peersOf(node) {
+		x.setSides(node, p, 0)
+	}
+}
+
+// peersOf are the nodes with which a node has a trust pair, ascending.
+func (v *view) peersOf(node uint32) (peers []uint32) {
+	v.byPeer.ascend(pairOf(node, 0), func(k uint64, _ nothing) bool {
 		if uint32(k>>32) != node {
 			return false
 		}
 		peers = append(peers, uint32(k))
 		return true
 	})
-	for _, p := range peers {
-		x.setSides(node, p, 0)
-	}
+	return peers
 }
 
 func loadTrust(x *txn, d *decoder, level uint32) bool {

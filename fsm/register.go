@@ -199,7 +199,7 @@ func (x *txn) registered(old, n *node, mode string) {
 	}
 	x.begin(action).node(n.id).str("mode", mode).end()
 	if old != nil && old.hostname != n.hostname {
-		x.begin(protocol.EventHostnameChanged).node(n.id).str("old_hostname", old.hostname).str("new_hostname", n.hostname).end()
+		x.begin(protocol.EventHostnameChanged).node(n.id).person("old_hostname", old.hostname).person("new_hostname", n.hostname).end()
 	}
 	x.putNode(old, n)
 }

@@ -103,6 +103,7 @@ type view struct {
 	byKey     index[string, uint32]  // raw public key -> node
 	byHost    index[string, uint32]  // hostname -> node
 	byOwner   index[string, uint32]  // owner, node -> node
+	byPerson  index[string, uint32]  // folded external id, node -> node
 	liveNodes index[uint32, nothing] // ids of live nodes
 	offline   index[uint64, uint32]  // second of going offline, node -> node
 	byName    index[string, uint16]  // network name -> network
@@ -147,7 +148,7 @@ func newView() view {
 		jwks:   newTable(&jwksSchema),
 		staged: newTable(&stagedSchema), next: newNextTables(),
 
-		byKey: newIndex[string, uint32](), byHost: newIndex[string, uint32](), byOwner: newIndex[string, uint32](),
+		byKey: newIndex[string, uint32](), byHost: newIndex[string, uint32](), byOwner: newIndex[string, uint32](), byPerson: newIndex[string, uint32](),
 		liveNodes: newIndex[uint32, nothing](), offline: newIndex[uint64, uint32](), byName: newIndex[string, uint16](),
 		byOrder: newIndex[uint64, uint32](), byNode: newIndex[uint64, nothing](), byPeer: newIndex[uint64, nothing](), offers: newIndex[uint32, int](), netSize: newIndex[uint16, int](),
 		byExpiry: newIndex[string, string](), beaconBytes: newShares(), eventShares: newShares(), backlog: newShares(), beaconCache: new(beaconCache), knownIDs: newShares(), strangerIDs: newShares(),
@@ -210,6 +211,7 @@ func (v *view) handOver(dst *view) {
 	v.byKey.handOver(&dst.byKey)
 	v.byHost.handOver(&dst.byHost)
 	v.byOwner.handOver(&dst.byOwner)
+	v.byPerson.handOver(&dst.byPerson)
 	v.liveNodes.handOver(&dst.liveNodes)
 	v.offline.handOver(&dst.offline)
 	v.byName.handOver(&dst.byName)
@@ -232,6 +234,7 @@ type txn struct {
 	metaHash [32]byte // of the meta record that digest includes
 
 	index, term uint64
+	seed        Seed
 	touched     []sessionTouch
 	checkpoint  bool   // the entry asks for a checkpoint
 	halt        string // why the member must stop, continues "entry 7 "

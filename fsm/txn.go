@@ -9,8 +9,8 @@ import (
 const maxTime = 253402300799999
 
 // start begins an entry.
-func (x *txn) start(index, term uint64, time int64) {
-	x.index, x.term = index, term
+func (x *txn) start(index, term uint64, time int64, seed Seed) {
+	x.index, x.term, x.seed = index, term, seed
 	x.meta.now = max(x.meta.now, min(time, maxTime))
 	x.touched = x.touched[:0]
 	x.checkpoint = false
@@ -66,6 +66,14 @@ func (x *txn) setNode(old, n *node) {
 			x.byOwner.put(ownerKey(n.owner, n.id), n.id)
 		}
 	}
+	if old.externalID != n.externalID {
+		if old.externalID != "" {
+			x.byPerson.drop(personKey(protocol.FoldExternalID(old.externalID), n.id))
+		}
+		if n.externalID != "" {
+			x.byPerson.put(personKey(protocol.FoldExternalID(n.externalID), n.id), n.id)
+		}
+	}
 	if old.live() != n.live() {
 		if n.live() {
 			x.liveNodes.put(n.id, nothing{})
@@ -109,7 +117,7 @@ func (x *txn) putNode(old, n *node) {
 	}
 	x.setNode(old, n)
 	if before != n.externalID {
-		x.begin(protocol.EventExternalIDSet).node(n.id).str("old_external_id", before).str("new_external_id", n.externalID).end()
+		x.begin(protocol.EventExternalIDSet).node(n.id).person("old_external_id", before).person("new_external_id", n.externalID).end()
 	}
 }
 
@@ -119,6 +127,9 @@ func ownerKey(owner string, id uint32) string {
 	b := make([]byte, 0, len(owner)+8)
 	return string(appendKey32(appendString(b, owner), id))
 }
+
+// personKey orders nodes by the folded external id they are bound to, then id.
+func personKey(person string, id uint32) string { return ownerKey(person, id) }
 
 // offlineKey orders nodes by when they went offline.
 func offlineKey(n *node) uint64 { return uint64(seconds(n.offlineAt))<<32 | uint64(n.id) }

@@ -36,6 +36,7 @@ func repeatable(w *world) map[string]func() any {
 		"set_key_expiry":         do("set_key_expiry", &protocol.SetKeyExpiry{NodeID: a, ExpiresAt: "2027-03-01T08:00:00Z"}, as(a)),
 		"set_setting":            do("set_setting", &protocol.SetSetting{Name: protocol.SettingTrustMode, Value: protocol.TrustMutual}, admin),
 		"set_external_id":        do("set_external_id", &protocol.SetExternalID{NodeID: a, ExternalID: "a@example.com"}, admin),
+		"person_forget":          do("person_forget", &protocol.PersonRequest{ExternalID: "b@example.com"}, admin),
 		"set_polo_score":         do("set_polo_score", &protocol.SetPoloScore{NodeID: a, PoloScore: &score}, nil),
 		"update_polo_score":      do("update_polo_score", &protocol.UpdatePoloScore{NodeID: a, Delta: &delta}, nil),
 		"report_trust":           do("report_trust", &protocol.Trust{NodeID: a, PeerID: b}, as(a)),

@@ -69,6 +69,8 @@ func request(row *protocol.Command, a, b harness.Agent, network any) (map[string
 		fields["kind"] = "log"
 	case "set_setting":
 		fields["name"], fields["value"] = protocol.SettingTrustMode, protocol.TrustCompatible
+	case "person_export", "person_forget":
+		fields["external_id"] = "nobody@example.org"
 	case "audit_replay":
 		fields["name"], fields["from_seq"] = "log", 1
 	}

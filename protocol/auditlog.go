@@ -35,8 +35,28 @@ type AuditEvent struct {
 	Chain [32]byte
 }
 
-// AuditAttr is an attribute of an event.
-type AuditAttr struct{ Key, Value string }
+// AuditAttr is an attribute of an event. One that says something of a person
+// can be erased: its canonical record holds a commitment, the SHA-256 of Salt
+// and Value, so that the chain still verifies when both are gone.
+type AuditAttr struct {
+	Key, Value string
+	// Salt is 16 random bytes, "" for an attribute that cannot be erased and for
+	// one that was: its Value is the commitment then.
+	Salt string
+}
+
+// ErasedPrefix begins the value of an attribute that was erased; the
+// commitment follows in hex.
+const ErasedPrefix = "erased:sha256:"
+
+// Canonical is the value as the chain covers it.
+func (a AuditAttr) Canonical() string {
+	if a.Salt == "" {
+		return a.Value
+	}
+	sum := sha256.Sum256([]byte(a.Salt + a.Value))
+	return ErasedPrefix + hex.EncodeToString(sum[:])
+}
 
 // Attr finds an attribute, "" when the event has none of this name.
 func (e *AuditEvent) Attr(key string) string {
@@ -121,7 +141,7 @@ func VerifyChain(prev [32]byte, events []AuditEvent) ([32]byte, error) {
 		}
 		buf = AppendAuditHead(append(buf[:0], prev[:]...), e)
 		for _, a := range e.Attrs {
-			buf = appendText(appendText(buf, a.Key), a.Value)
+			buf = appendText(appendText(buf, a.Key), a.Canonical())
 		}
 		sum := sha256.Sum256(buf)
 		if !bytes.Equal(sum[:], e.Chain[:]) {
@@ -151,6 +171,8 @@ type AuditEntry struct {
 	Source string `json:"source,omitempty"`
 	// Attrs are all attributes in order, each a pair of key and value.
 	Attrs [][2]string `json:"attrs,omitempty"`
+	// Salts are those of the attributes that can be erased, by key, hex.
+	Salts map[string]string `json:"salts,omitempty"`
 	// Chain is the hash of this event and all before it in its class, hex.
 	Chain string `json:"chain"`
 }
@@ -165,6 +187,12 @@ func (e *AuditEvent) Entry() AuditEntry {
 	}
 	for _, a := range e.Attrs {
 		out.Attrs = append(out.Attrs, [2]string{a.Key, a.Value})
+		if a.Salt != "" {
+			if out.Salts == nil {
+				out.Salts = map[string]string{}
+			}
+			out.Salts[a.Key] = hex.EncodeToString([]byte(a.Salt))
+		}
 	}
 	return out
 }
@@ -186,7 +214,11 @@ func (a *AuditEntry) Event() (AuditEvent, error) {
 	}
 	copy(e.Chain[:], sum)
 	for _, kv := range a.Attrs {
-		e.Attrs = append(e.Attrs, AuditAttr{kv[0], kv[1]})
+		salt, err := hex.DecodeString(a.Salts[kv[0]])
+		if err != nil {
+			return e, fmt.Errorf("event %d: the salt of %s is not hex", a.Seq, kv[0])
+		}
+		e.Attrs = append(e.Attrs, AuditAttr{kv[0], kv[1], string(salt)})
 	}
 	shown := e.Entry()
 	if shown.Timestamp != a.Timestamp || shown.NodeID != a.NodeID || shown.NetworkID != a.NetworkID || shown.Details != a.Details {
@@ -201,7 +233,7 @@ var (
 	numberAttrs = attrSet("node_id network_id target_node_id beacon_id days expired_count former_owner from from_node_id generation inviter_id " +
 		"members networks new_allowed_ports_count new_max_members new_tags_count node_a node_b old_owner new_owner peer_id to to_node_id " +
 		"creator_node_id old_max_members old_allowed_ports_count old_tags_count delta new_score polo_score mapped unmapped updated disabled actions " +
-		"seq first last count revision")
+		"seq first last count revision nodes roles events")
 	boolAttrs = attrSet("accept accepted created enterprise new_enabled new_public old_enabled old_public required enabled")
 )
 

@@ -234,4 +234,9 @@ var Commands = []Command{
 		newBody: body[SetSetting](), newReply: reply[SetSettingReply](), Doc: "change a replicated setting of the registry"},
 	{Code: 121, Name: "list_settings", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeRead, Since: 2, Built: true,
 		newBody: body[ListSettings](), newReply: reply[ListSettingsReply](), Doc: "list the replicated settings of the registry"},
+	{Code: 122, Name: "person_export", Group: GroupIdentity, Auth: AuthAdmin, Mode: ModeRead, Lists: true, Since: 2, Built: true,
+		newBody: body[PersonRequest](), newReply: reply[PersonExportReply](), Doc: "show what is known of a person, by external id"},
+	{Code: 123, Name: "person_forget", Group: GroupIdentity, Auth: AuthAdmin, Mode: ModeWrite, Since: 2, Built: true,
+		Events:  []string{EventPersonForgotten, EventNodeDeregistered, EventExternalIDSet, EventOwnerLost, EventOwnershipTransferred},
+		newBody: body[PersonRequest](), newReply: reply[PersonForgetReply](), Doc: "erase what is known of a person, by external id"},
 }

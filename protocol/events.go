@@ -67,6 +67,7 @@ const (
 	EventPoloUpdated           = "polo_score.updated"
 	EventPoloSet               = "polo_score.set"
 	EventExternalIDSet         = "identity.external_id_set"
+	EventPersonForgotten       = "person.forgotten"
 	EventIDPConfigured         = "idp.configured"
 	EventAuditExportConfigured = "audit_export.configured"
 	EventDirectorySynced       = "directory.synced"
@@ -105,7 +106,7 @@ var Events = map[string]EventClass{
 	EventKeyRotated: ClassSecurity, EventKeyExpirySet: ClassSecurity, EventKeyExpiryCleared: ClassSecurity, EventHeartbeatBlocked: ClassActivity,
 	EventKeyExpiring: ClassSecurity,
 	EventPoloUpdated: ClassActivity, EventPoloSet: ClassActivity,
-	EventExternalIDSet: ClassSecurity, EventIDPConfigured: ClassSecurity, EventAuditExportConfigured: ClassSecurity,
+	EventExternalIDSet: ClassSecurity, EventPersonForgotten: ClassSecurity, EventIDPConfigured: ClassSecurity, EventAuditExportConfigured: ClassSecurity,
 	EventDirectorySynced: ClassSecurity, EventBeaconRegistered: ClassActivity,
 	EventClusterTokenSeeded: ClassSecurity, EventClusterTokenRevoked: ClassSecurity, EventMemberJoined: ClassSecurity, EventMemberRemoved: ClassSecurity,
 	EventFeatureLevelRaised: ClassSecurity, EventAuditNote: ClassSecurity,

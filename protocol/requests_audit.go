@@ -219,6 +219,8 @@ type GetAuditExport struct{ noFields }
 type GetAuditLog struct {
 	NetworkID uint16 `json:"network_id,omitempty"`
 	NodeID    uint32 `json:"node_id,omitempty"`
+	// ExternalID is of the person that an event names.
+	ExternalID string `json:"external_id,omitempty"`
 	// Action is an action such as member.kicked, or a beginning such as member.*.
 	Action string `json:"action,omitempty"`
 	// Class is security or activity; empty is both.

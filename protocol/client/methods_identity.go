@@ -21,6 +21,18 @@ func (c *Client) ListSettings(ctx context.Context, opts ...CallOption) (*protoco
 	return Call[protocol.ListSettingsReply](ctx, c, "list_settings", nil, opts...)
 }
 
+// PersonExport shows what is known of a person besides the audit log: nodes and
+// roles that wait. ForEachPage has further pages.
+func (c *Client) PersonExport(ctx context.Context, externalID string, opts ...CallOption) (*protocol.PersonExportReply, error) {
+	return Call[protocol.PersonExportReply](ctx, c, "person_export", &protocol.PersonRequest{ExternalID: externalID}, opts...)
+}
+
+// PersonForget erases what is known of a person. While the reply says More it
+// has to be called again.
+func (c *Client) PersonForget(ctx context.Context, externalID string, opts ...CallOption) (*protocol.PersonForgetReply, error) {
+	return Call[protocol.PersonForgetReply](ctx, c, "person_forget", &protocol.PersonRequest{ExternalID: externalID}, opts...)
+}
+
 // ValidateToken says what an identity token is worth. A token that is not
 // verified is no error: the reply says why.
 func (c *Client) ValidateToken(ctx context.Context, token protocol.Secret, opts ...CallOption) (*protocol.ValidateTokenReply, error) {

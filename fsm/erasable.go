@@ -1,0 +1,156 @@
+package fsm
+
+import (
+	"crypto/sha256"
+	"strings"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// erasableMark begins the stored key of an attribute that can be erased; its
+// salt stands between key and value. No key of an attribute begins with it.
+const erasableMark = "\x01"
+
+const saltBytes = len(Seed{})
+
+// person adds what says something of a person: the chain covers a commitment
+// to it, and what it commits to can be erased. There is nothing to hide in an
+// empty value.
+func (w *eventWriter) person(key, value string) *eventWriter {
+	if value == "" {
+		return w.str(key, value)
+	}
+	if len(w.kept) == 0 {
+		w.kept = append(w.kept, w.buf...)
+	}
+	a := Attr{Key: key, Value: value, Salt: w.x.salt(w.seq, key)}
+	w.kept = appendAttr(w.kept, a)
+	w.buf = appendString(appendString(w.buf, key), a.Canonical())
+	return w
+}
+
+// salt is what nobody can know who has neither the entry nor the event.
+func (x *txn) salt(seq uint64, key string) string {
+	b := appendString(appendUvarint(append(x.buf[:0], x.seed[:]...), seq), key)
+	x.buf = b
+	sum := sha256.Sum256(b)
+	return string(sum[:saltBytes])
+}
+
+func appendAttr(dst []byte, a Attr) []byte {
+	if a.Salt == "" {
+		return appendString(appendString(dst, a.Key), a.Value)
+	}
+	dst = appendString(dst, erasableMark+a.Key)
+	dst = append(dst, a.Salt...)
+	return appendString(dst, a.Value)
+}
+
+func readAttr(d *decoder) (a Attr) {
+	a.Key = d.str()
+	if key, erasable := strings.CutPrefix(a.Key, erasableMark); erasable {
+		a.Key, a.Salt = key, string(d.raw(saltBytes))
+	}
+	a.Value = d.str()
+	return a
+}
+
+// encodeEvent is the record of an event as it is stored.
+func encodeEvent(e *Event) eventRecord {
+	dst := protocol.AppendAuditHead(append([]byte(nil), e.Chain[:]...), e)
+	for _, a := range e.Attrs {
+		dst = appendAttr(dst, a)
+	}
+	return eventRecord(dst)
+}
+
+// erase takes the values of attributes out of a stored event, those that
+// goes says, and reports whether there were any. The chain does not change.
+func (r eventRecord) erase(goes func(*Event, Attr) bool) (eventRecord, bool) {
+	e, ok := decodeEvent(0, 0, r)
+	if !ok {
+		return r, false
+	}
+	changed := false
+	for i, a := range e.Attrs {
+		if a.Salt != "" && goes(&e, a) {
+			e.Attrs[i], changed = Attr{Key: a.Key, Value: a.Canonical()}, true
+		}
+	}
+	if !changed {
+		return r, false
+	}
+	return encodeEvent(&e), true
+}
+
+// action reads what happened, without decoding the rest.
+func (e eventRecord) action() string {
+	d := decoder{b: []byte(e)}
+	d.raw(33) // chain hash and class
+	d.uvarint()
+	d.varint()
+	d.uvarint()
+	d.str()
+	d.str()
+	return d.str()
+}
+
+// erasable are the actions whose events have attributes that can be erased.
+func erasable(action string) bool {
+	switch action {
+	case protocol.EventExternalIDSet, protocol.EventHostnameChanged, protocol.EventNodeReleased:
+		return true
+	}
+	return false
+}
+
+// eraseEvents erases what goes says, in the log and in dead letters, and
+// returns in how many events of the log.
+func (x *txn) eraseEvents(goes func(*Event, Attr) bool) (events int) {
+	for c := range x.events {
+		type change struct {
+			seq      uint64
+			old, new eventRecord
+		}
+		var changes []change
+		x.events[c].ascend(0, func(seq uint64, r eventRecord) bool {
+			if erasable(r.action()) {
+				if n, changed := r.erase(goes); changed {
+					changes = append(changes, change{seq, r, n})
+				}
+			}
+			return true
+		})
+		for _, ch := range changes {
+			x.replaceEvent(c, ch.seq, ch.old, ch.new)
+		}
+		events += len(changes)
+	}
+	var letters []string
+	x.letters.ascend("", func(k string, l *letter) bool {
+		if erasable(l.event.action()) {
+			letters = append(letters, k)
+		}
+		return true
+	})
+	for _, k := range letters {
+		l, _ := x.letters.get(k)
+		if r, changed := l.event.erase(goes); changed {
+			next := *l
+			next.event = r
+			x.letters.put(x, k, &next)
+		}
+	}
+	return events
+}
+
+// replaceEvent stores another record of an event and keeps what is counted.
+func (x *txn) replaceEvent(c int, seq uint64, old, record eventRecord) {
+	ch := &x.meta.chains[c]
+	ch.Bytes += uint64(len(record)) - uint64(len(old))
+	if c == 0 {
+		x.countEvent(seq, old, -1)
+		x.countEvent(seq, record, 1)
+	}
+	x.events[c].put(x, seq, record)
+}

@@ -1,0 +1,223 @@
+package fsm
+
+import (
+	"strings"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// personNodes visits the nodes bound to a person, by id from an id on, until
+// f returns false. person is folded.
+func (v *view) personNodes(person string, from uint32, f func(*node) bool) {
+	prefix := personKey(person, 0)
+	prefix = prefix[:len(prefix)-4]
+	v.byPerson.ascend(personKey(person, from), func(k string, id uint32) bool {
+		if !strings.HasPrefix(k, prefix) {
+			return false
+		}
+		n, _ := v.nodes.get(id)
+		return f(n)
+	})
+}
+
+// personRoles visits the roles that wait for a person, by network from one on.
+func (v *view) personRoles(person string, from uint16, f func(net uint16, key string, p *preAssign) bool) {
+	v.networks.ascend(from, func(net uint16, _ *network) bool {
+		key, waits := v.byAssign.get(preAssignIndex(net, person))
+		if !waits {
+			return true
+		}
+		p, _ := v.preAssign.get(key)
+		return f(net, key, p)
+	})
+}
+
+// readPerson lists nodes first, then roles: a cursor behind 32 bits is a network's.
+func readPerson(v *view, c *call) (any, *protocol.Error) {
+	r := c.body.(*protocol.PersonRequest)
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	next, e := readCursor(c.cursor, cursorPerson, 0)
+	if e != nil {
+		return nil, e
+	}
+	person, p := protocol.FoldExternalID(r.ExternalID), &page{limit: c.limit}
+	reply := &protocol.PersonExportReply{Type: "person_export_ok", ExternalID: r.ExternalID, Nodes: []protocol.PersonNode{}, Roles: []protocol.PersonRole{}}
+	if next < 1<<32 {
+		v.personNodes(person, uint32(next), func(n *node) bool {
+			shown := v.personNode(n)
+			if !p.room(uint64(n.id), listedSize(n)+personSize(&shown)) {
+				return false
+			}
+			reply.Nodes = append(reply.Nodes, shown)
+			return true
+		})
+	}
+	if !p.full && !p.large {
+		v.personRoles(person, uint16(max(next, 1<<32)-1<<32), func(net uint16, _ string, w *preAssign) bool {
+			if !p.room(1<<32+uint64(net), 60+jsonSize(w.external)) {
+				return false
+			}
+			reply.Roles = append(reply.Roles, protocol.PersonRole{ExternalID: w.external, NetworkID: net, Role: w.role.String()})
+			return true
+		})
+	}
+	if e := p.tooLarge(); e != nil {
+		return nil, e
+	}
+	if p.full {
+		reply.NextCursor = makeCursor(cursorPerson, 0, p.next)
+	}
+	return reply, nil
+}
+
+func personSize(n *protocol.PersonNode) int {
+	size := 12*len(n.Trusts) + len(n.Owner) + 64
+	for _, m := range n.Memberships {
+		size += 60 + len(m.Network)
+	}
+	for _, a := range n.LANAddrs {
+		size += len(a) + 3
+	}
+	return size
+}
+
+func (v *view) personNode(n *node) protocol.PersonNode {
+	out := protocol.PersonNode{NodeID: n.id, ExternalID: n.externalID, Hostname: n.hostname, Owner: n.owner, Endpoint: n.endpoint,
+		LANAddrs: n.lan, Tags: n.tags, Version: n.version, LastSeen: v.lastSeen(n.id), Memberships: []protocol.PersonMembership{}, Trusts: v.peersOf(n.id)}
+	if !n.has(flagKeyless) {
+		out.PublicKey = n.key.String()
+	}
+	if n.created != 0 {
+		out.CreatedAt = utc(n.created)
+	}
+	for _, net := range v.networksOf(n.id) {
+		m, _ := v.member(net, n.id)
+		w, _ := v.networks.get(net)
+		out.Memberships = append(out.Memberships, protocol.PersonMembership{Network: w.name, NetworkID: net, Role: m.role.String()})
+	}
+	return out
+}
+
+// decideForgetPerson takes out the nodes of a person, the roles that wait for
+// one, and what the audit log says of the person. What it leaves of a node is
+// its number, so that no other node gets it.
+func decideForgetPerson(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.PersonRequest)
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	person := protocol.FoldExternalID(r.ExternalID)
+	var nodes []*node
+	more := false
+	v.personNodes(person, 0, func(n *node) bool {
+		more = len(nodes) == protocol.MaxForgotten
+		if !more {
+			nodes = append(nodes, n)
+		}
+		return !more
+	})
+	reply := &protocol.PersonForgetReply{Type: "person_forget_ok", Nodes: len(nodes), More: more}
+	former, waits := v.formerNodes(person), false
+	v.personRoles(person, 0, func(uint16, string, *preAssign) bool {
+		waits = true
+		return false
+	})
+	if len(nodes) == 0 && len(former) == 0 && !waits {
+		return c.unchanged(reply)
+	}
+	return func(x *txn) any {
+		ids := map[uint32]bool{}
+		for _, n := range nodes {
+			ids[n.id] = true
+			x.forgetNode(n)
+		}
+		for _, id := range former {
+			if n, _ := x.nodes.get(id); n != nil && n.state == stateDeregistered && !ids[id] {
+				ids[id] = true
+				x.forgetNode(n)
+			}
+		}
+		if !more {
+			reply.Roles = x.forgetRoles(person)
+		}
+		reply.Events = x.forgetInEvents(person, ids)
+		x.begin(protocol.EventPersonForgotten).num("nodes", uint64(reply.Nodes)).num("roles", uint64(reply.Roles)).num("events", uint64(reply.Events)).end()
+		return reply
+	}, nil
+}
+
+// forgetNode leaves of a node its number and that its key has gone on: a
+// request that the key signed counts no more.
+func (x *txn) forgetNode(n *node) {
+	if n.reachable() {
+		x.deregister(n)
+		n, _ = x.nodes.get(n.id)
+	}
+	x.putNode(n, &node{id: n.id, keyGen: n.keyGen + 1, state: stateDeregistered, flags: flagKeyless})
+}
+
+func (x *txn) forgetRoles(person string) (roles int) {
+	type waiting struct {
+		net uint16
+		key string
+	}
+	var found []waiting
+	x.personRoles(person, 0, func(net uint16, key string, _ *preAssign) bool {
+		found = append(found, waiting{net, key})
+		return true
+	})
+	for _, w := range found {
+		x.preAssign.drop(x, w.key)
+		x.byAssign.drop(preAssignIndex(w.net, person))
+		x.reconfigure(w.net, func(*network) {})
+	}
+	return len(found)
+}
+
+// forgetInEvents erases the person's external id from all events, and from
+// those of the nodes that go their hostnames.
+func (x *txn) forgetInEvents(person string, ids map[uint32]bool) int {
+	return x.eraseEvents(func(e *Event, a Attr) bool {
+		if e.Action == protocol.EventExternalIDSet {
+			return protocol.FoldExternalID(a.Value) == person
+		}
+		return ids[e.NodeID()]
+	})
+}
+
+// formerNodes are the nodes that events say were bound to a person, in the
+// order of those events. A node that is gone has its owner and its key on
+// record still.
+func (v *view) formerNodes(person string) (ids []uint32) {
+	seen := map[uint32]bool{}
+	for c := range v.events {
+		v.events[c].ascend(0, func(seq uint64, r eventRecord) bool {
+			if r.action() != protocol.EventExternalIDSet {
+				return true
+			}
+			e, ok := decodeEvent(seq, classes[c], r)
+			if ok && !seen[e.NodeID()] && aboutPerson(&e, person) {
+				seen[e.NodeID()] = true
+				ids = append(ids, e.NodeID())
+			}
+			return true
+		})
+	}
+	return ids
+}
+
+// aboutPerson reports whether an event names a person, whose folded external
+// id is given.
+func aboutPerson(e *Event, person string) bool {
+	for _, a := range e.Attrs {
+		if a.Key != "old_external_id" && a.Key != "new_external_id" {
+			continue
+		}
+		if protocol.FoldExternalID(a.Value) == person {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,190 @@
+package fsm
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+func (w *world) chains(t *testing.T) {
+	t.Helper()
+	for _, c := range classes {
+		ch := w.m.Root().Chain(c)
+		sum, err := protocol.VerifyChain(ch.Anchor, w.m.Root().Events(c, ch.AnchorSeq, 1<<20))
+		if err != nil || sum != ch.Head {
+			t.Errorf("%s: %v, head %x, want %x", c, err, sum, ch.Head)
+		}
+	}
+}
+
+// alice has two nodes, a membership, a role that waits, a name and events.
+func alice(w *world) (nodes []uint32, other uint32, net uint16) {
+	a, b, other := w.register(1), w.register(2), w.register(3)
+	net = w.network("firm", other, "open", true)
+	w.join(net, a)
+	w.do("set_external_id", &protocol.SetExternalID{NodeID: a, ExternalID: "Alice@example.com"}, admin)
+	w.do("set_external_id", &protocol.SetExternalID{NodeID: b, ExternalID: "alice@example.com"}, admin)
+	w.do("set_external_id", &protocol.SetExternalID{NodeID: other, ExternalID: "bob@example.com"}, admin)
+	w.do("set_hostname", &protocol.SetHostname{NodeID: a, Hostname: "alices-laptop"}, as(a))
+	w.do("set_hostname", &protocol.SetHostname{NodeID: other, Hostname: "bobs-laptop"}, as(other))
+	w.do("report_trust", &protocol.Trust{NodeID: a, PeerID: other}, as(a))
+	w.preAssign(net, "alice@example.com", roleAdmin)
+	return []uint32{a, b}, other, net
+}
+
+// recordsOf is all that a snapshot would hold, uncompressed, in small letters.
+func recordsOf(t *testing.T, w *world) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := w.m.Root().eachRecord(func(rec []byte) error {
+		b.Write(rec)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return strings.ToLower(b.String())
+}
+
+func TestAPersonCanBeShown(t *testing.T) {
+	w := newWorld(t)
+	nodes, other, net := alice(w)
+	r := w.do("person_export", &protocol.PersonRequest{ExternalID: "ALICE@example.com"}, admin).(*protocol.PersonExportReply)
+	if len(r.Nodes) != 2 || r.Nodes[0].NodeID != nodes[0] || r.Nodes[0].Hostname != "alices-laptop" || r.Nodes[0].PublicKey == "" ||
+		fmt.Sprint(r.Nodes[0].Memberships) != fmt.Sprintf("[{firm %d member}]", net) || fmt.Sprint(r.Nodes[0].Trusts) != fmt.Sprintf("[%d]", other) {
+		t.Errorf("nodes %+v", r.Nodes)
+	}
+	if fmt.Sprint(r.Roles) != fmt.Sprintf("[{alice@example.com %d admin}]", net) {
+		t.Errorf("roles %+v", r.Roles)
+	}
+	log := w.do("get_audit_log", &protocol.GetAuditLog{ExternalID: "ALICE@example.com"}, admin).(*protocol.GetAuditLogReply)
+	if len(log.Entries) != 2 {
+		t.Errorf("events %+v", log.Entries)
+	}
+	w.refused("person_export", &protocol.PersonRequest{ExternalID: "alice@example.com"}, nobody, protocol.CodeAdminToken, "invalid admin token")
+}
+
+func TestAPersonIsShownPageByPage(t *testing.T) {
+	w := newWorld(t)
+	nodes, _, _ := alice(w)
+	var got []uint32
+	roles, cursor := 0, ""
+	for range 10 {
+		c := w.call("person_export", &protocol.PersonRequest{ExternalID: "alice@example.com"}, admin)
+		c.Options.Limit, c.Options.Cursor = 1, cursor
+		res, e := w.m.Root().Read(c)
+		if e != nil {
+			t.Fatal(e)
+		}
+		r := res.Reply.(*protocol.PersonExportReply)
+		for _, n := range r.Nodes {
+			got = append(got, n.NodeID)
+		}
+		roles += len(r.Roles)
+		if cursor = r.NextCursor; cursor == "" {
+			break
+		}
+	}
+	if fmt.Sprint(got) != fmt.Sprint(nodes) || roles != 1 {
+		t.Errorf("got nodes %v and %d roles, want %v and 1", got, roles, nodes)
+	}
+}
+
+// Who asks to be forgotten is in no record of the state any more, and the
+// audit log still proves that nothing was taken out of it.
+func TestAForgottenPersonIsNowhere(t *testing.T) {
+	w := newWorld(t)
+	nodes, other, _ := alice(w)
+	w.chains(t)
+	if s := recordsOf(t, w); !strings.Contains(s, "alice") {
+		t.Fatal("the search finds nobody")
+	}
+	head := w.m.Root().Chain(protocol.ClassSecurity)
+	r := w.do("person_forget", &protocol.PersonRequest{ExternalID: "alice@EXAMPLE.com"}, admin).(*protocol.PersonForgetReply)
+	if r.Nodes != 2 || r.Roles != 1 || r.Events < 4 || r.More {
+		t.Errorf("reply %+v", r)
+	}
+	w.chains(t)
+	if s := recordsOf(t, w); strings.Contains(s, "alice") {
+		t.Errorf("alice is still in the state: %q", s[max(0, strings.Index(s, "alice")-60):strings.Index(s, "alice")+20])
+	}
+	if s := recordsOf(t, w); !strings.Contains(s, "bob@example.com") || !strings.Contains(s, "bobs-laptop") {
+		t.Error("somebody else was forgotten")
+	}
+	if now := w.m.Root().Chain(protocol.ClassSecurity); now.HeadSeq == head.HeadSeq {
+		t.Error("no security event says that somebody was forgotten")
+	}
+	if got := w.lastEvent(protocol.EventPersonForgotten); strings.Contains(got, "alice") || !strings.Contains(got, "nodes=2") {
+		t.Errorf("event %s", got)
+	}
+	w.refused("lookup", &protocol.NodeRequest{NodeID: nodes[0]}, nobody, protocol.CodeNotFound, "node 1: node not found")
+	if w.lookup(other).NodeID != other {
+		t.Error("another's node is gone")
+	}
+	if id := w.register(1); id == nodes[0] || id == nodes[1] {
+		t.Error("the key came back to the forgotten node")
+	}
+	again := w.do("person_forget", &protocol.PersonRequest{ExternalID: "alice@example.com"}, admin).(*protocol.PersonForgetReply)
+	if again.Nodes+again.Roles+again.Events != 0 {
+		t.Errorf("forgotten twice: %+v", again)
+	}
+}
+
+// A node that went before is on record with its owner and key: they go too.
+func TestAForgottenPersonsFormerNodesGoToo(t *testing.T) {
+	w := newWorld(t)
+	nodes, _, _ := alice(w)
+	w.do("deregister", &protocol.NodeRequest{NodeID: nodes[0]}, as(nodes[0]))
+	w.do("person_forget", &protocol.PersonRequest{ExternalID: "alice@example.com"}, admin)
+	if n, _ := w.m.Root().nodes.get(nodes[0]); !n.has(flagKeyless) || n.owner != "" || n.key != (protocol.PublicKey{}) {
+		t.Errorf("left of the node: %+v", n)
+	}
+	w.chains(t)
+}
+
+// Dead letters are copies of events.
+func TestDeadLettersForgetToo(t *testing.T) {
+	w := newWorld(t)
+	w.do("set_webhook", &protocol.SetWebhook{URL: "https://hook.example.com/"}, admin)
+	alice(w)
+	if len(w.deadLetters(protocol.SinkNameWebhook)) < 5 {
+		t.Fatal("no dead letters")
+	}
+	for _, c := range classes { // the letters alone are left
+		for _, e := range w.m.Root().Events(c, 0, 1000) {
+			if e.Action == protocol.EventExternalIDSet || e.Action == protocol.EventHostnameChanged {
+				w.m.x.events[classIndex(c)].drop(w.m.x, e.Seq)
+			}
+		}
+	}
+	w.do("person_forget", &protocol.PersonRequest{ExternalID: "alice@example.com"}, admin)
+	if s := recordsOf(t, w); strings.Contains(s, "alice") {
+		t.Error("alice is in a dead letter")
+	}
+}
+
+// An erased value is hidden: whoever guesses it cannot tell without the salt,
+// which is another one in every event and on every attribute.
+func TestSaltsAreNotShared(t *testing.T) {
+	w := newWorld(t)
+	alice(w)
+	seen := map[string]bool{}
+	for _, c := range classes {
+		for _, e := range w.m.Root().Events(c, 0, 1000) {
+			for _, a := range e.Attrs {
+				if a.Salt == "" {
+					continue
+				}
+				if len(a.Salt) != saltBytes || seen[a.Salt] {
+					t.Errorf("event %d %s: salt %x", e.Seq, a.Key, a.Salt)
+				}
+				seen[a.Salt] = true
+			}
+		}
+	}
+	if len(seen) < 5 {
+		t.Errorf("%d salts", len(seen))
+	}
+}

@@ -1,0 +1,72 @@
+package protocol
+
+// PersonRequest names a person by external id; letters A to Z match a to z.
+type PersonRequest struct {
+	ExternalID string `json:"external_id"`
+}
+
+// Validate bounds the identity.
+func (r *PersonRequest) Validate() *Error {
+	if r.ExternalID == "" {
+		return Errorf(CodeInvalid, "external_id is required")
+	}
+	if len(r.ExternalID) > MaxTextBytes {
+		return Errorf(CodeTooLarge, "external_id too long (max %d bytes)", MaxTextBytes)
+	}
+	return nil
+}
+
+// PersonExportReply answers person_export: what the registry knows of a
+// person besides its audit log.
+type PersonExportReply struct {
+	ExternalID string       `json:"external_id"`
+	NextCursor string       `json:"next_cursor,omitempty"`
+	Nodes      []PersonNode `json:"nodes"`
+	Roles      []PersonRole `json:"roles"`
+	Type       string       `json:"type"`
+}
+
+// PersonNode is a node that is bound to a person.
+type PersonNode struct {
+	CreatedAt   string             `json:"created_at,omitempty"`
+	Endpoint    string             `json:"endpoint,omitempty"`
+	ExternalID  string             `json:"external_id"`
+	Hostname    string             `json:"hostname,omitempty"`
+	LANAddrs    []string           `json:"lan_addrs,omitempty"`
+	LastSeen    string             `json:"last_seen,omitempty"`
+	Memberships []PersonMembership `json:"memberships"`
+	NodeID      uint32             `json:"node_id"`
+	Owner       string             `json:"owner,omitempty"`
+	PublicKey   string             `json:"public_key,omitempty"`
+	Tags        []string           `json:"tags,omitempty"`
+	Trusts      []uint32           `json:"trusts,omitempty"`
+	Version     string             `json:"version,omitempty"`
+}
+
+// PersonMembership is a network that a node is a member of.
+type PersonMembership struct {
+	Network   string `json:"network"`
+	NetworkID uint16 `json:"network_id"`
+	Role      string `json:"role,omitempty"`
+}
+
+// PersonRole is a role that waits in a network for a person's node.
+type PersonRole struct {
+	ExternalID string `json:"external_id"`
+	NetworkID  uint16 `json:"network_id"`
+	Role       string `json:"role"`
+}
+
+// MaxForgotten is how many nodes one person_forget takes out.
+const MaxForgotten = 1000
+
+// PersonForgetReply answers person_forget. More is true when the person has
+// further nodes: the command has to be sent again.
+type PersonForgetReply struct {
+	// Events is how many events of the audit log were erased in part.
+	Events int    `json:"events"`
+	More   bool   `json:"more,omitempty"`
+	Nodes  int    `json:"nodes"`
+	Roles  int    `json:"roles"`
+	Type   string `json:"type"`
+}
