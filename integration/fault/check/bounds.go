@@ -32,12 +32,12 @@ type state struct {
 // boundedSlack covers the rounding of the staleness to milliseconds.
 const boundedSlack = int64(2e6)
 
-// bound computes acked, known and before, and checks the rules that need
-// nothing but the replies: real time, sessions, min_index, bounded staleness.
-func bound(states []*state, out *findings) {
-	byReturn := append([]*state(nil), states...)
+// inOrder visits operations in the order of their calls, with what had been
+// shown before each, and returns them in that order and in that of their ends.
+func inOrder(states []*state, visit func(s *state, acked, known *witness)) (byCall, byReturn []*state) {
+	byReturn = append([]*state(nil), states...)
 	sort.SliceStable(byReturn, func(i, j int) bool { return byReturn[i].Return < byReturn[j].Return })
-	byCall := append([]*state(nil), states...)
+	byCall = append([]*state(nil), states...)
 	sort.SliceStable(byCall, func(i, j int) bool { return byCall[i].Call < byCall[j].Call })
 	var acked, known witness
 	next := 0
@@ -46,9 +46,18 @@ func bound(states []*state, out *findings) {
 			acked.see(byReturn[next], strong)
 			known.see(byReturn[next], shown)
 		}
-		s.acked, s.known = acked.index, known.index
-		checkRealTime(s, &acked, &known, out)
+		visit(s, &acked, &known)
 	}
+	return byCall, byReturn
+}
+
+// bound computes acked, known and before, and checks the rules that need
+// nothing but the replies: real time, sessions, min_index, bounded staleness.
+func bound(states []*state, out *findings) {
+	byCall, byReturn := inOrder(states, func(s *state, acked, known *witness) {
+		s.acked, s.known = acked.index, known.index
+		checkRealTime(s, acked, known, out)
+	})
 	bounded(byCall, byReturn, out)
 	upper(states, byCall)
 	sessions(byCall, out)

@@ -247,3 +247,20 @@ func TestAWriteThatChangesNothingNeedsNoEntry(t *testing.T) {
 		})
 	}
 }
+
+// TestAnUnchangedWriteIsNotTheUnknownOne: the entry's command is of a write
+// without a reply; another of the same words finds it done, at the same index.
+func TestAnUnchangedWriteIsNotTheUnknownOne(t *testing.T) {
+	w := newWorld(t)
+	a := w.register(1)
+	unknown := w.write("set_tags", &protocol.SetTags{NodeID: a, Tags: []string{"kept"}}, ended(history.Unknown))
+	unknown.Return = 0 // until the end
+	index := uint64(len(w.entries))
+	w.read("lookup", &protocol.NodeRequest{NodeID: a})
+	w.acknowledge(a, "kept")
+	w.ops[len(w.ops)-1].Index = index
+	w.add(a, 1)
+	if _, found := check.Replay(w.ops, w.log()); len(found) > 0 {
+		t.Errorf("found %v", found)
+	}
+}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"bytes"
+	"slices"
 	"sort"
 
 	"github.com/pilotregistry/pilotregistry/fsm"
@@ -19,9 +20,18 @@ func (s *state) mayGoWithoutEntry() bool {
 
 // findUnchanged tells the writes that were answered without an entry from
 // those that stand in the log. Of several alike at one index, those called
-// first are the ones in the log.
+// first are the ones in the log. One that was called when its index had been
+// shown is not, when the command there can be that of a write without a reply.
 func (r *replay) findUnchanged() {
 	var open []*state
+	known, unknown := map[*state]uint64{}, map[commandPrint][]*state{}
+	inOrder(r.states, func(s *state, _, shown *witness) {
+		known[s] = shown.index
+		if s.request != nil && s.Outcome == history.Unknown && s.Writes() {
+			print := commandPrint{s.print, s.RequestID}
+			unknown[print] = append(unknown[print], s)
+		}
+	})
 	for _, s := range r.states {
 		if s.mayGoWithoutEntry() && (len(r.log.Entries) == 0 || s.Index <= r.log.Last) {
 			open = append(open, s)
@@ -37,8 +47,9 @@ func (r *replay) findUnchanged() {
 		}
 		print := commandPrint{s.print, s.RequestID}
 		s.unsure = held == nil
-		s.unchanged = held != nil && held[print] == 0
-		if held[print] > 0 {
+		others := known[s] >= s.Index && slices.ContainsFunc(unknown[print], func(u *state) bool { return known[u] < s.Index })
+		s.unchanged = held != nil && (others || held[print] == 0)
+		if held[print] > 0 && !others {
 			held[print]--
 		}
 	}
