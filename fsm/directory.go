@@ -78,9 +78,9 @@ func decideDirectorySync(v *view, c *call) (effect, *protocol.Error) {
 		return func(x *txn) any { return x.stage(in, directorySyncOK) }, nil
 	}
 	p := v.planSync(r.NetworkID, n, entries, r.RemoveUnlisted)
-	if p.tooMany() && (r.ConfirmRemovals == nil || *r.ConfirmRemovals != uint64(p.reply.Disabled)) {
-		return nil, protocol.Refusef(protocol.CodeConflict, "this listing would remove %d of the %d members of network %d; if that is meant, send it again with confirm_removals %d",
-			p.reply.Disabled, p.size, r.NetworkID, p.reply.Disabled)
+	if why := p.mustConfirm(); why != "" && (r.ConfirmRemovals == nil || *r.ConfirmRemovals != uint64(p.reply.Disabled)) {
+		return nil, protocol.Refusef(protocol.CodeConflict, "%s would remove %d of the %d members of network %d; if that is meant, send it again with confirm_removals %d",
+			why, p.reply.Disabled, p.size, r.NetworkID, p.reply.Disabled)
 	}
 	return func(x *txn) any {
 		if in.key != "" {
@@ -102,8 +102,8 @@ func planDirectorySync(v *view, c *call) (any, *protocol.Error) {
 		return nil, protocol.Refusef(protocol.CodeInvalid, "a dry run of an upload is asked for with its last part: send the other parts first, without dry_run")
 	}
 	p := v.planSync(r.NetworkID, n, entries, r.RemoveUnlisted)
-	if p.tooMany() {
-		p.warn("more than %d members would be removed: to carry it out takes confirm_removals %d", p.brake(), p.reply.Disabled)
+	if why := p.mustConfirm(); why != "" {
+		p.warn("%s would remove %d of %d members: to carry it out takes confirm_removals %d", why, p.reply.Disabled, p.size, p.reply.Disabled)
 	}
 	next, e := readCursor(c.cursor, cursorPlan, r.NetworkID)
 	if e != nil {

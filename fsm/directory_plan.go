@@ -25,6 +25,8 @@ type syncPlan struct {
 	// nobody is named: then the network chooses.
 	owner, newOwner uint32
 	ownerGone       bool
+	// matched is true when an entry is of a member.
+	matched bool
 
 	steps             []syncStep
 	pre               []preAssign // role roleNone: goes
@@ -52,10 +54,22 @@ func (p *syncPlan) warn(format string, args ...any) {
 	p.warnings = append(p.warnings, fmt.Sprintf(format, args...))
 }
 
-// brake is how many members a listing may remove without being asked.
-func (p *syncPlan) brake() int { return max(5, p.size/5) }
+// brake is how many members a listing may remove without being asked: a fifth
+// of them; in small networks two, but never more than half.
+func (p *syncPlan) brake() int { return max(p.size/5, min(2, p.size/2)) }
 
-func (p *syncPlan) tooMany() bool { return int(p.reply.Disabled) > p.brake() }
+// mustConfirm says why the removals have to be confirmed by their number, ""
+// when they need not be. A listing that matches nobody was probably written
+// with other ids, and then it says nothing about who has left.
+func (p *syncPlan) mustConfirm() string {
+	switch {
+	case p.reply.Disabled > 0 && !p.matched:
+		return "no entry of this listing matches a member, and it"
+	case int(p.reply.Disabled) > p.brake():
+		return "this listing"
+	}
+	return ""
+}
 
 // planSync compares a listing with a network.
 func (v *view) planSync(net uint16, n *network, entries []protocol.DirectoryEntry, removeUnlisted bool) *syncPlan {
@@ -153,6 +167,7 @@ func (p *syncPlan) staysOwner(id uint32) bool {
 
 func (p *syncPlan) entry(e *protocol.DirectoryEntry) {
 	ids := p.members[protocol.FoldExternalID(e.ExternalID)]
+	p.matched = p.matched || len(ids) > 0
 	switch {
 	case len(ids) == 0:
 		p.reply.Unmapped++
@@ -178,7 +193,7 @@ func (p *syncPlan) entry(e *protocol.DirectoryEntry) {
 	}
 }
 
-// roleOf reads an entry's role; a text that is no role counts as member.
+// roleOf reads an entry's role. Other texts than roles have been refused.
 func (p *syncPlan) roleOf(e *protocol.DirectoryEntry) role {
 	switch e.Role {
 	case "":
@@ -187,9 +202,6 @@ func (p *syncPlan) roleOf(e *protocol.DirectoryEntry) role {
 		return roleOwner
 	case protocol.RoleAdmin:
 		return roleAdmin
-	case protocol.RoleMember:
-	default:
-		p.warn("role %s of %s is unknown and counts as member", protocol.Quote(e.Role), protocol.Quote(e.ExternalID))
 	}
 	return roleMember
 }

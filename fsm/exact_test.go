@@ -34,7 +34,8 @@ var (
 
 // Files of package protocol that Apply does not come by: they read and write
 // what goes over the wire.
-var frontDoorOnly = []string{"address.go", "auditlog.go", "decode.go", "frame.go", "hostport.go", "urls.go", "signed.go", "parts.go"}
+var frontDoorOnly = []string{"address.go", "auditlog.go", "decode.go", "encode.go", "frame.go", "hostport.go", "urls.go", "signed.go", "parts.go",
+	"read.go", "unknown.go"}
 
 // Uses that Apply does not come by, in files that it does.
 var exactEnough = map[string]string{

@@ -255,7 +255,7 @@ func (g *generator) governance(row *protocol.Command, id, peer uint32, facts pro
 func (g *generator) people() (list []protocol.DirectoryEntry) {
 	for range g.int("people", 0, 3) {
 		list = append(list, protocol.DirectoryEntry{ExternalID: []string{"a@x", "B@x", "e1", "new"}[g.int("ext", 0, 3)],
-			Role: []string{"owner", "admin", "member", "", "king"}[g.int("role", 0, 4)], Disabled: g.int("off", 0, 3) == 0, DisplayName: []string{"", "H 1"}[g.int("name", 0, 1)]})
+			Role: []string{"owner", "admin", "member", ""}[g.int("role", 0, 3)], Disabled: g.int("off", 0, 3) == 0, DisplayName: []string{"", "H 1"}[g.int("name", 0, 1)]})
 	}
 	return list
 }

@@ -47,6 +47,9 @@ func (g *govModel) provision(c *govCall) bool {
 // sync follows the table in docs/networks.md: first what becomes of the owner,
 // then everybody else.
 func (g *govModel) sync(c *govCall, n *modelNet) bool {
+	if slices.ContainsFunc(c.people, func(p protocol.DirectoryEntry) bool { return p.Role == "king" }) {
+		return false
+	}
 	said := map[string]*protocol.DirectoryEntry{} // the last of each wins
 	var order []string
 	for i := range c.people {
@@ -92,7 +95,8 @@ func (g *govModel) sync(c *govCall, n *modelNet) bool {
 			gone = append(gone, m)
 		}
 	}
-	if len(gone) > 5 && len(gone) > len(n.members)/5 {
+	matched := slices.ContainsFunc(order, func(key string) bool { return len(at(key)) > 0 })
+	if len(gone) > 0 && !matched || len(gone) > max(len(n.members)/5, min(2, len(n.members)/2)) {
 		return false
 	}
 	for _, key := range order {
@@ -113,7 +117,7 @@ func (g *govModel) sync(c *govCall, n *modelNet) bool {
 }
 
 func (g *govModel) listed(n *modelNet, p *protocol.DirectoryEntry, key string, list []*modelMember, owner, named *modelMember, fate string) {
-	r := map[string]role{"": roleNone, "owner": roleOwner, "admin": roleAdmin, "member": roleMember, "king": roleMember}[p.Role]
+	r := map[string]role{"": roleNone, "owner": roleOwner, "admin": roleAdmin, "member": roleMember}[p.Role]
 	if p.Disabled {
 		delete(n.pre, key)
 		return

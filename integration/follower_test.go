@@ -195,7 +195,7 @@ func (s *story) identities() {
 	type m = map[string]any
 	s.call(m{"type": "validate_token", "token": "x.y.z", "admin_token": s.admin})
 	s.call(m{"type": "set_idp_config", "idp_type": "oidc", "url": "http://metadata.google.internal/keys", "admin_token": s.admin})
-	s.call(m{"type": "set_idp_config", "idp_type": "oidc", "url": "", "admin_token": s.admin})
+	s.call(m{"type": "set_idp_config", "idp_type": "", "url": "", "admin_token": s.admin})
 	s.call(m{"type": "get_idp_config", "admin_token": s.admin})
 	s.call(m{"type": "set_identity_webhook", "url": "ftp://hook", "admin_token": s.admin})
 	s.call(m{"type": "set_identity_webhook", "url": "", "admin_token": s.admin})
@@ -228,7 +228,7 @@ func (s *story) directory(id float64) {
 	s.call(m{"type": "directory_sync", "network_id": id, "entries": people, "upload_id": s.tag, "part": 1, "parts": 2, "admin_token": s.admin})
 	s.call(m{"type": "directory_sync", "network_id": id, "entries": people, "if_revision": 1 << 40, "admin_token": s.admin})
 	s.call(m{"type": "directory_status", "network_id": id, "admin_token": s.admin})
-	blueprint := m{"name": s.tag + "-bp", "join_rule": "token", "join_token": "t", "enterprise": true, "roles": people[:1]}
+	blueprint := m{"name": s.tag + "-bp", "join_rule": "token", "join_token": "t", "enterprise": true, "roles": []m{{"external_id": "alice@x", "role": "admin"}}}
 	made := s.call(m{"type": "provision_network", "blueprint": blueprint, "admin_token": s.admin})
 	s.numbers[fmt.Sprintf("network:%.0f", made["network_id"])] = "the provisioned network"
 	s.replies[len(s.replies)-1] = "provision_network: " + s.normal(made)

@@ -108,8 +108,15 @@ func (r *realm) command(row *protocol.Command, who, adminToken, otherToken strin
 	if row.Name == "demote_member" {
 		target = r.admin
 	}
-	request := map[string]any{"type": row.Name, "network_id": r.id, "target_node_id": target.ID, "new_owner_id": r.admin.ID,
-		"name": fmt.Sprintf("renamed%d", r.owner.ID), "description": "by " + who, "entries": []any{map[string]any{"external_id": "somebody"}}}
+	request := map[string]any{"type": row.Name, "network_id": r.id}
+	switch row.Name { // which refuse fields of other commands
+	case "directory_sync":
+		request["entries"] = []any{map[string]any{"external_id": "somebody"}}
+	case "set_network_policy":
+		request["description"] = "by " + who
+	default:
+		request["target_node_id"], request["new_owner_id"], request["name"] = target.ID, r.admin.ID, fmt.Sprintf("renamed%d", r.owner.ID)
+	}
 	if row.Name == "invite_to_network" {
 		request["target_node_id"] = r.outsider.ID
 	}

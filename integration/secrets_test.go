@@ -212,7 +212,7 @@ func (s *secretRun) identities() {
 	for _, bad := range []string{token("another"), token("registry") + "x", "«no-token»", "eyJhbGciOiJSUzI1NiJ9.«no-claims».x", `e30.` + b64([]byte(s.secret("claims"))) + `.x`} {
 		s.try(s.fill(`{"type":"validate_token","admin_token":"$TOKEN","token":"` + bad + `"}`))
 	}
-	s.send(`{"type":"set_idp_config","admin_token":"$TOKEN","provider_type":"oidc","url":""}`)
+	s.send(`{"type":"set_idp_config","admin_token":"$TOKEN","provider_type":"","url":""}`)
 	for _, path := range []string{"/identity", "/garbage", "/wire", "/500"} {
 		s.tell("set_identity_webhook_ok", `{"type":"set_identity_webhook","admin_token":"$TOKEN","url":"$ECHO`+path+`"}`)
 		s.tell("error", register("«webhook-token»"))

@@ -36,7 +36,7 @@ func TestBlueprintChecks(t *testing.T) {
 		`{"name":"n","join_rule":"invite"}`:                                                                                  bad + "enterprise feature: invite-only networks require the enterprise flag",
 		`{"name":"Bad Name"}`:                                                                                                "provision network: network name must be lowercase alphanumeric with hyphens, start/end with alphanumeric",
 		`{"name":"backbone"}`:                                                                                                `provision network: network name "backbone" is reserved`,
-		`{"NAME":"n","Enterprise":true,"join_rule":"invite","unknown":[{}]}`:                                                 "",
+		`{"NAME":"n","Enterprise":true,"join_rule":"invite","roles":[{"External_ID":"x","role":"Admin"}]}`:                   "",
 	} {
 		r := parse(t, `{"type":"provision_network","blueprint":`+blueprint+`}`).Body.(*protocol.ProvisionNetwork)
 		got := ""
@@ -91,23 +91,5 @@ func TestUploadParts(t *testing.T) {
 				t.Errorf("%s %s: %q, want %q", command, fields, got, want)
 			}
 		}
-	}
-}
-
-// Entries are read leniently: what is no entry becomes an empty one, which is
-// passed over; a condition that cannot be read never holds.
-func TestDirectoryEntriesAreRead(t *testing.T) {
-	t.Parallel()
-	r := parse(t, `{"type":"directory_sync","entries":[5,{"external_id":"a","role":7,"disabled":"true","groups":["g"]},{"external_id":["x"],"disabled":true}],
-		"if_revision":"3","confirm_removals":4}`).Body.(*protocol.DirectorySync)
-	if len(r.Entries) != 3 || r.Entries[1] != (protocol.DirectoryEntry{ExternalID: "a"}) || r.Entries[2] != (protocol.DirectoryEntry{Disabled: true}) {
-		t.Errorf("%+v", r.Entries)
-	}
-	if *r.IfRevision != 1<<64-1 || *r.ConfirmRemovals != 4 {
-		t.Errorf("%v, %v", *r.IfRevision, *r.ConfirmRemovals)
-	}
-	r = parse(t, `{"type":"directory_sync","entries":{"a":1},"if_revision":null}`).Body.(*protocol.DirectorySync)
-	if r.Entries != nil || r.IfRevision != nil {
-		t.Errorf("%+v", r)
 	}
 }

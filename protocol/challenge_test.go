@@ -24,7 +24,7 @@ func TestChallenges(t *testing.T) {
 		{"deregister", `"node_id":7`, "deregister:7", 7},
 		{"resolve", `"node_id":7,"requester_id":9`, "resolve:9:7", 9},
 		{"heartbeat", `"node_id":4294967295`, "heartbeat:4294967295", 4294967295},
-		{"heartbeat", `"node_id":1.9`, "heartbeat:1", 1},
+		{"heartbeat", `"node_id":1.9`, "heartbeat:0", 0},
 		{"heartbeat", `"node_id":"1"`, "heartbeat:0", 0},
 		{"heartbeat", `"node_id":-1`, "heartbeat:0", 0},
 		{"punch", `"requester_id":2,"node_a":9,"node_b":2`, "punch:9:2", 2},

@@ -68,6 +68,8 @@ const (
 	CodeIdentityFailed   = "identity_unavailable"
 	CodeAuditBehind      = "audit_behind"
 	CodeIdentityRequired = "identity_required"
+	// CodeUnknownField: the command has no such field, so the request may mean something else.
+	CodeUnknownField = "unknown_field"
 )
 
 // Error is what the registry answers when it does not do what was asked.

@@ -79,7 +79,7 @@ func FuzzParseRequest(f *testing.F) {
 			}
 			return
 		}
-		if req.Command == nil {
+		if req.Command == nil || req.Unread != nil {
 			return
 		}
 		protocol.ChallengeText(req.Command, req.Body)

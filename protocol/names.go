@@ -113,3 +113,22 @@ func HostnameFrom(name string) string {
 	}
 	return strings.TrimRight(string(b), "-")
 }
+
+// trim is s without spaces, tabs and line breaks around it.
+func trim(s string) string { return strings.Trim(s, " \t\r\n") }
+
+// lower has the letters A to Z in lower case and all other bytes as they are.
+func lower(s string) string {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c >= 'A' && c <= 'Z' {
+			b := []byte(s)
+			for ; i < len(b); i++ {
+				if c := b[i]; c >= 'A' && c <= 'Z' {
+					b[i] = c + 'a' - 'A'
+				}
+			}
+			return string(b)
+		}
+	}
+	return s
+}

@@ -48,21 +48,21 @@ func (noFields) Validate() *Error { return nil }
 // NodeRequest names one node: lookup, deregister, heartbeat, poll_handshakes,
 // get_polo_score, get_key_info.
 type NodeRequest struct {
-	NodeID uint32 `json:"node_id"`
+	NodeID uint32 `json:"node_id" read:"deferred"`
 	// RequesterID is who signs a lookup, which it need not.
 	RequesterID uint32 `json:"requester_id,omitempty"`
 }
 
-// Validate accepts everything: an id that is out of range has become 0.
+// Validate accepts everything: an id that cannot be read has become 0.
 func (*NodeRequest) Validate() *Error { return nil }
 
 // Register asks for a node id for a public key.
 type Register struct {
 	PublicKey     string   `json:"public_key" text:"-"`
-	ListenAddr    string   `json:"listen_addr,omitempty"`
+	ListenAddr    string   `json:"listen_addr,omitempty" read:"lenient"`
 	Owner         string   `json:"owner,omitempty"`
 	Hostname      string   `json:"hostname,omitempty" text:"-"`
-	LANAddrs      []string `json:"lan_addrs,omitempty"`
+	LANAddrs      []string `json:"lan_addrs,omitempty" read:"lenient"`
 	Version       string   `json:"version,omitempty"`
 	RelayOnly     bool     `json:"relay_only,omitempty"`
 	IdentityToken Secret   `json:"-" wire:"identity_token"`
@@ -170,7 +170,7 @@ func (r *SetHostname) Validate() *Error {
 
 // ResolveHostname finds a node by its name.
 type ResolveHostname struct {
-	Hostname    string `json:"hostname"`
+	Hostname    string `json:"hostname" read:"deferred"`
 	RequesterID uint32 `json:"requester_id"`
 }
 
@@ -306,8 +306,8 @@ func (r *SetPoloScore) Validate() *Error {
 // BeaconRegister announces or refreshes a beacon.
 // NodeID names the node that signs the request, where it is signed.
 type BeaconRegister struct {
-	BeaconID uint32 `json:"beacon_id"`
-	Addr     string `json:"addr"`
+	BeaconID uint32 `json:"beacon_id" read:"deferred"`
+	Addr     string `json:"addr" read:"deferred"`
 	NodeID   uint32 `json:"node_id,omitempty"`
 }
 
@@ -356,7 +356,7 @@ func (r *SetKeyExpiry) Time() (at time.Time, set bool, e *Error) {
 
 // SubscribeReplication opens the one-way stream of snapshots.
 type SubscribeReplication struct {
-	Token  Secret `json:"-" wire:"token"`
+	Token  Secret `json:"-" wire:"token" read:"deferred"`
 	Deltas bool   `json:"deltas,omitempty"`
 }
 

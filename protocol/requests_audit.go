@@ -63,13 +63,13 @@ func (i IDP) Check() *Error {
 	return nil
 }
 
-// SetIDPConfig configures the identity provider; without a type or a URL it
-// clears the configuration.
+// SetIDPConfig configures the identity provider; with an empty type and an
+// empty URL it clears the configuration.
 type SetIDPConfig struct {
-	IDPType string `json:"idp_type,omitempty"`
+	IDPType string `json:"idp_type,omitempty" read:"main"`
 	// ProviderType is another name of IDPType.
-	ProviderType string `json:"provider_type,omitempty"`
-	URL          string `json:"url,omitempty"`
+	ProviderType string `json:"provider_type,omitempty" read:"alias"`
+	URL          string `json:"url,omitempty" read:"main"`
 	Issuer       string `json:"issuer,omitempty"`
 	ClientID     string `json:"client_id,omitempty"`
 	TenantID     string `json:"tenant_id,omitempty"`
@@ -97,11 +97,25 @@ func (r *SetIDPConfig) Validate() *Error {
 		r.IDPType = r.ProviderType
 	}
 	r.ProviderType = ""
+	if e := bothOrNone("idp_type", r.IDPType, "url", r.URL, "the provider is cleared"); e != nil {
+		return e
+	}
 	i := r.IDP()
 	if i.Type != "" && !ValidIDPType(i.Type) {
 		return Errorf(CodeInvalid, "invalid idp_type: want oidc, saml, webhook, entra_id or ldap")
 	}
 	return i.Check()
+}
+
+// bothOrNone refuses one of two fields that only say something together.
+func bothOrNone(first, a, second, b, off string) *Error {
+	if (a == "") == (b == "") {
+		return nil
+	}
+	if a != "" {
+		first, second = second, first
+	}
+	return Errorf(CodeInvalid, "%s is required with %s; %s when both are sent empty", first, second, off)
 }
 
 // Targets is the provider's address.
@@ -120,7 +134,7 @@ type GetIDPConfig struct{ noFields }
 // SetIdentityWebhook sets the webhook that verifies identity tokens; an empty
 // URL clears it.
 type SetIdentityWebhook struct {
-	URL string `json:"url,omitempty"`
+	URL string `json:"url,omitempty" read:"main"`
 }
 
 // Validate bounds the URL.
@@ -131,7 +145,7 @@ func (r *SetIdentityWebhook) Targets() []Target { return target("url", r.URL) }
 
 // SetWebhook sets the audit webhook; an empty URL clears it.
 type SetWebhook struct {
-	URL string `json:"url,omitempty"`
+	URL string `json:"url,omitempty" read:"main"`
 	// Secret signs deliveries as Standard Webhooks describe: whsec_ and base64.
 	Secret Secret `json:"-" wire:"secret"`
 
@@ -164,11 +178,11 @@ func (r *SetWebhook) SealFields() []SealField {
 // GetWebhook asks for the audit webhook and its counters.
 type GetWebhook struct{ noFields }
 
-// SetAuditExport configures the audit export; without a format or an endpoint
-// it switches the export off.
+// SetAuditExport configures the audit export; with an empty format and an empty
+// endpoint it switches the export off.
 type SetAuditExport struct {
-	Format   string `json:"format,omitempty"`
-	Endpoint string `json:"endpoint,omitempty"`
+	Format   string `json:"format,omitempty" read:"main"`
+	Endpoint string `json:"endpoint,omitempty" read:"main"`
 	Token    Secret `json:"-" wire:"token"`
 	Index    string `json:"index,omitempty"`
 	Source   string `json:"source,omitempty"`
@@ -191,6 +205,9 @@ func (r *SetAuditExport) Sink() SinkConfig {
 
 // Validate refuses formats that are not known and fields that are too long.
 func (r *SetAuditExport) Validate() *Error {
+	if e := bothOrNone("format", r.Format, "endpoint", r.Endpoint, "the export is switched off"); e != nil {
+		return e
+	}
 	if r.Off() {
 		return nil
 	}

@@ -3,6 +3,7 @@ package protocol
 import (
 	"encoding/json"
 	"errors"
+	"reflect"
 )
 
 // Blueprint describes a network and, in part, the whole registry.
@@ -60,7 +61,7 @@ type BlueprintAuditExport struct {
 // ProvisionNetwork applies a blueprint. One with many roles comes in parts,
 // each with some of the roles and all else.
 type ProvisionNetwork struct {
-	Blueprint *Blueprint `json:"blueprint,omitempty"`
+	Blueprint *Blueprint `json:"blueprint,omitempty" read:"deferred"`
 	// IfRevision refuses the request when the network's revision is another;
 	// a network that does not exist has revision 0.
 	IfRevision *uint64 `json:"if_revision,omitempty"`
@@ -89,14 +90,19 @@ func (r *ProvisionNetwork) Upload() UploadPart { return UploadPart{r.UploadID, r
 
 // decodeField reads the blueprint, which is strict about types and lenient
 // about the case of keys.
-func (r *ProvisionNetwork) decodeField(name string, raw any) bool {
+func (r *ProvisionNetwork) decodeField(in *reader, name string, raw any) bool {
 	if name != "blueprint" {
 		return false
 	}
 	object, is := raw.(map[string]any)
 	if !is {
-		return true // as if it were absent
+		if raw != nil {
+			in.complain(name, "an object", raw)
+		}
+		return true
 	}
+	in.rule = ""
+	in.knownMembers("provision_network", name, reflect.TypeFor[Blueprint](), object)
 	encoded, err := json.Marshal(object)
 	b := &Blueprint{}
 	if err == nil {
@@ -108,6 +114,9 @@ func (r *ProvisionNetwork) decodeField(name string, raw any) bool {
 			r.unreadable = "parse blueprint: " + wrong.Field + " cannot be a " + wrong.Value
 		}
 		return true
+	}
+	for i := range b.Roles {
+		b.Roles[i].Role = lower(b.Roles[i].Role)
 	}
 	r.Blueprint = b
 	return true

@@ -13,8 +13,8 @@ const (
 	PartBytes = 48 << 10
 )
 
-// DirectoryEntry is a person in a directory listing. Other keys of an entry,
-// such as email and groups, are accepted and not used.
+// DirectoryEntry is a person in a directory listing. The keys email, groups,
+// node_id and tags of an entry are accepted and not used.
 type DirectoryEntry struct {
 	ExternalID  string `json:"external_id"`
 	Role        string `json:"role,omitempty"`
@@ -25,8 +25,8 @@ type DirectoryEntry struct {
 // DirectorySync applies a directory listing to a network. A long listing
 // comes in parts, each with some of the entries and all other fields.
 type DirectorySync struct {
-	NetworkID      uint16           `json:"network_id"`
-	Entries        []DirectoryEntry `json:"entries,omitempty"`
+	NetworkID      uint16           `json:"network_id" read:"deferred"`
+	Entries        []DirectoryEntry `json:"entries,omitempty" read:"deferred"`
 	RemoveUnlisted bool             `json:"remove_unlisted,omitempty"`
 	// ConfirmRemovals agrees that so many members are removed.
 	ConfirmRemovals *uint64 `json:"confirm_removals,omitempty"`
@@ -40,8 +40,8 @@ type DirectorySync struct {
 // Validate bounds what is listed and which part it is.
 func (r *DirectorySync) Validate() *Error {
 	for i := range r.Entries {
-		if len(r.Entries[i].ExternalID) > MaxTextBytes {
-			return Errorf(CodeTooLarge, "external_id too long (max %d bytes): entry %d", MaxTextBytes, i+1)
+		if problem := r.Entries[i].problem(); problem != "" {
+			return Errorf(CodeInvalid, "entry %d cannot be read, so nothing of the listing was applied: %s", i+1, problem)
 		}
 	}
 	return r.Upload().check()

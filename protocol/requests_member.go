@@ -63,7 +63,7 @@ func (r *KickMember) Validate() *Error {
 // DemoteMember makes an admin a member.
 type DemoteMember struct {
 	RoleFacts
-	NodeID       uint32 `json:"node_id,omitempty"`
+	NodeID       uint32 `json:"node_id,omitempty" read:"deferred"`
 	NetworkID    uint16 `json:"network_id"`
 	TargetNodeID uint32 `json:"target_node_id"`
 }
@@ -74,7 +74,7 @@ func (*DemoteMember) Validate() *Error { return nil }
 // PromoteMember makes a member an admin.
 type PromoteMember struct {
 	RoleFacts
-	NodeID       uint32 `json:"node_id,omitempty"`
+	NodeID       uint32 `json:"node_id,omitempty" read:"deferred"`
 	NetworkID    uint16 `json:"network_id"`
 	TargetNodeID uint32 `json:"target_node_id"`
 	// ForSeconds is how long the role lasts, 0 for good.
@@ -116,9 +116,9 @@ type SetNetworkPolicy struct {
 	RoleFacts
 	NodeID       uint32     `json:"node_id,omitempty"`
 	NetworkID    uint16     `json:"network_id"`
-	MaxMembers   *float64   `json:"max_members,omitempty"`
-	AllowedPorts *[]float64 `json:"allowed_ports,omitempty"`
-	Description  *string    `json:"description,omitempty" text:"lines"`
+	MaxMembers   *float64   `json:"max_members,omitempty" read:"main"`
+	AllowedPorts *[]float64 `json:"allowed_ports,omitempty" read:"main"`
+	Description  *string    `json:"description,omitempty" text:"lines" read:"main"`
 }
 
 // ChallengeField computes policy_sha256, what the signature covers of the
@@ -216,17 +216,4 @@ func (r *SetExternalID) Validate() *Error {
 // FoldExternalID is the form in which external identities are compared:
 // letters A to Z match a to z, all other bytes themselves. The rule is fixed
 // here, because Unicode tables change with Go versions.
-func FoldExternalID(s string) string {
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c >= 'A' && c <= 'Z' {
-			b := []byte(s)
-			for ; i < len(b); i++ {
-				if c := b[i]; c >= 'A' && c <= 'Z' {
-					b[i] = c + 'a' - 'A'
-				}
-			}
-			return string(b)
-		}
-	}
-	return s
-}
+func FoldExternalID(s string) string { return lower(s) }

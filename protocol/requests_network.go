@@ -3,9 +3,9 @@ package protocol
 // CreateNetwork makes a network; the node becomes its owner.
 type CreateNetwork struct {
 	NodeID            uint32 `json:"node_id"`
-	Name              string `json:"name"`
+	Name              string `json:"name" read:"deferred"`
 	JoinRule          string `json:"join_rule,omitempty"`
-	Enterprise        bool   `json:"enterprise,omitempty"`
+	Enterprise        bool   `json:"enterprise,omitempty" read:"deferred"`
 	Token             Secret `json:"-" wire:"token"`
 	NetworkAdminToken Secret `json:"-" wire:"network_admin_token"`
 
@@ -25,7 +25,7 @@ const (
 	JoinInvite = "invite"
 )
 
-func (r *CreateNetwork) decodeField(name string, raw any) bool {
+func (r *CreateNetwork) decodeField(_ *reader, name string, raw any) bool {
 	asked := raw != nil && raw != ""
 	switch name {
 	case "rules":
@@ -68,8 +68,8 @@ func (r *CreateNetwork) Validate() *Error {
 // JoinNetwork makes a node a member of a network.
 type JoinNetwork struct {
 	NodeID    uint32 `json:"node_id"`
-	NetworkID uint16 `json:"network_id"`
-	Token     Secret `json:"-" wire:"token"`
+	NetworkID uint16 `json:"network_id" read:"deferred"`
+	Token     Secret `json:"-" wire:"token" read:"deferred"`
 	InviterID uint32 `json:"inviter_id,omitempty"`
 	// ForSeconds is how long the membership lasts, 0 for good.
 	ForSeconds uint32 `json:"for_seconds,omitempty"`
@@ -172,10 +172,10 @@ func (r *RenameNetwork) Validate() *Error {
 	return nil
 }
 
-// SetNetworkEnterprise switches enterprise features; absent means off.
+// SetNetworkEnterprise switches enterprise features on or off.
 type SetNetworkEnterprise struct {
 	NetworkID  uint16 `json:"network_id"`
-	Enterprise bool   `json:"enterprise,omitempty"`
+	Enterprise bool   `json:"enterprise,omitempty" read:"main"`
 }
 
 // Validate follows networks-and-enterprise.md 9.

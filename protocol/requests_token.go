@@ -4,7 +4,7 @@ import "encoding/json"
 
 // ValidateToken asks what an identity token is worth. It changes nothing.
 type ValidateToken struct {
-	Token Secret `json:"-" wire:"token"`
+	Token Secret `json:"-" wire:"token" read:"deferred"`
 
 	// Outcome is what the member that was asked has found out, nil when it had
 	// no reason to look.

@@ -140,6 +140,9 @@ type Command struct {
 	Endpoints bool
 	// Soft commands are idempotent and frequent; their request ids are not remembered.
 	Soft bool
+	// RefusesUnknown marks commands that refuse fields they do not have: what an
+	// administrator misspells would be a setting that is lost.
+	RefusesUnknown bool
 	// Lists marks commands that understand limit and cursor.
 	Lists bool
 	// Plans marks writes that understand dry_run: they say what they would

@@ -13,13 +13,12 @@ import (
 // cluster answers the commands about the cluster itself. They ask for the
 // admin token as this member knows it: status has to work without a quorum.
 func (g *Gateway) cluster(ctx context.Context, conn *server.ConnState, req *protocol.Request) []byte {
-	if _, ok := req.Body.(*protocol.ClusterID); ok {
-		root := g.engine.Root()
-		return encode(protocol.ClusterIDReply{ClusterID: root.ClusterID(), SignedRequests: root.Level() >= 2 && root.ClusterID() != "", Type: req.Command.ReplyType()}, 0)
-	}
 	var actor fsm.Actor
-	if e := g.admin(g.engine.Root(), req, &actor); e != nil {
+	if e := g.admin(g.engine.Root(), req, &actor); e != nil && req.Command.Auth == protocol.AuthAdmin {
 		return g.refuse(conn, req, e)
+	}
+	if req.Unread != nil {
+		return protocol.EncodeError(req.Unread.Err)
 	}
 	reply, e := g.clusterCommand(ctx, req)
 	if e != nil {
@@ -31,6 +30,9 @@ func (g *Gateway) cluster(ctx context.Context, conn *server.ConnState, req *prot
 func (g *Gateway) clusterCommand(ctx context.Context, req *protocol.Request) (any, *protocol.Error) {
 	ok := req.Command.ReplyType()
 	switch b := req.Body.(type) {
+	case *protocol.ClusterID:
+		root := g.engine.Root()
+		return protocol.ClusterIDReply{ClusterID: root.ClusterID(), SignedRequests: root.Level() >= 2 && root.ClusterID() != "", Type: ok}, nil
 	case *protocol.ClusterQuery:
 		if req.Type == "cluster_members" {
 			return protocol.ClusterMembersReply{Members: g.engine.Members(ctx), Type: ok}, nil

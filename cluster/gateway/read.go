@@ -34,6 +34,9 @@ func (g *Gateway) read(ctx context.Context, conn *server.ConnState, req *protoco
 		}
 	}
 	result, e := root.Read(call)
+	if e == nil && req.Unread != nil {
+		e = req.Unread.Err
+	}
 	if e != nil {
 		return g.refuse(conn, req, e)
 	}

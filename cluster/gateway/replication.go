@@ -22,6 +22,9 @@ func (g *Gateway) Subscribe(ctx context.Context, conn *server.ConnState, req *pr
 	if e := g.mayReplicate(ctx, conn, body); e != nil {
 		return e
 	}
+	if req.Unread != nil {
+		return req.Unread.Err
+	}
 	root := g.engine.Root()
 	ticker := time.NewTicker(replicationInterval)
 	defer ticker.Stop()

@@ -37,6 +37,8 @@ func (g *Gateway) write(ctx context.Context, conn *server.ConnState, req *protoc
 		return g.answer(conn, *v.replay)
 	case v.refusal != nil:
 		return g.refuse(conn, req, v.refusal)
+	case req.Unread != nil: // nothing else is wrong with it
+		return protocol.EncodeError(req.Unread.Err)
 	case v.unchanged != nil:
 		return g.answer(conn, fsm.Result{Index: root.Index(), Reply: v.unchanged})
 	}
@@ -73,6 +75,9 @@ func (g *Gateway) plan(ctx context.Context, conn *server.ConnState, req *protoco
 	}
 	g.legacyUse(root, req, call)
 	reply, e := root.Plan(call)
+	if e == nil && req.Unread != nil {
+		e = req.Unread.Err
+	}
 	if e != nil {
 		return protocol.EncodeError(e)
 	}

@@ -136,7 +136,7 @@ func exitCode(e *client.Error) int {
 		return exitUnknown
 	}
 	switch e.Code {
-	case protocol.CodeInvalid:
+	case protocol.CodeInvalid, protocol.CodeUnknownField:
 		return exitUsage
 	case protocol.CodeNotFound:
 		return exitNotFound
@@ -162,6 +162,7 @@ var hints = map[string]string{
 	client.CodeCanceled:             "try again, with a longer --timeout",
 	client.CodeMalformedReply:       "check that the address is a Pilot registry",
 	protocol.CodeInvalid:            "correct the argument and try again",
+	protocol.CodeUnknownField:       "upgrade the registry: it does not know this field yet",
 	protocol.CodeNotFound:           "check the id or name; a node that went quiet comes back with: pilotctl register",
 	protocol.CodePermissionDenied:   "act for another node (--node-id, --identity), establish trust, or use the admin token",
 	protocol.CodeSignatureRequired:  "give the node's identity with --identity, or the admin token",

@@ -71,7 +71,7 @@ func TestMalformed(t *testing.T) {
 		"id as text":            {`{"type":"lookup","node_id":"1"}`, ok(0)},
 		"negative id":           {`{"type":"lookup","node_id":-1}`, ok(0)},
 		"id too large":          {`{"type":"lookup","node_id":4294967296}`, ok(0)},
-		"fraction":              {`{"type":"lookup","node_id":1.9}`, ok(1)},
+		"fraction":              {`{"type":"lookup","node_id":1.9}`, ok(0)},
 		"fields case sensitive": {`{"type":"lookup","Node_ID":1}`, ok(0)},
 	}
 	for name, test := range answers {

@@ -55,6 +55,9 @@ func (s *Server) check(c *conn, req *protocol.Request) *protocol.Error {
 	if e := s.checkRate(c, req); e != nil {
 		return e
 	}
+	if u := req.Unread; u != nil && !u.Deferred {
+		return u.Err
+	}
 	if e := req.Options.Validate(row); e != nil {
 		return e
 	}

@@ -1,0 +1,80 @@
+package protocol
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+)
+
+// EncodeRequest renders a request for the wire, secrets included: for clients only.
+func EncodeRequest(c *Command, b Body, cred Credentials, o Options) ([]byte, error) {
+	m := map[string]any{"type": c.Name}
+	if len(c.plan.fields) > 0 {
+		own, _ := b.(fieldEncoder)
+		v := reflect.ValueOf(b).Elem()
+		for _, pf := range c.plan.fields {
+			f := v.Field(pf.index)
+			if own != nil {
+				if value, is := own.encodeField(pf.name); is {
+					m[pf.name] = value
+					continue
+				}
+			}
+			switch {
+			case f.IsZero() && (pf.rule != "main" || f.Kind() == reflect.Pointer):
+			case f.Type() == reflect.TypeFor[Secret]():
+				m[pf.name] = f.String()
+			default:
+				m[pf.name] = f.Interface()
+			}
+		}
+	}
+	put := func(name string, v any, set bool) {
+		if set {
+			m[name] = v
+		}
+	}
+	put("signature", string(cred.Signature), cred.Signature != "")
+	put("admin_token", string(cred.AdminToken), cred.AdminToken != "")
+	put("request_id", o.RequestID, o.RequestID != "")
+	put("consistency", o.Consistency, o.Consistency != "")
+	put("max_staleness_ms", o.MaxStalenessMS, o.MaxStalenessMS != 0)
+	put("min_index", o.MinIndex, o.MinIndex != 0)
+	put("limit", o.Limit, o.Limit != 0)
+	put("cursor", o.Cursor, o.Cursor != "")
+	put("dry_run", o.DryRun, o.DryRun)
+	return json.Marshal(m)
+}
+
+// EncodeError renders an error reply.
+func EncodeError(e *Error) []byte {
+	b, err := json.Marshal(struct {
+		Code    string  `json:"code"`
+		Error   string  `json:"error"`
+		Outcome Outcome `json:"outcome,omitempty"`
+		Retry   int64   `json:"retry_after_ms,omitempty"`
+		Type    string  `json:"type"`
+	}{e.Code, e.Text, e.Outcome, e.RetryAfterMS, "error"})
+	if err != nil { // strings always encode
+		panic(err)
+	}
+	return b
+}
+
+// SanitizeEndpoint is the endpoint the registry records for a node: the IP of
+// the TCP source with the port text of listen; the source unchanged when
+// listen is empty or cannot be split (core.md 5.1).
+func SanitizeEndpoint(source, listen string) string {
+	host, _, ok := splitHostPort(source)
+	if !ok {
+		return source
+	}
+	_, port, ok := splitHostPort(listen)
+	if !ok {
+		return source
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return host + ":" + port
+}
