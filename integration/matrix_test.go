@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -73,6 +74,20 @@ func request(row *protocol.Command, a, b harness.Agent, network any) (map[string
 		fields["external_id"] = "nobody@example.org"
 	case "audit_replay":
 		fields["name"], fields["from_seq"] = "log", 1
+	case "set_webhook", "set_identity_webhook":
+		fields["url"] = ""
+	case "set_idp_config":
+		fields["idp_type"], fields["url"] = "", ""
+	case "set_audit_export":
+		fields["format"], fields["endpoint"] = "", ""
+	case "set_network_enterprise":
+		fields["enterprise"] = true
+	case "set_network_policy":
+		fields["description"] = "of a matrix"
+	}
+	if row.RefusesUnknown {
+		known := commandFields(row)
+		maps.DeleteFunc(fields, func(name string, _ any) bool { _, ok := known[name]; return !ok })
 	}
 	fields["type"] = row.Name
 	parsed, err := protocol.ParseRequest(harness.Frame(fields)[protocol.FrameHeaderBytes:])
