@@ -62,6 +62,8 @@ var handlers = withNext(map[string]handler{
 	"rename_network":  {decide: decideRenameNetwork},
 	"list_networks":   {read: readListNetworks},
 	"get_member_role": {read: readMemberRole},
+	"set_member_tags": {decide: decideSetMemberTags},
+	"get_member_tags": {read: readMemberTags},
 
 	"set_network_enterprise": {decide: decideSetEnterprise},
 	"invite_to_network":      {decide: decideInvite},

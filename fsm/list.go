@@ -92,11 +92,12 @@ func readListNodes(v *view, c *call) (any, *protocol.Error) {
 	reply := &protocol.ListNodesReply{Type: "list_nodes_ok", Nodes: []protocol.ListedNode{}}
 	add := func(at uint64, id uint32, m member) bool {
 		n, _ := v.nodes.get(id)
-		if !p.room(at, listedSize(n)) {
+		tags, _ := v.tags.get(memberKey(r.NetworkID, id))
+		if !p.room(at, listedSize(n)+tags.size()) {
 			return false
 		}
 		listed := v.listed(r.NetworkID, id, n, m)
-		listed.ExternalID = v.shownIdentity(c, r.RequesterID, n)
+		listed.ExternalID, listed.MemberTags = v.shownIdentity(c, r.RequesterID, n), tags.list
 		reply.Nodes = append(reply.Nodes, listed)
 		return true
 	}

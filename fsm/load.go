@@ -30,6 +30,7 @@ var loaders = withNextLoaders(map[kind]func(x *txn, d *decoder, level uint32) bo
 	kindLetter:    loadLetter,
 	kindJWKS:      plain(func(x *txn) *table[string, *jwks] { return &x.jwks }),
 	kindStaged:    loadStaged,
+	kindMemberTag: loadMemberTags,
 })
 
 // plain loads tables without indexes.

@@ -64,9 +64,11 @@ type DocNetwork struct {
 	JoinRule    string            `json:"join_rule"`
 	Members     []uint32          `json:"members"`
 	MemberRoles map[string]string `json:"member_roles,omitempty"`
-	Policy      *DocPolicy        `json:"policy,omitempty"`
-	Enterprise  bool              `json:"enterprise,omitempty"`
-	Created     string            `json:"created"`
+	// MemberTags has the members with tags, by node id.
+	MemberTags map[string][]string `json:"member_tags,omitempty"`
+	Policy     *DocPolicy          `json:"policy,omitempty"`
+	Enterprise bool                `json:"enterprise,omitempty"`
+	Created    string              `json:"created"`
 }
 
 // DocPolicy is a network's policy of a ReplicationDoc, absent when nothing is set.
@@ -227,6 +229,12 @@ func (r *Root) docNetwork(id uint16, n *network) DocNetwork {
 		d.Members = append(d.Members, node)
 		if m, _ := r.member(id, node); m.role != roleNone {
 			d.MemberRoles[decimal(node)] = m.role.String()
+		}
+		if tags, ok := r.tags.get(memberKey(id, node)); ok {
+			if d.MemberTags == nil {
+				d.MemberTags = map[string][]string{}
+			}
+			d.MemberTags[decimal(node)] = tags.list
 		}
 		return true
 	})

@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -46,6 +47,8 @@ func roleCommand(name string, node uint32, net uint16, facts protocol.RoleFacts)
 	case "set_network_policy":
 		text := "for the company"
 		return &protocol.SetNetworkPolicy{RoleFacts: facts, NodeID: node, NetworkID: net, Description: &text}
+	case "set_member_tags":
+		return &protocol.SetMemberTags{RoleFacts: facts, NodeID: node, NetworkID: net, TargetNodeID: 3, Tags: []string{"gpu"}}
 	case "delete_network":
 		return &protocol.DeleteNetwork{RoleFacts: facts, NodeID: node, NetworkID: net}
 	}
@@ -60,7 +63,7 @@ func TestRoleAuthority(t *testing.T) {
 			continue
 		}
 		t.Run(row.Name, func(t *testing.T) {
-			adminsMay := row.Name == "kick_member" || row.Name == "set_network_policy" || row.Name == "rename_network"
+			adminsMay := slices.Contains([]string{"kick_member", "set_network_policy", "rename_network", "set_member_tags"}, row.Name)
 			want := "[owner]"
 			if adminsMay {
 				want = "[owner admin]"

@@ -96,6 +96,7 @@ type view struct {
 	cursors   table[string, *cursor]
 	letters   table[string, *letter]
 	jwks      table[string, *jwks]
+	tags      table[uint64, memberTags]
 	staged    table[string, *staged]
 	next      nextTables
 
@@ -145,7 +146,7 @@ func newView() view {
 		events:  [2]table[uint64, eventRecord]{newTable(&securitySchema), newTable(&activitySchema)},
 		blocked: newTable(&blockedSchema), invites: newTable(&inviteSchema), preAssign: newTable(&preAssignSchema),
 		settings: newTable(&settingsSchema), sinks: newTable(&sinkSchema), cursors: newTable(&cursorSchema), letters: newTable(&letterSchema),
-		jwks:   newTable(&jwksSchema),
+		jwks: newTable(&jwksSchema), tags: newTable(&memberTagsSchema),
 		staged: newTable(&stagedSchema), next: newNextTables(),
 
 		byKey: newIndex[string, uint32](), byHost: newIndex[string, uint32](), byOwner: newIndex[string, uint32](), byPerson: newIndex[string, uint32](),
@@ -169,6 +170,8 @@ func (v *view) tables() []stored {
 		&v.nodes, &v.seen, &v.networks, &v.members, &v.trust, &v.requests, &v.responses, &v.beacons,
 		&v.tokens, &v.sealed, &v.servers, &v.sessions, &v.minted, &v.results, &v.events[0], &v.events[1], &v.blocked,
 		&v.invites, &v.preAssign, &v.settings, &v.sinks, &v.cursors, &v.letters, &v.jwks, &v.staged,
+		// What refers to members comes after them.
+		&v.tags,
 	}, v.next.tables()...)
 }
 
@@ -206,6 +209,7 @@ func (v *view) handOver(dst *view) {
 	v.cursors.handOver(&dst.cursors)
 	v.letters.handOver(&dst.letters)
 	v.jwks.handOver(&dst.jwks)
+	v.tags.handOver(&dst.tags)
 	v.staged.handOver(&dst.staged)
 
 	v.byKey.handOver(&dst.byKey)

@@ -38,6 +38,7 @@ const (
 	kindSink      kind = 24
 	kindLetter    kind = 25
 	kindJWKS      kind = 26
+	kindMemberTag kind = 27
 )
 
 type tableKey interface {

@@ -176,6 +176,7 @@ func (x *txn) dropMember(net uint16, id uint32) {
 		return
 	}
 	x.members.drop(x, key)
+	x.tags.drop(x, key)
 	x.forgetMember(net, id, m)
 	x.byNode.drop(nodeNetKey(id, net))
 	size, _ := x.netSize.get(net)

@@ -33,6 +33,7 @@ var signedVerbs = []struct{ wire, verb string }{
 	{"list_nodes", "a: network members $net"},
 	{"promote_member", "a: member promote $net $b"},
 	{"demote_member", "a: member demote $net $b"},
+	{"set_member_tags", "a: member-tags set $net $b gpu eu-west"},
 	{"set_network_policy", "a: policy set $net --max-members 9"},
 	{"rename_network", "a: network rename $net signed-b"},
 	{"transfer_ownership", "a: network transfer-ownership $net --to $b"},

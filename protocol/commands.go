@@ -239,4 +239,11 @@ var Commands = []Command{
 	{Code: 123, Name: "person_forget", Group: GroupIdentity, Auth: AuthAdmin, Mode: ModeWrite, Since: 2, Built: true,
 		Events:  []string{EventPersonForgotten, EventNodeDeregistered, EventExternalIDSet, EventOwnerLost, EventOwnershipTransferred},
 		newBody: body[PersonRequest](), newReply: reply[PersonForgetReply](), Doc: "erase what is known of a person, by external id"},
+
+	// Of newer clients.
+	{Code: 130, Name: "set_member_tags", Group: GroupMember, Auth: AuthRole, Roles: rolesAdmin, Mode: ModeWrite, Since: 2, Built: true,
+		Challenge: "set_member_tags:{node_id}:{network_id}:{target_node_id}:{tags}", Signer: "node_id", Events: []string{EventMemberTagsChanged},
+		newBody: body[SetMemberTags](), newReply: reply[SetMemberTagsReply](), Doc: "set the tags that a network gives to a member"},
+	{Code: 131, Name: "get_member_tags", Group: GroupMember, Auth: AuthOpen, Mode: ModeRead, Since: 2, Built: true,
+		newBody: body[GetMemberTags](), newReply: reply[GetMemberTagsReply](), Doc: "show the tags that a network gives to its members"},
 }

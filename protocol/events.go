@@ -45,6 +45,7 @@ const (
 	EventMemberExpired         = "member.expired"
 	EventRoleExpiring          = "member.role_expiring"
 	EventRoleExpired           = "member.role_expired"
+	EventMemberTagsChanged     = "member_tags.changed"
 	EventInviteCreated         = "invite.created"
 	EventInviteResponded       = "invite.responded"
 	EventInviteExpired         = "invite.expired_cleanup"
@@ -98,7 +99,8 @@ var Events = map[string]EventClass{
 	EventOwnershipTransferred: ClassSecurity, EventOwnerLost: ClassSecurity, EventPolicyChanged: ClassSecurity,
 	EventMemberPromoted: ClassSecurity, EventMemberDemoted: ClassSecurity, EventMemberKicked: ClassSecurity,
 	EventMemberExpiring: ClassSecurity, EventMemberExpired: ClassSecurity, EventRoleExpiring: ClassSecurity, EventRoleExpired: ClassSecurity,
-	EventInviteCreated: ClassSecurity, EventInviteResponded: ClassSecurity, EventInviteExpired: ClassActivity,
+	EventMemberTagsChanged: ClassSecurity,
+	EventInviteCreated:     ClassSecurity, EventInviteResponded: ClassSecurity, EventInviteExpired: ClassActivity,
 	EventTrustCreated: ClassSecurity, EventTrustRevoked: ClassSecurity,
 	EventTrustOffered: ClassActivity, EventSettingChanged: ClassSecurity,
 	EventHandshakeRelayed: ClassActivity, EventHandshakeResponded: ClassActivity,

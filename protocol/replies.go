@@ -76,6 +76,7 @@ type ListedNode struct {
 	ExternalID string   `json:"external_id,omitempty"`
 	Hostname   string   `json:"hostname,omitempty"`
 	LastSeen   string   `json:"last_seen,omitempty"`
+	MemberTags []string `json:"member_tags,omitempty"`
 	NodeID     uint32   `json:"node_id"`
 	Offline    bool     `json:"offline,omitempty"`
 	PoloScore  *int64   `json:"polo_score,omitempty"`

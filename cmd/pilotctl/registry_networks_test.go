@@ -32,6 +32,14 @@ func (r *registry) answerMembers(req *protocol.Request, typ string) (any, *proto
 		return reply, nil
 	case *protocol.DemoteMember:
 		return protocol.MemberRoleReply{NetworkID: b.NetworkID, Role: "member", TargetNodeID: b.TargetNodeID, Type: typ}, nil
+	case *protocol.SetMemberTags:
+		r.memberTags = append([]string{}, b.Tags...)
+		return protocol.SetMemberTagsReply{NetworkID: b.NetworkID, TargetNodeID: b.TargetNodeID, Tags: r.memberTags, Type: typ}, nil
+	case *protocol.GetMemberTags:
+		if b.TargetNodeID != 0 {
+			return protocol.GetMemberTagsReply{NetworkID: b.NetworkID, TargetNodeID: b.TargetNodeID, Tags: r.memberTags, Type: typ}, nil
+		}
+		return protocol.GetMemberTagsReply{NetworkID: b.NetworkID, Members: map[string][]string{"10": {}, "9": r.memberTags}, Type: typ}, nil
 	case *protocol.KickMember:
 		return protocol.KickMemberReply{NetworkID: b.NetworkID, TargetNodeID: b.TargetNodeID, Type: typ}, nil
 	case *protocol.InviteToNetwork:

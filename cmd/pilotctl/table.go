@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"reflect"
@@ -19,18 +20,20 @@ func printTable(w io.Writer, reply any) error {
 		_, err := fmt.Fprintln(w, "done")
 		return err
 	}
-	var single, lists []member
+	var single, lists, keyed []member
 	for _, m := range membersOf(v) {
 		if m.omitEmpty && m.value.IsZero() {
 			continue
 		}
-		if m.value.Kind() == reflect.Slice && (m.value.Type().Elem().Kind() == reflect.Struct || m.name == "actions" || m.name == "warnings") {
+		if m.value.Kind() == reflect.Map {
+			keyed = append(keyed, m)
+		} else if m.value.Kind() == reflect.Slice && (m.value.Type().Elem().Kind() == reflect.Struct || m.name == "actions" || m.name == "warnings") {
 			lists = append(lists, m)
 		} else if m.name != "type" {
 			single = append(single, m)
 		}
 	}
-	if len(single)+len(lists) == 0 {
+	if len(single)+len(lists)+len(keyed) == 0 {
 		_, err := fmt.Fprintln(w, "done")
 		return err
 	}
@@ -52,7 +55,23 @@ func printTable(w io.Writer, reply any) error {
 			return err
 		}
 	}
-	return nil
+	return printKeyed(w, keyed)
+}
+
+// printKeyed renders objects with a member for each node, by its id.
+func printKeyed(w io.Writer, keyed []member) error {
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for _, m := range keyed {
+		fmt.Fprintf(tw, "\n%s\n", label(m.name))
+		keys := m.value.MapKeys()
+		slices.SortFunc(keys, func(a, b reflect.Value) int {
+			return cmp.Or(cmp.Compare(a.Len(), b.Len()), strings.Compare(a.String(), b.String()))
+		})
+		for _, k := range keys {
+			fmt.Fprintf(tw, "  %s\t%s\n", clean(k.String()), cell(member{value: m.value.MapIndex(k)}))
+		}
+	}
+	return tw.Flush()
 }
 
 // printList renders a list of objects with the columns that hold something.
@@ -107,7 +126,7 @@ func membersOf(v reflect.Value) []member {
 	for i := range v.NumField() {
 		name, opts, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
 		if name != "" && name != "-" {
-			out = append(out, member{name: name, value: v.Field(i), omitEmpty: strings.Contains(opts, "omitempty")})
+			out = append(out, member{name: name, value: v.Field(i), omitEmpty: strings.Contains(opts, "omit")})
 		}
 	}
 	if _, ordered := v.Interface().(inOrder); !ordered {

@@ -186,6 +186,18 @@ func (c *Client) GetMemberRole(ctx context.Context, network uint16, node uint32,
 		&protocol.GetMemberRole{NetworkID: network, TargetNodeID: node}, opts...)
 }
 
+// SetMemberTags replaces the tags that a network gives to a member; it takes
+// a role, like the commands below.
+func (c *Client) SetMemberTags(ctx context.Context, r protocol.SetMemberTags, opts ...CallOption) (*protocol.SetMemberTagsReply, error) {
+	return Call[protocol.SetMemberTagsReply](ctx, c, "set_member_tags", &r, opts...)
+}
+
+// GetMemberTags shows the tags that a network gives to a member, or to all
+// when node is 0.
+func (c *Client) GetMemberTags(ctx context.Context, network uint16, node uint32, opts ...CallOption) (*protocol.GetMemberTagsReply, error) {
+	return Call[protocol.GetMemberTagsReply](ctx, c, "get_member_tags", &protocol.GetMemberTags{NetworkID: network, TargetNodeID: node}, opts...)
+}
+
 // DeleteNetwork removes a network; it takes the owner's signature, the
 // network's token or the admin token, like all commands with a role below.
 func (c *Client) DeleteNetwork(ctx context.Context, r protocol.DeleteNetwork, opts ...CallOption) (*protocol.DeleteNetworkReply, error) {
