@@ -33,6 +33,7 @@ var Metrics = []MetricInfo{
 	{"pilot_cluster_log_time_offset_seconds", "gauge", "log time minus the voters' median clock, at the leader; 0 elsewhere", nil},
 	{"pilot_cluster_clock_offset_seconds", "gauge", "this member's wall clock minus the voters' median", nil},
 	{"pilot_cluster_quarantined", "gauge", "1 when this member has stopped serving because its state or disk is suspect", nil},
+	{"pilot_peer_panics_total", "counter", "handlers on the peer listener that panicked, which closed their connection, by protocol (handshake, pilot-raft/1, pilot-rpc/1, pilot-join/1)", []string{"protocol"}},
 	{"pilot_store_op_seconds", "histogram", "duration of operations on the log store", []string{"op"}},
 	{"pilot_snapshot_seconds", "histogram", "duration of writing (persist) and reading (restore) snapshots", []string{"op"}},
 }
@@ -45,6 +46,7 @@ type metrics struct {
 	waiting, quarantined                               prometheus.Gauge
 	batchCommands, commitSeconds                       prometheus.Histogram
 	storeSeconds, snapshotSeconds                      *prometheus.HistogramVec
+	peerPanics                                         *prometheus.CounterVec
 	collectors                                         []prometheus.Collector
 }
 
@@ -88,6 +90,9 @@ func newMetrics() *metrics {
 	m.quarantined = gauge("pilot_cluster_quarantined")
 	m.batchCommands = histogram("pilot_cluster_batch_commands", []float64{1, 2, 4, 8, 16, 32, 64, 128, 256})
 	m.commitSeconds = histogram("pilot_cluster_commit_seconds", latencyBuckets)
+	const panics = "pilot_peer_panics_total"
+	m.peerPanics = prometheus.NewCounterVec(prometheus.CounterOpts{Name: panics, Help: help(panics)}, []string{"protocol"})
+	m.collectors = append(m.collectors, m.peerPanics)
 	m.storeSeconds = vec("pilot_store_op_seconds", latencyBuckets, "op")
 	m.snapshotSeconds = vec("pilot_snapshot_seconds", []float64{.01, .05, .1, .5, 1, 5, 10, 30}, "op")
 	return m
@@ -148,3 +153,5 @@ func (m *metrics) storeOp(name string, took time.Duration) {
 func (m *metrics) snapshotOp(op string, took time.Duration) {
 	m.snapshotSeconds.WithLabelValues(op).Observe(took.Seconds())
 }
+
+func (m *metrics) peerPanicked(protocol string) { m.peerPanics.WithLabelValues(protocol).Inc() }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -51,8 +52,10 @@ type ServerConfig struct {
 	// Handle answers pilot-rpc/1 requests, each in its own goroutine.
 	Handle Handler
 	// Join answers the one request of a pilot-join/1 connection.
-	Join   func(ctx context.Context, remote string, payload []byte) ([]byte, *protocol.Error)
-	Logger hclog.Logger
+	Join func(ctx context.Context, remote string, payload []byte) ([]byte, *protocol.Error)
+	// Panicked, when set, counts defects that ended one connection, by its protocol.
+	Panicked func(proto string)
+	Logger   hclog.Logger
 }
 
 // Server is a member's peer listener.
@@ -192,10 +195,11 @@ func (s *Server) serve(raw net.Conn, source share.Source) {
 		s.mu.Unlock()
 		_ = raw.Close()
 	}()
+	proto := ""
+	defer s.survive(raw, &proto)
 	_ = raw.SetDeadline(time.Now().Add(HandshakeTimeout))
 	conn := tls.Server(raw, s.tls)
-	member, proto, err := s.greet(conn)
-	s.settled(source, raw, member)
+	member, err := s.settle(conn, raw, source, &proto)
 	if err != nil {
 		s.cfg.Logger.Debug("peer connection refused", "remote", raw.RemoteAddr().String(), "member", member, "error", err)
 		return
@@ -214,6 +218,33 @@ func (s *Server) serve(raw net.Conn, source share.Source) {
 	case ProtoJoin:
 		s.join(conn, source)
 	}
+}
+
+// settle finds out who is there, after which the connection is not pending any more.
+func (s *Server) settle(conn *tls.Conn, raw net.Conn, source share.Source, proto *string) (member string, err error) {
+	defer func() { s.settled(source, raw, member) }()
+	member, *proto, err = s.greet(conn)
+	return member, err
+}
+
+// survive keeps a defect in what serves one connection from ending the member:
+// only that connection ends. What the handler had done by then is not known,
+// and neither is it to the peer, which gets no answer.
+func (s *Server) survive(conn net.Conn, proto *string) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	name := *proto
+	if name == "" {
+		name = "handshake"
+	}
+	if s.cfg.Panicked != nil {
+		s.cfg.Panicked(name)
+	}
+	s.cfg.Logger.Error("peer handler panicked; its connection is closed", "protocol", name, "remote", conn.RemoteAddr().String(),
+		"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	_ = conn.Close()
 }
 
 // greet does the handshake, finds out who is there and tells them the verdict.
@@ -252,8 +283,10 @@ func (s *Server) serveRPC(conn *tls.Conn, member string) {
 	defer cancel()
 	defer out.close()
 	wg.Add(1)
+	proto := ProtoRPC
 	go func() {
 		defer wg.Done()
+		defer s.survive(conn.NetConn(), &proto)
 		if out.run(conn, ctx.Done()) != nil {
 			_ = conn.NetConn().Close()
 		}
@@ -281,6 +314,7 @@ func (s *Server) serveRPC(conn *tls.Conn, member string) {
 		go func() {
 			defer wg.Done()
 			defer func() { <-slots }()
+			defer s.survive(conn.NetConn(), &proto)
 			s.answer(ctx, member, f, out)
 		}()
 	}
