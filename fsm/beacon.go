@@ -28,8 +28,15 @@ func decideBeaconRegister(v *view, c *call) (effect, *protocol.Error) {
 		return nil, protocol.Refusef(protocol.CodePermissionDenied,
 			"beacon %d is announced with a signature of somebody else; it is free when it has been silent for a minute", r.BeaconID)
 	}
+	if e := v.newestAnnouncement(old, r, by); e != nil {
+		return nil, e
+	}
 	if e := v.roomForBeacon(old, r, &by); e != nil {
 		return nil, e
+	}
+	signed := r.SignedAt
+	if known {
+		signed = max(signed, old.signed)
 	}
 	return func(x *txn) any {
 		// Refreshes come every 30 seconds and would flood the log.
@@ -39,9 +46,33 @@ func decideBeaconRegister(v *view, c *call) (effect, *protocol.Error) {
 		} else if old.bearer.principal != by.principal {
 			x.beaconRevision++ // another may be handed out as the relay
 		}
-		x.putBeacon(r.BeaconID, &beacon{addr: r.Addr, at: x.meta.now, bearer: by})
+		x.putBeacon(r.BeaconID, &beacon{addr: r.Addr, at: x.meta.now, signed: signed, bearer: by})
 		return &protocol.BeaconRegisterReply{Type: "beacon_register_ok", BeaconID: r.BeaconID}
 	}, nil
+}
+
+// newestAnnouncement refuses a signed announcement that an earlier one of its
+// signer, or of who had the beacon before, is newer than: whoever has its bytes
+// can send it again, and it must not move the beacon back. What only repeats
+// what is known is a refresh, also from a clock that was set back.
+func (v *view) newestAnnouncement(old *beacon, r *protocol.BeaconRegister, by bearer) *protocol.Error {
+	if r.SignedAt == 0 {
+		return nil
+	}
+	if e := v.freshSignature(r.SignedAt); e != nil {
+		return e
+	}
+	if old == nil || r.SignedAt > old.signed || old.addr == r.Addr && old.bearer.principal == by.principal {
+		return nil
+	}
+	return protocol.Refusef(protocol.CodeSignatureExpired,
+		"signature expired: this announcement of beacon %d was signed at %s, and there is another that was signed at %s or later; sign again", r.BeaconID, utc(r.SignedAt), utc(old.signed))
+}
+
+// forgettable reports whether a beacon is silent, and whether none of its
+// signed announcements that are older than the newest could still count.
+func (b *beacon) forgettable(now int64) bool {
+	return now-b.at > beaconTTL && now-b.signed > protocol.SignedWindowMS
 }
 
 // roomForBeacon refuses what would not fit the list beside old, which it
@@ -57,7 +88,7 @@ func (v *view) roomForBeacon(old *beacon, r *protocol.BeaconRegister, by *bearer
 	case share.Within:
 		return nil
 	case share.WholeTotal:
-		return protocol.Refusef(protocol.CodeLimitReached, "too many beacons: the list of all is full (%d KiB); try again in a minute", beaconShares.Total>>10)
+		return protocol.Refusef(protocol.CodeLimitReached, "too many beacons: the list of all is full (%d KiB); try again in a few minutes", beaconShares.Total>>10)
 	}
 	return protocol.Refusef(protocol.CodeLimitReached, "too many beacons from %s: it has its part of the list", by.source)
 }

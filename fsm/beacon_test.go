@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -114,4 +115,67 @@ func TestBeaconListIsOneCopy(t *testing.T) {
 			t.Errorf("the list is %s, want %s", got, want)
 		}
 	}
+}
+
+// Who has the bytes of a signed announcement can send them again while they
+// count. That must not bring the beacon back to where it was before: not while
+// it is there, not when it has gone silent, not after others had its number
+// and not after a member has restarted from a snapshot.
+func TestReplayedAnnouncementDoesNotMoveABeaconBack(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.register(1), w.register(2)
+	at := func(ms int64, addr string, by who) *protocol.Error {
+		t.Helper()
+		c := from("192.0.2.1:1", w.call("beacon_register", &protocol.BeaconRegister{BeaconID: 7, Addr: addr, SignedAt: ms}, by))
+		dry, r := w.m.Root().DryRun(c), w.apply(envelope(c))[0]
+		if (dry == nil) != (r.Err == nil) {
+			t.Fatalf("the dry run says %v, apply says %v", dry, r.Err)
+		}
+		return r.Err
+	}
+	taken := func(what string, e *protocol.Error) {
+		t.Helper()
+		if e != nil {
+			t.Fatalf("%s: %v", what, e)
+		}
+	}
+	refused := func(what string, e *protocol.Error) {
+		t.Helper()
+		if e == nil || e.Code != protocol.CodeSignatureExpired {
+			t.Errorf("%s: got %v, want %s", what, e, protocol.CodeSignatureExpired)
+		}
+	}
+	first := w.now
+	taken("the first", at(first, "old:1", as(a)))
+	w.tick(10 * aSecond)
+	second := w.now
+	taken("the second", at(second, "new:1", as(a)))
+	refused("the first again", at(first, "old:1", as(a)))
+	refused("another of the same moment", at(second, "old:1", as(a)))
+	taken("the second again", at(second, "new:1", as(a)))
+	w.tick(minute + 1)
+	w.sweepAll()
+	if got := string(w.beaconList()); strings.Contains(got, ":1") {
+		t.Errorf("a silent beacon is listed: %s", got)
+	}
+	refused("the first after silence", at(first, "old:1", as(a)))
+	if err := w.m.Restore(bytes.NewReader(snapshotOf(t, w.m))); err != nil {
+		t.Fatal(err)
+	}
+	refused("the first after silence and a restart", at(first, "old:1", as(a)))
+	taken("a stranger takes the silent beacon", at(0, "other:1", nil))
+	w.tick(minute + 1)
+	w.sweepAll()
+	refused("the first after a stranger", at(first, "old:1", as(a)))
+	taken("another node takes the silent beacon", at(w.now, "b:1", as(b)))
+	w.tick(minute + 1)
+	w.sweepAll()
+	refused("the second after another node", at(second, "new:1", as(a)))
+	w.tick(5 * minute)
+	w.sweepAll()
+	if n := w.m.x.beacons.len(); n != 0 || w.m.x.beaconBytes.total != 0 {
+		t.Errorf("%d beacons are remembered after their announcements have ended, with %d bytes", n, w.m.x.beaconBytes.total)
+	}
+	refused("the first, when nobody remembers it", at(first, "old:1", as(a)))
+	taken("a new one", at(w.now, "back:1", as(a)))
 }

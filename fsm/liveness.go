@@ -95,7 +95,7 @@ func decideSweep(v *view, s *Sweep) (effect, *protocol.Error) {
 			x.sweepRelease(id)
 		}
 		for _, id := range s.Beacons {
-			if b, ok := x.beacons.get(id); ok && x.meta.now-b.at > beaconTTL {
+			if b, ok := x.beacons.get(id); ok && b.forgettable(x.meta.now) {
 				x.dropBeacon(id)
 			}
 		}
@@ -191,7 +191,7 @@ func (r *Root) SweepCandidates(now int64, limit int) Sweep {
 		return true
 	})
 	r.beacons.scan(func(id uint32, b *beacon) bool {
-		if now-b.at > beaconTTL {
+		if b.forgettable(now) {
 			s.Beacons = append(s.Beacons, id)
 		}
 		return len(s.Beacons) < limit

@@ -193,15 +193,17 @@ func (nothing) appendTo(dst []byte, _ uint32) []byte { return dst }
 
 func readNothing(*decoder, uint32) nothing { return nothing{} }
 
-// beacon is an announced beacon; at is its last refresh.
+// beacon is an announced beacon; at is its last refresh, signed the time at
+// which the newest of its signed announcements was signed, 0 for none.
 type beacon struct {
 	addr   string
 	at     int64
+	signed int64
 	bearer bearer // who announced it; unknown of those of older logs
 }
 
 func (b *beacon) appendTo(dst []byte, _ uint32) []byte {
-	dst = appendVarint(appendString(dst, b.addr), b.at)
+	dst = appendVarint(appendVarint(appendString(dst, b.addr), b.at), b.signed)
 	if b.bearer == (bearer{}) {
 		return dst
 	}
@@ -209,7 +211,7 @@ func (b *beacon) appendTo(dst []byte, _ uint32) []byte {
 }
 
 func readBeacon(d *decoder, _ uint32) *beacon {
-	b := &beacon{addr: d.str(), at: d.varint()}
+	b := &beacon{addr: d.str(), at: d.varint(), signed: d.varint()}
 	if len(d.b) > 0 {
 		b.bearer = readBearer(d)
 	}

@@ -309,6 +309,8 @@ type BeaconRegister struct {
 	BeaconID uint32 `json:"beacon_id" read:"deferred"`
 	Addr     string `json:"addr" read:"deferred"`
 	NodeID   uint32 `json:"node_id,omitempty"`
+	// SignedAt is the time (Unix milliseconds) of the signed request it came in, else 0.
+	SignedAt int64 `json:"signed_at,omitempty" wire:"-"`
 }
 
 // Validate follows core.md 5.22.

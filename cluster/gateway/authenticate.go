@@ -175,6 +175,9 @@ func (g *Gateway) facts(root *fsm.Root, conn *server.ConnState, req *protocol.Re
 			return g.mac(version, purposeNetwork, b.Token, &b.TokenMAC)
 		}
 	case *protocol.BeaconRegister:
+		if b.SignedAt = 0; req.Signed != nil {
+			b.SignedAt = req.Signed.TS
+		}
 		return g.access(g.policy.Beacon, c, c.Actor.Node != 0, "auth.beacon")
 	case *protocol.UpdatePoloScore, *protocol.SetPoloScore:
 		return g.access(g.policy.Polo, c, false, "auth.polo")
