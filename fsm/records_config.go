@@ -172,20 +172,3 @@ func splitLetterKey(k string) (sink string, seq uint64) {
 	d := decoder{b: []byte(k[len(k)-8:])}
 	return k[:len(k)-9], d.key64()
 }
-
-// jwks are the identity provider's keys, as the leader fetched and checked them.
-type jwks struct {
-	doc     []byte
-	fetched int64
-}
-
-func (j *jwks) appendTo(dst []byte, _ uint32) []byte {
-	return appendVarint(appendBytes(dst, j.doc), j.fetched)
-}
-
-func readJWKS(d *decoder, _ uint32) *jwks {
-	return &jwks{doc: append([]byte(nil), d.bytes()...), fetched: d.varint()}
-}
-
-// Keys are kept under the URL that was configured when they were fetched.
-var jwksSchema = schema[string, *jwks]{kindJWKS, appendKeyStr, readKeyStr, readJWKS}

@@ -92,8 +92,13 @@ func readIDP(v *view, c *call) (any, *protocol.Error) {
 		return nil, e
 	}
 	s := v.config()
-	return &protocol.GetIDPConfigReply{Type: "get_idp_config_ok", Configured: s.idp.Type != "", IDPType: s.idp.Type, URL: s.idp.URL,
-		Issuer: s.idp.Issuer, ClientID: s.idp.ClientID, TenantID: s.idp.TenantID, Domain: s.idp.Domain, RefuseHS256: s.idp.RefuseHS256, RequireIdentity: s.requireIdentity}, nil
+	reply := &protocol.GetIDPConfigReply{Type: "get_idp_config_ok", Configured: s.idp.Type != "", IDPType: s.idp.Type, URL: s.idp.URL,
+		Issuer: s.idp.Issuer, ClientID: s.idp.ClientID, TenantID: s.idp.TenantID, Domain: s.idp.Domain, RefuseHS256: s.idp.RefuseHS256, RequireIdentity: s.requireIdentity}
+	if j := v.keysOf(s.idp); j != nil {
+		reply.KeysFetchedAt, reply.KeysFailingSince = utcOrNone(j.fetched), utcOrNone(j.failing)
+		reply.Keys, reply.KeysLeftOut, reply.KeysError = j.keys, j.leftOutTexts(), j.failed
+	}
+	return reply, nil
 }
 
 func decideSetIdentityWebhook(v *view, c *call) (effect, *protocol.Error) {
@@ -121,38 +126,6 @@ func (v *view) identified(net *network, n *node) *protocol.Error {
 	return nil
 }
 
-// maxJWKSBytes bounds the stored keys of the identity provider.
-const maxJWKSBytes = 64 << 10
-
-// PutJWKS is the body of KindPutJWKS: the keys of the identity provider whose
-// URL is configured, as fetched and checked by the leader.
-type PutJWKS struct {
-	Term uint64 `json:"term"`
-	URL  string `json:"url"`
-	Doc  []byte `json:"doc"`
-}
-
-func decidePutJWKS(v *view, b *PutJWKS) (effect, *protocol.Error) {
-	if e := v.fenced(b.Term); e != nil {
-		return nil, e
-	}
-	idp := v.config().idp
-	switch {
-	case !v.governed() || !idp.BuiltIn() || idp.URL != b.URL:
-		return nil, protocol.Refusef(protocol.CodeConflict, "another identity provider is configured")
-	case len(b.Doc) == 0 || len(b.Doc) > maxJWKSBytes:
-		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid put_jwks: want 1 to %d bytes of keys", maxJWKSBytes)
-	}
-	return func(x *txn) any {
-		old, had := x.jwks.get(b.URL)
-		x.jwks.put(x, b.URL, &jwks{doc: b.Doc, fetched: x.meta.now})
-		if !had || string(old.doc) != string(b.Doc) {
-			x.begin(protocol.EventIDPKeysChanged).str("url", shownURL(b.URL)).end()
-		}
-		return ok("put_jwks")
-	}, nil
-}
-
 // IDP is the configured identity provider; ok is false when there is none.
 func (r *Root) IDP() (idp protocol.IDP, ok bool) {
 	idp = r.config().idp
@@ -167,16 +140,6 @@ func (r *Root) IdentityWebhook() string {
 		return s.idp.URL
 	}
 	return s.identityURL
-}
-
-// JWKS are the keys of the identity provider with the log time, in Unix
-// milliseconds, at which they were fetched. The slice must not be changed.
-func (r *Root) JWKS() (doc []byte, fetched int64, ok bool) {
-	j, ok := r.jwks.get(r.config().idp.URL)
-	if !ok {
-		return nil, 0, false
-	}
-	return j.doc, j.fetched, true
 }
 
 // ConfigRevision counts the changes of the registry-wide configuration.

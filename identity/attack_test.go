@@ -98,9 +98,12 @@ func TestSignatureAttacks(t *testing.T) {
 // TestKeyAlgorithm: a key that names an algorithm is used with no other, also
 // when its type would fit.
 func TestKeyAlgorithm(t *testing.T) {
-	for _, alg := range []string{"RS512", "PS256", "RSA-OAEP", "none", "HS256"} {
-		expect(t, alg, outcome(identity.Validate(provider, token("RS256", "k", claims()), keySet(t, jwkOf("RSA", "k").with("alg", alg)), now)),
-			protocol.CodeAlgorithm+": algorithm mismatch: JWT header says RS256, JWKS key says "+alg)
+	judge := func(alg string) string {
+		return outcome(identity.Validate(provider, token("RS256", "k", claims()), keySet(t, jwkOf("RSA", "k").with("alg", alg), jwkOf("EC", "other")), now))
+	}
+	expect(t, "HS256", judge("HS256"), protocol.CodeAlgorithm+": algorithm mismatch: JWT header says RS256, JWKS key says HS256")
+	for _, alg := range []string{"RS512", "PS256", "RSA-OAEP", "none"} {
+		expect(t, alg, judge(alg), protocol.CodeJWKSKey+`: JWKS: JWKS key "k" not found: the provider's key of that name is not used: its alg "`+alg+`" is none of RS256, HS256, ES256 and EdDSA`)
 	}
 }
 
@@ -115,7 +118,7 @@ func TestHS256NeedsConsent(t *testing.T) {
 		t.Errorf("a set of %d shared secrets was accepted without consent", set.Len())
 	}
 	set, err := identity.ParseJWKS(document(jwkOf("oct", "a"), jwkOf("RSA", "b")), false)
-	if err != nil || set.Len() != 1 || set.Find("a") != nil || len(set.Skipped) != 1 {
+	if err != nil || set.Len() != 1 || set.Find("a") != nil || len(set.LeftOut) != 1 {
 		t.Errorf("mixed set: %+v, %v", set, err)
 	}
 }
@@ -125,7 +128,7 @@ func TestHS256NeedsConsent(t *testing.T) {
 func TestKidTricks(t *testing.T) {
 	one := keySet(t, jwkOf("RSA", "k1"))
 	two := keySet(t, jwkOf("RSA", "k1"), jwkOf("EC", "k2"))
-	same := keySet(t, jwkOf("RSA", "k1"), jwkOf("RSA", "k2"))
+	same := keySet(t, jwkOf("RSA", "k1"), rsaJWK("k2", keys().rsa2))
 	kid := func(v any) protocol.Secret {
 		return sign(text(members{"alg": "RS256"}.with("kid", v)), text(claims()), "RS256", nil)
 	}

@@ -61,7 +61,7 @@ func TestFetch(t *testing.T) {
 		{"nothing", nil, "/keys", "", "", "JWKS: JWKS endpoint returned status 404"},
 		{"a page", map[string]string{"/keys": "<html>"}, "/keys", "", "", "JWKS: the document is neither a key set nor a discovery document"},
 		{"cut off", map[string]string{"/keys": keysDoc[:40]}, "/keys", "", "", "JWKS: the document is neither a key set nor a discovery document"},
-		{"oversize", map[string]string{"/keys": keysDoc + strings.Repeat(" ", identity.MaxJWKSBytes)}, "/keys", "", "", "JWKS: the document is longer than 65536 bytes"},
+		{"oversize", map[string]string{"/keys": keysDoc + strings.Repeat(" ", identity.MaxJWKSBytes)}, "/keys", "", "", "JWKS: the document is longer than 1048576 bytes"},
 		{"no usable key", map[string]string{"/keys": string(document(jwkOf("oct", "k")))}, "/keys", "", "", "JWKS: the key set has no usable key: *"},
 	} {
 		base := serve(t, c.pages)

@@ -29,7 +29,7 @@ func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 // keyring are the private keys that the tests sign with, made once.
 type keyring struct {
-	rsa, weak *rsa.PrivateKey
+	rsa, weak, rsa2 *rsa.PrivateKey
 	ec        *ecdsa.PrivateKey
 	ed        ed25519.PrivateKey
 	oct       []byte
@@ -43,13 +43,17 @@ var keys = sync.OnceValue(func() keyring {
 	}
 	big, err := rsa.GenerateKey(rand.Reader, 2048)
 	must(err)
+	second, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	must(err)
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(err)
 	_, ed, err := ed25519.GenerateKey(rand.Reader)
 	must(err)
-	return keyring{big, weak, ec, ed, []byte("a secret of thirty-two bytes or s")}
+	return keyring{big, weak, second, ec, ed, []byte("a secret of thirty-two bytes or s")}
 })
 
 // members is a JWK under construction.

@@ -1,13 +1,14 @@
 package identity
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
 	"errors"
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
 
 	jose "github.com/go-jose/go-jose/v4"
@@ -17,8 +18,10 @@ import (
 // Bounds of a key set.
 const (
 	// MaxJWKSBytes bounds a key set document; a longer one is an error.
-	MaxJWKSBytes = 64 << 10
+	MaxJWKSBytes = 1 << 20
+	// maxKeys bounds the usable keys that are kept, maxMembers those that are looked at.
 	maxKeys      = 64
+	maxMembers   = 1024
 	maxKidBytes  = 256
 	minRSABits   = 2048
 	maxRSABits   = 8192
@@ -38,13 +41,24 @@ type Key struct {
 	Alg string
 	// public is the key in the form in which it is verified with; for oct it is a shared secret.
 	public any
+	// print stands for the key itself, whatever it is called.
+	print string
 }
 
-// KeySet is a validated set of keys. Its names are unique.
+// KeySet is a validated set of keys. Several may share a name: which one is
+// meant is decided for each token, by type and algorithm.
 type KeySet struct {
 	keys []Key
-	// Skipped says which keys of the document cannot be used, and why.
-	Skipped []string
+	// LeftOut are the keys of the document that cannot be used, the first 64.
+	LeftOut []LeftOut
+}
+
+// LeftOut is a key of a provider that is not used.
+type LeftOut struct {
+	// Key is its name, at most 256 bytes; several can be called alike.
+	Key string `json:"key"`
+	// Why it is not used.
+	Why string `json:"why"`
 }
 
 // Len is the number of usable keys.
@@ -55,39 +69,72 @@ func (s *KeySet) Len() int {
 	return len(s.keys)
 }
 
-// Find returns the key of a name, or nil.
+// Find returns the first key of a name, or nil.
 func (s *KeySet) Find(kid string) *Key {
-	if s == nil {
-		return nil
-	}
-	for i := range s.keys {
-		if s.keys[i].Kid == kid {
-			return &s.keys[i]
-		}
+	if named := s.named(kid); len(named) > 0 {
+		return named[0]
 	}
 	return nil
 }
 
-// only returns the one key that can have made a signature of an algorithm, or
-// nil when there are none or several. The one key of a set is returned whatever
-// it is, so that the refusal says what does not fit. A shared secret among
-// other keys is never guessed at: it has to be named.
-func (s *KeySet) only(alg, kty string) (key *Key) {
-	if len(s.keys) == 1 {
-		return &s.keys[0]
-	}
-	if kty == "oct" {
-		return nil
-	}
-	for i := range s.keys {
-		if k := &s.keys[i]; k.Kty == kty && (k.Alg == "" || k.Alg == alg) {
-			if key != nil {
-				return nil
-			}
-			key = k
+func (s *KeySet) named(kid string) (keys []*Key) {
+	for i := range s.Len() {
+		if s.keys[i].Kid == kid {
+			keys = append(keys, &s.keys[i])
 		}
 	}
-	return key
+	return keys
+}
+
+// all are the keys that a token without a name may have been signed with. The
+// one key of a set is returned whatever it is, so that the refusal says what
+// does not fit. A shared secret among other keys is never guessed at: it has
+// to be named.
+func (s *KeySet) all(kty string) (keys []*Key) {
+	if kty == "oct" && s.Len() > 1 {
+		return nil
+	}
+	for i := range s.Len() {
+		keys = append(keys, &s.keys[i])
+	}
+	return keys
+}
+
+// fitting are those of the keys that can have made a signature of an
+// algorithm; the same key under two names counts once.
+func fitting(keys []*Key, alg string) (fit []*Key) {
+	for _, k := range keys {
+		if k.Kty == keyType[alg] && (k.Alg == "" || k.Alg == alg) && !slices.ContainsFunc(fit, func(o *Key) bool { return o.print == k.print }) {
+			fit = append(fit, k)
+		}
+	}
+	return fit
+}
+
+// Names lists the usable keys for people: name, type and algorithm.
+func (s *KeySet) Names() (names []string) {
+	for i := range s.Len() {
+		k := &s.keys[i]
+		text := k.Kty
+		if k.Alg != "" {
+			text += " " + k.Alg
+		}
+		names = append(names, fmt.Sprintf("%q %s", Clean(k.Kid), Clean(text)))
+	}
+	return names
+}
+
+// String names the key and says why it is not used.
+func (l LeftOut) String() string { return fmt.Sprintf("key %q: %s", Clean(l.Key), l.Why) }
+
+// whyNot is why no key of a name is used, "" when there is none.
+func (s *KeySet) whyNot(kid string) string {
+	for _, l := range s.LeftOut {
+		if l.Key == kid {
+			return l.Why
+		}
+	}
+	return ""
 }
 
 // rawKey are the members of a JWK that are read. Certificates and their
@@ -107,10 +154,10 @@ type rawKey struct {
 	D      string   `json:"d,omitempty"`
 }
 
-// ParseJWKS reads a key set document. Keys that cannot be used are skipped and
-// listed; a document without a usable key is an error, and so is one in which
-// two usable keys share a name. Shared secrets (kty oct) count only when
-// allowHS256 is set.
+// ParseJWKS reads a key set document key by key. Keys that cannot be used are
+// skipped and listed; the same key twice counts once; a document without a
+// usable key is an error. Shared secrets (kty oct) count only when allowHS256
+// is set.
 func ParseJWKS(raw []byte, allowHS256 bool) (*KeySet, error) {
 	if len(raw) > MaxJWKSBytes {
 		return nil, fmt.Errorf("the key set is longer than %d bytes", MaxJWKSBytes)
@@ -124,14 +171,23 @@ func ParseJWKS(raw []byte, allowHS256 bool) (*KeySet, error) {
 	if doc.Keys == nil {
 		return nil, errors.New("parse JWKS: the document has no member \"keys\"")
 	}
-	if len(*doc.Keys) > maxKeys {
-		return nil, fmt.Errorf("the key set has %d keys, more than %d", len(*doc.Keys), maxKeys)
+	if len(*doc.Keys) > maxMembers {
+		return nil, fmt.Errorf("the key set has %d keys, more than %d", len(*doc.Keys), maxMembers)
 	}
 	set := &KeySet{}
-	for i, member := range *doc.Keys {
+	for _, member := range *doc.Keys {
 		key, err := parseKey(member, allowHS256)
+		if err == nil && set.holds(&key) {
+			continue
+		}
+		if err == nil && len(set.keys) == maxKeys {
+			err = fmt.Errorf("the set has more than %d usable keys", maxKeys)
+		}
 		if err != nil {
-			set.Skipped = append(set.Skipped, fmt.Sprintf("key %d (kid %q): %s", i, Clean(key.Kid), Clean(err.Error())))
+			if len(set.LeftOut) < maxKeys {
+				kid := key.Kid[:min(len(key.Kid), maxKidBytes)]
+				set.LeftOut = append(set.LeftOut, LeftOut{strings.ToValidUTF8(kid, ""), Clean(err.Error())})
+			}
 			continue
 		}
 		set.keys = append(set.keys, key)
@@ -139,21 +195,27 @@ func ParseJWKS(raw []byte, allowHS256 bool) (*KeySet, error) {
 	return set, set.check()
 }
 
-// check makes sure that every key can be chosen, and only by its own name.
+// check makes sure that there is a key, and brings the keys into an order that
+// does not depend on the document's.
 func (s *KeySet) check() error {
 	if len(s.keys) == 0 {
-		if len(s.Skipped) == 0 {
+		if len(s.LeftOut) == 0 {
 			return errors.New("the key set is empty")
 		}
-		return fmt.Errorf("the key set has no usable key: %s", Clean(strings.Join(s.Skipped, "; ")))
-	}
-	sort.SliceStable(s.keys, func(i, j int) bool { return s.keys[i].Kid < s.keys[j].Kid })
-	for i := 1; i < len(s.keys); i++ {
-		if kid := s.keys[i].Kid; kid == s.keys[i-1].Kid {
-			return fmt.Errorf("the key set has two keys with kid %q", Clean(kid))
+		var why []string
+		for _, l := range s.LeftOut {
+			why = append(why, l.String())
 		}
+		return fmt.Errorf("the key set has no usable key: %s", Clean(strings.Join(why, "; ")))
 	}
+	slices.SortFunc(s.keys, func(a, b Key) int {
+		return cmp.Or(cmp.Compare(a.Kid, b.Kid), cmp.Compare(a.Alg, b.Alg), cmp.Compare(a.print, b.print))
+	})
 	return nil
+}
+
+func (s *KeySet) holds(key *Key) bool {
+	return slices.ContainsFunc(s.keys, func(k Key) bool { return k.Kid == key.Kid && k.Alg == key.Alg && k.print == key.print })
 }
 
 // parseKey reads one key. The returned key has its name even when there is an error.
@@ -172,12 +234,15 @@ func parseKey(member []byte, allowHS256 bool) (Key, error) {
 		return k, errors.New("its key_ops do not contain verify")
 	case len(raw.Kid) > maxKidBytes:
 		return k, fmt.Errorf("its kid is longer than %d bytes", maxKidBytes)
-	case len(raw.Alg) > maxKidBytes:
-		return k, errors.New("its alg is not an algorithm")
+	case raw.Alg != "" && keyType[raw.Alg] == "":
+		return k, fmt.Errorf("its alg %.20q is none of RS256, HS256, ES256 and EdDSA", raw.Alg)
 	case raw.D != "":
 		return k, errors.New("it is a private key, published")
 	case raw.Kty == "oct" && !allowHS256:
 		return k, errors.New("shared secrets are refused by refuse_hs256")
+	}
+	for _, b64 := range []*string{&raw.N, &raw.E, &raw.X, &raw.Y, &raw.K} {
+		*b64 = plainBase64.Replace(strings.TrimRight(*b64, "="))
 	}
 	plain, err := json.Marshal(raw) // without the members that are not read
 	if err != nil {
@@ -188,8 +253,17 @@ func parseKey(member []byte, allowHS256 bool) (Key, error) {
 		return k, errors.New(strings.TrimPrefix(err.Error(), "go-jose/go-jose: "))
 	}
 	k.public = parsed.Key
-	return k, strong(k.public)
+	if err := strong(k.public); err != nil {
+		return k, err
+	}
+	print, err := json.Marshal(jose.JSONWebKey{Key: k.public})
+	k.print = string(print)
+	return k, err
 }
+
+// plainBase64 turns the standard alphabet into that of URLs: providers exist
+// that publish it, and padding, against RFC 7518.
+var plainBase64 = strings.NewReplacer("+", "-", "/", "_")
 
 // verifies reports whether key_ops, when they are given, allow to verify.
 func verifies(ops []string) bool {

@@ -105,21 +105,28 @@ func (t *token) chooseKey(p Provider, keys *KeySet) (*Key, *protocol.Error) {
 	case keys.Len() == 0:
 		return nil, protocol.NotAppliedf(protocol.CodeJWKS, "JWKS: the identity provider's keys have not been fetched yet; try again, and see the registry's log if this lasts")
 	}
-	key := keys.Find(kid)
+	named := keys.named(kid)
 	if kid == "" {
-		if key = keys.only(alg, want); key == nil {
-			return nil, protocol.Refusef(protocol.CodeJWKSKey, "JWKS: JWT missing required 'kid' header; JWKS has %d keys", keys.Len())
-		}
+		named = keys.all(want)
 	}
+	fit := fitting(named, alg)
 	switch {
-	case key == nil:
+	case len(fit) == 1:
+		return fit[0], nil
+	case kid == "" && len(named) != 1:
+		return nil, protocol.Refusef(protocol.CodeJWKSKey, "JWKS: JWT missing required 'kid' header; JWKS has %d keys", keys.Len())
+	case len(named) == 0 && keys.whyNot(kid) != "":
+		return nil, protocol.Refusef(protocol.CodeJWKSKey, "JWKS: JWKS key %q not found: the provider's key of that name is not used: %s", Clean(kid), keys.whyNot(kid))
+	case len(named) == 0:
 		return nil, protocol.Refusef(protocol.CodeJWKSKey, "JWKS: JWKS key %q not found", Clean(kid))
-	case key.Alg != "" && key.Alg != alg:
-		return nil, protocol.Refusef(protocol.CodeAlgorithm, "algorithm mismatch: JWT header says %s, JWKS key says %s", alg, Clean(key.Alg))
-	case key.Kty != want:
-		return nil, protocol.Refusef(protocol.CodeAlgorithm, "key type mismatch: %s requires %s key, got %s", alg, want, Clean(key.Kty))
+	case len(fit) > 1:
+		return nil, protocol.Refusef(protocol.CodeJWKSKey, "JWKS: %d different keys of the provider are named %q and fit %s; it has to give them different names", len(fit), Clean(kid), alg)
+	case len(named) > 1:
+		return nil, protocol.Refusef(protocol.CodeAlgorithm, "algorithm mismatch: none of the %d keys named %q is for %s", len(named), Clean(kid), alg)
+	case named[0].Alg != "" && named[0].Alg != alg:
+		return nil, protocol.Refusef(protocol.CodeAlgorithm, "algorithm mismatch: JWT header says %s, JWKS key says %s", alg, Clean(named[0].Alg))
 	}
-	return key, nil
+	return nil, protocol.Refusef(protocol.CodeAlgorithm, "key type mismatch: %s requires %s key, got %s", alg, want, Clean(named[0].Kty))
 }
 
 // verify checks the signature with a key of the right type and says what is wrong.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -152,5 +153,49 @@ func (s *sender) rotates(p *idp) {
 	awaitLong(s.t, "the new key", 3*time.Minute, func() (any, bool) { return "it is not known", validate(fresh) == true })
 	if validate(old) == true {
 		s.t.Error("the old key counts although the provider took it away")
+	}
+}
+
+// Leaders change, tokens are validated through every member all along: none of
+// them is refused, and the provider hardly notices.
+func TestLeaderChangesAreNoFetches(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t)
+	var fetches atomic.Int64
+	mux := http.NewServeMux()
+	base := ca.serve(mux)
+	p := newIDP(t, base)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fetches.Add(1)
+		p.handler.ServeHTTP(w, r)
+	})
+	c := harness.Start(t, harness.Options{Set: []string{"outbound.ca_file=" + ca.File}})
+	w := follower(t, c)
+	if r := w.send(`{"type":"set_idp_config","admin_token":"$TOKEN","idp_type":"oidc","url":"` + base + `/.well-known/jwks","issuer":"` + base + `","client_id":"a"}`); r["status"] != "enabled" {
+		t.Fatal(r)
+	}
+	token := p.token("alice@acme.com", "a", time.Hour)
+	validate := func() {
+		t.Helper()
+		for _, addr := range c.Addrs() {
+			cl, err := harness.Dial(addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r, err := cl.Call(map[string]any{"type": "validate_token", "admin_token": c.AdminToken, "token": token}); err != nil || r["verified"] != true {
+				t.Errorf("%s: %v %v", addr, r, err)
+			}
+			cl.Close()
+		}
+	}
+	validate()
+	for range 20 {
+		if out, err := ctl(t, c, "cluster", "transfer-leadership"); err != nil {
+			t.Fatal(out, err)
+		}
+		validate()
+	}
+	if n := fetches.Load(); n > 3 {
+		t.Errorf("%d fetches at the provider", n)
 	}
 }

@@ -191,18 +191,22 @@ func (g *Gateway) validateWith(root *fsm.Root, token protocol.Secret) (identity.
 // read once for all tokens.
 func (g *Gateway) keySet(root *fsm.Root, idp protocol.IDP) (*identity.KeySet, *protocol.Error) {
 	doc, fetched, ok := root.JWKS()
-	if !ok || len(doc) == 0 {
+	of := root.KeyStatus()
+	switch {
+	case !ok && of.Failed != "":
+		return nil, protocol.NotAppliedf(protocol.CodeJWKS, "JWKS: the identity provider's keys cannot be had since %s: %s; an administrator sees more with: pilotctl idp show",
+			time.UnixMilli(of.Failing).UTC().Format(time.RFC3339), of.Failed)
+	case !ok:
 		return nil, nil
-	}
-	if root.Now()-fetched > jwks.MaxAge.Milliseconds() {
-		return nil, protocol.NotAppliedf(protocol.CodeJWKS, "JWKS: the identity provider's keys could not be fetched for %s and are used no longer; see the leader's log", jwks.MaxAge)
+	case root.Now()-fetched > jwks.MaxAge.Milliseconds():
+		return nil, protocol.NotAppliedf(protocol.CodeJWKS, "JWKS: the identity provider's keys could not be fetched for %s and are used no longer: %s", jwks.MaxAge, of.Failed)
 	}
 	g.ids.mu.Lock()
 	defer g.ids.mu.Unlock()
 	if len(g.ids.source) == len(doc) && &g.ids.source[0] == &doc[0] && g.ids.hs256 != idp.RefuseHS256 {
 		return g.ids.keys, nil
 	}
-	keys, err := jwks.Decode(doc, g.engine.Keyring(), !idp.RefuseHS256)
+	keys, err := jwks.Decode(doc, g.engine.Keyring(), !idp.RefuseHS256, of.LeftOut)
 	if err != nil {
 		return nil, protocol.NotAppliedf(protocol.CodeJWKS, "JWKS: %v", err)
 	}

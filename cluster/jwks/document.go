@@ -32,13 +32,21 @@ func open(doc []byte, ring *keyring.Keyring) (plain []byte, version uint32, err 
 	return plain, d.Sealed.Key, err
 }
 
-// Decode reads a replicated key set.
-func Decode(doc []byte, ring *keyring.Keyring, allowHS256 bool) (*identity.KeySet, error) {
+// Decode reads a replicated key set. leftOut are the keys of the provider that
+// are not in it, so that a token of one of them is refused with the reason.
+func Decode(doc []byte, ring *keyring.Keyring, allowHS256 bool, leftOut []fsm.LeftOut) (*identity.KeySet, error) {
 	plain, _, err := open(doc, ring)
 	if err != nil {
 		return nil, err
 	}
-	return identity.ParseJWKS(plain, allowHS256)
+	set, err := identity.ParseJWKS(plain, allowHS256)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range leftOut {
+		set.LeftOut = append(set.LeftOut, identity.LeftOut(l))
+	}
+	return set, nil
 }
 
 // encode renders a key set for the log. When it is what is stored already, it

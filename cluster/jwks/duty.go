@@ -3,6 +3,8 @@ package jwks
 import (
 	"context"
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,11 +24,16 @@ const (
 	// ttl is how old keys may become; they are fetched anew refreshAhead before that.
 	ttl          = 5 * time.Minute
 	refreshAhead = time.Minute
+	// confirmEvery is how often keys that have not changed are written down as
+	// fetched: in between a fetch is no log entry.
+	confirmEvery = time.Hour
 	// nudgeEvery is the least time between two fetches that somebody asks for.
 	nudgeEvery = time.Minute
 	// retryFirst and retryLast bound the pause after a fetch that failed.
 	retryFirst = 10 * time.Second
 	retryLast  = 5 * time.Minute
+	// maxReason bounds, in bytes, what is written down of a failure.
+	maxReason = 500
 	// lookEvery is how often the configuration is compared.
 	lookEvery = time.Second
 )
@@ -103,8 +110,13 @@ func (d *Duty) Run(ctx context.Context, env cluster.DutyEnv) {
 // keeper is the duty in one term. Times are in Unix milliseconds of log time.
 type keeper struct {
 	*Duty
-	// revision is the configuration that was last fetched for.
-	revision uint64
+	// idp is the configuration that was last looked at.
+	idp protocol.IDP
+	// confirmed is when this keeper last saw the provider's keys.
+	confirmed int64
+	// inherited is when it took over keys that another leader fetched, which are
+	// as good: a change of leader alone is no fetch.
+	inherited int64
 	// asked is when somebody last had a fetch made.
 	asked int64
 	// notBefore holds fetches back after failures.
@@ -118,23 +130,32 @@ func (k *keeper) look(ctx context.Context, env cluster.DutyEnv, asked bool) *pro
 	root, now := env.Root(), env.Now().UnixMilli()
 	idp, ok := root.IDP()
 	if !ok || !idp.BuiltIn() {
-		k.failures, k.notBefore, k.revision = 0, 0, 0
+		k.failures, k.notBefore, k.idp = 0, 0, protocol.IDP{}
 		return nil
 	}
 	_, fetched, has := root.JWKS()
-	changed := k.revision != root.ConfigRevision()
-	if changed {
+	of := root.KeyStatus()
+	good := has && of.Issuer == idp.Issuer && of.HS256 == !idp.RefuseHS256
+	if k.idp != idp {
+		first := k.idp == protocol.IDP{}
+		k.idp, k.confirmed, k.inherited = idp, 0, 0
 		k.failures, k.notBefore, k.asked = 0, 0, 0
+		switch {
+		case first && of.Failed != "": // another leader has just tried
+			k.notBefore = now + retryFirst.Milliseconds()
+		case good && of.Failed == "" && now-fetched < (ttl+confirmEvery).Milliseconds():
+			k.inherited = now
+		}
 	}
+	seen := max(fetched, k.confirmed)
 	switch {
-	case asked && (now-k.asked < nudgeEvery.Milliseconds() || has && !changed && now-fetched < nudgeEvery.Milliseconds()):
+	case asked && (now-k.asked < nudgeEvery.Milliseconds() || good && now-seen < nudgeEvery.Milliseconds()):
 		return nil
 	case asked:
 		k.asked = now
-	case now < k.notBefore || has && !changed && now < fetched+(ttl-refreshAhead).Milliseconds():
+	case now < k.notBefore || good && now < max(seen, k.inherited)+(ttl-refreshAhead).Milliseconds():
 		return nil
 	}
-	k.revision = root.ConfigRevision()
 	e := k.refresh(ctx, env, idp)
 	if e == nil {
 		k.fetches.WithLabelValues("ok").Inc()
@@ -146,6 +167,7 @@ func (k *keeper) look(ctx context.Context, env cluster.DutyEnv, asked bool) *pro
 	}
 	k.fetches.WithLabelValues("error").Inc()
 	k.notBefore = now + min(retryFirst<<min(k.failures, 5), retryLast).Milliseconds()
+	k.report(ctx, env, idp, e)
 	if k.failures++; k.failures == 1 || k.failures%12 == 0 {
 		env.Logger().Warn("the identity provider's keys cannot be fetched; keys fetched before stay in use for a day", "failures", k.failures, "error", e.Text)
 	}
@@ -158,14 +180,51 @@ func (k *keeper) refresh(ctx context.Context, env cluster.DutyEnv, idp protocol.
 	if e != nil {
 		return e
 	}
-	for _, reason := range set.Skipped {
-		env.Logger().Debug("a key of the identity provider is not used", "reason", reason)
-	}
 	doc, err := encode(set, env.Root(), env.Keyring())
 	if err != nil {
 		return protocol.NotAppliedf(protocol.CodeInternal, "JWKS: the keys cannot be stored: %v", err)
 	}
-	body, err := json.Marshal(fsm.PutJWKS{Term: env.Term(), URL: idp.URL, Doc: doc})
+	now := env.Now().UnixMilli()
+	put := fsm.PutJWKS{Term: env.Term(), URL: idp.URL, Doc: doc, Issuer: idp.Issuer, HS256: !idp.RefuseHS256, Keys: set.Names()}
+	for _, l := range set.LeftOut {
+		put.LeftOut = append(put.LeftOut, fsm.LeftOut(l))
+	}
+	if !known(env.Root(), &put, now) {
+		for _, l := range set.LeftOut {
+			env.Logger().Info("a key of the identity provider is not used", "key", l.Key, "reason", l.Why)
+		}
+		if e := propose(ctx, env, put); e != nil {
+			return e
+		}
+	}
+	k.confirmed = now
+	return nil
+}
+
+// known reports whether the state says what would be stored, and has been told
+// so lately.
+func known(root *fsm.Root, put *fsm.PutJWKS, now int64) bool {
+	doc, fetched, ok := root.JWKS()
+	of := root.KeyStatus()
+	return ok && string(doc) == string(put.Doc) && of.Issuer == put.Issuer && of.HS256 == put.HS256 && of.Failed == "" &&
+		slices.Equal(of.LeftOut, put.LeftOut) && slices.Equal(of.Keys, put.Keys) && now-fetched < confirmEvery.Milliseconds()
+}
+
+// report writes down why a fetch failed, for all members to tell. The same
+// reason again is no entry.
+func (k *keeper) report(ctx context.Context, env cluster.DutyEnv, idp protocol.IDP, failed *protocol.Error) {
+	why := strings.TrimPrefix(failed.Text, "JWKS: ")
+	why = strings.ToValidUTF8(why[:min(len(why), maxReason)], "")
+	if env.Root().KeyStatus().Failed == why {
+		return
+	}
+	if e := propose(ctx, env, fsm.PutJWKS{Term: env.Term(), URL: idp.URL, Failed: why}); e != nil {
+		env.Logger().Debug("why the identity provider's keys cannot be fetched is not written down", "error", e.Text)
+	}
+}
+
+func propose(ctx context.Context, env cluster.DutyEnv, put fsm.PutJWKS) *protocol.Error {
+	body, err := json.Marshal(put)
 	if err != nil {
 		return protocol.NotAppliedf(protocol.CodeInternal, "JWKS: the keys cannot be stored: %v", err)
 	}

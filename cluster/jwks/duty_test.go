@@ -193,7 +193,7 @@ func (w *world) keys(allowHS256 bool) *identity.KeySet {
 	if !ok {
 		w.t.Fatal("no keys")
 	}
-	set, err := Decode(doc, w.ring, allowHS256)
+	set, err := Decode(doc, w.ring, allowHS256, w.Root().KeyStatus().LeftOut)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -286,5 +286,101 @@ func TestNudgeReachesTheRunningDuty(t *testing.T) {
 	w.expect("configured and nudged at once", 1)
 	if e := w.keeper.Duty.Nudge(ctx); e == nil || e.Outcome != protocol.OutcomeNotApplied {
 		t.Errorf("nobody runs: %v", e)
+	}
+}
+
+// newLeader is another member that takes over.
+func (w *world) newLeader() { w.keeper = &keeper{Duty: New(w.fetch)} }
+
+// TestANewLeaderDoesNotFetchAtOnce: the keys that the leader before it fetched
+// are in the state. Only when leaders do not last are they fetched after an hour.
+func TestANewLeaderDoesNotFetchAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.doc = okp(1)
+	w.configure(oidc)
+	_ = w.look(false)
+	for range 20 {
+		w.pass(20 * time.Second)
+		w.newLeader()
+		_ = w.look(false)
+	}
+	w.expect("20 leaders", 1)
+	w.pass(ttl - refreshAhead)
+	_ = w.look(false)
+	w.expect("the last one stays", 2)
+	for range 70 {
+		w.pass(time.Minute)
+		w.newLeader()
+		_ = w.look(false)
+	}
+	w.expect("none lasts for over an hour", 3)
+	w.doc = okp(2)
+	w.newLeader()
+	w.pass(nudgeEvery)
+	_ = w.look(true)
+	w.expect("a new leader is asked for newer keys", 4)
+	w.newLeader()
+	changed := oidc
+	changed.Issuer = "https://other.test"
+	w.configure(changed)
+	_ = w.look(false)
+	w.expect("the keys were fetched for another issuer", 5)
+}
+
+// TestUnchangedKeysAreNoEntry, but once an hour the state is told that they
+// are the provider's still.
+func TestUnchangedKeysAreNoEntry(t *testing.T) {
+	w := newWorld(t)
+	w.doc = okp(1)
+	w.configure(oidc)
+	_ = w.look(false)
+	entries := len(w.log)
+	for range 11 {
+		w.pass(ttl)
+		_ = w.look(false)
+	}
+	if w.expect("refreshed", 12); len(w.log) != entries {
+		t.Errorf("%d entries in 55 minutes", len(w.log)-entries)
+	}
+	w.pass(ttl)
+	_ = w.look(false)
+	if _, fetched, _ := w.Root().JWKS(); len(w.log) != entries+1 || fetched != w.clock {
+		t.Errorf("%d entries in an hour, fetched at %d", len(w.log)-entries, fetched)
+	}
+}
+
+// TestWhyKeysCannotBeHadIsKnownToAll: the reason is in the state once, until
+// it works again, and what is left out of a set is said.
+func TestWhyKeysCannotBeHadIsKnownToAll(t *testing.T) {
+	w := newWorld(t)
+	w.doc = `{"keys":[{"kty":"RSA","kid":"odd","alg":"RSA-OAEP"}]}`
+	w.configure(oidc)
+	_ = w.look(false)
+	since := w.clock
+	want := `the key set has no usable key: key "odd": its alg "RSA-OAEP" is none of RS256, HS256, ES256 and EdDSA`
+	if of := w.Root().KeyStatus(); of.Failed != want || of.Failing != since {
+		t.Errorf("status %+v", of)
+	}
+	entries := len(w.log)
+	w.pass(retryFirst)
+	_ = w.look(false)
+	if w.expect("tried again", 2); len(w.log) != entries {
+		t.Error("the same reason is another entry")
+	}
+	w.newLeader()
+	_ = w.look(false)
+	w.expect("a new leader does not try at once", 2)
+	w.doc = okp(1)[:len(okp(1))-2] + `,{"kty":"oct","kid":"short","k":"AAAA"}]}`
+	w.pass(retryLast)
+	_ = w.look(false)
+	of := w.Root().KeyStatus()
+	if of.Failed != "" || of.Failing != 0 || fmt.Sprint(of.Keys) != `["k1" OKP]` || fmt.Sprint(of.LeftOut) != "[{short its secret has 3 bytes, not 32 to 512}]" {
+		t.Errorf("status %+v", of)
+	}
+	w.doc = ""
+	w.pass(ttl)
+	_ = w.look(false)
+	if of := w.Root().KeyStatus(); of.Failed == "" || of.Failing != w.clock || len(of.Keys) != 1 {
+		t.Errorf("good keys with a provider that fails: %+v", of)
 	}
 }
