@@ -30,9 +30,9 @@ func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 // keyring are the private keys that the tests sign with, made once.
 type keyring struct {
 	rsa, weak, rsa2 *rsa.PrivateKey
-	ec        *ecdsa.PrivateKey
-	ed        ed25519.PrivateKey
-	oct       []byte
+	ec              *ecdsa.PrivateKey
+	ed              ed25519.PrivateKey
+	oct             []byte
 }
 
 var keys = sync.OnceValue(func() keyring {

@@ -20,15 +20,15 @@ const (
 	// MaxJWKSBytes bounds a key set document; a longer one is an error.
 	MaxJWKSBytes = 1 << 20
 	// maxKeys bounds the usable keys that are kept, maxMembers those that are looked at.
-	maxKeys      = 64
-	maxMembers   = 1024
-	maxKidBytes  = 256
-	minRSABits   = 2048
-	maxRSABits   = 8192
-	minRSAExp    = 65537
-	maxRSAExp    = 1<<31 - 1
-	minOctBytes  = 32
-	maxOctBytes  = 512
+	maxKeys     = 64
+	maxMembers  = 1024
+	maxKidBytes = 256
+	minRSABits  = 2048
+	maxRSABits  = 8192
+	minRSAExp   = 65537
+	maxRSAExp   = 1<<31 - 1
+	minOctBytes = 32
+	maxOctBytes = 512
 )
 
 // Key is one usable key of a provider.
