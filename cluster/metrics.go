@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"github.com/pilotregistry/pilotregistry/cluster/peer"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -92,6 +93,9 @@ func newMetrics() *metrics {
 	m.commitSeconds = histogram("pilot_cluster_commit_seconds", latencyBuckets)
 	const panics = "pilot_peer_panics_total"
 	m.peerPanics = prometheus.NewCounterVec(prometheus.CounterOpts{Name: panics, Help: help(panics)}, []string{"protocol"})
+	for _, proto := range []string{"handshake", peer.ProtoRaft, peer.ProtoRPC, peer.ProtoJoin} {
+		m.peerPanics.WithLabelValues(proto) // shown as 0 until there is one
+	}
 	m.collectors = append(m.collectors, m.peerPanics)
 	m.storeSeconds = vec("pilot_store_op_seconds", latencyBuckets, "op")
 	m.snapshotSeconds = vec("pilot_snapshot_seconds", []float64{.01, .05, .1, .5, 1, 5, 10, 30}, "op")
