@@ -264,3 +264,25 @@ func TestAnUnchangedWriteIsNotTheUnknownOne(t *testing.T) {
 		t.Errorf("found %v", found)
 	}
 }
+
+// TestAnUnchangedWriteIsNotACopy: a member that got no answer proposed a write
+// again, and the copy, which does nothing, stands where the other was answered.
+func TestAnUnchangedWriteIsNotACopy(t *testing.T) {
+	w := newWorld(t)
+	a := w.register(1)
+	first := w.op("set_tags", &protocol.SetTags{NodeID: a, Tags: []string{"kept"}}, nil)
+	env := w.envelope(first)
+	env.Session, env.Seq = fsm.SessionID{1}, 1
+	r := w.commit(env)[0]
+	first.Index, first.Reply = r.Index, r.Reply
+	w.commit(env)
+	w.done(first)
+	index := uint64(len(w.entries))
+	w.read("lookup", &protocol.NodeRequest{NodeID: a})
+	w.acknowledge(a, "kept")
+	w.ops[len(w.ops)-1].Index = index
+	w.add(a, 1)
+	if _, found := check.Replay(w.ops, w.log()); len(found) > 0 {
+		t.Errorf("found %v", found)
+	}
+}

@@ -38,11 +38,11 @@ func (r *replay) findUnchanged() {
 		}
 	}
 	sort.SliceStable(open, func(i, j int) bool { return open[i].Call < open[j].Call })
-	logged := map[uint64]map[commandPrint]int{}
+	logged, copies := map[uint64]map[commandPrint]int{}, r.copies()
 	for _, s := range open {
 		held, ok := logged[s.Index]
 		if !ok {
-			held = r.printsAt(s.Index)
+			held = r.printsAt(s.Index, copies)
 			logged[s.Index] = held
 		}
 		print := commandPrint{s.print, s.RequestID}
@@ -58,8 +58,44 @@ func (r *replay) findUnchanged() {
 // commandPrint is a command in the log: what it asks for, and under which id.
 type commandPrint struct{ print, requestID string }
 
-// printsAt counts the commands of an entry, nil when the log does not hold it.
-func (r *replay) printsAt(index uint64) map[commandPrint]int {
+// place is where a command stands in the log.
+type place struct {
+	index uint64
+	of    int
+}
+
+// copies are the commands that a member proposed again, for all that it knew
+// they were not in the log: only the first of each has an effect.
+func (r *replay) copies() map[place]bool {
+	type minted struct {
+		session fsm.SessionID
+		seq     uint64
+	}
+	seen, copies := map[minted]bool{}, map[place]bool{}
+	for i := range r.log.Entries {
+		if r.log.Entries[i].Kind != EntryCommand {
+			continue
+		}
+		entry, err := fsm.ParseEntry(r.log.Entries[i].Data)
+		if err != nil { // reported when it is applied
+			continue
+		}
+		for j := range entry.Commands {
+			c := &entry.Commands[j]
+			if c.Session == (fsm.SessionID{}) || c.RequestID != "" {
+				continue
+			}
+			m := minted{c.Session, c.Seq}
+			copies[place{r.log.Entries[i].Index, j}] = seen[m]
+			seen[m] = true
+		}
+	}
+	return copies
+}
+
+// printsAt counts the commands of an entry that may have an effect there, nil
+// when the log does not hold it.
+func (r *replay) printsAt(index uint64, copies map[place]bool) map[commandPrint]int {
 	entries := r.log.Entries
 	i := sort.Search(len(entries), func(i int) bool { return entries[i].Index >= index })
 	if i == len(entries) || entries[i].Index != index {
@@ -75,7 +111,7 @@ func (r *replay) printsAt(index uint64) map[commandPrint]int {
 	}
 	for j := range entry.Commands {
 		env := &entry.Commands[j]
-		if row := protocol.ByCode(env.Code); row == nil || row.Soft {
+		if row := protocol.ByCode(env.Code); row == nil || row.Soft || copies[place{index, j}] {
 			continue
 		}
 		if print, err := envelopePrint(env); err == nil {
