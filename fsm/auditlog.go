@@ -19,24 +19,28 @@ const (
 // auditFilter is what get_audit_log asks for.
 type auditFilter struct {
 	*protocol.GetAuditLog
-	since, until int64  // Unix milliseconds, 0 for open
-	person       string // folded
+	since, until int64       // Unix milliseconds, 0 for open
+	person       personNames // nil for everybody
 }
 
-func newAuditFilter(r *protocol.GetAuditLog) auditFilter {
+func (v *view) newAuditFilter(r *protocol.GetAuditLog) auditFilter {
 	ms := func(s string) int64 {
 		if t, ok := protocol.ParseTime(s); ok {
 			return t.UnixMilli()
 		}
 		return 0
 	}
-	return auditFilter{r, ms(r.Since), ms(r.Until), protocol.FoldExternalID(r.ExternalID)}
+	f := auditFilter{GetAuditLog: r, since: ms(r.Since), until: ms(r.Until)}
+	if r.ExternalID != "" {
+		f.person = v.namesOf(r.ExternalID, r.Keys.MatchOf(r.ExternalID))
+	}
+	return f
 }
 
 func (f auditFilter) wants(e *Event) bool {
 	return (f.NetworkID == 0 || e.NetworkID() == f.NetworkID) && (f.NodeID == 0 || aboutNode(e, f.NodeID)) &&
 		(f.Action == "" || protocol.MatchAction([]string{f.Action}, e.Action)) &&
-		(f.person == "" || aboutPerson(e, f.person)) && (f.since == 0 || e.Time >= f.since) && (f.until == 0 || e.Time < f.until)
+		(f.person == nil || aboutPerson(e, f.person)) && (f.since == 0 || e.Time >= f.since) && (f.until == 0 || e.Time < f.until)
 }
 
 // aboutNode reports whether a node acted or is named by an attribute.
@@ -75,7 +79,7 @@ func readAuditLog(v *view, c *call) (any, *protocol.Error) {
 		walk = v.oldestFirst
 		from = max(from, r.AfterSeq+1)
 	}
-	f, reply := newAuditFilter(r), &protocol.GetAuditLogReply{Type: "get_audit_log_ok", Entries: []protocol.AuditEntry{}}
+	f, reply := v.newAuditFilter(r), &protocol.GetAuditLogReply{Type: "get_audit_log_ok", Entries: []protocol.AuditEntry{}}
 	size, seen := 0, 0
 	walk(r.Class, from, func(e *Event) bool {
 		seen++

@@ -241,7 +241,7 @@ func uniqueRoles(roles []protocol.BlueprintRole) []preAssign {
 	seen := make(map[string]bool, len(roles))
 	list := make([]preAssign, 0, len(roles))
 	for _, r := range roles {
-		key := protocol.FoldExternalID(r.ExternalID)
+		key := r.Keys.MatchOf(r.ExternalID)
 		if !seen[key] {
 			seen[key] = true
 			list = append(list, preAssign{external: r.ExternalID, key: key, role: parseRole(r.Role)})

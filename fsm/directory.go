@@ -54,6 +54,7 @@ func appendEntries(dst []byte, entries []protocol.DirectoryEntry) []byte {
 		e := &entries[i]
 		dst = appendString(appendString(dst, e.ExternalID), e.Role)
 		dst = appendString(append(dst, boolByte(e.Disabled)), e.DisplayName)
+		dst = appendString(appendString(dst, e.Keys.Match), e.Keys.Near)
 	}
 	return dst
 }
@@ -61,7 +62,8 @@ func appendEntries(dst []byte, entries []protocol.DirectoryEntry) []byte {
 func readEntries(data string) (entries []protocol.DirectoryEntry) {
 	d := decoder{b: []byte(data)}
 	for !d.bad && len(d.b) > 0 {
-		entries = append(entries, protocol.DirectoryEntry{ExternalID: d.str(), Role: d.str(), Disabled: d.bool(), DisplayName: d.str()})
+		entries = append(entries, protocol.DirectoryEntry{ExternalID: d.str(), Role: d.str(), Disabled: d.bool(), DisplayName: d.str(),
+			Keys: protocol.IDKeys{Match: d.str(), Near: d.str()}})
 	}
 	return entries
 }

@@ -34,13 +34,14 @@ type syncPlan struct {
 	actions, warnings []string
 
 	v *view
-	// entries are those that count; index of an entry by folded id in last.
+	// entries are those that count; index of an entry by match key in last.
 	entries []protocol.DirectoryEntry
 	last    map[string]int
-	// members in join order by folded external id; ids all of those.
+	// members in join order by match key; ids all of those.
 	members  map[string][]uint32
 	ids      []uint32
-	external map[uint32]string // folded, by member
+	external map[uint32]string // match key, by member
+	near     nearMisses
 	planned  map[uint32]role
 	taken    map[string]bool // hostnames that the plan gives
 }
@@ -79,6 +80,7 @@ func (v *view) planSync(net uint16, n *network, entries []protocol.DirectoryEntr
 	p.owner, _ = v.owners.get(net)
 	p.index(entries)
 	p.findMembers()
+	p.near = p.findNear()
 	p.findOwner(removeUnlisted)
 	for i := range p.entries {
 		p.entry(&p.entries[i])
@@ -99,7 +101,7 @@ func (v *view) planSync(net uint16, n *network, entries []protocol.DirectoryEntr
 func (p *syncPlan) index(entries []protocol.DirectoryEntry) {
 	keys := make([]string, len(entries))
 	for i := range entries {
-		if keys[i] = protocol.FoldExternalID(entries[i].ExternalID); keys[i] == "" {
+		if keys[i] = personOf(&entries[i]); keys[i] == "" {
 			continue
 		}
 		if _, twice := p.last[keys[i]]; twice {
@@ -125,7 +127,7 @@ func (p *syncPlan) findMembers() {
 		if n == nil || n.externalID == "" || m.until != 0 && m.until <= p.v.meta.now {
 			return true
 		}
-		key := protocol.FoldExternalID(n.externalID)
+		key := n.person()
 		p.members[key] = append(p.members[key], id)
 		p.external[id] = key
 		p.ids = append(p.ids, id)
@@ -140,7 +142,7 @@ func (p *syncPlan) findOwner(removeUnlisted bool) {
 	named := uint32(0)
 	for i := range p.entries {
 		e := &p.entries[i]
-		if ids := p.members[protocol.FoldExternalID(e.ExternalID)]; len(ids) > 0 && e.Role == protocol.RoleOwner && !e.Disabled {
+		if ids := p.members[personOf(e)]; len(ids) > 0 && e.Role == protocol.RoleOwner && !e.Disabled {
 			named = ids[0]
 			break
 		}
@@ -152,7 +154,7 @@ func (p *syncPlan) findOwner(removeUnlisted bool) {
 	key, known := p.external[p.owner]
 	i, listed := p.last[key]
 	switch {
-	case !known, !listed && !removeUnlisted:
+	case !known, !listed && (!removeUnlisted || p.near.entryFor(p.v, p.owner) != nil):
 	case listed && p.entries[i].Disabled:
 		p.newOwner, p.ownerGone = named, named == 0
 	case !listed || p.entries[i].Role != "" && p.entries[i].Role != protocol.RoleOwner:
@@ -166,11 +168,12 @@ func (p *syncPlan) staysOwner(id uint32) bool {
 }
 
 func (p *syncPlan) entry(e *protocol.DirectoryEntry) {
-	ids := p.members[protocol.FoldExternalID(e.ExternalID)]
+	ids := p.members[personOf(e)]
 	p.matched = p.matched || len(ids) > 0
 	switch {
 	case len(ids) == 0:
 		p.reply.Unmapped++
+		p.tellNear(e)
 	case !e.Disabled:
 		p.reply.Mapped++
 	}
@@ -179,14 +182,14 @@ func (p *syncPlan) entry(e *protocol.DirectoryEntry) {
 			p.remove(id, "disabled")
 			p.actions = append(p.actions, fmt.Sprintf("disabled %s (node %d)", e.ExternalID, id))
 		}
-		p.assign(e.ExternalID, roleNone)
+		p.assign(e.ExternalID, personOf(e), roleNone)
 		return
 	}
 	if r := p.roleOf(e); r != roleNone {
 		for _, id := range ids {
 			p.giveRole(e, id, r)
 		}
-		p.assign(e.ExternalID, r)
+		p.assign(e.ExternalID, personOf(e), r)
 	}
 	for _, id := range ids {
 		p.giveHostname(id, e.DisplayName)
@@ -244,9 +247,8 @@ func (p *syncPlan) roleAt(net uint16, id uint32) role {
 
 // assign keeps the role that waits for an external id. It begins to wait only
 // when nobody has the id, and waits no more for one who is disabled.
-func (p *syncPlan) assign(externalID string, r role) {
-	key := protocol.FoldExternalID(externalID)
-	old := p.v.preAssigned(p.net, externalID)
+func (p *syncPlan) assign(externalID, key string, r role) {
+	old := p.v.preAssigned(p.net, key)
 	switch {
 	case old == nil && (r == roleNone || len(p.members[key]) > 0), old != nil && old.role == r:
 		return
@@ -287,12 +289,17 @@ func (p *syncPlan) unlisted() {
 			continue
 		}
 		n, _ := p.v.nodes.get(id)
+		if e := p.near.entryFor(p.v, id); e != nil {
+			p.reply.NearMisses++
+			p.warn("%s (node %d) is not listed and stays: %s is, which is nearly the same; correct the listing, or the member's external id", protocol.Quote(n.externalID), id, protocol.Quote(e.ExternalID))
+			continue
+		}
 		if p.staysOwner(id) {
 			p.warn("%s (node %d) is not listed and stays the owner: the listing names no other owner who is a member", protocol.Quote(n.externalID), id)
 			continue
 		}
 		p.remove(id, "unlisted")
 		p.actions = append(p.actions, fmt.Sprintf("removed unlisted %s (node %d)", n.externalID, id))
-		p.assign(n.externalID, roleNone)
+		p.assign(n.externalID, n.person(), roleNone)
 	}
 }

@@ -115,7 +115,7 @@ func (v *view) after(seconds uint32) int64 {
 // owners the second becomes an admin.
 func (x *txn) admit(net uint16, n *node, span uint32) (got, pre role) {
 	got = roleMember
-	if p := x.preAssigned(net, n.externalID); p != nil {
+	if p := x.preAssigned(net, n.person()); p != nil {
 		got, pre = p.role, p.role
 		if _, owned := x.owners.get(net); owned && got == roleOwner {
 			got = roleAdmin
@@ -199,12 +199,13 @@ func (x *txn) startGovernance() {
 	}
 }
 
-// preAssigned finds the role that waits in a network for an external id.
-func (v *view) preAssigned(net uint16, externalID string) *preAssign {
-	if externalID == "" {
+// preAssigned finds the role that waits in a network for a person, whose match
+// key is given.
+func (v *view) preAssigned(net uint16, person string) *preAssign {
+	if person == "" {
 		return nil
 	}
-	key, ok := v.byAssign.get(preAssignIndex(net, protocol.FoldExternalID(externalID)))
+	key, ok := v.byAssign.get(preAssignIndex(net, person))
 	if !ok {
 		return nil
 	}

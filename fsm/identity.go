@@ -26,7 +26,7 @@ func decideSetExternalID(v *view, c *call) (effect, *protocol.Error) {
 		return c.unchanged(reply)
 	}
 	return func(x *txn) any {
-		x.edit(n, func(n *node) { n.externalID = r.ExternalID })
+		x.edit(n, func(n *node) { n.bind(r.ExternalID, r.Keys) })
 		return reply
 	}, nil
 }

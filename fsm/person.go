@@ -7,7 +7,7 @@ import (
 )
 
 // personNodes visits the nodes bound to a person, by id from an id on, until
-// f returns false. person is folded.
+// f returns false.
 func (v *view) personNodes(person string, from uint32, f func(*node) bool) {
 	prefix := personKey(person, 0)
 	prefix = prefix[:len(prefix)-4]
@@ -42,7 +42,7 @@ func readPerson(v *view, c *call) (any, *protocol.Error) {
 	if e != nil {
 		return nil, e
 	}
-	person, p := protocol.FoldExternalID(r.ExternalID), &page{limit: c.limit}
+	person, p := r.Keys.MatchOf(r.ExternalID), &page{limit: c.limit}
 	reply := &protocol.PersonExportReply{Type: "person_export_ok", ExternalID: r.ExternalID, Nodes: []protocol.PersonNode{}, Roles: []protocol.PersonRole{}}
 	if next < 1<<32 {
 		v.personNodes(person, uint32(next), func(n *node) bool {
@@ -108,7 +108,8 @@ func decideForgetPerson(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
-	person := protocol.FoldExternalID(r.ExternalID)
+	person := r.Keys.MatchOf(r.ExternalID)
+	names := v.namesOf(r.ExternalID, person)
 	var nodes []*node
 	more := false
 	v.personNodes(person, 0, func(n *node) bool {
@@ -119,7 +120,7 @@ func decideForgetPerson(v *view, c *call) (effect, *protocol.Error) {
 		return !more
 	})
 	reply := &protocol.PersonForgetReply{Type: "person_forget_ok", Nodes: len(nodes), More: more}
-	former, waits := v.formerNodes(person), false
+	former, waits := v.formerNodes(names), false
 	v.personRoles(person, 0, func(uint16, string, *preAssign) bool {
 		waits = true
 		return false
@@ -142,7 +143,7 @@ func decideForgetPerson(v *view, c *call) (effect, *protocol.Error) {
 		if !more {
 			reply.Roles = x.forgetRoles(person)
 		}
-		reply.Events = x.forgetInEvents(person, ids)
+		reply.Events = x.forgetInEvents(names, ids)
 		x.begin(protocol.EventPersonForgotten).num("nodes", uint64(reply.Nodes)).num("roles", uint64(reply.Roles)).num("events", uint64(reply.Events)).end()
 		return reply
 	}, nil
@@ -178,10 +179,10 @@ func (x *txn) forgetRoles(person string) (roles int) {
 
 // forgetInEvents erases the person's external id from all events, and from
 // those of the nodes that go their hostnames.
-func (x *txn) forgetInEvents(person string, ids map[uint32]bool) int {
+func (x *txn) forgetInEvents(names personNames, ids map[uint32]bool) int {
 	return x.eraseEvents(func(e *Event, a Attr) bool {
 		if e.Action == protocol.EventExternalIDSet {
-			return protocol.FoldExternalID(a.Value) == person
+			return names.has(a.Value)
 		}
 		return ids[e.NodeID()]
 	})
@@ -190,7 +191,7 @@ func (x *txn) forgetInEvents(person string, ids map[uint32]bool) int {
 // formerNodes are the nodes that events say were bound to a person, in the
 // order of those events. A node that is gone has its owner and its key on
 // record still.
-func (v *view) formerNodes(person string) (ids []uint32) {
+func (v *view) formerNodes(names personNames) (ids []uint32) {
 	seen := map[uint32]bool{}
 	for c := range v.events {
 		v.events[c].ascend(0, func(seq uint64, r eventRecord) bool {
@@ -198,7 +199,7 @@ func (v *view) formerNodes(person string) (ids []uint32) {
 				return true
 			}
 			e, ok := decodeEvent(seq, classes[c], r)
-			if ok && !seen[e.NodeID()] && aboutPerson(&e, person) {
+			if ok && !seen[e.NodeID()] && aboutPerson(&e, names) {
 				seen[e.NodeID()] = true
 				ids = append(ids, e.NodeID())
 			}
@@ -208,14 +209,34 @@ func (v *view) formerNodes(person string) (ids []uint32) {
 	return ids
 }
 
-// aboutPerson reports whether an event names a person, whose folded external
-// id is given.
-func aboutPerson(e *Event, person string) bool {
+// personNames are the external ids, folded, by which events name a person. An
+// event has the bytes that an id had when it was bound.
+type personNames map[string]bool
+
+func (p personNames) has(externalID string) bool { return p[protocol.FoldExternalID(externalID)] }
+
+// namesOf collects how a person is written: as asked, as the match key, and as
+// nodes and waiting roles have it.
+func (v *view) namesOf(externalID, person string) personNames {
+	names := personNames{protocol.FoldExternalID(externalID): true, person: true}
+	v.personNodes(person, 0, func(n *node) bool {
+		names[protocol.FoldExternalID(n.externalID)] = true
+		return true
+	})
+	v.personRoles(person, 0, func(_ uint16, _ string, p *preAssign) bool {
+		names[protocol.FoldExternalID(p.external)] = true
+		return true
+	})
+	return names
+}
+
+// aboutPerson reports whether an event names a person.
+func aboutPerson(e *Event, names personNames) bool {
 	for _, a := range e.Attrs {
 		if a.Key != "old_external_id" && a.Key != "new_external_id" {
 			continue
 		}
-		if protocol.FoldExternalID(a.Value) == person {
+		if names.has(a.Value) {
 			return true
 		}
 	}

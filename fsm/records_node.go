@@ -64,6 +64,21 @@ type node struct {
 	tags       []string
 
 	standing *standing // since level 2, nil for most
+	// keys are of externalID, since level 2.
+	keys protocol.IDKeys
+}
+
+// person is the key that nodes of one person have in common, "" for nobody's.
+func (n *node) person() string {
+	if n.externalID == "" {
+		return ""
+	}
+	return n.keys.MatchOf(n.externalID)
+}
+
+// bind makes a node a person's.
+func (n *node) bind(externalID string, keys protocol.IDKeys) {
+	n.externalID, n.keys = externalID, keys
 }
 
 func (n *node) live() bool { return n.state == stateLive }
@@ -101,6 +116,7 @@ func (n *node) appendTo(dst []byte, level uint32) []byte {
 	if level >= levelGovernance {
 		dst = append(dst, byte(n.announced))
 		dst = n.standing.appendTo(dst)
+		dst = appendString(appendString(dst, n.keys.Match), n.keys.Near)
 	}
 	return n.nextFields.appendTo(dst, level)
 }
@@ -119,6 +135,7 @@ func readNode(d *decoder, level uint32) *node {
 	if level >= levelGovernance {
 		n.announced = readStage(d)
 		n.standing = readStanding(d)
+		n.keys = protocol.IDKeys{Match: d.str(), Near: d.str()}
 	}
 	n.nextFields.read(d, level)
 	if n.state < stateLive || n.state > stateDeregistered || int64(n.polo) != polo {

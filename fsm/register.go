@@ -60,7 +60,7 @@ func (n *node) registrable(r *protocol.Register, mode string) *protocol.Error {
 // person that its identity token names. A token says who the person is, not
 // that the node is that person's: whoever has any token could bring it.
 func (v *view) mayIdentify(c *call, r *protocol.Register, old *node, mode string) *protocol.Error {
-	if r.ExternalID == "" || old == nil || mode == modeOwnerReclaim || samePerson(r.ExternalID, old.externalID) {
+	if r.ExternalID == "" || old == nil || mode == modeOwnerReclaim || r.Keys.MatchOf(r.ExternalID) == old.person() {
 		return nil
 	}
 	byKey := mode == modeExisting || mode == modeReclaimed
@@ -74,8 +74,6 @@ func (v *view) mayIdentify(c *call, r *protocol.Register, old *node, mode string
 	return protocol.Refusef(protocol.CodeSignatureRequired,
 		"node %d belongs to another external identity: an identity_token that changes it needs a signed_request, or an administrator: pilotctl identity set-external-id %d EXTERNAL_ID", old.id, old.id)
 }
-
-func samePerson(a, b string) bool { return protocol.FoldExternalID(a) == protocol.FoldExternalID(b) }
 
 // decideSetSignedRegister takes an administrator's word also about a node that
 // is not live: it may be so because it cannot sign.
@@ -184,8 +182,8 @@ func (x *txn) describe(n *node, r *protocol.Register, mode string, reply *protoc
 		}
 	}
 	if r.ExternalID != "" { // also when the hostname is wrong: the two have nothing to do with each other
-		if !samePerson(n.externalID, r.ExternalID) {
-			n.externalID = r.ExternalID
+		if r.Keys.MatchOf(r.ExternalID) != n.person() {
+			n.bind(r.ExternalID, r.Keys)
 		}
 		reply.ExternalID = n.externalID
 	}

@@ -66,12 +66,12 @@ func (x *txn) setNode(old, n *node) {
 			x.byOwner.put(ownerKey(n.owner, n.id), n.id)
 		}
 	}
-	if old.externalID != n.externalID {
-		if old.externalID != "" {
-			x.byPerson.drop(personKey(protocol.FoldExternalID(old.externalID), n.id))
+	if was, is := old.person(), n.person(); was != is {
+		if was != "" {
+			x.byPerson.drop(personKey(was, n.id))
 		}
-		if n.externalID != "" {
-			x.byPerson.put(personKey(protocol.FoldExternalID(n.externalID), n.id), n.id)
+		if is != "" {
+			x.byPerson.put(personKey(is, n.id), n.id)
 		}
 	}
 	if old.live() != n.live() {
@@ -128,7 +128,7 @@ func ownerKey(owner string, id uint32) string {
 	return string(appendKey32(appendString(b, owner), id))
 }
 
-// personKey orders nodes by the folded external id they are bound to, then id.
+// personKey orders nodes by the match key of who they are bound to, then id.
 func personKey(person string, id uint32) string { return ownerKey(person, id) }
 
 // offlineKey orders nodes by when they went offline.

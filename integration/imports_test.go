@@ -38,6 +38,7 @@ var importRules = []struct {
 var onlyUnder = map[string]string{
 	"github.com/hashicorp/raft": "cluster",
 	"go.etcd.io/bbolt":          "cluster",
+	"golang.org/x/text":         "identity",
 }
 
 type listedPackage struct {
@@ -92,6 +93,13 @@ func TestImportDirections(t *testing.T) {
 		}
 		for _, imp := range p.Imports {
 			checkImport(t, from, imp, importRules[rule].allowed, importRules[rule].why, all)
+		}
+		if from == "fsm" || from == "protocol" {
+			for _, dep := range p.Deps {
+				if within(dep, "golang.org/x/text") {
+					t.Errorf("%s depends on %s: members of different versions would have different Unicode tables", from, dep)
+				}
+			}
 		}
 		if from == "cmd/pilotctl" {
 			for _, dep := range p.Deps {

@@ -53,8 +53,10 @@ func (r *ProvisionNetwork) Check() *Error {
 func (b *Blueprint) checkRoles() *Error {
 	for _, r := range b.Roles {
 		switch {
-		case r.ExternalID == "":
+		case trim(r.ExternalID) == "":
 			return badBlueprint("role entry: external_id is required")
+		case garbled(r.ExternalID):
+			return badBlueprint("role entry: external_id %s", notUTF8)
 		case len(r.ExternalID) > MaxTextBytes:
 			return badBlueprint("role entry: external_id too long (max %d bytes)", MaxTextBytes)
 		case r.Role != RoleOwner && r.Role != RoleAdmin && r.Role != RoleMember:

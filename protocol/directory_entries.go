@@ -3,6 +3,7 @@ package protocol
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // Entries of a directory listing are written by programs that export
@@ -147,11 +148,20 @@ func ReadYesNo(raw any) (yes, ok bool) {
 	return false, false
 }
 
+// notUTF8 says what garbled found.
+const notUTF8 = "holds U+FFFD, which stands for bytes that were not UTF-8: export it again as UTF-8"
+
+// garbled reports whether a text holds the mark of bytes that could not be
+// read: whoever it names, it does not name them any more.
+func garbled(s string) bool { return strings.Contains(s, "\uFFFD") }
+
 // problem says what is wrong with an entry, "" when nothing is.
 func (e *DirectoryEntry) problem() string {
 	switch {
 	case trim(e.ExternalID) == "":
 		return "external_id is required"
+	case garbled(e.ExternalID):
+		return "external_id " + notUTF8
 	case len(e.ExternalID) > MaxTextBytes:
 		return "external_id too long (max " + strconv.Itoa(MaxTextBytes) + " bytes)"
 	case e.Role != "" && e.Role != RoleOwner && e.Role != RoleAdmin && e.Role != RoleMember:

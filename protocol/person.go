@@ -3,6 +3,7 @@ package protocol
 // PersonRequest names a person by external id; letters A to Z match a to z.
 type PersonRequest struct {
 	ExternalID string `json:"external_id"`
+	Keys       IDKeys `json:"keys,omitzero" wire:"-"`
 }
 
 // Validate bounds the identity.

@@ -5,13 +5,15 @@ import "fmt"
 // DirectorySyncReply answers directory_sync. Mapped counts the entries that
 // are enabled and match a member, Unmapped those that match none, Updated the
 // roles that changed and Disabled the members that were removed. PreAssigned
-// counts the waiting roles, Hostnames the hostnames that changed.
+// counts the waiting roles, Hostnames the hostnames that changed, NearMisses the
+// members that stay because an entry is nearly theirs.
 type DirectorySyncReply struct {
 	Actions     []string `json:"actions"`
 	Disabled    uint32   `json:"disabled"`
 	DryRun      bool     `json:"dry_run,omitempty"`
 	Hostnames   uint32   `json:"hostnames"`
 	Mapped      uint32   `json:"mapped"`
+	NearMisses  uint32   `json:"near_misses,omitempty"`
 	NetworkID   uint16   `json:"network_id"`
 	NextCursor  string   `json:"next_cursor,omitempty"`
 	PreAssigned uint32   `json:"pre_assigned"`

@@ -79,6 +79,7 @@ type Register struct {
 	UnsignedIdentity bool `json:"unsigned_identity,omitempty" wire:"-"`
 	// ExternalID is the verified external identity, empty when none was verified.
 	ExternalID string `json:"external_id,omitempty" wire:"-"`
+	Keys       IDKeys `json:"keys,omitzero" wire:"-"`
 }
 
 // Validate follows core.md 5.1 checks 3, 5 and 6; a bad hostname is not an error here.

@@ -238,6 +238,7 @@ type GetAuditLog struct {
 	NodeID    uint32 `json:"node_id,omitempty"`
 	// ExternalID is of the person that an event names.
 	ExternalID string `json:"external_id,omitempty"`
+	Keys       IDKeys `json:"keys,omitzero" wire:"-"`
 	// Action is an action such as member.kicked, or a beginning such as member.*.
 	Action string `json:"action,omitempty"`
 	// Class is security or activity; empty is both.

@@ -31,6 +31,7 @@ type BlueprintPolicy struct {
 type BlueprintRole struct {
 	ExternalID string `json:"external_id"`
 	Role       string `json:"role"`
+	Keys       IDKeys `json:"keys,omitzero" wire:"-"`
 }
 
 // BlueprintIdentityProvider configures the registry's identity provider.
@@ -116,7 +117,7 @@ func (r *ProvisionNetwork) decodeField(in *reader, name string, raw any) bool {
 		return true
 	}
 	for i := range b.Roles {
-		b.Roles[i].Role = lower(b.Roles[i].Role)
+		b.Roles[i].Role, b.Roles[i].Keys = lower(b.Roles[i].Role), IDKeys{}
 	}
 	r.Blueprint = b
 	return true

@@ -20,6 +20,7 @@ type DirectoryEntry struct {
 	Role        string `json:"role,omitempty"`
 	Disabled    bool   `json:"disabled,omitempty"`
 	DisplayName string `json:"display_name,omitempty"`
+	Keys        IDKeys `json:"keys,omitzero" wire:"-"`
 }
 
 // DirectorySync applies a directory listing to a network. A long listing

@@ -203,12 +203,16 @@ func wholeIn(f float64, lo, hi float64) bool { return f >= lo && f <= hi && f ==
 type SetExternalID struct {
 	NodeID     uint32 `json:"node_id"`
 	ExternalID string `json:"external_id,omitempty"`
+	Keys       IDKeys `json:"keys,omitzero" wire:"-"`
 }
 
 // Validate bounds the identity.
 func (r *SetExternalID) Validate() *Error {
 	if len(r.ExternalID) > MaxTextBytes {
 		return Errorf(CodeTooLarge, "external_id too long (max %d bytes)", MaxTextBytes)
+	}
+	if garbled(r.ExternalID) {
+		return Errorf(CodeInvalid, "invalid external_id: it %s", notUTF8)
 	}
 	return nil
 }

@@ -67,6 +67,9 @@ func (r *reader) knownMembers(command, where string, t reflect.Type, raw any) {
 		var known []string
 		for i := range t.NumField() {
 			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+			if t.Field(i).Tag.Get("wire") == "-" {
+				continue
+			}
 			known, types[name] = append(known, name), t.Field(i).Type
 		}
 		inLower := make(map[string]any, len(object))

@@ -33,13 +33,30 @@ func (g *Gateway) authenticate(root *fsm.Root, conn *server.ConnState, req *prot
 		return nil, e // an envelope that is wrong is not rescued by a token
 	}
 	c.AdminError = g.admin(root, req, &c.Actor)
+	nameNobody(req.Body)
 	if e := g.facts(root, conn, req, c); e != nil {
 		return nil, e
 	}
 	if req.RequestID != "" {
 		c.Hash = hashRequest(req)
 	}
+	nameThem(req.Body)
 	return c, nil
+}
+
+// nameThem adds the forms by which the external ids in a request are compared.
+func nameThem(body protocol.Body) {
+	if b, ok := body.(protocol.IDBody); ok {
+		b.EachID(func(id string, keys *protocol.IDKeys) { *keys = identity.IDKeys(id) })
+	}
+}
+
+// nameNobody takes them away: another version of a member may make others,
+// so they are no part of what identifies a request.
+func nameNobody(body protocol.Body) {
+	if b, ok := body.(protocol.IDBody); ok {
+		b.EachID(func(_ string, keys *protocol.IDKeys) { *keys = protocol.IDKeys{} })
+	}
 }
 
 // signer verifies the signature by the stored key of the node that the

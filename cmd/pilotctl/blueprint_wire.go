@@ -26,6 +26,7 @@ type directoryReply struct {
 	Disabled    int      `json:"disabled"`
 	PreAssigned int      `json:"pre_assigned"`
 	Hostnames   int      `json:"hostnames"`
+	NearMisses  int      `json:"near_misses,omitempty"`
 	Revision    uint64   `json:"revision"`
 	Actions     []string `json:"actions"`
 	Warnings    []string `json:"warnings,omitempty"`
@@ -83,7 +84,7 @@ func (b *blueprint) wire() *protocol.Blueprint {
 		}
 	}
 	for _, r := range b.Roles {
-		out.Roles = append(out.Roles, protocol.BlueprintRole(r))
+		out.Roles = append(out.Roles, protocol.BlueprintRole{ExternalID: r.ExternalID, Role: r.Role})
 	}
 	if p := b.IdentityProvider; p != nil {
 		provider := protocol.BlueprintIdentityProvider(*p)
@@ -120,7 +121,7 @@ func (s *session) current(name string) (*currentNetwork, error) {
 		}
 	}
 	for _, r := range n.Roles {
-		b.Roles = append(b.Roles, blueprintRole(r))
+		b.Roles = append(b.Roles, blueprintRole{ExternalID: r.ExternalID, Role: r.Role})
 	}
 	return &currentNetwork{id: n.NetworkID, revision: n.Revision, blueprint: b}, nil
 }

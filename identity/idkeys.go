@@ -1,0 +1,63 @@
+package identity
+
+import (
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// IDKeys makes the forms by which an external id is compared. Ids match when
+// they are the same without spaces around them, with their accents written in
+// one way, and with A to Z for a to z. Those that are the same without case
+// and accents are near, also when one of them was read as Windows-1252 on its
+// way although it was UTF-8.
+func IDKeys(id string) protocol.IDKeys {
+	match := protocol.FoldExternalID(norm.NFC.String(strings.TrimSpace(id)))
+	near := nearForm(match)
+	keys := protocol.IDKeys{Match: match, Near: near}
+	if near == match {
+		keys.Near = ""
+	}
+	if match == protocol.FoldExternalID(id) {
+		keys.Match = ""
+	}
+	return keys
+}
+
+func nearForm(match string) string {
+	if isASCII(match) {
+		return match
+	}
+	if meant, garbled := ungarble(match); garbled {
+		match = meant
+	}
+	return cases.Fold().String(strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Mn, r) { // accents
+			return -1
+		}
+		return r
+	}, norm.NFD.String(match)))
+}
+
+// ungarble undoes that a text in UTF-8 was taken for Windows-1252.
+func ungarble(s string) (meant string, garbled bool) {
+	raw, err := charmap.Windows1252.NewEncoder().String(s)
+	if err != nil || isASCII(raw) || strings.ToValidUTF8(raw, "") != raw {
+		return "", false
+	}
+	return raw, true
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,80 @@
+package protocol
+
+// IDKeys are the forms by which an external id is compared. They are made
+// where Unicode tables are, at the front door, and stored with the id: members
+// of different versions must not come to different forms of one id. The id
+// itself keeps its bytes.
+type IDKeys struct {
+	// Match is the same for ids of one person. "" stands for FoldExternalID.
+	Match string `json:"match,omitempty"`
+	// Near is the same for ids that differ by case or accents at most, which
+	// may be one person's. "" stands for the match key.
+	Near string `json:"near,omitempty"`
+}
+
+// MatchOf is the match key of an id with these keys.
+func (k IDKeys) MatchOf(id string) string {
+	if k.Match != "" {
+		return k.Match
+	}
+	return FoldExternalID(id)
+}
+
+// NearOf is the near key of an id with these keys.
+func (k IDKeys) NearOf(id string) string {
+	if k.Near != "" {
+		return k.Near
+	}
+	return k.MatchOf(id)
+}
+
+// Lossy is a key as a program writes it that has only ASCII: with a question
+// mark for every other character.
+func Lossy(key string) string {
+	b := make([]byte, 0, len(key))
+	for i := 0; i < len(key); i++ {
+		switch c := key[i]; {
+		case c < 0x80:
+			b = append(b, c)
+		case c >= 0xc0: // the first byte of a character
+			b = append(b, '?')
+		}
+	}
+	return string(b)
+}
+
+// IDBody is a request that names external ids.
+type IDBody interface {
+	Body
+	// EachID visits them with the keys to be filled in.
+	EachID(visit func(id string, keys *IDKeys))
+}
+
+// EachID visits the id that is bound.
+func (r *SetExternalID) EachID(visit func(string, *IDKeys)) { visit(r.ExternalID, &r.Keys) }
+
+// EachID visits the verified id.
+func (r *Register) EachID(visit func(string, *IDKeys)) { visit(r.ExternalID, &r.Keys) }
+
+// EachID visits the person asked about.
+func (r *PersonRequest) EachID(visit func(string, *IDKeys)) { visit(r.ExternalID, &r.Keys) }
+
+// EachID visits the person asked about.
+func (r *GetAuditLog) EachID(visit func(string, *IDKeys)) { visit(r.ExternalID, &r.Keys) }
+
+// EachID visits the people listed.
+func (r *DirectorySync) EachID(visit func(string, *IDKeys)) {
+	for i := range r.Entries {
+		visit(r.Entries[i].ExternalID, &r.Entries[i].Keys)
+	}
+}
+
+// EachID visits those whom roles wait for.
+func (r *ProvisionNetwork) EachID(visit func(string, *IDKeys)) {
+	if r.Blueprint == nil {
+		return
+	}
+	for i := range r.Blueprint.Roles {
+		visit(r.Blueprint.Roles[i].ExternalID, &r.Blueprint.Roles[i].Keys)
+	}
+}
