@@ -10,10 +10,12 @@ func (p *blueprintPlan) planGlobal(v *view, r *protocol.ProvisionNetwork) *proto
 	now := v.config()
 	if b := r.Blueprint.IdentityProvider; b != nil {
 		idp := b.IDP()
-		if idp.Type == now.idp.Type && idp.URL == now.idp.URL {
-			idp.RefuseHS256 = now.idp.RefuseHS256 // which a blueprint cannot say
+		var roles []protocol.RoleMapping
+		if idp.Type == now.idp.Type && idp.URL == now.idp.URL { // what a blueprint cannot say
+			idp.RefuseHS256, idp.ExternalIDClaim, idp.RoleClaim = now.idp.RefuseHS256, now.idp.ExternalIDClaim, now.idp.RoleClaim
+			roles = now.roleMap
 		}
-		p.add("configured "+idp.Type+" identity provider", idp != now.idp, func(x *txn) { x.setIDP(idp, x.config().requireIdentity) })
+		p.add("configured "+idp.Type+" identity provider", idp != now.idp, func(x *txn) { x.setIDP(idp, x.config().requireIdentity, roles) })
 	}
 	if w := r.Blueprint.Webhooks; w != nil && w.AuditURL != "" {
 		if e := v.checkSinks(protocol.SinkNameWebhook); e != nil {

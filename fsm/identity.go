@@ -59,8 +59,12 @@ func readValidateToken(v *view, c *call) (any, *protocol.Error) {
 	case r.Outcome.Err != nil:
 		return nil, r.Outcome.Err
 	}
-	return &protocol.ValidateTokenReply{Type: "validate_token_ok", Verified: r.Outcome.Verified,
-		Subject: r.Outcome.Subject, Issuer: r.Outcome.Issuer, Error: r.Outcome.Reason}, nil
+	reply := &protocol.ValidateTokenReply{Type: "validate_token_ok", Verified: r.Outcome.Verified,
+		Subject: r.Outcome.Subject, Issuer: r.Outcome.Issuer, Error: r.Outcome.Reason, RoleValues: r.Outcome.Roles}
+	if v.config().idp.ExternalIDClaim != "" {
+		reply.ExternalID = r.Outcome.ExternalID
+	}
+	return reply, nil
 }
 
 // shownIdentity is the external id of a node as far as a caller of an open

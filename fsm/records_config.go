@@ -11,16 +11,21 @@ type settings struct {
 	idp             protocol.IDP
 	identityURL     string
 	requireIdentity bool
+	roleMap         []protocol.RoleMapping
 	// chosen are the values of protocol.Settings, by their place in the list.
 	chosen [len(settingNames)]uint8
 }
 
 func (s *settings) appendTo(dst []byte, _ uint32) []byte {
 	dst = appendUvarint(dst, s.revision)
-	for _, f := range []string{s.idp.Type, s.idp.URL, s.idp.Issuer, s.idp.ClientID, s.idp.TenantID, s.idp.Domain, s.identityURL} {
+	for _, f := range []string{s.idp.Type, s.idp.URL, s.idp.Issuer, s.idp.ClientID, s.idp.TenantID, s.idp.Domain, s.identityURL, s.idp.ExternalIDClaim, s.idp.RoleClaim} {
 		dst = appendString(dst, f)
 	}
 	dst = append(dst, boolByte(s.requireIdentity), boolByte(s.idp.RefuseHS256))
+	dst = appendUvarint(dst, uint64(len(s.roleMap)))
+	for _, m := range s.roleMap {
+		dst = append(appendUvarint(appendString(dst, m.Value), uint64(m.NetworkID)), byte(parseRole(m.Role)))
+	}
 	last := len(s.chosen)
 	for last > 0 && s.chosen[last-1] == 0 {
 		last--
@@ -30,10 +35,25 @@ func (s *settings) appendTo(dst []byte, _ uint32) []byte {
 
 func readSettings(d *decoder, _ uint32) *settings {
 	s := &settings{revision: d.uvarint()}
-	for _, f := range []*string{&s.idp.Type, &s.idp.URL, &s.idp.Issuer, &s.idp.ClientID, &s.idp.TenantID, &s.idp.Domain, &s.identityURL} {
+	for _, f := range []*string{&s.idp.Type, &s.idp.URL, &s.idp.Issuer, &s.idp.ClientID, &s.idp.TenantID, &s.idp.Domain, &s.identityURL, &s.idp.ExternalIDClaim, &s.idp.RoleClaim} {
 		*f = d.str()
 	}
 	s.requireIdentity, s.idp.RefuseHS256 = d.bool(), d.bool()
+	n := d.uvarint()
+	if n > protocol.MaxRoleMappings {
+		d.fail()
+		return s
+	}
+	for range n {
+		m := protocol.RoleMapping{Value: d.str()}
+		net := d.uvarint()
+		role := role(d.uint8())
+		if net > 0xffff || role != roleAdmin && role != roleMember {
+			d.fail()
+		}
+		m.NetworkID, m.Role = uint16(net), role.String()
+		s.roleMap = append(s.roleMap, m)
+	}
 	for i := 0; len(d.b) > 0 && i < len(s.chosen); i++ {
 		if s.chosen[i] = d.uint8(); int(s.chosen[i]) >= len(protocol.Settings[i].Values) || len(d.b) == 0 && s.chosen[i] == 0 {
 			d.fail()

@@ -159,6 +159,9 @@ func (x *txn) register(r *protocol.Register, key protocol.PublicKey, old *node, 
 	if mode != modeExisting || !sameRegistration(old, n) {
 		x.registered(old, n, mode)
 	}
+	if mode == modeNew || r.SignedRequest {
+		x.claimRoles(n, r.ClaimedRoles)
+	}
 	x.sign(n.id)
 	return reply
 }

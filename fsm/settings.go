@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -30,10 +31,10 @@ func (x *txn) reconfigured(change func(*settings)) {
 
 // setIDP replaces the identity provider; the zero value clears it. The keys
 // of another provider are forgotten with it.
-func (x *txn) setIDP(idp protocol.IDP, requireIdentity bool) {
+func (x *txn) setIDP(idp protocol.IDP, requireIdentity bool, roles []protocol.RoleMapping) {
 	old := x.config()
-	if old.idp != idp || old.requireIdentity != requireIdentity {
-		x.reconfigured(func(s *settings) { s.idp, s.requireIdentity = idp, requireIdentity })
+	if old.idp != idp || old.requireIdentity != requireIdentity || !slices.Equal(old.roleMap, roles) {
+		x.reconfigured(func(s *settings) { s.idp, s.requireIdentity, s.roleMap = idp, requireIdentity, roles })
 	}
 	if old.idp.URL != idp.URL || !idp.BuiltIn() {
 		x.jwks.drop(x, old.idp.URL)
@@ -78,11 +79,11 @@ func decideSetIDP(v *view, c *call) (effect, *protocol.Error) {
 	idp := r.IDP()
 	require := r.RequireIdentity && idp.Type != ""
 	reply := &protocol.SetIDPConfigReply{Type: "set_idp_config_ok", Status: statusOf(idp.Type != ""), IDPType: idp.Type}
-	if now := v.config(); now.idp == idp && now.requireIdentity == require {
+	if now := v.config(); now.idp == idp && now.requireIdentity == require && slices.Equal(now.roleMap, r.RoleMap) {
 		return c.unchanged(reply)
 	}
 	return func(x *txn) any {
-		x.setIDP(idp, require)
+		x.setIDP(idp, require, r.RoleMap)
 		return reply
 	}, nil
 }
@@ -93,7 +94,8 @@ func readIDP(v *view, c *call) (any, *protocol.Error) {
 	}
 	s := v.config()
 	reply := &protocol.GetIDPConfigReply{Type: "get_idp_config_ok", Configured: s.idp.Type != "", IDPType: s.idp.Type, URL: s.idp.URL,
-		Issuer: s.idp.Issuer, ClientID: s.idp.ClientID, TenantID: s.idp.TenantID, Domain: s.idp.Domain, RefuseHS256: s.idp.RefuseHS256, RequireIdentity: s.requireIdentity}
+		Issuer: s.idp.Issuer, ClientID: s.idp.ClientID, TenantID: s.idp.TenantID, Domain: s.idp.Domain, RefuseHS256: s.idp.RefuseHS256, RequireIdentity: s.requireIdentity,
+		ExternalIDClaim: s.idp.ExternalIDClaim, RoleClaim: s.idp.RoleClaim, RoleMap: s.roleMap}
 	if j := v.keysOf(s.idp); j != nil {
 		reply.KeysFetchedAt, reply.KeysFailingSince = utcOrNone(j.fetched), utcOrNone(j.failing)
 		reply.Keys, reply.KeysLeftOut, reply.KeysError = j.keys, j.leftOutTexts(), j.failed
@@ -131,6 +133,9 @@ func (r *Root) IDP() (idp protocol.IDP, ok bool) {
 	idp = r.config().idp
 	return idp, idp.Type != ""
 }
+
+// RoleMap says what the values of the role claim mean. The slice must not be changed.
+func (r *Root) RoleMap() []protocol.RoleMapping { return r.config().roleMap }
 
 // IdentityWebhook is the webhook that verifies identity tokens: the one that
 // was set, else that of a provider that is one; "" when there is none.

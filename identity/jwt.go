@@ -24,6 +24,8 @@ type token struct {
 	signature string
 	header    tokenHeader
 	claims    tokenClaims
+	// all are the claims, unread.
+	all map[string]json.RawMessage
 }
 
 type tokenHeader struct {
@@ -105,6 +107,9 @@ func parseToken(secret protocol.Secret) (*token, *protocol.Error) {
 		return nil, e
 	}
 	if e := decodePart("claims", parts[1], &t.claims); e != nil {
+		return nil, e
+	}
+	if e := decodePart("claims", parts[1], &t.all); e != nil {
 		return nil, e
 	}
 	switch {

@@ -22,6 +22,10 @@ type Provider struct {
 	AllowHS256 bool
 	// AllowNoExpiry accepts tokens that never end.
 	AllowNoExpiry bool
+	// ExternalIDClaim is the claim with the external id, "" for sub; RoleClaim
+	// the one with groups or roles, "" for none.
+	ExternalIDClaim string
+	RoleClaim       string
 }
 
 // Verdict is what came of a token that could be judged.
@@ -29,6 +33,11 @@ type Verdict struct {
 	Verified bool
 	Subject  string
 	Issuer   string
+	// ExternalID is what the configured claim says, Subject when none is configured.
+	ExternalID string
+	// Roles are the values of the role claim; HasRoles says that it was there.
+	Roles    []string
+	HasRoles bool
 	// Reason says why the token is not verified.
 	Reason string
 }
@@ -60,7 +69,11 @@ func Validate(p Provider, secret protocol.Secret, keys *KeySet, now time.Time) (
 	if reason := t.verify(key); reason != "" {
 		return no(reason), nil
 	}
-	return Verdict{Verified: true, Subject: t.claims.Subject, Issuer: t.claims.Issuer}, nil
+	v := Verdict{Verified: true, Subject: t.claims.Subject, Issuer: t.claims.Issuer}
+	if reason := t.readClaims(p, &v); reason != "" {
+		return no(reason), nil
+	}
+	return v, nil
 }
 
 // check compares the claims with what is expected, in the protocol's order.

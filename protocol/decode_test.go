@@ -104,6 +104,10 @@ func fill(b protocol.Body, serial *int) {
 				f.Set(reflect.ValueOf([]protocol.DirectoryEntry{{ExternalID: "a"}, {ExternalID: "é<&>", Role: "owner", Disabled: true, DisplayName: "É"}}))
 				continue
 			}
+			if f.Type() == reflect.TypeFor[[]protocol.RoleMapping]() {
+				f.Set(reflect.ValueOf([]protocol.RoleMapping{{Value: "é<&>", NetworkID: 65535, Role: "admin"}, {Value: "b", NetworkID: 1, Role: "member"}}))
+				continue
+			}
 			f.Set(reflect.ValueOf([]string{fmt.Sprint("a", *serial), fmt.Sprint("b", *serial)}))
 		case reflect.Pointer:
 			n, text := float64(*serial)+0.5, fmt.Sprintf("text-%d-é<&>", *serial)

@@ -45,7 +45,7 @@ func shapeOf(f reflect.StructField) shape {
 			ok = isText
 		case t.Kind() == reflect.Bool:
 			ok = isFlag
-		case t == reflect.TypeFor[[]string](), t == reflect.TypeFor[[]protocol.DirectoryEntry]():
+		case t == reflect.TypeFor[[]string](), t == reflect.TypeFor[[]protocol.DirectoryEntry](), t == reflect.TypeFor[[]protocol.RoleMapping]():
 			ok = isList && len(list) == 0
 		case t == reflect.TypeFor[[]float64]():
 			ok = isList // what is wrong with elements is told with the policy's own words

@@ -15,24 +15,27 @@ type SetIDPConfigReply struct {
 
 // GetIDPConfigReply answers get_idp_config. URL and Issuer are as configured.
 type GetIDPConfigReply struct {
-	ClientID   string `json:"client_id,omitempty"`
-	Configured bool   `json:"configured"`
-	Domain     string `json:"domain,omitempty"`
-	IDPType    string `json:"idp_type,omitempty"`
-	Issuer     string `json:"issuer,omitempty"`
+	ClientID        string `json:"client_id,omitempty"`
+	Configured      bool   `json:"configured"`
+	Domain          string `json:"domain,omitempty"`
+	ExternalIDClaim string `json:"external_id_claim,omitempty"`
+	IDPType         string `json:"idp_type,omitempty"`
+	Issuer          string `json:"issuer,omitempty"`
 	// Keys are the provider's keys in use, KeysLeftOut those that cannot be
 	// used, with the reason; KeysFetchedAt is when they were last confirmed.
 	// KeysError is why fetching fails, since KeysFailingSince.
-	Keys             []string `json:"keys,omitempty"`
-	KeysError        string   `json:"keys_error,omitempty"`
-	KeysFailingSince string   `json:"keys_failing_since,omitempty"`
-	KeysFetchedAt    string   `json:"keys_fetched_at,omitempty"`
-	KeysLeftOut      []string `json:"keys_left_out,omitempty"`
-	RefuseHS256      bool     `json:"refuse_hs256,omitempty"`
-	RequireIdentity  bool     `json:"require_identity,omitempty"`
-	TenantID         string   `json:"tenant_id,omitempty"`
-	Type             string   `json:"type"`
-	URL              string   `json:"url,omitempty"`
+	Keys             []string      `json:"keys,omitempty"`
+	KeysError        string        `json:"keys_error,omitempty"`
+	KeysFailingSince string        `json:"keys_failing_since,omitempty"`
+	KeysFetchedAt    string        `json:"keys_fetched_at,omitempty"`
+	KeysLeftOut      []string      `json:"keys_left_out,omitempty"`
+	RefuseHS256      bool          `json:"refuse_hs256,omitempty"`
+	RequireIdentity  bool          `json:"require_identity,omitempty"`
+	RoleClaim        string        `json:"role_claim,omitempty"`
+	RoleMap          []RoleMapping `json:"role_map,omitempty"`
+	TenantID         string        `json:"tenant_id,omitempty"`
+	Type             string        `json:"type"`
+	URL              string        `json:"url,omitempty"`
 }
 
 // SetIdentityWebhookReply answers set_identity_webhook.

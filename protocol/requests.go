@@ -80,6 +80,14 @@ type Register struct {
 	// ExternalID is the verified external identity, empty when none was verified.
 	ExternalID string `json:"external_id,omitempty" wire:"-"`
 	Keys       IDKeys `json:"keys,omitzero" wire:"-"`
+	// ClaimedRoles are the roles that the verified token gives in networks.
+	ClaimedRoles []ClaimedRole `json:"claimed_roles,omitempty" wire:"-"`
+}
+
+// ClaimedRole is a role that an identity token gives.
+type ClaimedRole struct {
+	NetworkID uint16 `json:"network_id"`
+	Admin     bool   `json:"admin,omitempty"`
 }
 
 // Validate follows core.md 5.1 checks 3, 5 and 6; a bad hostname is not an error here.

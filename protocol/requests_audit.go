@@ -15,6 +15,11 @@ type IDP struct {
 	Domain   string `json:"domain,omitempty"`
 	// RefuseHS256 refuses tokens signed with a secret that the provider shares with the registry.
 	RefuseHS256 bool `json:"refuse_hs256,omitempty"`
+	// ExternalIDClaim is the claim with the external id, empty for sub. RoleClaim
+	// is the one with groups or roles that RoleMap maps, empty for none. A dot
+	// leads into an object, as in realm_access.roles.
+	ExternalIDClaim string `json:"external_id_claim,omitempty"`
+	RoleClaim       string `json:"role_claim,omitempty"`
 }
 
 // Types of identity providers.
@@ -55,7 +60,8 @@ func checkSetting(name, value string) *Error {
 
 // Check refuses texts that are too long.
 func (i IDP) Check() *Error {
-	for _, f := range [][2]string{{"url", i.URL}, {"issuer", i.Issuer}, {"client_id", i.ClientID}, {"tenant_id", i.TenantID}, {"domain", i.Domain}} {
+	for _, f := range [][2]string{{"url", i.URL}, {"issuer", i.Issuer}, {"client_id", i.ClientID}, {"tenant_id", i.TenantID}, {"domain", i.Domain},
+		{"external_id_claim", i.ExternalIDClaim}, {"role_claim", i.RoleClaim}} {
 		if e := checkSetting(f[0], f[1]); e != nil {
 			return e
 		}
@@ -78,6 +84,10 @@ type SetIDPConfig struct {
 	RequireIdentity bool `json:"require_identity,omitempty"`
 	// RefuseHS256 refuses tokens signed with a shared secret, also when the key set holds one.
 	RefuseHS256 bool `json:"refuse_hs256,omitempty"`
+	// ExternalIDClaim and RoleClaim as in IDP; RoleMap says what the values of RoleClaim mean.
+	ExternalIDClaim string        `json:"external_id_claim,omitempty"`
+	RoleClaim       string        `json:"role_claim,omitempty"`
+	RoleMap         []RoleMapping `json:"role_map,omitempty"`
 }
 
 // IDP is the configuration in the request; the zero value clears it.
@@ -85,7 +95,8 @@ func (r *SetIDPConfig) IDP() IDP {
 	if r.IDPType == "" || r.URL == "" {
 		return IDP{}
 	}
-	return IDP{Type: r.IDPType, URL: r.URL, Issuer: r.Issuer, ClientID: r.ClientID, TenantID: r.TenantID, Domain: r.Domain, RefuseHS256: r.RefuseHS256}
+	return IDP{Type: r.IDPType, URL: r.URL, Issuer: r.Issuer, ClientID: r.ClientID, TenantID: r.TenantID, Domain: r.Domain,
+		RefuseHS256: r.RefuseHS256, ExternalIDClaim: r.ExternalIDClaim, RoleClaim: r.RoleClaim}
 }
 
 // Validate takes provider_type for idp_type and refuses unknown types.
@@ -103,6 +114,12 @@ func (r *SetIDPConfig) Validate() *Error {
 	i := r.IDP()
 	if i.Type != "" && !ValidIDPType(i.Type) {
 		return Errorf(CodeInvalid, "invalid idp_type: want oidc, saml, webhook, entra_id or ldap")
+	}
+	if claims := r.ExternalIDClaim != "" || r.RoleClaim != "" || len(r.RoleMap) > 0; claims && !i.BuiltIn() {
+		return Errorf(CodeInvalid, "external_id_claim, role_claim and role_map are of tokens that the registry reads: want idp_type oidc or entra_id")
+	}
+	if e := checkRoleMap(r.RoleClaim, r.RoleMap); e != nil {
+		return e
 	}
 	return i.Check()
 }

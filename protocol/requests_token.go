@@ -21,17 +21,25 @@ type TokenOutcome struct {
 	Subject  string
 	Issuer   string
 	Reason   string
+	// ExternalID is what the configured claim says, Subject when none is configured.
+	ExternalID string
+	// Roles are the values of the role claim; HasRoles says that it was there.
+	Roles    []string
+	HasRoles bool
 	Err      *Error
 }
 
 // ValidateTokenReply answers validate_token. Error says why a token is not
 // verified; the reply is a success all the same.
 type ValidateTokenReply struct {
-	Error    string `json:"error,omitempty"`
-	Issuer   string `json:"issuer,omitempty"`
-	Subject  string `json:"subject,omitempty"`
-	Type     string `json:"type"`
-	Verified bool   `json:"verified"`
+	Error string `json:"error,omitempty"`
+	// ExternalID and RoleValues are set where claims are configured for them.
+	ExternalID string   `json:"external_id,omitempty"`
+	Issuer     string   `json:"issuer,omitempty"`
+	RoleValues []string `json:"role_values,omitempty"`
+	Subject    string   `json:"subject,omitempty"`
+	Type       string   `json:"type"`
+	Verified   bool     `json:"verified"`
 }
 
 // MarshalJSON writes issuer and subject of a verified token also when they are
@@ -45,9 +53,11 @@ func (r ValidateTokenReply) MarshalJSON() ([]byte, error) {
 		}{r.Error, r.Type, false})
 	}
 	return json.Marshal(struct {
-		Issuer   string `json:"issuer"`
-		Subject  string `json:"subject"`
-		Type     string `json:"type"`
-		Verified bool   `json:"verified"`
-	}{r.Issuer, r.Subject, r.Type, true})
+		ExternalID string   `json:"external_id,omitempty"`
+		Issuer     string   `json:"issuer"`
+		RoleValues []string `json:"role_values,omitempty"`
+		Subject    string   `json:"subject"`
+		Type       string   `json:"type"`
+		Verified   bool     `json:"verified"`
+	}{r.ExternalID, r.Issuer, r.RoleValues, r.Subject, r.Type, true})
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -48,7 +49,7 @@ func newIdentities() *identities {
 // external id. It answers what needs no verification: a repeated request, and
 // a registration that is refused anyway. nil means: go on.
 func (g *Gateway) identify(ctx context.Context, conn *server.ConnState, req *protocol.Request, b *protocol.Register) []byte {
-	b.ExternalID = ""
+	b.ExternalID, b.ClaimedRoles = "", nil
 	root, e := g.confirmed(ctx)
 	if e != nil {
 		return protocol.EncodeError(e)
@@ -73,14 +74,32 @@ func (g *Gateway) identify(ctx context.Context, conn *server.ConnState, req *pro
 			reason = "identity verification failed: " + reason
 		}
 		return protocol.EncodeError(protocol.Errorf(protocol.CodeIdentityRejected, "%s", reason))
-	case o.Subject == "":
+	case o.ExternalID == "":
 		return protocol.EncodeError(protocol.Errorf(protocol.CodeIdentityRejected, "identity verification failed: the token has no subject (sub)"))
 	}
-	if e := identity.CheckExternalID(o.Subject); e != nil {
+	if e := identity.CheckExternalID(o.ExternalID); e != nil {
 		return protocol.EncodeError(e)
 	}
-	b.ExternalID = o.Subject
+	b.ExternalID = o.ExternalID
+	if o.HasRoles {
+		b.ClaimedRoles = claimedRoles(root.RoleMap(), o.Roles)
+	}
 	return nil
+}
+
+// claimedRoles are the roles that the values of a role claim give: in each
+// network that the map names the highest, or that of a member.
+func claimedRoles(list []protocol.RoleMapping, values []string) (roles []protocol.ClaimedRole) {
+	for _, m := range list {
+		i := slices.IndexFunc(roles, func(r protocol.ClaimedRole) bool { return r.NetworkID == m.NetworkID })
+		if i < 0 {
+			i, roles = len(roles), append(roles, protocol.ClaimedRole{NetworkID: m.NetworkID})
+		}
+		if m.Role == protocol.RoleAdmin && slices.Contains(values, m.Value) {
+			roles[i].Admin = true
+		}
+	}
+	return roles
 }
 
 // judgeFor finds out what the token of a registration is worth. The webhook is
@@ -91,7 +110,7 @@ func (g *Gateway) judgeFor(ctx context.Context, root *fsm.Root, conn *server.Con
 	asks := root.IdentityWebhook() != "" && !(configured && idp.BuiltIn())
 	if asks {
 		if subject, known := g.ids.verdicts.verifiedAs(root, b.PublicKey, b.IdentityToken); known {
-			return &protocol.TokenOutcome{Verified: true, Subject: subject}
+			return &protocol.TokenOutcome{Verified: true, Subject: subject, ExternalID: subject}
 		}
 		if reason, known := g.ids.verdicts.rejection(root, b.IdentityToken); known {
 			return &protocol.TokenOutcome{Reason: reason}
@@ -154,7 +173,7 @@ func (g *Gateway) ask(ctx context.Context, conn *server.ConnState, url string, t
 	id, e := g.policy.Webhook(ctx, url, token)
 	switch {
 	case e == nil:
-		return &protocol.TokenOutcome{Verified: true, Subject: id}
+		return &protocol.TokenOutcome{Verified: true, Subject: id, ExternalID: id}
 	case e.Code == protocol.CodeIdentityRejected:
 		return &protocol.TokenOutcome{Reason: e.Text}
 	}
@@ -174,7 +193,8 @@ func (g *Gateway) validate(ctx context.Context, root *fsm.Root, token protocol.S
 	if e != nil {
 		return &protocol.TokenOutcome{Err: e}
 	}
-	return &protocol.TokenOutcome{Verified: v.Verified, Subject: v.Subject, Issuer: v.Issuer, Reason: v.Reason}
+	return &protocol.TokenOutcome{Verified: v.Verified, Subject: v.Subject, Issuer: v.Issuer, Reason: v.Reason,
+		ExternalID: v.ExternalID, Roles: v.Roles, HasRoles: v.HasRoles}
 }
 
 func (g *Gateway) validateWith(root *fsm.Root, token protocol.Secret) (identity.Verdict, *protocol.Error) {
@@ -183,7 +203,7 @@ func (g *Gateway) validateWith(root *fsm.Root, token protocol.Secret) (identity.
 	if e != nil {
 		return identity.Verdict{}, e
 	}
-	p := identity.Provider{Issuer: idp.Issuer, ClientID: idp.ClientID, AllowHS256: !idp.RefuseHS256}
+	p := identity.Provider{Issuer: idp.Issuer, ClientID: idp.ClientID, AllowHS256: !idp.RefuseHS256, ExternalIDClaim: idp.ExternalIDClaim, RoleClaim: idp.RoleClaim}
 	return identity.Validate(p, token, keys, time.UnixMilli(root.Now()))
 }
 

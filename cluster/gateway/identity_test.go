@@ -383,3 +383,33 @@ func TestOneSourceCannotTakeAllVerifications(t *testing.T) {
 		<-flood
 	}
 }
+
+// What the configured claims say becomes the external id and the roles.
+func TestClaimsAreWhatIsConfigured(t *testing.T) {
+	e := newEngine(t)
+	c := newClient(t, e, gateway.Policy{})
+	set := map[string]any{"type": "set_idp_config", "idp_type": "oidc", "url": keysURL, "issuer": "https://idp.test", "client_id": "registry", "admin_token": "admin secret",
+		"external_id_claim": "oid", "role_claim": "groups",
+		"role_map": []any{map[string]any{"value": "ops", "network_id": 7, "role": "admin"}, map[string]any{"value": "ops", "network_id": 9, "role": "member"}}}
+	if r := c.call(set); r["type"] != "set_idp_config_ok" {
+		t.Fatal(r)
+	}
+	e.putKeys(idp{1}, keysURL)
+	claims := strings.Replace(alice, `"sub":`, `"oid":"o-1","groups":["dev","ops"],"sub":`, 1)
+	if r := c.registerWith(idp{1}.token(claims)); r["external_id"] != "o-1" {
+		t.Error(r)
+	}
+	if body := string(e.proposals[len(e.proposals)-1].Body); !strings.Contains(body, `"claimed_roles":[{"network_id":7,"admin":true},{"network_id":9}]`) {
+		t.Error(body)
+	}
+	r := c.call(map[string]any{"type": "validate_token", "token": idp{1}.token(claims), "admin_token": "admin secret"})
+	if r["subject"] != "alice@idp" || r["external_id"] != "o-1" || fmt.Sprint(r["role_values"]) != "[dev ops]" {
+		t.Error(r)
+	}
+	if r := c.call(map[string]any{"type": "get_idp_config", "admin_token": "admin secret"}); r["external_id_claim"] != "oid" || r["role_claim"] != "groups" || r["role_map"] == nil {
+		t.Error(r)
+	}
+	if r := c.registerWith(idp{1}.token(alice)); r["code"] != protocol.CodeIdentityRejected {
+		t.Errorf("a token without the claim: %v", r)
+	}
+}

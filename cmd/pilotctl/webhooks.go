@@ -2,6 +2,7 @@ package main
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -93,18 +94,40 @@ func (a *app) idpCommand() *cobra.Command {
 	flags.StringVar(&r.ClientID, "client-id", "", "expected `audience` of tokens (default: not checked)")
 	flags.StringVar(&r.TenantID, "tenant-id", "", "`tenant`, for those who read the configuration")
 	flags.StringVar(&r.Domain, "domain", "", "`domain`, for those who read the configuration")
+	flags.BoolVar(&r.RefuseHS256, "refuse-hs256", false, "refuse tokens that are signed with a secret shared with the provider")
+	flags.StringVar(&r.ExternalIDClaim, "external-id-claim", "", "`claim` with the external id, as in oid, preferred_username or email (default: sub)")
+	flags.StringVar(&r.RoleClaim, "role-claim", "", "`claim` with groups or roles, as in groups or realm_access.roles")
+	roles := flags.StringArray("role", nil, "role for those with a value in the role claim, as in `VALUE=NETWORK:admin`; repeat it")
 	flags.BoolVar(&r.RequireIdentity, "require-identity", false, "let only nodes with an external id into enterprise networks")
 	off := addOff(set)
 	must(set.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(
 		[]cobra.Completion{protocol.IDPOIDC, protocol.IDPSAML, protocol.IDPWebhook, protocol.IDPEntra, protocol.IDPLDAP}, cobra.ShellCompDirectiveNoFileComp)))
-	for _, name := range []string{"url", "issuer", "client-id", "tenant-id", "domain"} {
+	for _, name := range []string{"url", "issuer", "client-id", "tenant-id", "domain", "external-id-claim", "role-claim", "role"} {
 		must(set.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
 	}
 	set.RunE = a.runner("set_idp_config", func(s *session, _ []string) (protocol.Body, error) {
 		if *off && (r.IDPType != "" || r.URL != "") || !*off && (r.IDPType == "" || r.URL == "") {
 			return nil, usagef(s.cmd, "give --type and --url, or --off")
 		}
+		for _, text := range *roles {
+			m, err := s.roleMapping(text)
+			if err != nil {
+				return nil, err
+			}
+			r.RoleMap = append(r.RoleMap, m)
+		}
 		return r, nil
 	})
 	return groupCommand("idp", "set and show the identity provider", set, a.wireCommand("show", "get_idp_config", exactly(0), nil))
+}
+
+// roleMapping reads VALUE=NETWORK:ROLE; a value may have both signs itself.
+func (s *session) roleMapping(text string) (m protocol.RoleMapping, err error) {
+	at, colon := strings.LastIndexByte(text, '='), strings.LastIndexByte(text, ':')
+	if at < 1 || colon < at {
+		return m, usagef(s.cmd, "invalid --role %q: want a value of the role claim, a network and a role, as in pilot-admins=1:admin", text)
+	}
+	m.Value, m.Role = text[:at], text[colon+1:]
+	m.NetworkID, err = s.networkArg(text[at+1 : colon])
+	return m, err
 }

@@ -1,0 +1,50 @@
+package fsm
+
+import "github.com/pilotregistry/pilotregistry/protocol"
+
+// claimRoles makes a node's roles those that its identity token gives. They
+// say nothing about who is a member, and an owner stays one. Where the node is
+// no member yet, the role waits for its external id, as those of directories do.
+func (x *txn) claimRoles(n *node, roles []protocol.ClaimedRole) {
+	for _, claimed := range roles {
+		net, ok := x.networks.get(claimed.NetworkID)
+		if !ok || !net.enterprise || n.externalID == "" {
+			continue
+		}
+		want := roleMember
+		if claimed.Admin {
+			want = roleAdmin
+		}
+		m, in := x.member(claimed.NetworkID, n.id)
+		switch {
+		case !in:
+			x.claimWaiting(claimed.NetworkID, n.externalID, want)
+		case m.role == roleOwner || m.role == want:
+		default:
+			x.giveRole(claimed.NetworkID, n.id, want, 0)
+			action := protocol.EventMemberDemoted
+			if want > m.role {
+				action = protocol.EventMemberPromoted
+			}
+			x.begin(action).network(claimed.NetworkID).num("target_node_id", uint64(n.id)).
+				str("old_role", m.role.String()).str("new_role", want.String()).str("reason", "identity_token").end()
+		}
+	}
+}
+
+// claimWaiting changes the role that waits in a network for an external id.
+// That of a member need not wait, unless another does.
+func (x *txn) claimWaiting(net uint16, externalID string, want role) {
+	old := x.preAssigned(net, externalID)
+	switch {
+	case old == nil && want == roleMember:
+	case old == nil:
+		x.addPreAssign(net, externalID, want)
+	case old.role == roleOwner || old.role == want:
+	default:
+		p := *old
+		p.role = want
+		x.reassign(net, &p)
+		x.reconfigure(net, func(*network) {})
+	}
+}
