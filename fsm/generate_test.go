@@ -186,7 +186,11 @@ func (g *generator) auditing(row *protocol.Command) protocol.Body {
 	name := []string{protocol.SinkNameLog, protocol.SinkNameWebhook, protocol.SinkNameExport, "more"}[g.int("sink", 0, 3)]
 	switch row.Name {
 	case "set_idp_config":
-		return &protocol.SetIDPConfig{IDPType: []string{"oidc", "ldap"}[g.int("idp", 0, 1)], URL: []string{"", "https://idp/1"}[g.int("set", 0, 1)], RequireIdentity: g.int("on", 0, 3) == 0}
+		r := &protocol.SetIDPConfig{IDPType: []string{"oidc", "ldap"}[g.int("idp", 0, 1)], URL: []string{"", "https://idp/1"}[g.int("set", 0, 1)], RequireIdentity: g.int("on", 0, 3) == 0}
+		if r.IDPType == "oidc" && r.URL != "" && g.int("claims", 0, 1) == 1 {
+			r.ExternalIDClaim, r.RoleClaim, r.RoleMap = "oid", "groups", []protocol.RoleMapping{{Value: "ops", NetworkID: 1, Role: "admin"}}
+		}
+		return r
 	case "set_identity_webhook":
 		return &protocol.SetIdentityWebhook{URL: url}
 	case "set_webhook":
@@ -281,7 +285,8 @@ func (g *generator) internal() Envelope {
 		{KindAuditNote, AuditNote{Term: g.root.LeaderTerm(), Notes: map[string]uint64{"x": 1, "a": 2, "q": uint64(g.int("count", 0, 9))}}},
 		{KindSinkProgress, g.progress()},
 		{KindResealSink, ResealSink{Name: protocol.SinkNameExport, Gen: uint64(g.int("gen", 0, 9)), Secret: protocol.Sealed{Key: 2, Ciphertext: []byte{1}}}},
-		{KindPutJWKS, PutJWKS{Term: g.root.LeaderTerm(), URL: "https://idp/1", Doc: []byte{byte(g.int("doc", 0, 3))}}},
+		{KindPutJWKS, PutJWKS{Term: g.root.LeaderTerm(), URL: "https://idp/1", Doc: []byte{byte(g.int("doc", 0, 3))}, Keys: []string{"k"}, LeftOut: []LeftOut{{"odd", "why"}}}},
+		{KindPutJWKS, PutJWKS{Term: g.root.LeaderTerm(), URL: "https://idp/1", Failed: "down"}},
 		{KindRaiseLevel, RaiseLevel{From: 1, To: 2, Term: g.root.LeaderTerm()}},
 		{KindClusterInit, ClusterInit{ClusterID: "other", Level: 1}},
 	}
