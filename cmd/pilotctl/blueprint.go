@@ -24,7 +24,8 @@ func completeFiles(endings ...string) cobra.CompletionFunc {
 }
 
 const blueprintFileHelp = `
-The file is JSON or YAML; - is standard input.`
+The file is JSON or YAML, in UTF-8 or UTF-16; - is standard input. Keys at the
+top that begin with x- are your own.`
 
 func (a *app) validateBlueprint() *cobra.Command {
 	return &cobra.Command{

@@ -73,8 +73,10 @@ func readBlueprint(path string) (*blueprint, *document, error) {
 	}
 	d := &document{file: path}
 	b := &blueprint{}
-	if root := d.parse(data); root != nil {
-		d.readBlueprint(root, b)
+	if text, ok := d.decode(data); ok {
+		if root := d.parse(text); root != nil {
+			d.readBlueprint(root, b)
+		}
 	}
 	return b, d, nil
 }
@@ -100,9 +102,8 @@ func (d *document) readBlueprint(root *yaml.Node, b *blueprint) {
 	if root.Kind != yaml.MappingNode {
 		return
 	}
-	if e := protocol.CheckNetworkName(b.Name); b.Name == "" {
-		d.bad(root, "name", "is required")
-	} else if e != nil {
+	d.need(root, "", "name", b.Name)
+	if e := protocol.CheckNetworkName(b.Name); e != nil && b.Name != "" {
 		d.bad(at["name"], "name", "%s", e.Text)
 	}
 	if b.JoinRule == protocol.JoinToken && b.JoinToken == "" {
@@ -145,7 +146,7 @@ func (d *document) blueprintRoles(b *blueprint) field {
 		first := map[string]string{}
 		d.list(n, path, func(n *yaml.Node, path string) {
 			var r blueprintRole
-			d.object(n, path, map[string]field{"external_id": d.externalID(&r.ExternalID), "role": d.oneOf(roleNames, &r.Role)})
+			d.object(n, path, map[string]field{"external_id": d.externalID(&r.ExternalID), "role": d.role(&r.Role)})
 			d.need(n, path, "external_id", r.ExternalID)
 			d.need(n, path, "role", r.Role)
 			d.once(n, path, r.ExternalID, first)
@@ -183,7 +184,7 @@ func (d *document) blueprintAuditExport(b *blueprint) field {
 // need reports a key that is missing or empty, unless something else is wrong
 // with it.
 func (d *document) need(n *yaml.Node, path, key, value string) {
-	path += "." + key
+	path = strings.TrimPrefix(path+"."+key, ".")
 	wrong := slices.ContainsFunc(d.problems, func(p problem) bool { return p.Path == path })
 	if n.Kind == yaml.MappingNode && value == "" && !wrong {
 		d.bad(n, path, "is required")
@@ -192,7 +193,7 @@ func (d *document) need(n *yaml.Node, path, key, value string) {
 
 // once reports an external id that stands in the list already.
 func (d *document) once(n *yaml.Node, path, externalID string, first map[string]string) {
-	id := protocol.FoldExternalID(externalID)
+	id := protocol.FoldExternalID(strings.TrimSpace(externalID))
 	if before, again := first[id]; again && id != "" {
 		d.bad(n, path, "%s is listed at %s already (case does not matter)", externalID, before)
 		return

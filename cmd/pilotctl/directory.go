@@ -15,9 +15,11 @@ func (a *app) directoryCommand() *cobra.Command {
 }
 
 const listingFileHelp = `
-The file is CSV with a line of column names, or JSON or YAML; - is standard
-input. Entries have external_id, role (owner, admin or member), disabled and
-display_name; email and groups are accepted. In CSV, groups are separated by ;`
+The file is CSV with a line of column names, or JSON or YAML, in UTF-8 or UTF-16;
+- is standard input. CSV has commas, semicolons or tabs. Entries have external_id,
+role (owner, admin or member), display_name, and disabled or its opposite: enabled,
+active or accountEnabled; email and groups are accepted. In CSV, groups are
+separated by ; or |`
 
 func (a *app) validateListing() *cobra.Command {
 	return &cobra.Command{

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"bytes"
-	"encoding/csv"
-	"errors"
-	"io"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
 // listing is a directory listing as people and directories export it.
@@ -29,7 +26,7 @@ type listingEntry struct {
 }
 
 // readListing reads a listing: CSV with a line of column names, or JSON or
-// YAML, an object or only its entries.
+// YAML, an object or only its entries. What it is, its contents say.
 func readListing(path string) (*listing, *document, error) {
 	data, err := readDocument(path)
 	if err != nil {
@@ -37,10 +34,20 @@ func readListing(path string) (*listing, *document, error) {
 	}
 	d := &document{file: path}
 	l := &listing{}
-	if strings.EqualFold(filepath.Ext(path), ".csv") || looksLikeCSV(data) {
-		d.readCSV(data, l)
-	} else if root := d.parse(data); root != nil {
-		d.readListing(root, l)
+	text, ok := d.decode(data)
+	if !ok {
+		return l, d, nil
+	}
+	t, isTable := findTable(text)
+	switch {
+	case len(strings.TrimSpace(string(text))) == 0:
+		d.bad(nil, "", "the file is empty")
+	case isTable, namedTable(path), t.plausible():
+		d.readCSV(t, l)
+	default:
+		if root := d.parse(text); root != nil {
+			d.readListing(root, l)
+		}
 	}
 	if len(l.Entries) == 0 && len(d.problems) == 0 {
 		d.bad(nil, "entries", "there are none; a listing without entries changes nothing")
@@ -48,35 +55,16 @@ func readListing(path string) (*listing, *document, error) {
 	return l, d, nil
 }
 
-// looksLikeCSV is for standard input, which has no name: the first line has
-// the column that every listing has, among commas or alone.
-func looksLikeCSV(data []byte) bool {
-	line, _, _ := bytes.Cut(data, []byte("\n"))
-	for _, column := range strings.Split(strings.TrimPrefix(string(line), "\ufeff"), ",") {
-		if strings.TrimSpace(column) == "external_id" {
-			return true
-		}
-	}
-	return false
+// namedTable reports whether the name of a file says that it is CSV.
+func namedTable(path string) bool {
+	ending := strings.ToLower(filepath.Ext(path))
+	return ending == ".csv" || ending == ".tsv"
 }
 
 func (d *document) readListing(root *yaml.Node, l *listing) {
 	first := map[string]string{}
 	entries := func(n *yaml.Node, path string) {
-		d.list(n, path, func(n *yaml.Node, path string) {
-			var e listingEntry
-			d.object(n, path, map[string]field{
-				"external_id": d.externalID(&e.ExternalID), "role": d.oneOf(roleNames, &e.Role), "disabled": d.flag(&e.Disabled),
-				"display_name": d.text(&e.DisplayName), "email": d.text(&e.Email),
-				"groups": func(n *yaml.Node, path string) {
-					d.list(n, path, func(n *yaml.Node, path string) {
-						e.Groups = append(e.Groups, "")
-						d.text(&e.Groups[len(e.Groups)-1])(n, path)
-					})
-				},
-			})
-			d.addEntry(n, path, e, l, first)
-		})
+		d.list(n, path, func(n *yaml.Node, path string) { d.readEntry(n, path, l, first) })
 	}
 	if root = resolved(root); root.Kind == yaml.SequenceNode {
 		entries(root, "entries")
@@ -88,84 +76,89 @@ func (d *document) readListing(root *yaml.Node, l *listing) {
 	})
 }
 
+// readEntry reads an entry, whose keys may be in any letter case.
+func (d *document) readEntry(n *yaml.Node, path string, l *listing, first map[string]string) {
+	var e listingEntry
+	var s entryState
+	ignored := func(*yaml.Node, string) {}
+	d.objectInAnyCase(n, path, map[string]field{
+		"external_id": d.externalID(&e.ExternalID), "role": d.role(&e.Role),
+		"disabled": d.state(&s, "disabled"), "enabled": d.state(&s, "enabled"), "active": d.state(&s, "active"), "accountenabled": d.state(&s, "accountenabled"),
+		"display_name": d.text(&e.DisplayName), "email": d.text(&e.Email), "node_id": ignored, "tags": ignored,
+		"groups": func(n *yaml.Node, path string) {
+			d.list(n, path, func(n *yaml.Node, path string) {
+				e.Groups = append(e.Groups, "")
+				d.text(&e.Groups[len(e.Groups)-1])(n, path)
+			})
+		},
+	})
+	e.Disabled = d.settle(&s, n, path)
+	d.addEntry(n, path, e, l, first)
+}
+
 func (d *document) addEntry(n *yaml.Node, path string, e listingEntry, l *listing, first map[string]string) {
-	d.need(n, path, "external_id", e.ExternalID)
+	d.need(n, path, "external_id", strings.TrimSpace(e.ExternalID))
 	d.once(n, path, e.ExternalID, first)
 	l.Entries = append(l.Entries, e)
 }
 
-var listingColumns = map[string]bool{"external_id": true, "role": true, "disabled": true, "display_name": true, "email": true, "groups": true}
+// stateColumns say whether a person is in.
+var stateColumns = map[string]bool{"disabled": true, "enabled": true, "active": true, "accountenabled": true}
 
-// readCSV reads rows through the same checks as entries of the other forms.
-func (d *document) readCSV(data []byte, l *listing) {
-	in := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff"))))
-	in.TrimLeadingSpace = true
-	header, err := in.Read()
-	if err != nil {
-		d.badCSV(err)
-		return
-	}
-	for i, column := range header {
-		header[i] = strings.ToLower(strings.TrimSpace(column))
-		if !listingColumns[header[i]] {
-			d.bad(&yaml.Node{Line: 1}, header[i], "unknown column%s", nearest(header[i], listingColumns))
-		}
-	}
-	first := map[string]string{}
-	for {
-		row, err := in.Read()
-		if errors.Is(err, io.EOF) {
-			return
-		}
-		if err != nil {
-			d.badCSV(err)
-			return
-		}
-		line, _ := in.FieldPos(0)
-		var e listingEntry
-		path := "row " + strconv.Itoa(len(l.Entries)+1)
-		for i, column := range header {
-			d.readCell(&e, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: strings.TrimSpace(row[i]), Line: line}, path, column)
-		}
-		d.addEntry(&yaml.Node{Kind: yaml.MappingNode, Line: line}, path, e, l, first)
-	}
-}
+// entryState is what an entry says about whether its person is in.
+type entryState struct{ disabled, enabled []string }
 
-func (d *document) readCell(e *listingEntry, n *yaml.Node, path, column string) {
-	path += "." + column
-	switch column {
-	case "external_id":
-		d.externalID(&e.ExternalID)(n, path)
-	case "role":
-		n.Value = strings.ToLower(n.Value)
-		d.oneOf(roleNames, &e.Role)(n, path)
-	case "display_name":
-		e.DisplayName = n.Value
-	case "email":
-		e.Email = n.Value
-	case "groups":
-		if n.Value != "" {
-			e.Groups = strings.FieldsFunc(n.Value, func(r rune) bool { return r == ';' || r == '|' })
-		}
-	case "disabled":
-		switch strings.ToLower(n.Value) {
-		case "true", "yes", "1":
-			e.Disabled = true
-		case "", "false", "no", "0":
-		default:
+// state reads one of the ways in which directories say whether a person is
+// in: disabled, or the opposite.
+func (d *document) state(s *entryState, name string) field {
+	return func(n *yaml.Node, path string) {
+		yes, ok := yesNo(n)
+		if !ok {
 			d.bad(n, path, "want true or false, not %s", kindOf(n))
+			return
+		}
+		if yes == (name == "disabled") {
+			s.disabled = append(s.disabled, name)
+		} else {
+			s.enabled = append(s.enabled, name)
 		}
 	}
 }
 
-func (d *document) badCSV(err error) {
-	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
-		d.bad(&yaml.Node{Line: parse.Line}, "", "%v", parse.Err)
-		return
+// yesNo reads a boolean as directories and spreadsheets write it.
+func yesNo(n *yaml.Node) (yes, ok bool) {
+	if n.Kind != yaml.ScalarNode || n.Tag != "!!bool" && n.Tag != "!!str" {
+		return false, false
 	}
-	text := err.Error()
-	if errors.Is(err, io.EOF) {
-		text = "the file is empty"
+	switch text := strings.ToLower(strings.TrimSpace(n.Value)); text {
+	case "yes", "1":
+		return true, true
+	case "no", "0":
+		return false, true
+	default:
+		return protocol.ReadYesNo(text)
 	}
-	d.bad(nil, "", "%s", text)
+}
+
+// settle says whether the person is disabled.
+func (d *document) settle(s *entryState, n *yaml.Node, path string) bool {
+	if len(s.disabled) > 0 && len(s.enabled) > 0 {
+		d.bad(n, path, "%s and %s contradict each other", s.disabled[0], s.enabled[0])
+	}
+	return len(s.disabled) > 0
+}
+
+// role reads a role, in any letter case.
+func (d *document) role(to *string) field {
+	return func(n *yaml.Node, path string) {
+		if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
+			lower := *n
+			lower.Value = strings.ToLower(strings.TrimSpace(n.Value))
+			if lower.Value == "" {
+				return
+			}
+			n = &lower
+		}
+		d.oneOf(roleNames, to)(n, path)
+	}
 }

@@ -3,12 +3,15 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
 // A document is a file that a person wrote: what is wrong with it is told all
@@ -81,28 +84,82 @@ func readDocument(path string) ([]byte, error) {
 // field reads the value of one key.
 type field func(n *yaml.Node, path string)
 
-// object reads a mapping whose keys are known.
+// object reads a mapping whose keys are known. At the top of a file keys that
+// begin with x- are the writer's own, as a place for anchors.
 func (d *document) object(n *yaml.Node, path string, fields map[string]field) {
+	d.members(n, path, fields, func(key string) string { return key })
+}
+
+// objectInAnyCase does not mind the case of the keys, nor null in what says
+// whether a person is in, which is refused there.
+func (d *document) objectInAnyCase(n *yaml.Node, path string, fields map[string]field) {
+	d.members(n, path, fields, strings.ToLower)
+}
+
+func (d *document) members(n *yaml.Node, path string, fields map[string]field, plain func(string) string) {
 	n = resolved(n)
 	if n.Kind != yaml.MappingNode {
 		d.bad(n, path, "want an object, not %s", kindOf(n))
 		return
 	}
 	seen := map[string]bool{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, value := n.Content[i], resolved(n.Content[i+1])
-		at := strings.TrimPrefix(path+"."+key.Value, ".")
-		read, known := fields[key.Value]
+	for _, p := range d.pairs(n, path, 0) {
+		name, value := plain(p.key.Value), resolved(p.value)
+		at := strings.TrimPrefix(path+"."+p.key.Value, ".")
+		read, known := fields[name]
+		_, state := stateColumns[name]
 		switch {
+		case path == "" && strings.HasPrefix(name, "x-"):
 		case !known:
-			d.bad(key, at, "unknown key%s", nearest(key.Value, fields))
-		case seen[key.Value]:
-			d.bad(key, at, "given twice")
-		case value.Tag != "!!null": // null is as good as absent
+			d.bad(p.key, at, "unknown key%s", nearest(p.key.Value, fields))
+		case seen[name]:
+			d.bad(p.key, at, "given twice")
+		case value.Tag != "!!null" || state: // null is as good as absent
 			read(value, at)
 		}
-		seen[key.Value] = true
+		seen[name] = true
 	}
+}
+
+// keyValue is a key with its value.
+type keyValue struct{ key, value *yaml.Node }
+
+// maxMerges is how deep merge keys may lead to each other.
+const maxMerges = 16
+
+// pairs are the members of a mapping, with those that merge keys (<<) bring
+// and that it does not have itself.
+func (d *document) pairs(n *yaml.Node, path string, depth int) (list []keyValue) {
+	if depth > maxMerges {
+		d.bad(n, path, "merge keys (<<) that lead to each other in a circle, or too deep")
+		return nil
+	}
+	has := map[string]bool{}
+	var merged []*yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if key := n.Content[i]; key.Tag != "!!merge" {
+			list = append(list, keyValue{key, n.Content[i+1]})
+			has[key.Value] = true
+		} else if value := resolved(n.Content[i+1]); value.Kind == yaml.SequenceNode {
+			merged = append(merged, value.Content...)
+		} else {
+			merged = append(merged, value)
+		}
+	}
+	for _, m := range merged {
+		m = resolved(m)
+		if m.Kind != yaml.MappingNode {
+			d.bad(m, strings.TrimPrefix(path+".<<", "."), "want an object to merge, not %s", kindOf(m))
+			continue
+		}
+		for _, p := range d.pairs(m, path, depth+1) {
+			if !has[p.key.Value] {
+				has[p.key.Value] = true
+				list = append(list, p)
+			}
+		}
+	}
+	return list
 }
 
 // list reads a sequence.
@@ -172,38 +229,9 @@ func kindOf(n *yaml.Node) string {
 
 // nearest names the known key that an unknown one was probably meant to be.
 func nearest[V any](key string, known map[string]V) string {
-	names := make([]string, 0, len(known))
-	for name := range known {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	plain := func(s string) string {
-		return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s))
-	}
-	for _, name := range names {
-		if p, k := plain(name), plain(key); k != "" && (p == k || distance(p, k) <= 2) {
-			return "; did you mean " + name + "?"
-		}
+	names := slices.Sorted(maps.Keys(known))
+	if name := protocol.Nearest(key, names); name != "" {
+		return "; did you mean " + name + "?"
 	}
 	return "; known are " + strings.Join(names, ", ")
-}
-
-// distance is the number of letters to change, add or drop.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

@@ -13,26 +13,36 @@ import (
 
 // parse reads JSON or YAML. JSON is what starts like JSON.
 func (d *document) parse(data []byte) *yaml.Node {
-	start := bytes.TrimLeft(data, " \t\r\n")
-	likeJSON := len(start) > 0 && (start[0] == '{' || start[0] == '[')
-	if likeJSON && json.Valid(data) {
+	if likeJSON(data) && json.Valid(data) {
 		return jsonNode(data)
 	}
-	var doc yaml.Node
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	if err := dec.Decode(&doc); err != nil {
-		if likeJSON {
+	var docs []*yaml.Node
+	for dec := yaml.NewDecoder(bytes.NewReader(data)); ; {
+		var doc yaml.Node
+		err := dec.Decode(&doc)
+		switch {
+		case errors.Is(err, io.EOF) && len(docs) == 1:
+			return docs[0]
+		case errors.Is(err, io.EOF) && len(docs) > 1:
+			d.bad(docs[1], "", "more than one document in the file")
+			return nil
+		case err != nil && likeJSON(data):
 			d.badJSON(data)
 			return nil
+		case err != nil:
+			d.badYAML(err, data)
+			return nil
 		}
-		d.badYAML(err)
-		return nil
+		if root := doc.Content[0]; root.Tag != "!!null" { // nothing between two lines of ---
+			docs = append(docs, root)
+		}
 	}
-	if err := dec.Decode(new(yaml.Node)); err != io.EOF {
-		d.bad(nil, "", "more than one document in the file")
-		return nil
-	}
-	return doc.Content[0]
+}
+
+// likeJSON reports whether a text starts like JSON.
+func likeJSON(data []byte) bool {
+	start := bytes.TrimLeft(data, " \t\r\n")
+	return len(start) > 0 && (start[0] == '{' || start[0] == '[')
 }
 
 func (d *document) badJSON(data []byte) {
@@ -44,7 +54,7 @@ func (d *document) badJSON(data []byte) {
 	d.bad(&yaml.Node{Line: line}, "", "%v", err)
 }
 
-func (d *document) badYAML(err error) {
+func (d *document) badYAML(err error, data []byte) {
 	if errors.Is(err, io.EOF) {
 		d.bad(nil, "", "the file is empty")
 		return
@@ -57,7 +67,21 @@ func (d *document) badYAML(err error) {
 			line, text = n, after
 		}
 	}
+	if at := tabbedLine(data); at > 0 && (line == 0 || strings.Contains(text, "tab") || at == line || strings.Contains(text, "cannot start any token")) {
+		line, text = at, "a tab in front of a key: YAML wants spaces there"
+	}
 	d.bad(&yaml.Node{Line: line}, "", "%s", text)
+}
+
+// tabbedLine is the first line that is indented with a tab, 0 when none is.
+func tabbedLine(data []byte) int {
+	for i, line := range bytes.Split(data, []byte("\n")) {
+		indent := line[:len(line)-len(bytes.TrimLeft(line, " \t"))]
+		if bytes.IndexByte(indent, '\t') >= 0 && len(bytes.TrimSpace(line)) > 0 {
+			return i + 1
+		}
+	}
+	return 0
 }
 
 // jsonNode turns valid JSON into nodes that know their lines.
