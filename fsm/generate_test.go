@@ -139,7 +139,10 @@ func (g *generator) body(row *protocol.Command) protocol.Body {
 	case "set_polo_score":
 		return &protocol.SetPoloScore{NodeID: id, PoloScore: &score}
 	case "beacon_register":
-		return &protocol.BeaconRegister{BeaconID: id, Addr: fmt.Sprint("b:", g.int("port", 1, 2))}
+		return &protocol.BeaconRegister{BeaconID: id, NodeID: peer, Addr: fmt.Sprint("b:", g.int("port", 1, 2)),
+			SignedAt: []int64{0, g.time, g.time - minute, g.time + minute}[g.int("signed at", 0, 3)]}
+	case "person_forget":
+		return &protocol.PersonRequest{ExternalID: []string{"a@X", "b@x", "e1", "new"}[g.int("ext", 0, 3)]}
 	case "create_network":
 		return &protocol.CreateNetwork{NodeID: id, Name: fmt.Sprint("n", g.int("name", 0, 5)), JoinRule: []string{"open", "token", "invite"}[g.int("rule", 0, 2)],
 			Enterprise: g.int("on", 0, 2) > 0, TokenMAC: mac, NetworkAdminTokenMAC: mac}

@@ -40,6 +40,11 @@ func decideMemberHello(v *view, b *MemberRecord) (effect, *protocol.Error) {
 	if b.LevelMin > b.LevelMax || len(b.Keys) > 1024 || len(b.Peer)+len(b.Wire)+len(b.Ops)+len(b.Version) > maxHelloBytes {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid member_hello: its levels, keys or addresses make no sense")
 	}
+	for _, text := range []string{b.ID, b.Peer, b.Wire, b.Ops, b.Version} {
+		if protocol.HasControl(text) {
+			return nil, protocol.Errorf(protocol.CodeInvalid, "invalid member_hello: it holds a control character")
+		}
+	}
 	if level := v.meta.level; level != 0 && (b.LevelMin > level || b.LevelMax < level) {
 		return nil, protocol.Refusef(protocol.CodeConflict,
 			"member %s supports feature levels %d to %d and the cluster is at %d; run a version that supports it", b.ID, b.LevelMin, b.LevelMax, level)

@@ -120,12 +120,12 @@ func decideForgetPerson(v *view, c *call) (effect, *protocol.Error) {
 		return !more
 	})
 	reply := &protocol.PersonForgetReply{Type: "person_forget_ok", Nodes: len(nodes), More: more}
-	former, waits := v.formerNodes(names), false
+	traces, waits := v.tracesOf(names), false
 	v.personRoles(person, 0, func(uint16, string, *preAssign) bool {
 		waits = true
 		return false
 	})
-	if len(nodes) == 0 && len(former) == 0 && !waits {
+	if len(nodes) == 0 && !traces.found && !waits {
 		return c.unchanged(reply)
 	}
 	return func(x *txn) any {
@@ -134,7 +134,7 @@ func decideForgetPerson(v *view, c *call) (effect, *protocol.Error) {
 			ids[n.id] = true
 			x.forgetNode(n)
 		}
-		for _, id := range former {
+		for _, id := range traces.former {
 			if n, _ := x.nodes.get(id); n != nil && n.state == stateDeregistered && !ids[id] {
 				ids[id] = true
 				x.forgetNode(n)
@@ -143,7 +143,8 @@ func decideForgetPerson(v *view, c *call) (effect, *protocol.Error) {
 		if !more {
 			reply.Roles = x.forgetRoles(person)
 		}
-		reply.Events = x.forgetInEvents(names, ids)
+		x.forgetHandshakes(ids)
+		reply.Events = x.forgetInEvents(names, ids, traces.hostnames)
 		x.begin(protocol.EventPersonForgotten).num("nodes", uint64(reply.Nodes)).num("roles", uint64(reply.Roles)).num("events", uint64(reply.Events)).end()
 		return reply
 	}, nil
@@ -177,36 +178,40 @@ func (x *txn) forgetRoles(person string) (roles int) {
 	return len(found)
 }
 
-// forgetInEvents erases the person's external id from all events, and from
-// those of the nodes that go their hostnames.
-func (x *txn) forgetInEvents(names personNames, ids map[uint32]bool) int {
+// forgetHandshakes takes out the questions and answers that wait for nodes that
+// go, and those of theirs that wait for others: what somebody wrote in them is
+// about persons.
+func (x *txn) forgetHandshakes(ids map[uint32]bool) {
+	var requests, responses []string
+	x.requests.ascend("", func(k string, q *request) bool {
+		if to, _ := splitQueueKey(k); ids[to] || ids[q.from] {
+			requests = append(requests, k)
+		}
+		return true
+	})
+	x.responses.ascend("", func(k string, q *response) bool {
+		if to, _ := splitQueueKey(k); ids[to] || ids[q.from] {
+			responses = append(responses, k)
+		}
+		return true
+	})
+	for _, k := range requests {
+		x.requests.drop(x, k)
+	}
+	for _, k := range responses {
+		x.responses.drop(x, k)
+	}
+}
+
+// forgetInEvents erases the person's external id from all events, the hostnames
+// of the nodes that go, and those that other nodes had while they were the person's.
+func (x *txn) forgetInEvents(names personNames, ids map[uint32]bool, hostnames map[uint32]map[string]bool) int {
 	return x.eraseEvents(func(e *Event, a Attr) bool {
 		if e.Action == protocol.EventExternalIDSet {
 			return names.has(a.Value)
 		}
-		return ids[e.NodeID()]
+		return ids[e.NodeID()] || hostnames[e.NodeID()][a.Value]
 	})
-}
-
-// formerNodes are the nodes that events say were bound to a person, in the
-// order of those events. A node that is gone has its owner and its key on
-// record still.
-func (v *view) formerNodes(names personNames) (ids []uint32) {
-	seen := map[uint32]bool{}
-	for c := range v.events {
-		v.events[c].ascend(0, func(seq uint64, r eventRecord) bool {
-			if r.action() != protocol.EventExternalIDSet {
-				return true
-			}
-			e, ok := decodeEvent(seq, classes[c], r)
-			if ok && !seen[e.NodeID()] && aboutPerson(&e, names) {
-				seen[e.NodeID()] = true
-				ids = append(ids, e.NodeID())
-			}
-			return true
-		})
-	}
-	return ids
 }
 
 // personNames are the external ids, folded, by which events name a person. An

@@ -188,3 +188,98 @@ func TestSaltsAreNotShared(t *testing.T) {
 		t.Errorf("%d salts", len(seen))
 	}
 }
+
+// What somebody wrote to ask for trust waits with whom it was written to.
+func TestAForgottenPersonsHandshakesAreNowhere(t *testing.T) {
+	w := newWorld(t)
+	nodes, other, _ := alice(w)
+	third := w.register(4)
+	ask := func(from, to uint32, text string) {
+		w.do("request_handshake", &protocol.RequestHandshake{FromNodeID: from, ToNodeID: to, Justification: text}, as(from))
+	}
+	ask(nodes[0], other, "this is Alice, the code is 4711")
+	ask(other, nodes[1], "Dear Alice")
+	ask(third, other, "somebody else's")
+	w.do("respond_handshake", &protocol.RespondHandshake{NodeID: nodes[1], PeerID: other, Accept: true}, as(nodes[1]))
+	w.do("deregister", &protocol.NodeRequest{NodeID: nodes[0]}, as(nodes[0]))
+	w.do("person_forget", &protocol.PersonRequest{ExternalID: "alice@example.com"}, admin)
+	if s := recordsOf(t, w); strings.Contains(s, "alice") || strings.Contains(s, "4711") {
+		t.Error("what alice wrote, or was written, is still in the state")
+	}
+	root := w.m.Root()
+	if root.requests.len() != 1 || root.responses.len() != 0 {
+		t.Errorf("%d requests and %d responses wait, want the one of somebody else", root.requests.len(), root.responses.len())
+	}
+}
+
+// A node can be one person's first and another's later. Who is forgotten takes
+// neither node nor names of the other along, and leaves none of their own.
+func TestForgettingAPersonTakesNothingOfWhoHadTheNodeNext(t *testing.T) {
+	for _, end := range []string{"live", "deregistered", "registered again"} {
+		t.Run(end, func(t *testing.T) {
+			w := newWorld(t)
+			id := w.register(1)
+			bind := func(person string) {
+				w.do("set_external_id", &protocol.SetExternalID{NodeID: id, ExternalID: person}, admin)
+			}
+			call := func(name string) { w.do("set_hostname", &protocol.SetHostname{NodeID: id, Hostname: name}, as(id)) }
+			call("alices-first")
+			bind("alice@example.com")
+			call("alices-second")
+			call("alices-third")
+			bind("bob@example.com")
+			call("bobs-first")
+			call("bobs-second")
+			if end != "live" {
+				w.do("deregister", &protocol.NodeRequest{NodeID: id}, as(id))
+			}
+			if end == "registered again" {
+				w.register(1)
+			}
+			r := w.do("person_forget", &protocol.PersonRequest{ExternalID: "alice@example.com"}, admin).(*protocol.PersonForgetReply)
+			if r.Nodes != 0 || r.Events == 0 {
+				t.Errorf("reply %+v", r)
+			}
+			s := recordsOf(t, w)
+			if strings.Contains(s, "alice") {
+				t.Errorf("alice is still in the state: %q", s[max(0, strings.Index(s, "alice")-60):strings.Index(s, "alice")+20])
+			}
+			for _, kept := range []string{"bob@example.com", "bobs-first", "bobs-second"} {
+				if !strings.Contains(s, kept) {
+					t.Errorf("%s is gone too", kept)
+				}
+			}
+			w.chains(t)
+			if again := w.register(1); again != id {
+				t.Errorf("bob's key now gives node %d, and bob had node %d", again, id)
+			}
+		})
+	}
+}
+
+// Retention cuts the events of a node off one by one, and a dead letter may
+// be the last to name its person.
+func TestAPersonIsForgottenWhenRetentionHasCutTheLogAnywhere(t *testing.T) {
+	for cut := range 12 {
+		w := newWorld(t)
+		w.do("set_webhook", &protocol.SetWebhook{URL: "https://hook.example.com/"}, admin)
+		nodes, _, _ := alice(w)
+		w.do("set_hostname", &protocol.SetHostname{NodeID: nodes[0], Hostname: "alices-desktop"}, as(nodes[0]))
+		w.do("deregister", &protocol.NodeRequest{NodeID: nodes[0]}, as(nodes[0]))
+		w.do("deregister", &protocol.NodeRequest{NodeID: nodes[1]}, as(nodes[1]))
+		w.deadLetters(protocol.SinkNameWebhook)
+		left := cut
+		for seq := uint64(1); seq <= w.m.x.meta.eventSeq && left > 0; seq++ {
+			for c := range w.m.x.events {
+				if r, ok := w.m.x.events[c].get(seq); ok && erasable(r.action()) {
+					w.m.x.events[c].drop(w.m.x, seq)
+					left--
+				}
+			}
+		}
+		w.do("person_forget", &protocol.PersonRequest{ExternalID: "alice@example.com"}, admin)
+		if s := recordsOf(t, w); strings.Contains(s, "alice") {
+			t.Errorf("with %d events cut alice is still in the state: %q", cut, s[max(0, strings.Index(s, "alice")-60):strings.Index(s, "alice")+20])
+		}
+	}
+}

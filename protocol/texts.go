@@ -94,6 +94,9 @@ func controlInFields(v reflect.Value, outer string) string {
 	return ""
 }
 
+// HasControl reports whether a text that no request brings holds a control character.
+func HasControl(s string) bool { return hasControl(s, false) }
+
 // hasControl reports whether a text holds a control character: U+0000 to
 // U+001F, U+007F or U+0080 to U+009F, which terminals obey too. lines allows
 // tabs and line breaks.
