@@ -518,6 +518,54 @@ func TestSpentJoinTokenGivesNoOtherKeyACertificate(t *testing.T) {
 	}
 }
 
+// A member's id, address and version are stored, and shown in terminals, logs
+// and the audit trail. Who holds a token joins under one spelling of an id, which
+// nothing can be hidden in, and is not taken for a member that is there.
+func TestAJoiningMachineCannotHideInTheNameOfAMember(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1, nil)
+	token, err := peer.ParseToken(c.token(false, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, csr, err := peer.NewMemberKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(change func(*joinRequest)) error {
+		t.Helper()
+		req := joinRequest{MemberID: "9b2a51f2-3c1e-4d5a-9a53-3a6f7e9f1d11", CSR: csr, Name: token.Name, Secret: token.Secret,
+			Peer: freeAddr(t), Version: "test", LevelMin: 1, LevelMax: fsm.LevelMax}
+		change(&req)
+		payload, err := json.Marshal(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = peer.CallJoin(t.Context(), token, nil, payload)
+		return err
+	}
+	there := c.leader().id
+	for _, id := range []string{strings.ToUpper(there), "urn:uuid:" + there, "{" + there + "}", "@" + there + "@", "\n" + there + "\x1b", strings.ReplaceAll(there, "-", "")} {
+		if err := ask(func(r *joinRequest) { r.MemberID = id }); !refusedWith(err, protocol.CodeInvalid) {
+			t.Errorf("member id %q: %v", id, err)
+		}
+	}
+	for name, change := range map[string]func(*joinRequest){
+		"a version with control characters": func(r *joinRequest) { r.Version = "1.0\x1b[2J\nlevel=ERROR" },
+		"a version of a kilobyte":           func(r *joinRequest) { r.Version = strings.Repeat("v", 1024) },
+		"an address with a line break":      func(r *joinRequest) { r.Peer = "127.0.0.1\n:9100" },
+		"an address that is no host":        func(r *joinRequest) { r.Peer = "a b@c:9100" },
+		"a port that is no number":          func(r *joinRequest) { r.Peer = "127.0.0.1:http\u0085" },
+	} {
+		if err := ask(change); !refusedWith(err, protocol.CodeInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := ask(func(*joinRequest) {}); err != nil {
+		t.Errorf("what was refused has spent the token: %v", err)
+	}
+}
+
 // The token says who may vote; a member that asks for more does not get it.
 func TestAMemberCannotGiveItselfAVote(t *testing.T) {
 	t.Parallel()

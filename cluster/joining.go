@@ -18,6 +18,9 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
+// maxVersionBytes bounds what a joining machine says of its version.
+const maxVersionBytes = 128
+
 // JoinConfig is what a new member brings.
 type JoinConfig struct {
 	// DataDir must not hold a member yet.
@@ -112,7 +115,7 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 // checkAdvertise refuses addresses that no other machine can dial.
 func checkAdvertise(addr string) error {
 	host, port, err := net.SplitHostPort(addr)
-	if err != nil || port == "" || port == "0" {
+	if err != nil || port == "0" || host != "" && !protocol.IsHostPort(addr) {
 		return fmt.Errorf("peer advertise address %q is not host:port: set it to a name or address that the other members can dial", addr)
 	}
 	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
@@ -177,8 +180,11 @@ func (n *Node) handleJoin(ctx context.Context, payload []byte) ([]byte, *protoco
 // admit lets a new member in, on the leader: the token is spent first, so that
 // it is good for one member with one key; that member may ask again.
 func (n *Node) admit(ctx context.Context, req joinRequest) ([]byte, *protocol.Error) {
-	if _, err := uuid.Parse(req.MemberID); err != nil {
-		return nil, protocol.Errorf(protocol.CodeInvalid, "member id is not a UUID")
+	if id, err := uuid.Parse(req.MemberID); err != nil || id.String() != req.MemberID { // one spelling for each member
+		return nil, protocol.Errorf(protocol.CodeInvalid, "member id is not a UUID in small letters with hyphens")
+	}
+	if len(req.Version) > maxVersionBytes || protocol.HasControl(req.Version) {
+		return nil, protocol.Errorf(protocol.CodeInvalid, "version is longer than %d bytes or holds a control character", maxVersionBytes)
 	}
 	// The token must be judged on a state that has everything acknowledged so far.
 	index, perr := n.ReadIndex(ctx)
