@@ -46,15 +46,7 @@ func (sdkProvisioner) provision(s *session, b *blueprint, c change) (json.RawMes
 }
 
 func (sdkProvisioner) syncDirectory(s *session, l *listing, c change) (json.RawMessage, error) {
-	r := protocol.DirectorySync{NetworkID: l.NetworkID, RemoveUnlisted: l.RemoveUnlisted, IfRevision: c.ifRevision}
-	if c.confirm != nil {
-		confirmed := uint64(*c.confirm)
-		r.ConfirmRemovals = &confirmed
-	}
-	for _, e := range l.Entries {
-		r.Entries = append(r.Entries, protocol.DirectoryEntry{ExternalID: e.ExternalID, Role: e.Role, Disabled: e.Disabled, DisplayName: e.DisplayName})
-	}
-	res, err := s.client.SyncDirectory(s.ctx, r, append(s.callOptions(), c.callOptions()...)...)
+	res, err := s.client.SyncDirectory(s.ctx, *l.wire(c), append(s.callOptions(), c.callOptions()...)...)
 	switch {
 	case res == nil:
 		return nil, err
@@ -64,6 +56,19 @@ func (sdkProvisioner) syncDirectory(s *session, l *listing, c change) (json.RawM
 		s.say("this request id had been decided before; nothing was done again")
 	}
 	return res.Raw, nil
+}
+
+// wire is the listing as the registry takes it.
+func (l *listing) wire(c change) *protocol.DirectorySync {
+	r := &protocol.DirectorySync{NetworkID: l.NetworkID, RemoveUnlisted: l.RemoveUnlisted, IfRevision: c.ifRevision}
+	if c.confirm != nil {
+		confirmed := uint64(*c.confirm)
+		r.ConfirmRemovals = &confirmed
+	}
+	for _, e := range l.Entries {
+		r.Entries = append(r.Entries, protocol.DirectoryEntry{ExternalID: e.ExternalID, Role: e.Role, Disabled: e.Disabled, DisplayName: e.DisplayName})
+	}
+	return r
 }
 
 func (c change) callOptions() []client.CallOption {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -107,11 +108,12 @@ func (a *app) syncDirectory(use string) *cobra.Command {
 
 Members are found by their external ids. Listed roles are given, disabled
 members removed; roles of people who are not members yet wait for them. Nobody
-is made a member.` + "\n" + listingFileHelp
+is made a member. With --remove-unlisted the members who would go are told first,
+and go when --confirm-removals has their number, or --plan the same plan.` + "\n" + listingFileHelp
 	cmd.Example = "  pilotctl directory sync people.csv --network 1\n  pilotctl directory sync people.csv --network 1 --remove-unlisted --confirm-removals 12"
 	cmd.ValidArgsFunction = completeFiles("csv", "yaml", "yml", "json")
 	f, revision := addListing(cmd, a), addRevision(cmd)
-	confirm := cmd.Flags().Uint32("confirm-removals", 0, "agree that this `number` of members is removed; needed when it is many")
+	confirm := cmd.Flags().Uint32("confirm-removals", 0, "agree that this `number` of members is removed; needed when they are not listed, or many")
 	must(cmd.RegisterFlagCompletionFunc("confirm-removals", cobra.NoFileCompletions))
 	cmd.RunE = a.directoryRun(f, func(s *session, l *listing) error {
 		c, err := revision.change(s.cmd, "directory", l)
@@ -120,6 +122,17 @@ is made a member.` + "\n" + listingFileHelp
 		}
 		if s.cmd.Flags().Changed("confirm-removals") {
 			c.confirm = confirm
+		}
+		if l.RemoveUnlisted {
+			look := c
+			look.dryRun = true
+			raw, err := s.provisioner.syncDirectory(s, l, look)
+			if err != nil {
+				return err
+			}
+			if err := unconfirmed(raw, &c); err != nil {
+				return err
+			}
 		}
 		raw, err := s.provisioner.syncDirectory(s, l, c)
 		if err != nil {
@@ -131,20 +144,51 @@ is made a member.` + "\n" + listingFileHelp
 	return cmd
 }
 
+// unconfirmed refuses to remove members for not being listed, unless their
+// number was given: a listing that was cut off between two rows looks like a
+// whole one. A plan that was looked at has the number.
+func unconfirmed(raw json.RawMessage, c *change) error {
+	var reply directoryReply
+	if err := json.Unmarshal(raw, &reply); err != nil {
+		return fmt.Errorf("unreadable reply: %w", err)
+	}
+	unlisted := removed(reply.Actions, actionUnlisted)
+	switch all := uint32(reply.Disabled); {
+	case len(unlisted) == 0 || c.confirm != nil && *c.confirm == all:
+		return nil
+	case c.confirm == nil && c.planned != nil && *c.planned == all:
+		c.confirm = c.planned
+		return nil
+	}
+	return &hinted{err: fmt.Errorf("this would remove %s in all, these for not being listed: %s", plural(reply.Disabled, "member"), strings.Join(unlisted, ", ")),
+		code: protocol.CodeConflict, exit: exitConflict, hint: fmt.Sprintf("if that is meant: --confirm-removals %d; else list them, or disable them by name", reply.Disabled)}
+}
+
+// How actions that remove a member begin.
+const (
+	actionDisabled = "disabled "
+	actionUnlisted = "removed unlisted "
+)
+
+// removed are those whom actions remove, for these reasons.
+func removed(actions []string, reasons ...string) (gone []string) {
+	for _, action := range actions {
+		for _, reason := range reasons {
+			if who, is := strings.CutPrefix(action, reason); is {
+				gone = append(gone, clean(who))
+			}
+		}
+	}
+	return gone
+}
+
 // sayRemoved tells who is no member any more.
 func (s *session) sayRemoved(raw json.RawMessage, network uint16) {
 	var reply directoryReply
 	if json.Unmarshal(raw, &reply) != nil {
 		return
 	}
-	var gone []string
-	for _, action := range reply.Actions {
-		for _, prefix := range []string{"disabled ", "removed unlisted "} {
-			if who, removed := strings.CutPrefix(action, prefix); removed {
-				gone = append(gone, clean(who))
-			}
-		}
-	}
+	gone := removed(reply.Actions, actionDisabled, actionUnlisted)
 	if len(gone) > 0 {
 		s.say("removed %s from network %d: %s", plural(len(gone), "member"), network, strings.Join(gone, ", "))
 	}

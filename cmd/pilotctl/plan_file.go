@@ -69,8 +69,9 @@ type change struct {
 	ifRevision *uint64
 	// ifConfig is the same for the registry-wide configuration.
 	ifConfig *uint64
-	// confirm is how many members may be removed.
-	confirm *uint32
+	// confirm is how many members may be removed, planned how many the plan
+	// removes that is carried out.
+	confirm, planned *uint32
 }
 
 func (f *revisionFlags) change(cmd *cobra.Command, kind string, planned any) (change, error) {
@@ -81,6 +82,10 @@ func (f *revisionFlags) change(cmd *cobra.Command, kind string, planned any) (ch
 	c := change{ifRevision: &wanted.Revision}
 	if wanted.Config != 0 {
 		c.ifConfig = &wanted.Config
+	}
+	if f.plan != "" {
+		n := uint32(len(removed(wanted.Actions, actionDisabled, actionUnlisted)))
+		c.planned = &n
 	}
 	return c, nil
 }

@@ -106,14 +106,40 @@ func TestDirectorySync(t *testing.T) {
 	}
 	// The flag wins over the file; options of the file stay.
 	inFile := write(t, "people.yaml", "network_id: 4\nremove_unlisted: true\nentries: [{external_id: a}]\n")
-	n.try(t, exitOK, "directory-sync", inFile, "--network", "5")
-	if n.listing.NetworkID != 5 || !n.listing.RemoveUnlisted || n.last.confirm != nil {
+	n.try(t, exitOK, "directory-sync", inFile, "--network", "5", "--confirm-removals", "2")
+	if n.listing.NetworkID != 5 || !n.listing.RemoveUnlisted || n.last.dryRun {
 		t.Errorf("file and flag: %+v %+v", n.listing, n.last)
 	}
 	n.actions = nil
 	if _, errs := n.try(t, exitOK, "directory", "plan", inFile); n.listing.NetworkID != 4 || strings.Contains(errs, "removed") {
 		t.Errorf("file alone: %+v %s", n.listing, errs)
 	}
+}
+
+// Nobody is removed for not being listed unless their number was given: what
+// is listed may be cut off.
+func TestUnlistedMembersGoOnlyByTheirNumber(t *testing.T) {
+	n := &noted{actions: []string{"disabled a (node 2)", "removed unlisted c (node 4)"}}
+	file := write(t, "people.csv", "external_id\na\n")
+	sync := []string{"directory", "sync", file, "--network", "5", "--remove-unlisted"}
+	for _, wrong := range [][]string{nil, {"--confirm-removals", "1"}, {"--confirm-removals", "3"}} {
+		_, errs := n.try(t, exitConflict, append(sync[:len(sync):len(sync)], wrong...)...)
+		if !strings.Contains(errs, "would remove 2 members in all, these for not being listed: c (node 4)\n") || !strings.Contains(errs, "--confirm-removals 2") || !n.last.dryRun {
+			t.Errorf("%v: %s %+v", wrong, errs, n.last)
+		}
+	}
+	n.try(t, exitOK, append(sync[:len(sync):len(sync)], "--confirm-removals", "2")...)
+	if n.last.dryRun {
+		t.Errorf("%+v", n.last)
+	}
+	plan := t.TempDir() + "/plan"
+	n.try(t, exitPending, "directory", "plan", file, "--network", "5", "--remove-unlisted", "--out", plan)
+	n.try(t, exitOK, append(sync[:len(sync):len(sync)], "--plan", plan)...)
+	if n.last.dryRun || *n.last.confirm != 2 {
+		t.Errorf("%+v", n.last)
+	}
+	n.actions = n.actions[:1] // only by name
+	n.try(t, exitOK, sync...)
 }
 
 func TestDifferences(t *testing.T) {
