@@ -127,6 +127,9 @@ func (g *Gateway) Serve(ctx context.Context, conn *server.ConnState, req *protoc
 	reply := g.serve(ctx, conn, req)
 	if g.guessed(req, kind, reply) {
 		g.policy.Guesses.Wrong(conn.Source, kind)
+		if kind == guess.Admin && !isNoted(req, replyCode(reply)) { // else it was noted as a refusal
+			g.note(conn, req, protocol.CodeAdminToken)
+		}
 	}
 	return reply
 }

@@ -36,14 +36,22 @@ var noted = map[string]bool{
 // refuse encodes a refusal and notes it when the command is a privileged one,
 // or a registration that may not touch a node that exists.
 func (g *Gateway) refuse(conn *server.ConnState, req *protocol.Request, e *protocol.Error) []byte {
-	if noted[e.Code] && (privileged(req.Command) || req.Type == "register") {
-		host, _, err := net.SplitHostPort(conn.Source)
-		if err != nil {
-			host = conn.Source
-		}
-		g.refused.add(req.Type + " " + e.Code + " " + host)
+	if isNoted(req, e.Code) {
+		g.note(conn, req, e.Code)
 	}
 	return protocol.EncodeError(e)
+}
+
+func isNoted(req *protocol.Request, code string) bool {
+	return noted[code] && (privileged(req.Command) || req.Type == "register")
+}
+
+func (g *Gateway) note(conn *server.ConnState, req *protocol.Request, code string) {
+	host, _, err := net.SplitHostPort(conn.Source)
+	if err != nil {
+		host = conn.Source
+	}
+	g.refused.add(req.Type + " " + code + " " + host)
 }
 
 func privileged(row *protocol.Command) bool {

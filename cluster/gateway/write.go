@@ -71,7 +71,7 @@ func (g *Gateway) plan(ctx context.Context, conn *server.ConnState, req *protoco
 	}
 	call, e := g.authenticate(root, conn, req)
 	if e != nil {
-		return protocol.EncodeError(e)
+		return g.refuse(conn, req, e)
 	}
 	g.legacyUse(root, req, call)
 	reply, e := root.Plan(call)
@@ -79,7 +79,7 @@ func (g *Gateway) plan(ctx context.Context, conn *server.ConnState, req *protoco
 		e = req.Unread.Err
 	}
 	if e != nil {
-		return protocol.EncodeError(e)
+		return g.refuse(conn, req, e)
 	}
 	return encode(reply, root.Index())
 }
