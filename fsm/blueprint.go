@@ -170,6 +170,10 @@ func (v *view) planBlueprint(r *protocol.ProvisionNetwork, roles []protocol.Blue
 	if e := p.planPolicy(v, b.Policy); e != nil {
 		return nil, e
 	}
+	if expr := string(b.ExprPolicy); expr != "" {
+		now, _ := v.docs.get(p.id)
+		p.add("applied expr policy", now.expr != expr, func(x *txn) { x.setExpr(p.id, expr) })
+	}
 	if e := p.planGlobal(v, r); e != nil {
 		return nil, e
 	}
@@ -316,8 +320,10 @@ func (v *view) provisioned(id uint16, n *network, details bool) (protocol.Provis
 		MaxMembers: n.policy.maxMembers, AllowedPorts: n.policy.ports, Revision: n.revision}
 	if details {
 		out.Description = n.policy.description
+		docs, _ := v.docs.get(id)
+		out.ExprPolicy = protocol.ExprPolicyJSON(docs.expr)
 	}
-	size := 260 + len(n.name) + 6*len(n.policy.ports) + jsonSize(n.policy.description)
+	size := 280 + len(out.ExprPolicy) + len(n.name) + 6*len(n.policy.ports) + jsonSize(n.policy.description)
 	v.eachPreAssign(id, func(_ string, p *preAssign) bool {
 		out.RBACPreAssignments++
 		if details {

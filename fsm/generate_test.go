@@ -235,6 +235,9 @@ func (g *generator) governance(row *protocol.Command, id, peer uint32, facts pro
 	case "set_network_policy":
 		limit, ports, text := float64(g.int("limit", -1, 6)), []float64{80, 80, float64(g.int("port", 0, 2))}, "d"
 		return &protocol.SetNetworkPolicy{RoleFacts: facts, NodeID: id, NetworkID: g.net(), MaxMembers: &limit, AllowedPorts: &ports, Description: &text}
+	case "set_expr_policy":
+		doc := []string{"", "{}", `{"a":1}`}[g.int("doc", 0, 2)]
+		return &protocol.SetExprPolicy{RoleFacts: facts, NodeID: id, NetworkID: g.net(), ExprPolicy: &doc}
 	case "set_member_tags":
 		return &protocol.SetMemberTags{RoleFacts: facts, NodeID: id, NetworkID: g.net(), TargetNodeID: peer, Tags: []string{"a", "b", "B"}[:g.int("tags", 0, 3)]}
 	case "directory_sync":

@@ -64,6 +64,8 @@ var handlers = withNext(map[string]handler{
 	"get_member_role": {read: readMemberRole},
 	"set_member_tags": {decide: decideSetMemberTags},
 	"get_member_tags": {read: readMemberTags},
+	"set_expr_policy": {decide: decideSetExprPolicy},
+	"get_expr_policy": {read: readExprPolicy},
 
 	"set_network_enterprise": {decide: decideSetEnterprise},
 	"invite_to_network":      {decide: decideInvite},

@@ -160,11 +160,17 @@ func readListNetworks(v *view, c *call) (any, *protocol.Error) {
 	p := &page{limit: c.limit}
 	reply := &protocol.ListNetworksReply{Type: "list_networks_ok", Networks: []protocol.ListedNetwork{}}
 	v.networks.ascend(uint16(min(next, 1<<16-1)), func(id uint16, n *network) bool {
-		if !p.room(uint64(id), 180+len(n.name)+len(n.policy.description)) {
+		docs, _ := v.docs.get(id)
+		size := 210 + len(n.name) + len(n.policy.description)
+		if docs.rules != nil {
+			size += 320
+		}
+		if !p.room(uint64(id), size) {
 			return false
 		}
 		listed := protocol.ListedNetwork{
 			ID: id, Name: n.name, JoinRule: n.rule.String(), Enterprise: n.enterprise, Created: n.created / 1000, Members: v.networkSize(id),
+			Managed: docs.rules != nil, Rules: docs.rules, HasExprPolicy: docs.expr != "",
 		}
 		if n.enterprise {
 			listed.MaxMembers, listed.Description = int64(n.policy.maxMembers), n.policy.description

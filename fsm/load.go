@@ -31,6 +31,7 @@ var loaders = withNextLoaders(map[kind]func(x *txn, d *decoder, level uint32) bo
 	kindJWKS:      plain(func(x *txn) *table[string, *jwks] { return &x.jwks }),
 	kindStaged:    loadStaged,
 	kindMemberTag: loadMemberTags,
+	kindNetDocs:   loadNetworkDocs,
 })
 
 // plain loads tables without indexes.

@@ -11,6 +11,12 @@ func decideCreateNetwork(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
+	if e := r.Problem(); e != nil {
+		return nil, afterRole(e)
+	}
+	if (r.Rules != nil || r.ExprPolicy != nil) && !v.governed() {
+		return nil, protocol.Refusef(protocol.CodeFeatureNotActive, "rules and expr_policy need feature level %d and the cluster is at %d; upgrade every member first", levelGovernance, v.meta.level)
+	}
 	if r.JoinRule == protocol.JoinToken && r.TokenMAC.IsZero() && v.governed() {
 		return nil, protocol.Refusef(protocol.CodeInvalid, "token required: a network with join_rule token needs a join token")
 	}
@@ -36,9 +42,18 @@ func decideCreateNetwork(v *view, c *call) (effect, *protocol.Error) {
 		x.setNetwork(id, n)
 		x.meta.joinSeq++
 		x.setMember(id, r.NodeID, member{order: x.meta.joinSeq, role: roleOwner})
-		x.begin(protocol.EventNetworkCreated).network(id).str("name", n.name).str("join_rule", n.rule.String()).
-			num("creator_node_id", uint64(r.NodeID)).bool("enterprise", n.enterprise).end()
-		return &protocol.CreateNetworkReply{Type: "create_network_ok", NetworkID: id, Name: n.name, Enterprise: n.enterprise}
+		managed := r.Rules != nil
+		w := x.begin(protocol.EventNetworkCreated).network(id).str("name", n.name).str("join_rule", n.rule.String()).
+			num("creator_node_id", uint64(r.NodeID)).bool("enterprise", n.enterprise)
+		if managed {
+			w.bool("managed", true)
+		}
+		w.end()
+		x.setDocs(id, networkDocs{rules: r.Rules})
+		if r.ExprPolicy != nil {
+			x.setExpr(id, *r.ExprPolicy)
+		}
+		return &protocol.CreateNetworkReply{Type: "create_network_ok", NetworkID: id, Name: n.name, Enterprise: n.enterprise, Managed: managed}
 	}, nil
 }
 

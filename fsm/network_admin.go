@@ -18,6 +18,7 @@ func decideDeleteNetwork(v *view, c *call) (effect, *protocol.Error) {
 		x.dropInvites(x.invitesBy(inviteByNetwork(r.NetworkID, "")))
 		x.clearPreAssign(r.NetworkID)
 		x.dropPages(r.NetworkID)
+		x.docs.drop(x, r.NetworkID)
 		x.networks.drop(x, r.NetworkID)
 		x.byName.drop(n.name)
 		x.netSize.drop(r.NetworkID)

@@ -59,6 +59,10 @@ type DocNode struct {
 
 // DocNetwork is a network of a ReplicationDoc.
 type DocNetwork struct {
+	// Rules are those of a managed network, ExprPolicy an expression policy.
+	Rules      *protocol.NetworkRules `json:"rules,omitempty"`
+	ExprPolicy json.RawMessage        `json:"expr_policy,omitempty"`
+
 	ID          uint16            `json:"id"`
 	Name        string            `json:"name"`
 	JoinRule    string            `json:"join_rule"`
@@ -211,6 +215,7 @@ func (r *Root) docNode(n *node) DocNode {
 
 func (r *Root) docNetwork(id uint16, n *network) DocNetwork {
 	d := DocNetwork{ID: id, Name: n.name, JoinRule: n.rule.String(), Members: []uint32{}, Enterprise: n.enterprise, Created: utc(n.created)}
+	d.Rules, d.ExprPolicy = r.NetworkDocuments(id)
 	if p := n.policy; p.maxMembers > 0 || len(p.ports) > 0 || p.description != "" {
 		d.Policy = &DocPolicy{MaxMembers: p.maxMembers, AllowedPorts: p.ports, Description: p.description}
 	}

@@ -47,6 +47,9 @@ func roleCommand(name string, node uint32, net uint16, facts protocol.RoleFacts)
 	case "set_network_policy":
 		text := "for the company"
 		return &protocol.SetNetworkPolicy{RoleFacts: facts, NodeID: node, NetworkID: net, Description: &text}
+	case "set_expr_policy":
+		doc := "{}"
+		return &protocol.SetExprPolicy{RoleFacts: facts, NodeID: node, NetworkID: net, ExprPolicy: &doc}
 	case "set_member_tags":
 		return &protocol.SetMemberTags{RoleFacts: facts, NodeID: node, NetworkID: net, TargetNodeID: 3, Tags: []string{"gpu"}}
 	case "delete_network":
@@ -63,7 +66,7 @@ func TestRoleAuthority(t *testing.T) {
 			continue
 		}
 		t.Run(row.Name, func(t *testing.T) {
-			adminsMay := slices.Contains([]string{"kick_member", "set_network_policy", "rename_network", "set_member_tags"}, row.Name)
+			adminsMay := slices.Contains([]string{"kick_member", "set_network_policy", "rename_network", "set_member_tags", "set_expr_policy"}, row.Name)
 			want := "[owner]"
 			if adminsMay {
 				want = "[owner admin]"

@@ -32,6 +32,9 @@ func fullWorld(t tester) *world {
 	w.internal(KindSpendToken, SpendToken{Name: "j", MemberID: "m2", Key: testMAC(2).Sum})
 	w.do("set_key_expiry", &protocol.SetKeyExpiry{NodeID: 1, ExpiresAt: utc(w.now + minute)}, as(1))
 	w.do("set_member_tags", tagMember(net, 2, "gpu", "eu-west"), admin)
+	doc := `{"version":1}`
+	w.do("create_network", &protocol.CreateNetwork{NodeID: 1, Name: "managed", ExprPolicy: &doc,
+		Rules: &protocol.NetworkRules{Links: 8, Cycle: "1h", Prune: 2, PruneBy: "age", Fill: 3, FillHow: "random", Grace: "5m"}}, admin)
 	hidden := w.network("hidden", 1, "invite", true)
 	w.do("invite_to_network", &protocol.InviteToNetwork{InviterID: 1, NetworkID: hidden, TargetNodeID: 3, ForSeconds: 60}, as(1))
 	w.do("promote_member", &protocol.PromoteMember{NodeID: 1, NetworkID: net, TargetNodeID: 2, ForSeconds: 40 * 24 * 3600}, as(1))
@@ -99,6 +102,7 @@ func TestSnapshotHoldsEverything(t *testing.T) {
 	same(t, "networks", a.networks.store, b.networks.store)
 	same(t, "members", a.members.store, b.members.store)
 	same(t, "tags", a.tags.store, b.tags.store)
+	same(t, "documents of networks", a.docs.store, b.docs.store)
 	same(t, "requests", a.requests.store, b.requests.store)
 	same(t, "responses", a.responses.store, b.responses.store)
 	same(t, "beacons", a.beacons.store, b.beacons.store)

@@ -97,6 +97,7 @@ type view struct {
 	letters   table[string, *letter]
 	jwks      table[string, *jwks]
 	tags      table[uint64, memberTags]
+	docs      table[uint16, networkDocs]
 	staged    table[string, *staged]
 	next      nextTables
 
@@ -146,7 +147,7 @@ func newView() view {
 		events:  [2]table[uint64, eventRecord]{newTable(&securitySchema), newTable(&activitySchema)},
 		blocked: newTable(&blockedSchema), invites: newTable(&inviteSchema), preAssign: newTable(&preAssignSchema),
 		settings: newTable(&settingsSchema), sinks: newTable(&sinkSchema), cursors: newTable(&cursorSchema), letters: newTable(&letterSchema),
-		jwks: newTable(&jwksSchema), tags: newTable(&memberTagsSchema),
+		jwks: newTable(&jwksSchema), tags: newTable(&memberTagsSchema), docs: newTable(&networkDocsSchema),
 		staged: newTable(&stagedSchema), next: newNextTables(),
 
 		byKey: newIndex[string, uint32](), byHost: newIndex[string, uint32](), byOwner: newIndex[string, uint32](), byPerson: newIndex[string, uint32](),
@@ -171,7 +172,7 @@ func (v *view) tables() []stored {
 		&v.tokens, &v.sealed, &v.servers, &v.sessions, &v.minted, &v.results, &v.events[0], &v.events[1], &v.blocked,
 		&v.invites, &v.preAssign, &v.settings, &v.sinks, &v.cursors, &v.letters, &v.jwks, &v.staged,
 		// What refers to members comes after them.
-		&v.tags,
+		&v.tags, &v.docs,
 	}, v.next.tables()...)
 }
 
@@ -210,6 +211,7 @@ func (v *view) handOver(dst *view) {
 	v.letters.handOver(&dst.letters)
 	v.jwks.handOver(&dst.jwks)
 	v.tags.handOver(&dst.tags)
+	v.docs.handOver(&dst.docs)
 	v.staged.handOver(&dst.staged)
 
 	v.byKey.handOver(&dst.byKey)

@@ -39,6 +39,7 @@ const (
 	kindLetter    kind = 25
 	kindJWKS      kind = 26
 	kindMemberTag kind = 27
+	kindNetDocs   kind = 28
 )
 
 type tableKey interface {

@@ -42,6 +42,7 @@ func repeatable(w *world) map[string]func() any {
 		"report_trust":           do("report_trust", &protocol.Trust{NodeID: a, PeerID: b}, as(a)),
 		"deregister":             do("deregister", &protocol.NodeRequest{NodeID: 999}, nobody),
 		"invite_to_network":      do("invite_to_network", &protocol.InviteToNetwork{InviterID: a, NetworkID: net, TargetNodeID: b}, as(a)),
+		"set_expr_policy":        do("set_expr_policy", &protocol.SetExprPolicy{NodeID: a, NetworkID: net, ExprPolicy: &text}, as(a)),
 		"set_member_tags":        do("set_member_tags", &protocol.SetMemberTags{NodeID: a, NetworkID: net, TargetNodeID: a, Tags: []string{"gpu"}}, as(a)),
 		"rename_network":         do("rename_network", &protocol.RenameNetwork{NodeID: a, NetworkID: net, Name: "firm"}, as(a)),
 		"set_network_policy":     do("set_network_policy", &protocol.SetNetworkPolicy{NodeID: a, NetworkID: net, Description: &text}, as(a)),

@@ -207,6 +207,10 @@ func (s *story) roles(a, b harness.Agent, id float64) {
 	s.signed(b, m{"type": "promote_member", "node_id": b.ID, "network_id": id, "target_node_id": b.ID})
 	s.signed(a, m{"type": "promote_member", "node_id": a.ID, "network_id": id, "target_node_id": b.ID})
 	s.signed(a, m{"type": "demote_member", "node_id": a.ID, "network_id": id, "target_node_id": b.ID})
+	expr := `{"version":1,"rules":[{"name":"web","on":"connect","match":"port == 80","actions":[{"type":"allow"}]}]}`
+	s.signed(a, m{"type": "set_expr_policy", "node_id": a.ID, "network_id": id, "expr_policy": `{"version":2}`})
+	s.signed(a, m{"type": "set_expr_policy", "node_id": a.ID, "network_id": id, "expr_policy": expr})
+	s.call(m{"type": "get_expr_policy", "network_id": id})
 	s.signed(b, m{"type": "set_member_tags", "node_id": b.ID, "network_id": id, "target_node_id": a.ID, "tags": []string{"gpu"}})
 	s.signed(a, m{"type": "set_member_tags", "node_id": a.ID, "network_id": id, "target_node_id": b.ID, "tags": []string{"Gpu"}})
 	s.signed(a, m{"type": "set_member_tags", "node_id": a.ID, "network_id": id, "target_node_id": b.ID, "tags": []string{"gpu", "eu-west"}})

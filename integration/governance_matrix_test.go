@@ -114,6 +114,8 @@ func (r *realm) command(row *protocol.Command, who, adminToken, otherToken strin
 		request["entries"] = []any{map[string]any{"external_id": "somebody"}}
 	case "set_network_policy":
 		request["description"] = "by " + who
+	case "set_expr_policy":
+		request["expr_policy"] = ""
 	default:
 		request["target_node_id"], request["new_owner_id"], request["name"] = target.ID, r.admin.ID, fmt.Sprintf("renamed%d", r.owner.ID)
 	}

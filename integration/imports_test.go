@@ -38,6 +38,7 @@ var importRules = []struct {
 var onlyUnder = map[string]string{
 	"github.com/hashicorp/raft": "cluster",
 	"go.etcd.io/bbolt":          "cluster",
+	"github.com/expr-lang/expr": "cluster/exprpolicy",
 	"golang.org/x/text":         "identity",
 }
 
@@ -96,6 +97,9 @@ func TestImportDirections(t *testing.T) {
 		}
 		if from == "fsm" || from == "protocol" {
 			for _, dep := range p.Deps {
+				if within(dep, "github.com/expr-lang/expr") {
+					t.Errorf("%s depends on %s: what is stored must not depend on the language of expressions", from, dep)
+				}
 				if within(dep, "golang.org/x/text") {
 					t.Errorf("%s depends on %s: members of different versions would have different Unicode tables", from, dep)
 				}

@@ -35,6 +35,7 @@ var signedVerbs = []struct{ wire, verb string }{
 	{"demote_member", "a: member demote $net $b"},
 	{"set_member_tags", "a: member-tags set $net $b gpu eu-west"},
 	{"set_network_policy", "a: policy set $net --max-members 9"},
+	{"set_expr_policy", "a: policy expr clear $net"},
 	{"rename_network", "a: network rename $net signed-b"},
 	{"transfer_ownership", "a: network transfer-ownership $net --to $b"},
 	{"leave_network", "a: network leave $net"},

@@ -40,6 +40,12 @@ func (r *ProvisionNetwork) Check() *Error {
 			return e
 		}
 	}
+	if len(b.ExprPolicy) > MaxExprPolicyBytes {
+		return badBlueprint("expr_policy: too long: %d bytes (max %d)", len(b.ExprPolicy), MaxExprPolicyBytes)
+	}
+	if r.problem != nil {
+		return inBlueprint(&Error{Code: r.problem.Code, Text: r.problem.Text})
+	}
 	if b.JoinRule == JoinInvite && !b.Enterprise {
 		return inBlueprint(Errorf(CodeEnterpriseRequired, "enterprise feature: invite-only networks require the enterprise flag"))
 	}

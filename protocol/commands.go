@@ -27,7 +27,7 @@ var (
 var Commands = []Command{
 	// Administration.
 	{Code: 1, Name: "create_network", Group: GroupNetwork, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeWrite, RefusesUnknown: true, Since: 1, Built: true,
-		Events: []string{EventNetworkCreated}, newBody: body[CreateNetwork](), newReply: reply[CreateNetworkReply](),
+		Events: []string{EventNetworkCreated, EventExprPolicySet}, newBody: body[CreateNetwork](), newReply: reply[CreateNetworkReply](),
 		Doc: "create a network owned by a node"},
 	{Code: 2, Name: "set_network_enterprise", Group: GroupNetwork, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeWrite, Since: 2, Built: true,
 		Events: []string{EventNetworkEnterprise, EventOwnershipTransferred}, newBody: body[SetNetworkEnterprise](), newReply: reply[SetNetworkEnterpriseReply](),
@@ -49,7 +49,7 @@ var Commands = []Command{
 	{Code: 9, Name: "get_identity", Group: GroupIdentity, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead, Since: 2, Built: true, newBody: body[NodeRequest](), newReply: reply[GetIdentityReply](),
 		Doc: "show a node's external identity"},
 	{Code: 10, Name: "provision_network", Group: GroupBlueprint, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeWrite, Plans: true, RefusesUnknown: true, Since: 2, Built: true,
-		Events:  []string{EventNetworkProvisioned, EventOwnershipTransferred, EventIDPConfigured, EventWebhookConfigured, EventIdentityWebhook, EventAuditExportConfigured},
+		Events:  []string{EventNetworkProvisioned, EventExprPolicySet, EventOwnershipTransferred, EventIDPConfigured, EventWebhookConfigured, EventIdentityWebhook, EventAuditExportConfigured},
 		newBody: body[ProvisionNetwork](), newReply: reply[ProvisionNetworkReply](),
 		Doc: "apply a blueprint"},
 	{Code: 11, Name: "set_audit_export", Group: GroupAudit, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeWrite, RefusesUnknown: true, Since: 2, Built: true,
@@ -246,4 +246,9 @@ var Commands = []Command{
 		newBody: body[SetMemberTags](), newReply: reply[SetMemberTagsReply](), Doc: "set the tags that a network gives to a member"},
 	{Code: 131, Name: "get_member_tags", Group: GroupMember, Auth: AuthOpen, Mode: ModeRead, Since: 2, Built: true,
 		newBody: body[GetMemberTags](), newReply: reply[GetMemberTagsReply](), Doc: "show the tags that a network gives to its members"},
+	{Code: 132, Name: "set_expr_policy", Group: GroupPolicy, Auth: AuthRole, Roles: rolesAdmin, Mode: ModeWrite, Since: 2, Built: true,
+		Challenge: "set_expr_policy:{node_id}:{network_id}:{policy_sha256}", Signer: "node_id", Events: []string{EventExprPolicySet, EventExprPolicyCleared},
+		newBody: body[SetExprPolicy](), newReply: reply[SetExprPolicyReply](), Doc: "set or clear a network's expression policy"},
+	{Code: 133, Name: "get_expr_policy", Group: GroupPolicy, Auth: AuthOpen, Mode: ModeRead, Since: 2, Built: true,
+		newBody: body[NetworkRequest](), newReply: reply[GetExprPolicyReply](), Doc: "show a network's expression policy"},
 }

@@ -45,6 +45,8 @@ const (
 	EventMemberExpired         = "member.expired"
 	EventRoleExpiring          = "member.role_expiring"
 	EventRoleExpired           = "member.role_expired"
+	EventExprPolicySet         = "network.expr_policy_set"
+	EventExprPolicyCleared     = "network.expr_policy_cleared"
 	EventMemberTagsChanged     = "member_tags.changed"
 	EventInviteCreated         = "invite.created"
 	EventInviteResponded       = "invite.responded"
@@ -99,8 +101,8 @@ var Events = map[string]EventClass{
 	EventOwnershipTransferred: ClassSecurity, EventOwnerLost: ClassSecurity, EventPolicyChanged: ClassSecurity,
 	EventMemberPromoted: ClassSecurity, EventMemberDemoted: ClassSecurity, EventMemberKicked: ClassSecurity,
 	EventMemberExpiring: ClassSecurity, EventMemberExpired: ClassSecurity, EventRoleExpiring: ClassSecurity, EventRoleExpired: ClassSecurity,
-	EventMemberTagsChanged: ClassSecurity,
-	EventInviteCreated:     ClassSecurity, EventInviteResponded: ClassSecurity, EventInviteExpired: ClassActivity,
+	EventMemberTagsChanged: ClassSecurity, EventExprPolicySet: ClassSecurity, EventExprPolicyCleared: ClassSecurity,
+	EventInviteCreated: ClassSecurity, EventInviteResponded: ClassSecurity, EventInviteExpired: ClassActivity,
 	EventTrustCreated: ClassSecurity, EventTrustRevoked: ClassSecurity,
 	EventTrustOffered: ClassActivity, EventSettingChanged: ClassSecurity,
 	EventHandshakeRelayed: ClassActivity, EventHandshakeResponded: ClassActivity,

@@ -65,7 +65,7 @@ func shapeOf(f reflect.StructField) shape {
 }
 
 // ownReading are fields that are read by a rule of their own, with tests of their own.
-var ownReading = []string{"create_network rules", "create_network expr_policy"}
+var ownReading = []string{"create_network rules", "create_network expr_policy", "set_expr_policy expr_policy"}
 
 // options are the fields that every request may have.
 var options = struct {

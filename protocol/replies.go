@@ -1,5 +1,7 @@
 package protocol
 
+import "encoding/json"
+
 // Replies, one type per command. Fields stand in alphabetical order of their
 // wire names, as replies on the wire do. Times are Unix seconds or RFC 3339
 // strings in UTC with second resolution, as each field says.
@@ -247,6 +249,7 @@ type GetKeyInfoReply struct {
 // CreateNetworkReply answers create_network.
 type CreateNetworkReply struct {
 	Enterprise bool   `json:"enterprise"`
+	Managed    bool   `json:"managed,omitempty"`
 	Name       string `json:"name"`
 	NetworkID  uint16 `json:"network_id"`
 	Type       string `json:"type"`
@@ -255,12 +258,17 @@ type CreateNetworkReply struct {
 // JoinNetworkReply answers join_network. PreAssignedRole is set when the
 // network has a role waiting for the node's external id, and Role is then the
 // role it got: admin instead of owner when the network has an owner.
+//
+// ExprPolicy and Rules are what the network has of them. They are added by the
+// member that answers, from its state: remembered replies are without them.
 type JoinNetworkReply struct {
-	Address         string `json:"address"`
-	NetworkID       uint16 `json:"network_id"`
-	PreAssignedRole string `json:"pre_assigned_role,omitempty"`
-	Role            string `json:"role,omitempty"`
-	Type            string `json:"type"`
+	Address         string          `json:"address"`
+	ExprPolicy      json.RawMessage `json:"expr_policy,omitempty"`
+	NetworkID       uint16          `json:"network_id"`
+	PreAssignedRole string          `json:"pre_assigned_role,omitempty"`
+	Role            string          `json:"role,omitempty"`
+	Rules           *NetworkRules   `json:"rules,omitempty"`
+	Type            string          `json:"type"`
 }
 
 // ListedNetwork is an entry of list_networks. Created is in Unix seconds,
@@ -269,11 +277,15 @@ type ListedNetwork struct {
 	Created     int64  `json:"created"`
 	Description string `json:"description,omitempty"`
 	Enterprise  bool   `json:"enterprise"`
-	ID          uint16 `json:"id"`
-	JoinRule    string `json:"join_rule"`
-	MaxMembers  int64  `json:"max_members,omitempty"`
-	Members     int    `json:"members"`
-	Name        string `json:"name"`
+	// HasExprPolicy says to ask with get_expr_policy.
+	HasExprPolicy bool          `json:"has_expr_policy,omitempty"`
+	ID            uint16        `json:"id"`
+	JoinRule      string        `json:"join_rule"`
+	Managed       bool          `json:"managed,omitempty"`
+	MaxMembers    int64         `json:"max_members,omitempty"`
+	Members       int           `json:"members"`
+	Name          string        `json:"name"`
+	Rules         *NetworkRules `json:"rules,omitempty"`
 }
 
 // ListNetworksReply answers list_networks, ascending by id.

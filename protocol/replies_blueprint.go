@@ -1,5 +1,7 @@
 package protocol
 
+import "encoding/json"
+
 // ProvisionNetworkReply answers provision_network.
 type ProvisionNetworkReply struct {
 	Actions []string `json:"actions"`
@@ -19,6 +21,7 @@ type ProvisionedNetwork struct {
 	AllowedPorts       []uint16        `json:"allowed_ports,omitempty"`
 	Description        string          `json:"description,omitempty"`
 	Enterprise         bool            `json:"enterprise"`
+	ExprPolicy         json.RawMessage `json:"expr_policy,omitempty"`
 	JoinRule           string          `json:"join_rule"`
 	MaxMembers         uint32          `json:"max_members,omitempty"`
 	Members            uint32          `json:"members"`

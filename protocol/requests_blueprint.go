@@ -18,6 +18,7 @@ type Blueprint struct {
 	Webhooks          *BlueprintWebhooks         `json:"webhooks,omitempty"`
 	AuditExport       *BlueprintAuditExport      `json:"audit_export,omitempty"`
 	NetworkAdminToken Secret                     `json:"network_admin_token,omitempty"`
+	ExprPolicy        PolicyDocument             `json:"expr_policy,omitempty" text:"-"`
 }
 
 // BlueprintPolicy is a network's policy; what is zero or empty stays as it is.
@@ -78,6 +79,7 @@ type ProvisionNetwork struct {
 	ExportToken          Sealed `json:"export_token,omitzero" wire:"-"`
 	ExportTokenMAC       MAC    `json:"export_token_mac,omitzero" wire:"-"`
 
+	PolicyProblem
 	// unreadable says what is wrong with a blueprint that was sent.
 	unreadable string
 }

@@ -149,8 +149,12 @@ func (r *SetNetworkPolicy) ChallengeField(name string) (string, bool) {
 	if err := enc.Encode(present); err != nil { // numbers come from JSON, so they are finite
 		return "", false
 	}
-	sum := sha256.Sum256(bytes.TrimSuffix(out.Bytes(), []byte("\n")))
-	return hex.EncodeToString(sum[:]), true
+	return hexSHA256(bytes.TrimSuffix(out.Bytes(), []byte("\n"))), true
+}
+
+func hexSHA256(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
 // Validate accepts everything: the values are looked at after the caller's

@@ -9,10 +9,12 @@ type CreateNetwork struct {
 	Token             Secret `json:"-" wire:"token"`
 	NetworkAdminToken Secret `json:"-" wire:"network_admin_token"`
 
-	// Rules and ExprPolicy are true when a newer client asks for a managed
-	// network or one with an expression policy, which are not supported.
-	Rules      bool `json:"rules,omitempty"`
-	ExprPolicy bool `json:"expr_policy,omitempty"`
+	// Rules make a managed network; ExprPolicy is the text of an expression policy.
+	Rules      *NetworkRules `json:"rules,omitempty"`
+	ExprPolicy *string       `json:"expr_policy,omitempty" text:"-"`
+	PolicyProblem
+	// unreadable says what is wrong with rules that were sent.
+	unreadable *Error
 
 	TokenMAC             MAC `json:"token_mac,omitzero" wire:"-"`
 	NetworkAdminTokenMAC MAC `json:"network_admin_token_mac,omitzero" wire:"-"`
@@ -26,12 +28,17 @@ const (
 )
 
 func (r *CreateNetwork) decodeField(_ *reader, name string, raw any) bool {
-	asked := raw != nil && raw != ""
 	switch name {
 	case "rules":
-		r.Rules = asked
+		r.Rules, r.unreadable = readRules(raw)
 	case "expr_policy":
-		r.ExprPolicy = asked
+		r.ExprPolicy = documentText(raw)
+		switch {
+		case r.ExprPolicy == nil && raw != nil:
+			r.unreadable = Errorf(CodeInvalid, "expr_policy: invalid JSON: want an object, or one as text")
+		case r.ExprPolicy != nil && *r.ExprPolicy == "":
+			r.ExprPolicy = nil
+		}
 	default:
 		return false
 	}
@@ -41,11 +48,16 @@ func (r *CreateNetwork) decodeField(_ *reader, name string, raw any) bool {
 // Validate follows networks-and-enterprise.md 4 checks 2 and 3, and refuses
 // join rules that nobody could ever satisfy.
 func (r *CreateNetwork) Validate() *Error {
-	switch { // a plain network instead would look like success
-	case r.Rules:
-		return Errorf(CodeInvalid, "rules: managed networks are not supported by this registry; leave rules out to create a plain network")
-	case r.ExprPolicy:
-		return Errorf(CodeInvalid, "expr_policy: expression policies are not supported by this registry; leave expr_policy out to create a plain network")
+	switch {
+	case r.unreadable != nil:
+		return r.unreadable
+	case r.ExprPolicy != nil && len(*r.ExprPolicy) > MaxExprPolicyBytes:
+		return Errorf(CodeTooLarge, "expr_policy: too long: %d bytes (max %d)", len(*r.ExprPolicy), MaxExprPolicyBytes)
+	}
+	if r.Rules != nil {
+		if e := r.Rules.Check(); e != nil {
+			return e
+		}
 	}
 	if r.JoinRule == "" {
 		r.JoinRule = JoinOpen

@@ -34,7 +34,7 @@ func (g *Gateway) write(ctx context.Context, conn *server.ConnState, req *protoc
 	g.legacyUse(root, req, v.call)
 	switch {
 	case v.replay != nil:
-		return g.answer(conn, *v.replay)
+		return g.answer(conn, g.joined(ctx, req, *v.replay))
 	case v.refusal != nil:
 		return g.refuse(conn, req, v.refusal)
 	case req.Unread != nil: // nothing else is wrong with it
@@ -155,7 +155,7 @@ func (g *Gateway) propose(ctx context.Context, conn *server.ConnState, req *prot
 	if e != nil {
 		return protocol.EncodeError(e)
 	}
-	return g.answer(conn, result)
+	return g.answer(conn, g.joined(ctx, req, result))
 }
 
 // answer renders what Apply decided. A refusal that was decided there carries

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,6 +35,7 @@ func (b *blueprint) settings() map[string]string {
 		put("policy.allowed_ports", strings.Trim(strings.ReplaceAll(fmt.Sprint(p.AllowedPorts), " ", ", "), "[]"), len(p.AllowedPorts) > 0)
 		put("policy.description", p.Description, p.Description != "")
 	}
+	put("expr_policy", inOneForm(b.ExprPolicy), len(b.ExprPolicy) > 0)
 	for _, r := range b.Roles {
 		put("roles."+protocol.FoldExternalID(r.ExternalID), r.Role, true)
 	}
@@ -51,6 +53,19 @@ func (b *blueprint) settings() map[string]string {
 		}
 	}
 	return out
+}
+
+// inOneForm writes equal documents alike, whatever the order of their keys.
+func inOneForm(document json.RawMessage) string {
+	var value any
+	if json.Unmarshal(document, &value) != nil {
+		return string(document)
+	}
+	out, err := json.Marshal(value)
+	if err != nil {
+		return string(document)
+	}
+	return string(out)
 }
 
 // differences compares what a blueprint says with what the registry has. What

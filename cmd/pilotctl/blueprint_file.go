@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"net/url"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ type blueprint struct {
 	Webhooks          *blueprintWebhooks         `json:"webhooks,omitempty"`
 	AuditExport       *blueprintAuditExport      `json:"audit_export,omitempty"`
 	NetworkAdminToken string                     `json:"network_admin_token,omitempty"`
+	ExprPolicy        json.RawMessage            `json:"expr_policy,omitempty"`
 }
 
 type blueprintPolicy struct {
@@ -91,6 +93,7 @@ func (d *document) readBlueprint(root *yaml.Node, b *blueprint) {
 		"enterprise":          note(d.flag(&b.Enterprise)),
 		"network_admin_token": d.text(&b.NetworkAdminToken),
 		"policy":              d.blueprintPolicy(b),
+		"expr_policy":         d.exprPolicy(&b.ExprPolicy),
 		"roles":               d.blueprintRoles(b),
 		"identity_provider":   d.blueprintIdentityProvider(b),
 		"webhooks": func(n *yaml.Node, path string) {
@@ -138,6 +141,31 @@ func (d *document) blueprintPolicy(b *blueprint) field {
 				}
 			},
 		})
+	}
+}
+
+// exprPolicy reads an expression policy: an object, or its JSON as text.
+func (d *document) exprPolicy(to *json.RawMessage) field {
+	return func(n *yaml.Node, path string) {
+		var value any
+		if err := n.Decode(&value); err != nil {
+			d.bad(n, path, "cannot be read: %v", err)
+			return
+		}
+		text, isText := value.(string)
+		if !isText {
+			raw, err := json.Marshal(value)
+			if err != nil {
+				d.bad(n, path, "cannot be JSON: %v", err)
+				return
+			}
+			text = string(raw)
+		}
+		if _, e := protocol.ParseExprPolicy(text); e != nil {
+			d.bad(n, path, "%s", strings.TrimPrefix(e.Text, "expr_policy: "))
+			return
+		}
+		*to = protocol.ExprPolicyJSON(text)
 	}
 }
 

@@ -118,7 +118,7 @@ func (s *session) current(name string) (*currentNetwork, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &blueprint{Name: n.Name, JoinRule: n.JoinRule, Enterprise: n.Enterprise}
+	b := &blueprint{Name: n.Name, JoinRule: n.JoinRule, Enterprise: n.Enterprise, ExprPolicy: n.ExprPolicy}
 	if n.MaxMembers != 0 || len(n.AllowedPorts) > 0 || n.Description != "" {
 		b.Policy = &blueprintPolicy{AllowedPorts: n.AllowedPorts, Description: n.Description}
 		if n.MaxMembers != 0 {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -42,6 +44,8 @@ func (a *app) createNetwork() *cobra.Command {
 	enterprise := f.Bool("enterprise", false, "switch the enterprise features on")
 	token := addSecret(cmd, "token", "that joining asks for")
 	admin := addSecret(cmd, "network-admin-token", "that has the owner's rights on this network")
+	rules := f.String("rules-file", "", "`file` with the rules of a managed network, in JSON")
+	expr := f.String("expr-policy-file", "", "`file` with an expression policy, in JSON")
 	must(cmd.RegisterFlagCompletionFunc("join-rule",
 		cobra.FixedCompletions([]cobra.Completion{protocol.JoinOpen, protocol.JoinToken, protocol.JoinInvite}, cobra.ShellCompDirectiveNoFileComp)))
 	cmd.RunE = a.runner("create_network", func(s *session, args []string) (protocol.Body, error) {
@@ -64,10 +68,37 @@ func (a *app) createNetwork() *cobra.Command {
 		if r.NetworkAdminToken, err = admin.read(s.cmd); err != nil {
 			return nil, err
 		}
+		if err := readNetworkDocs(r, *rules, *expr); err != nil {
+			return nil, err
+		}
 		r.NodeID, err = s.node()
 		return r, err
 	})
 	return cmd
+}
+
+// readNetworkDocs reads what daemons are to know about a network.
+func readNetworkDocs(r *protocol.CreateNetwork, rules, expr string) error {
+	if rules != "" {
+		data, err := readDocument(rules)
+		if err != nil {
+			return err
+		}
+		read, e := protocol.ParseNetworkRules(string(data))
+		if e != nil {
+			return e
+		}
+		r.Rules = read
+	}
+	if expr != "" {
+		data, err := readDocument(expr)
+		if err != nil {
+			return err
+		}
+		text := strings.TrimSpace(string(data))
+		r.ExprPolicy = &text
+	}
+	return nil
 }
 
 func (a *app) joinNetwork() *cobra.Command {

@@ -32,6 +32,9 @@ func (r *registry) answerMembers(req *protocol.Request, typ string) (any, *proto
 		return reply, nil
 	case *protocol.DemoteMember:
 		return protocol.MemberRoleReply{NetworkID: b.NetworkID, Role: "member", TargetNodeID: b.TargetNodeID, Type: typ}, nil
+	case *protocol.SetExprPolicy:
+		r.expr = *b.ExprPolicy
+		return protocol.SetExprPolicyReply{NetworkID: b.NetworkID, Cleared: r.expr == "", Type: typ}, nil
 	case *protocol.SetMemberTags:
 		r.memberTags = append([]string{}, b.Tags...)
 		return protocol.SetMemberTagsReply{NetworkID: b.NetworkID, TargetNodeID: b.TargetNodeID, Tags: r.memberTags, Type: typ}, nil
@@ -55,6 +58,9 @@ func (r *registry) answerMembers(req *protocol.Request, typ string) (any, *proto
 	case *protocol.NetworkRequest:
 		if req.Type == "directory_status" {
 			return protocol.DirectoryStatusReply{Enterprise: true, NetworkID: b.NetworkID, Total: 3, Mapped: 2, Unmapped: 1, LastSync: "2026-01-31T10:00:00Z", Type: typ}, nil
+		}
+		if req.Type == "get_expr_policy" {
+			return protocol.GetExprPolicyReply{NetworkID: b.NetworkID, ExprPolicy: protocol.ExprPolicyJSON(r.expr), Type: typ}, nil
 		}
 		return r.policy(b.NetworkID, typ), nil
 	case *protocol.GetProvisionStatus:

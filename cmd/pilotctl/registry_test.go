@@ -30,6 +30,7 @@ type registry struct {
 // policyState is the policy of every network.
 type policyState struct {
 	memberTags  []string
+	expr        string
 	maxMembers  uint32
 	ports       []uint16
 	description string

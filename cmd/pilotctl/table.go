@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"io"
 	"reflect"
@@ -162,7 +163,16 @@ func cell(m member) string {
 		}
 		v = v.Elem()
 	}
+	if raw, is := v.Interface().(json.RawMessage); is && len(raw) > 0 {
+		return clean(string(raw))
+	}
 	switch v.Kind() {
+	case reflect.Struct:
+		raw, err := json.Marshal(v.Interface())
+		if err != nil {
+			return "-"
+		}
+		return clean(string(raw))
 	case reflect.String:
 		if v.Len() == 0 {
 			return "-"

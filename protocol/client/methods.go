@@ -198,6 +198,17 @@ func (c *Client) GetMemberTags(ctx context.Context, network uint16, node uint32,
 	return Call[protocol.GetMemberTagsReply](ctx, c, "get_member_tags", &protocol.GetMemberTags{NetworkID: network, TargetNodeID: node}, opts...)
 }
 
+// SetExprPolicy gives a network an expression policy, as JSON text, or takes it
+// away when the text is empty; it takes a role, like the commands below.
+func (c *Client) SetExprPolicy(ctx context.Context, r protocol.SetExprPolicy, opts ...CallOption) (*protocol.SetExprPolicyReply, error) {
+	return Call[protocol.SetExprPolicyReply](ctx, c, "set_expr_policy", &r, opts...)
+}
+
+// GetExprPolicy shows a network's expression policy.
+func (c *Client) GetExprPolicy(ctx context.Context, network uint16, opts ...CallOption) (*protocol.GetExprPolicyReply, error) {
+	return Call[protocol.GetExprPolicyReply](ctx, c, "get_expr_policy", &protocol.NetworkRequest{NetworkID: network}, opts...)
+}
+
 // DeleteNetwork removes a network; it takes the owner's signature, the
 // network's token or the admin token, like all commands with a role below.
 func (c *Client) DeleteNetwork(ctx context.Context, r protocol.DeleteNetwork, opts ...CallOption) (*protocol.DeleteNetworkReply, error) {

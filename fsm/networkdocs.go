@@ -1,0 +1,108 @@
+package fsm
+
+import (
+	"encoding/json"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// networkDocs are what daemons read about a network and the registry only
+// keeps: the rules of a managed network and an expression policy, as its text.
+// Networks with neither have no record.
+type networkDocs struct {
+	rules *protocol.NetworkRules
+	expr  string
+}
+
+func (n networkDocs) appendTo(dst []byte, _ uint32) []byte {
+	dst = append(dst, boolByte(n.rules != nil))
+	if r := n.rules; r != nil {
+		for _, count := range []int64{r.Links, r.Prune, r.Fill} {
+			dst = appendVarint(dst, count)
+		}
+		for _, text := range []string{r.Cycle, r.PruneBy, r.FillHow, r.Grace} {
+			dst = appendString(dst, text)
+		}
+	}
+	return appendString(dst, n.expr)
+}
+
+func readNetworkDocs(d *decoder, _ uint32) (n networkDocs) {
+	if d.bool() {
+		n.rules = &protocol.NetworkRules{Links: d.varint(), Prune: d.varint(), Fill: d.varint(),
+			Cycle: d.str(), PruneBy: d.str(), FillHow: d.str(), Grace: d.str()}
+	}
+	n.expr = d.str()
+	if n.rules == nil && n.expr == "" {
+		d.fail()
+	}
+	return n
+}
+
+var networkDocsSchema = schema[uint16, networkDocs]{kindNetDocs, appendKey16, readKey16, readNetworkDocs}
+
+func loadNetworkDocs(x *txn, d *decoder, level uint32) bool {
+	k, n, ok := x.docs.decode(d, level)
+	if !ok || !x.networks.holds(k) || x.docs.holds(k) {
+		return false
+	}
+	x.docs.put(x, k, n)
+	return true
+}
+
+// setDocs stores what a network has, which may be nothing.
+func (x *txn) setDocs(net uint16, n networkDocs) {
+	if n == (networkDocs{}) {
+		x.docs.drop(x, net)
+		return
+	}
+	x.docs.put(x, net, n)
+}
+
+// setExpr gives a network an expression policy, "" for none, with its event.
+func (x *txn) setExpr(net uint16, text string) {
+	docs, _ := x.docs.get(net)
+	docs.expr = text
+	x.setDocs(net, docs)
+	x.reconfigure(net, func(*network) {})
+	if text == "" {
+		x.begin(protocol.EventExprPolicyCleared).network(net).end()
+		return
+	}
+	x.begin(protocol.EventExprPolicySet).network(net).num("size", uint64(len(text))).end()
+}
+
+func decideSetExprPolicy(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.SetExprPolicy)
+	if _, e := v.roleGate(c, r.NodeID, r.NetworkID); e != nil {
+		return nil, e
+	}
+	if e := r.Check(); e != nil {
+		return nil, afterRole(e)
+	}
+	text := *r.ExprPolicy
+	reply := &protocol.SetExprPolicyReply{Type: "set_expr_policy_ok", NetworkID: r.NetworkID, Cleared: text == ""}
+	if docs, _ := v.docs.get(r.NetworkID); docs.expr == text {
+		return c.unchanged(reply)
+	}
+	return func(x *txn) any {
+		x.setExpr(r.NetworkID, text)
+		return reply
+	}, nil
+}
+
+func readExprPolicy(v *view, c *call) (any, *protocol.Error) {
+	id := c.body.(*protocol.NetworkRequest).NetworkID
+	if _, ok := v.networks.get(id); !ok {
+		return nil, noNetwork(id)
+	}
+	docs, _ := v.docs.get(id)
+	return &protocol.GetExprPolicyReply{Type: "get_expr_policy_ok", NetworkID: id, ExprPolicy: protocol.ExprPolicyJSON(docs.expr)}, nil
+}
+
+// NetworkDocuments are the rules and the expression policy of a network, nil
+// for what it has not.
+func (r *Root) NetworkDocuments(net uint16) (rules *protocol.NetworkRules, expr json.RawMessage) {
+	docs, _ := r.docs.get(net)
+	return docs.rules, protocol.ExprPolicyJSON(docs.expr)
+}

@@ -1,0 +1,106 @@
+package protocol
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// NetworkRules are what the daemons of a managed network keep to. The registry
+// stores and shows them.
+type NetworkRules struct {
+	Links   int64  `json:"links"`
+	Cycle   string `json:"cycle"`
+	Prune   int64  `json:"prune"`
+	PruneBy string `json:"prune_by"`
+	Fill    int64  `json:"fill"`
+	FillHow string `json:"fill_how"`
+	Grace   string `json:"grace,omitempty"`
+}
+
+// maxSpanText bounds a duration as text.
+const maxSpanText = 64
+
+func badRules(format string, args ...any) *Error {
+	return Errorf(CodeInvalid, "rules: "+format, args...)
+}
+
+// readRules reads rules as clients send them, as text or as an object.
+func readRules(raw any) (*NetworkRules, *Error) {
+	text := documentText(raw)
+	switch {
+	case raw == nil, text != nil && *text == "":
+		return nil, nil
+	case text == nil:
+		return nil, badRules("invalid JSON: want an object, or one as text")
+	}
+	return ParseNetworkRules(*text)
+}
+
+// ParseNetworkRules reads rules as JSON text; see Check for what they say.
+func ParseNetworkRules(text string) (*NetworkRules, *Error) {
+	r := &NetworkRules{}
+	if err := json.Unmarshal([]byte(text), r); err != nil {
+		return nil, badRules("invalid JSON: %v", err)
+	}
+	return r, nil
+}
+
+// Check refuses rules that daemons cannot keep.
+func (r *NetworkRules) Check() *Error {
+	if r.Links < 1 {
+		return badRules("links must be >= 1 (got %d)", r.Links)
+	}
+	if e := r.checkCycle(); e != nil {
+		return e
+	}
+	switch {
+	case r.Prune < 0:
+		return badRules("prune must be >= 0 (got %d)", r.Prune)
+	case r.Fill < 0:
+		return badRules("fill must be >= 0 (got %d)", r.Fill)
+	case r.Prune > r.Links:
+		return badRules("prune (%d) cannot exceed links (%d)", r.Prune, r.Links)
+	case r.Fill > r.Links:
+		return badRules("fill (%d) cannot exceed links (%d)", r.Fill, r.Links)
+	case r.PruneBy == "":
+		return badRules("prune_by is required")
+	case r.PruneBy != "score" && r.PruneBy != "age" && r.PruneBy != "activity":
+		return badRules("unknown prune_by strategy %s (want score|age|activity)", Quote(r.PruneBy))
+	case r.FillHow == "":
+		return badRules("fill_how is required")
+	case r.FillHow != "random":
+		return badRules("unknown fill_how strategy %s (want random)", Quote(r.FillHow))
+	}
+	if r.Grace == "" {
+		return nil
+	}
+	grace, err := parseSpan(r.Grace)
+	switch {
+	case err != nil:
+		return badRules("invalid grace duration %s: %v", Quote(r.Grace), err)
+	case grace < 0:
+		return badRules("grace must be >= 0")
+	}
+	return nil
+}
+
+func (r *NetworkRules) checkCycle() *Error {
+	if r.Cycle == "" {
+		return badRules("cycle is required")
+	}
+	cycle, err := parseSpan(r.Cycle)
+	switch {
+	case err != nil:
+		return badRules("invalid cycle duration %s: %v", Quote(r.Cycle), err)
+	case cycle < time.Minute:
+		return badRules("cycle must be >= 1m (got %s)", cycle)
+	}
+	return nil
+}
+
+func parseSpan(s string) (time.Duration, error) {
+	if len(s) > maxSpanText {
+		return 0, Errorf(CodeInvalid, "too long (max %d bytes)", maxSpanText)
+	}
+	return time.ParseDuration(s)
+}
