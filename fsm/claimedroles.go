@@ -18,7 +18,7 @@ func (x *txn) claimRoles(n *node, roles []protocol.ClaimedRole) {
 		m, in := x.member(claimed.NetworkID, n.id)
 		switch {
 		case !in:
-			x.claimWaiting(claimed.NetworkID, n.externalID, want)
+			x.claimWaiting(claimed.NetworkID, n, want)
 		case m.role == roleOwner || m.role == want:
 		default:
 			x.giveRole(claimed.NetworkID, n.id, want, 0)
@@ -32,14 +32,14 @@ func (x *txn) claimRoles(n *node, roles []protocol.ClaimedRole) {
 	}
 }
 
-// claimWaiting changes the role that waits in a network for an external id.
+// claimWaiting changes the role that waits in a network for a node's person.
 // That of a member need not wait, unless another does.
-func (x *txn) claimWaiting(net uint16, externalID string, want role) {
-	old := x.preAssigned(net, externalID)
+func (x *txn) claimWaiting(net uint16, n *node, want role) {
+	old := x.preAssigned(net, n.person())
 	switch {
 	case old == nil && want == roleMember:
 	case old == nil:
-		x.addPreAssign(net, externalID, want)
+		x.addPreAssign(net, n.externalID, n.person(), want)
 	case old.role == roleOwner || old.role == want:
 	default:
 		p := *old

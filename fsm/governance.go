@@ -213,10 +213,11 @@ func (v *view) preAssigned(net uint16, person string) *preAssign {
 	return p
 }
 
-// addPreAssign appends a role for an external id to a network's list. An
+// addPreAssign appends a role for an external id, whose match key is person,
+// to a network's list. An
 // entry that is there already wins.
-func (x *txn) addPreAssign(net uint16, externalID string, r role) (added bool) {
-	p := &preAssign{external: externalID, key: protocol.FoldExternalID(externalID), role: r}
+func (x *txn) addPreAssign(net uint16, externalID, person string, r role) (added bool) {
+	p := &preAssign{external: externalID, key: person, role: r}
 	if _, taken := x.byAssign.get(preAssignIndex(net, p.key)); taken {
 		return false
 	}

@@ -296,7 +296,7 @@ func (w *world) join(net uint16, id uint32) {
 // preAssign appends a role for an external id to a network's list.
 func (w *world) preAssign(net uint16, externalID string, r role) {
 	w.t.Helper()
-	w.m.x.addPreAssign(net, externalID, r)
+	w.m.x.addPreAssign(net, externalID, protocol.FoldExternalID(externalID), r)
 	w.tick(0)
 }
 
