@@ -6,16 +6,26 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // maxError bounds the text of an error: it is kept with the dead letter.
 const maxError = 200
 
-// StatusError is an HTTP answer that is not 2xx.
-type StatusError struct{ Status int }
+// StatusError is an HTTP answer that is not a success.
+type StatusError struct {
+	Status int
+	// After is how long the receiver asks to wait (Retry-After), 0 when it does not.
+	After time.Duration
+	// Code is of Splunk's answer, -1 when there was none.
+	Code int
+}
 
 // Error names the status, not what the receiver had to say about it.
 func (e *StatusError) Error() string {
+	if text := hecTexts[e.Code]; text != "" && e.Code > 0 {
+		return fmt.Sprintf("the collector answered %d with code %d: %s", e.Status, e.Code, text)
+	}
 	text := http.StatusText(e.Status)
 	if e.Status >= 300 && e.Status < 400 {
 		text += "; redirects are not followed"
@@ -23,11 +33,33 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("the receiver answered %d %s", e.Status, text)
 }
 
-// GivenUp reports whether an error is the receiver's last word on an event.
-// Asking for time (408) or for fewer requests (429) is not.
-func GivenUp(err error) bool {
+// Answer is what an error means for what is to be done next.
+type Answer struct {
+	// Final is the receiver's last word on an event. Asking for time (408) or
+	// for fewer requests (429) is not.
+	Final bool
+	// Gone says that the receiver wants no events any more (410).
+	Gone bool
+	// Content says that the receiver does not like what it was sent, so that
+	// the same again is no use while another event may be.
+	Content bool
+	// After is how long it asks to wait, 0 when it does not.
+	After time.Duration
+}
+
+// Judge says what an error means; the zero value means to try again.
+func Judge(err error) Answer {
 	var s *StatusError
-	return errors.As(err, &s) && s.Status >= 400 && s.Status <= 499 && s.Status != http.StatusRequestTimeout && s.Status != http.StatusTooManyRequests
+	if !errors.As(err, &s) {
+		return Answer{}
+	}
+	a := Answer{After: s.After, Gone: s.Status == http.StatusGone}
+	a.Final = s.Status >= 400 && s.Status <= 499 && s.Status != http.StatusRequestTimeout && s.Status != http.StatusTooManyRequests
+	switch s.Status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		a.Content = s.Code <= 0 || hecContent[s.Code]
+	}
+	return a
 }
 
 // failure is an error with a text that is fit to be shown.

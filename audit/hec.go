@@ -68,6 +68,7 @@ func (h *hec) Deliver(ctx context.Context, events []protocol.AuditEvent) (int, e
 	for done < len(events) {
 		body, n := batch(events[done:], batchEvents, h.render)
 		answer, err := h.post(ctx, h.url, body, nil)
+		err = understood(answer, err)
 		if err == nil && h.ack != nil {
 			err = failed("acknowledgement from "+h.ack.Host, h.indexed(ctx, answer), h.secret)
 		}
@@ -78,6 +79,58 @@ func (h *hec) Deliver(ctx context.Context, events []protocol.AuditEvent) (int, e
 	}
 	return done, nil
 }
+
+// understood takes the collector at its word: success is 200 with code 0, and
+// anything else says why in a code.
+func understood(answer []byte, err error) error {
+	var reply struct {
+		Code *int `json:"code"`
+	}
+	said := json.Unmarshal(answer, &reply) == nil && reply.Code != nil
+	var status *StatusError
+	switch {
+	case errors.As(err, &status):
+		if said {
+			status.Code = *reply.Code
+		}
+		return err
+	case err != nil:
+		return err
+	case !said:
+		return errors.New("the answer is not that of an event collector, which says code 0: check the endpoint")
+	case *reply.Code != 0:
+		return &StatusError{Status: http.StatusOK, Code: *reply.Code}
+	}
+	return nil
+}
+
+// hecTexts says what the collector's codes mean and what to do. What it says
+// itself is not shown: it may repeat what was sent.
+var hecTexts = map[int]string{
+	1:  "the token is disabled: enable it in Splunk",
+	2:  "it got no token: set one",
+	3:  "the authorization has not the form it wants: check the endpoint",
+	4:  "it does not know the token: check it",
+	5:  "there was no data in the request",
+	6:  "it does not like the data",
+	7:  "the index is wrong, or the token may not write to it: check index, or allow it for the token",
+	8:  "it has an internal error",
+	9:  "it is busy",
+	10: "the token wants indexer acknowledgement: set ack",
+	11: "it does not like the channel of acknowledgements",
+	12: "an event has no event field",
+	13: "an event's event field is blank",
+	14: "the token has no indexer acknowledgement: enable it in Splunk, or switch ack off",
+	15: "it does not like an event's indexed fields",
+	16: "the token may not come in the query string",
+	20: "its queues are full",
+	21: "its queues for acknowledgements are full",
+	22: "acknowledgements are not available",
+	23: "it is shutting down",
+}
+
+// hecContent are the codes that are about an event, not about the sink.
+var hecContent = map[int]bool{6: true, 12: true, 13: true, 15: true}
 
 func (h *hec) render(e *protocol.AuditEvent) []byte { return HEC(e, h.source, h.index) }
 

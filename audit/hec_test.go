@@ -216,7 +216,7 @@ func TestHECWrongToken(t *testing.T) {
 	s := startSplunk(t, 0)
 	o := s.options()
 	o.Secret = "other"
-	if done, err := open(t, o).Deliver(t.Context(), some(1, 1)); done != 0 || !GivenUp(err) {
+	if done, err := open(t, o).Deliver(t.Context(), some(1, 1)); done != 0 || !Judge(err).Final {
 		t.Errorf("%d delivered, %v", done, err)
 	}
 }
@@ -226,7 +226,9 @@ func TestHECPartly(t *testing.T) {
 	r := receive(t, func(n int, w http.ResponseWriter, _ request) {
 		if n == 2 {
 			w.WriteHeader(http.StatusServiceUnavailable)
+			return
 		}
+		_, _ = w.Write([]byte(`{"text":"Success","code":0}`))
 	})
 	if done, err := open(t, export(protocol.FormatSplunk, r.URL)).Deliver(t.Context(), some(1, 201)); done != 100 || err == nil {
 		t.Errorf("%d delivered, %v", done, err)

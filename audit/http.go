@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -93,9 +94,20 @@ func (c *caller) do(ctx context.Context, u *url.URL, body []byte, extra http.Hea
 	answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	_ = resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return answer, &StatusError{resp.StatusCode}
+		return answer, &StatusError{Status: resp.StatusCode, After: retryAfter(resp.Header.Get("Retry-After"), time.Now()), Code: -1}
 	}
 	return answer, nil
+}
+
+// retryAfter reads how long a receiver asks to wait, in seconds or until a date.
+func retryAfter(value string, now time.Time) time.Duration {
+	if n, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return time.Duration(n) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(at.Sub(now), 0)
+	}
+	return 0
 }
 
 // Close ends the idle connections.

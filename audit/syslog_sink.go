@@ -82,7 +82,7 @@ func (s *syslogSink) deliver(ctx context.Context, events []protocol.AuditEvent) 
 func (s *syslogSink) frames(ctx context.Context, events []protocol.AuditEvent) error {
 	var b []byte
 	for i := range events {
-		b = AppendFrame(b, Syslog(&events[i], s.host))
+		b = s.frame(b, Syslog(&events[i], s.host))
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -97,6 +97,18 @@ func (s *syslogSink) frames(ctx context.Context, events []protocol.AuditEvent) e
 		return err
 	}
 	return s.link.flushed(ctx)
+}
+
+// frame appends a message as the receiver tells where it ends. A message has
+// neither a line break nor a NUL: CEF escapes them.
+func (s *syslogSink) frame(b, message []byte) []byte {
+	switch s.o.Sink.Framing {
+	case protocol.FramingNewline:
+		return append(append(b, message...), '\n')
+	case protocol.FramingNUL:
+		return append(append(b, message...), 0)
+	}
+	return AppendFrame(b, message)
 }
 
 // datagrams writes a message each. A refusal is of the message before, which

@@ -46,6 +46,9 @@ func (p *blueprintPlan) planExport(v *view, r *protocol.ProvisionNetwork) *proto
 		!known.IsZero() && !sameMAC(old.token, known)
 	if had {
 		s.Ack, s.Required, s.MaxLag = old.Ack && s.Format == protocol.FormatSplunk, old.Required, old.MaxLag
+		if old.Format == s.Format && old.Endpoint == s.Endpoint {
+			s.Framing = old.Framing
+		}
 		s.Batch = old.Batch && old.Format == s.Format && old.Endpoint == s.Endpoint
 		s.Actions, s.Networks = old.Actions, old.Networks
 		if known.IsZero() && old.Format == s.Format && old.Endpoint == s.Endpoint {

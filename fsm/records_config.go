@@ -78,7 +78,7 @@ type sink struct {
 
 func (s *sink) appendTo(dst []byte, _ uint32) []byte {
 	dst = appendUvarint(dst, s.gen)
-	for _, f := range []string{s.Kind, s.Format, s.Endpoint, s.Index, s.Source} {
+	for _, f := range []string{s.Kind, s.Format, s.Endpoint, s.Index, s.Source, s.Framing} {
 		dst = appendString(dst, f)
 	}
 	dst = append(dst, boolByte(s.Ack)|boolByte(s.Batch)<<1, boolByte(s.Required))
@@ -89,7 +89,7 @@ func (s *sink) appendTo(dst []byte, _ uint32) []byte {
 
 func readSink(d *decoder, _ uint32) *sink {
 	s := &sink{gen: d.uvarint()}
-	for _, f := range []*string{&s.Kind, &s.Format, &s.Endpoint, &s.Index, &s.Source} {
+	for _, f := range []*string{&s.Kind, &s.Format, &s.Endpoint, &s.Index, &s.Source, &s.Framing} {
 		*f = d.str()
 	}
 	how := d.uint8()

@@ -53,6 +53,9 @@ func (v *view) sameSink(name string, c protocol.SinkConfig, secret protocol.Seal
 	if c.Required && c.MaxLag == 0 {
 		c.MaxLag = protocol.DefaultMaxLag
 	}
+	if cur, ok := v.cursors.get(name); ok && cur.problem != "" {
+		return false // saying it again has it tried again, also a sink that is paused
+	}
 	next := *old
 	next.SinkConfig = c
 	return secret.IsZero() && bytes.Equal(old.appendTo(nil, v.meta.level), next.appendTo(nil, v.meta.level))

@@ -204,6 +204,7 @@ type SetAuditExport struct {
 	Index    string `json:"index,omitempty"`
 	Source   string `json:"source,omitempty"`
 	Ack      bool   `json:"ack,omitempty"`
+	Framing  string `json:"framing,omitempty"`
 	Batch    bool   `json:"batch,omitempty"`
 	Required bool   `json:"required,omitempty"`
 	MaxLag   uint32 `json:"max_lag,omitempty"`
@@ -217,7 +218,7 @@ func (r *SetAuditExport) Off() bool { return r.Format == "" || r.Endpoint == "" 
 // Sink is the export as a sink.
 func (r *SetAuditExport) Sink() SinkConfig {
 	return SinkConfig{Name: SinkNameExport, Kind: SinkExport, Format: r.Format, Endpoint: r.Endpoint, Index: r.Index, Source: r.Source,
-		Ack: r.Ack, Batch: r.Batch, Required: r.Required, MaxLag: r.MaxLag}
+		Ack: r.Ack, Batch: r.Batch, Framing: r.Framing, Required: r.Required, MaxLag: r.MaxLag}
 }
 
 // Validate refuses formats that are not known and fields that are too long.
@@ -294,6 +295,7 @@ type AuditSinkPut struct {
 	Index    string   `json:"index,omitempty"`
 	Source   string   `json:"source,omitempty"`
 	Ack      bool     `json:"ack,omitempty"`
+	Framing  string   `json:"framing,omitempty"`
 	Batch    bool     `json:"batch,omitempty"`
 	Required bool     `json:"required,omitempty"`
 	MaxLag   uint32   `json:"max_lag,omitempty"`
@@ -309,7 +311,7 @@ type AuditSinkPut struct {
 // Sink is the sink in the request.
 func (r *AuditSinkPut) Sink() SinkConfig {
 	return SinkConfig{Name: r.Name, Kind: r.Kind, Format: r.Format, Endpoint: r.Endpoint, Index: r.Index, Source: r.Source, Ack: r.Ack,
-		Batch: r.Batch, Required: r.Required, MaxLag: r.MaxLag, Actions: r.Actions, Networks: r.Networks}
+		Batch: r.Batch, Framing: r.Framing, Required: r.Required, MaxLag: r.MaxLag, Actions: r.Actions, Networks: r.Networks}
 }
 
 // Validate looks at the sink.

@@ -96,6 +96,9 @@ type SinkConfig struct {
 	// Batch sends several events in one request of json, or of syslog_cef over
 	// HTTP, a line each.
 	Batch bool `json:"batch,omitempty"`
+	// Framing says how messages of syslog_cef end over tcp:// and tls://:
+	// octet_counting (RFC 6587, the default), newline or nul.
+	Framing string `json:"framing,omitempty"`
 	// Required makes writes wait for this sink: when it is more than MaxLag
 	// events behind, they are refused.
 	Required bool   `json:"required,omitempty"`
@@ -131,6 +134,10 @@ func (s *SinkConfig) Check() *Error {
 		}
 	}
 	switch {
+	case s.Framing != "" && !s.canFrame():
+		return Errorf(CodeInvalid, "invalid framing: it is for exports of format syslog_cef to tcp:// and tls://")
+	case s.Framing != "" && !validFraming(s.Framing):
+		return Errorf(CodeInvalid, "invalid framing %s: want octet_counting, newline or nul", Quote(s.Framing))
 	case s.Batch && !s.canBatch():
 		return Errorf(CodeInvalid, "invalid batch: it is for exports of format json, and of syslog_cef over HTTP; splunk_hec and file have it always")
 	case s.Kind == SinkLog:
@@ -158,6 +165,22 @@ func (s *SinkConfig) Check() *Error {
 func (s *SinkConfig) canBatch() bool {
 	web := strings.HasPrefix(s.Endpoint, "http://") || strings.HasPrefix(s.Endpoint, "https://")
 	return s.Kind == SinkExport && (s.Format == FormatJSON || s.Format == FormatCEF && web)
+}
+
+// Ways in which messages of syslog over TCP and TLS end.
+const (
+	FramingOctets  = "octet_counting"
+	FramingNewline = "newline"
+	FramingNUL     = "nul"
+)
+
+func validFraming(f string) bool {
+	return f == FramingOctets || f == FramingNewline || f == FramingNUL
+}
+
+func (s *SinkConfig) canFrame() bool {
+	stream := strings.HasPrefix(s.Endpoint, "tcp://") || strings.HasPrefix(s.Endpoint, "tls://")
+	return s.Kind == SinkExport && s.Format == FormatCEF && stream
 }
 
 // Targets is what the sink calls.

@@ -25,12 +25,25 @@ type Exporter interface {
 // signing secret in clear, "" when it has none.
 type Opener func(s protocol.SinkConfig, secret string, clusterID string) (Exporter, error)
 
+// Answer is what a receiver's refusal means for what is to be done next; the
+// zero value means to try again.
+type Answer struct {
+	// Final is its last word on an event, so that trying again is useless.
+	Final bool
+	// Gone says that it wants no events any more.
+	Gone bool
+	// Content says that it does not like what it was sent: another event may be
+	// welcome.
+	Content bool
+	// After is how long it asks to wait, 0 when it does not.
+	After time.Duration
+}
+
 // Config is what the duty needs.
 type Config struct {
 	Open Opener
-	// GivenUp reports whether an error is the receiver's last word on an event,
-	// so that trying again is useless.
-	GivenUp func(error) bool
+	// Judge says what an error of an exporter means.
+	Judge func(error) Answer
 	// Wait pauses between tries; tests shorten it. Nil sleeps.
 	Wait func(ctx context.Context, d time.Duration) error
 	// OnTry, when set, counts tries by sink and outcome.
@@ -128,8 +141,12 @@ type worker struct {
 	d    cluster.DutyEnv
 	sink fsm.Sink
 	log  hclog.Logger
-	// fails counts the tries in a row that delivered nothing.
+	// fails counts the tries in a row that delivered nothing, asked is how long
+	// the receiver wants to be left alone since the last of them.
 	fails int
+	asked time.Duration
+	// paused is set when the receiver wants no events any more.
+	paused bool
 }
 
 // batch is how many events are read at once.
@@ -163,7 +180,11 @@ func (w *worker) run(ctx context.Context) {
 			})
 			continue
 		}
-		w.serve(ctx, out, b)
+		if w.serve(ctx, out, b); w.paused {
+			w.log.Warn("the receiver wants no more events; the sink is paused until it is configured again", "error", w.sink.Problem)
+			<-ctx.Done() // another configuration starts another worker, and so does another leader
+			return
+		}
 		if len(b.Events) < batch {
 			_ = pause(ctx, pace)
 		}
@@ -192,6 +213,7 @@ func (w *worker) serve(ctx context.Context, out Exporter, b fsm.SinkBatch) {
 	if w.sink.Kind == protocol.SinkWebhook {
 		w.post(ctx, out, b, &p)
 	} else {
+		w.again(ctx, out, b.Retry, &p)
 		w.export(ctx, out, b, &p)
 	}
 	w.report(ctx, p)
@@ -201,15 +223,12 @@ func (w *worker) serve(ctx context.Context, out Exporter, b fsm.SinkBatch) {
 func (w *worker) export(ctx context.Context, out Exporter, b fsm.SinkBatch, p *fsm.SinkProgress) {
 	events := w.wanted(b.Events)
 	for len(events) > 0 {
-		if w.fails > 0 && w.Wait(ctx, backoff(w.fails-1)) != nil {
+		if w.fails > 0 && w.Wait(ctx, max(backoff(w.fails-1), w.asked)) != nil {
 			w.cutShort(b.Events, events[0].Seq, p)
 			return
 		}
-		done, err := out.Deliver(ctx, events)
-		if err == nil && done < len(events) {
-			err = errUntold
-		}
-		w.count(done, err)
+		w.asked = 0
+		done, err := w.try(ctx, out, events)
 		p.Delivered += uint64(done)
 		if events = events[done:]; done > 0 || len(events) == 0 {
 			w.fails = 0
@@ -217,13 +236,78 @@ func (w *worker) export(ctx context.Context, out Exporter, b fsm.SinkBatch, p *f
 		if len(events) == 0 {
 			return
 		}
-		if w.fails++; w.fails > retries {
-			w.log.Warn("the sink does not take events; they are kept and tried again", "tries", w.fails, "error", err)
+		if w.Judge(err).Content {
+			var moved int
+			if moved, err = w.isolate(ctx, out, events, p); moved > 0 {
+				events, w.fails = events[moved:], 0
+				continue
+			}
+		}
+		w.asked = min(w.Judge(err).After, maxAsked)
+		if w.fails++; w.fails == 1 || w.fails > retries || err.Error() != w.sink.Problem {
+			if w.fails > retries {
+				w.log.Warn("the sink does not take events; they are kept and tried again", "tries", w.fails, "error", err)
+			}
+			// What is wrong is told at once, and again when it is something else.
 			w.cutShort(b.Events, events[0].Seq, p)
 			p.Problem = err.Error()
 			return
 		}
 	}
+}
+
+// try delivers events and counts the try. There is an error unless all were delivered.
+func (w *worker) try(ctx context.Context, out Exporter, events []protocol.AuditEvent) (done int, err error) {
+	done, err = out.Deliver(ctx, events)
+	if err == nil && done < len(events) {
+		err = errUntold
+	}
+	w.count(done, err)
+	return done, err
+}
+
+// maxAsked bounds how long a receiver can have itself left alone after one answer.
+const maxAsked = 5 * time.Minute
+
+// maxOdd is how many events in a row can be what a receiver never takes.
+const maxOdd = 8
+
+// isolate finds the first event that the receiver does not take, by halving
+// what it refuses. The event is a dead letter only when one behind it is
+// taken: otherwise it is not the event that is wrong. moved is how many events
+// are done with, with err saying why there are none.
+func (w *worker) isolate(ctx context.Context, out Exporter, events []protocol.AuditEvent, p *fsm.SinkProgress) (moved int, err error) {
+	n := len(events)
+	for n > 1 {
+		half := n / 2
+		done, tried := w.try(ctx, out, events[moved:moved+half])
+		p.Delivered += uint64(done)
+		moved += done
+		switch {
+		case tried == nil:
+			n -= half
+		case !w.Judge(tried).Content:
+			return moved, tried
+		default:
+			n = half - done
+		}
+	}
+	var why error
+	for i := moved; i < min(len(events), moved+maxOdd+1); i++ {
+		done, tried := w.try(ctx, out, events[i:i+1])
+		if done == 1 {
+			p.Delivered++
+			for _, e := range events[moved:i] {
+				p.Dead = append(p.Dead, fsm.Letter{Seq: e.Seq, Reason: why.Error(), Attempts: 2})
+				w.log.Warn("an event became a dead letter", "event", e.Seq, "action", e.Action, "error", why)
+			}
+			return i + 1, nil
+		}
+		if why = tried; !w.Judge(tried).Content {
+			break
+		}
+	}
+	return moved, why
 }
 
 // wanted are the events that the sink's filters let through.
@@ -264,16 +348,9 @@ func backoff(fails int) time.Duration {
 
 // post delivers each event until it is delivered or a dead letter.
 func (w *worker) post(ctx context.Context, out Exporter, b fsm.SinkBatch, p *fsm.SinkProgress) {
-	for _, e := range b.Retry {
-		tries, err := w.postOne(ctx, out, e)
-		if ctx.Err() != nil {
-			break
-		}
-		l := fsm.Letter{Seq: e.Seq, Attempts: tries}
-		if err != nil {
-			l.Reason = err.Error()
-		}
-		p.Retried = append(p.Retried, l)
+	if w.again(ctx, out, b.Retry, p); w.paused {
+		p.To, p.Passed, p.Lost = p.From, [2]uint64{}, [2]uint64{}
+		return
 	}
 	began := time.Now()
 	for i, e := range b.Events {
@@ -282,6 +359,10 @@ func (w *worker) post(ctx context.Context, out Exporter, b fsm.SinkBatch, p *fsm
 		}
 		tries, err := w.postOne(ctx, out, e)
 		if ctx.Err() != nil && err != nil {
+			w.cutShort(b.Events, e.Seq, p)
+			return
+		}
+		if w.gone(err, p) {
 			w.cutShort(b.Events, e.Seq, p)
 			return
 		}
@@ -300,27 +381,58 @@ func (w *worker) post(ctx context.Context, out Exporter, b fsm.SinkBatch, p *fsm
 	}
 }
 
+// again tries dead letters that somebody asked to have tried again.
+func (w *worker) again(ctx context.Context, out Exporter, letters []protocol.AuditEvent, p *fsm.SinkProgress) {
+	for _, e := range letters {
+		tries, err := w.postOne(ctx, out, e)
+		if ctx.Err() != nil || w.gone(err, p) {
+			return
+		}
+		l := fsm.Letter{Seq: e.Seq, Attempts: tries}
+		if err != nil {
+			l.Reason = err.Error()
+		}
+		p.Retried = append(p.Retried, l)
+	}
+}
+
+// gone notes that the receiver wants no events any more.
+func (w *worker) gone(err error, p *fsm.SinkProgress) bool {
+	if err != nil && w.Judge(err).Gone {
+		w.paused, p.Problem = true, err.Error()+": paused until the sink is configured again"
+	}
+	return w.paused
+}
+
+// maxPatience is how long a receiver can put one event off by asking to wait.
+const maxPatience = time.Hour
+
 // errUntold stands for the error that an exporter owes for an event that it
 // did not deliver.
 var errUntold = errors.New("not delivered, and no reason was given")
 
 func (w *worker) postOne(ctx context.Context, out Exporter, e protocol.AuditEvent) (tries uint32, err error) {
-	for try := range retries + 1 {
+	patience := maxPatience
+	for try := 0; ; {
 		tries++
-		var done int
-		done, err = out.Deliver(ctx, []protocol.AuditEvent{e})
-		w.count(done, err)
-		if done == 1 {
+		if _, err = w.try(ctx, out, []protocol.AuditEvent{e}); err == nil {
 			return tries, nil
 		}
-		if err == nil {
-			err = errUntold
+		answer := w.Judge(err)
+		if answer.Final || try == retries {
+			return tries, err
 		}
-		if w.GivenUp(err) || try == retries || w.Wait(ctx, backoff(try)) != nil {
-			break
+		wait := backoff(try)
+		if asked := min(answer.After, maxAsked); asked > 0 && asked <= patience {
+			wait = max(asked, time.Second)
+			patience -= wait
+		} else {
+			try++
+		}
+		if w.Wait(ctx, wait) != nil {
+			return tries, err
 		}
 	}
-	return tries, err
 }
 
 func (w *worker) count(events int, err error) {

@@ -30,6 +30,8 @@ type lab struct {
 	term    uint64
 	changed chan struct{}
 	ring    *keyring.Keyring
+	// waited, when set, is told of pauses between tries.
+	waited func(time.Duration)
 }
 
 func newLab(t *testing.T) *lab {
@@ -164,14 +166,32 @@ func (r *receiver) list() []uint64 {
 	return append([]uint64(nil), r.got...)
 }
 
-var errFinal = errors.New("status 410")
+// Answers of a receiver.
+var (
+	errFinal   = errors.New("status 404")
+	errGone    = errors.New("status 410")
+	errContent = errors.New("status 400")
+	errLater   = errors.New("status 429")
+)
+
+func judge(err error) delivery.Answer {
+	a := delivery.Answer{Final: errors.Is(err, errFinal) || errors.Is(err, errGone), Gone: errors.Is(err, errGone), Content: errors.Is(err, errContent)}
+	if errors.Is(err, errLater) {
+		a.After = 20 * time.Second
+	}
+	return a
+}
 
 // lead runs the duty for one term; the returned function ends it.
 func (l *lab) lead(open delivery.Opener) (end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	d := delivery.New(delivery.Config{Open: open, GivenUp: func(err error) bool { return errors.Is(err, errFinal) },
-		Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+	d := delivery.New(delivery.Config{Open: open, Judge: judge, Wait: func(ctx context.Context, d time.Duration) error {
+		if l.waited != nil {
+			l.waited(d)
+		}
+		return ctx.Err()
+	}})
 	go func() {
 		defer close(done)
 		d.Run(ctx, env{l, l.term})
@@ -353,5 +373,125 @@ func TestASinkThatCannotBeOpened(t *testing.T) {
 	end()
 	if opened != 1 {
 		t.Errorf("opened %d times", opened)
+	}
+}
+
+// only serves a sink by a receiver, all others by receivers that take everything.
+func only(name string, r *receiver) delivery.Opener {
+	return func(s protocol.SinkConfig, _, _ string) (delivery.Exporter, error) {
+		if s.Name == name {
+			return r, nil
+		}
+		return newReceiver(), nil
+	}
+}
+
+// What a receiver never takes is found among the others and kept aside; all
+// the others arrive, in order.
+func TestOneOddEventHoldsUpNobody(t *testing.T) {
+	l := newLab(t)
+	l.do("audit_sink_put", &protocol.AuditSinkPut{Name: "siem", Kind: "export", Format: "json", Endpoint: "https://siem"})
+	from := l.m.Root().EventSeq()
+	r := newReceiver()
+	odd := func(seq uint64) bool { n := seq - from; return n == 7 || n == 8 || n == 20 }
+	r.fail = func(e protocol.AuditEvent, _ int) error {
+		if e.Seq > from && odd(e.Seq) {
+			return errContent
+		}
+		return nil
+	}
+	l.events(30)
+	defer l.lead(only("siem", r))()
+	l.until("everything else is there", caughtUp("siem"))
+	seen := map[uint64]bool{}
+	last := uint64(0)
+	for _, seq := range r.list() {
+		if seen[seq] || seq < last || odd(seq) {
+			t.Errorf("event %d came behind %d", seq, last)
+		}
+		seen[seq], last = true, seq
+	}
+	if n := uint64(len(seen)); n != l.m.Root().EventSeq()-1-3 && n != l.m.Root().EventSeq()-3 {
+		t.Errorf("%d events came of %d", n, l.m.Root().EventSeq())
+	}
+	if s := sink(l.m.Root(), "siem"); s.DeadLetters != 3 || s.Failed != 3 || s.Problem != "" {
+		t.Errorf("the sink is %+v", s)
+	}
+}
+
+// A receiver that likes no event at all is not to be rid of all of them.
+func TestAReceiverThatLikesNothingLosesNothing(t *testing.T) {
+	l := newLab(t)
+	l.do("audit_sink_put", &protocol.AuditSinkPut{Name: "siem", Kind: "export", Format: "json", Endpoint: "https://siem"})
+	r := newReceiver()
+	r.fail = func(protocol.AuditEvent, int) error { return errContent }
+	l.events(40)
+	defer l.lead(only("siem", r))()
+	l.until("the trouble is told", func(root *fsm.Root) bool { return sink(root, "siem").Problem == "status 400" })
+	<-r.more
+	if s := sink(l.m.Root(), "siem"); s.DeadLetters != 0 || s.Delivered != 0 || s.Lag < 40 {
+		t.Errorf("the sink is %+v", s)
+	}
+}
+
+// Who asks to wait is left alone for so long, and loses nothing by it.
+func TestRetryAfterIsHonoured(t *testing.T) {
+	l := newLab(t)
+	var mu sync.Mutex
+	var waits []time.Duration
+	l.waited = func(d time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		waits = append(waits, d)
+	}
+	l.do("audit_sink_put", &protocol.AuditSinkPut{Name: "hook", Kind: "webhook", Endpoint: "https://hook", Actions: []string{"identity_webhook.*"}})
+	r := newReceiver()
+	r.fail = func(_ protocol.AuditEvent, try int) error {
+		if try <= 10 {
+			return errLater
+		}
+		return nil
+	}
+	defer l.lead(only("hook", r))()
+	l.events(1)
+	l.until("the event is there", func(root *fsm.Root) bool { return sink(root, "hook").Delivered == 1 })
+	mu.Lock()
+	defer mu.Unlock()
+	if len(waits) != 10 || waits[0] != 20*time.Second || waits[9] != 20*time.Second {
+		t.Errorf("waited %v", waits)
+	}
+	if s := sink(l.m.Root(), "hook"); s.DeadLetters != 0 {
+		t.Errorf("the sink is %+v", s)
+	}
+}
+
+// A webhook that is gone is left alone and loses nothing; configured again it goes on.
+func TestAWebhookThatIsGoneIsPaused(t *testing.T) {
+	l := newLab(t)
+	hook := &protocol.AuditSinkPut{Name: "hook", Kind: "webhook", Endpoint: "https://hook", Actions: []string{"identity_webhook.*"}}
+	l.do("audit_sink_put", hook)
+	r := newReceiver()
+	back := false
+	r.fail = func(protocol.AuditEvent, int) error {
+		if back {
+			return nil
+		}
+		return errGone
+	}
+	defer l.lead(only("hook", r))()
+	l.events(5)
+	l.until("it is paused", func(root *fsm.Root) bool {
+		return sink(root, "hook").Problem == "status 410: paused until the sink is configured again"
+	})
+	r.mu.Lock()
+	if n := len(r.try); n != 1 {
+		t.Errorf("%d events were tried", n)
+	}
+	back = true
+	r.mu.Unlock()
+	l.do("audit_sink_put", hook)
+	l.until("it goes on", func(root *fsm.Root) bool { return sink(root, "hook").Delivered == 5 })
+	if s := sink(l.m.Root(), "hook"); s.DeadLetters != 0 || s.Problem != "" {
+		t.Errorf("the sink is %+v", s)
 	}
 }

@@ -83,7 +83,7 @@ func newOutbound(c *config, registry prometheus.Registerer) (*outbound, error) {
 func (o *outbound) sinks(fileDir string, log hclog.Logger) cluster.Duty {
 	client := o.guard.NewHTTPClient(identity.ClientOptions{Timeout: 10 * time.Second, RootCAs: o.roots})
 	return delivery.New(delivery.Config{
-		GivenUp: audit.GivenUp,
+		Judge: func(err error) delivery.Answer { return delivery.Answer(audit.Judge(err)) },
 		Open: func(s protocol.SinkConfig, secret, clusterID string) (delivery.Exporter, error) {
 			if s.Format == protocol.FormatFile && !below(fileDir, s.Endpoint) {
 				return nil, errors.New("file exports go below outbound.file_dir, which this member has not set, or not to this path")

@@ -53,10 +53,10 @@ func (f *secretFile) read() (protocol.Secret, error) {
 
 // exportFlags are what an export is told, as a sink or as the audit export.
 type exportFlags struct {
-	format, endpoint, index, source string
-	ack, batch, required            bool
-	maxLag                          uint32
-	secret                          *secretFile
+	format, endpoint, index, source, framing string
+	ack, batch, required                     bool
+	maxLag                                   uint32
+	secret                                   *secretFile
 }
 
 func addExport(cmd *cobra.Command) *exportFlags {
@@ -67,6 +67,9 @@ func addExport(cmd *cobra.Command) *exportFlags {
 	flags.StringVar(&f.source, "source", "", "Splunk's `source` (default: pilot-registry)")
 	flags.BoolVar(&f.ack, "ack", false, "wait for Splunk's acknowledgement that events are indexed")
 	flags.BoolVar(&f.batch, "batch", false, "several events a request, a line each, for json and for syslog_cef over HTTP")
+	flags.StringVar(&f.framing, "framing", "", "how messages of syslog_cef over TCP or TLS end: octet_counting (default), newline or nul")
+	must(cmd.RegisterFlagCompletionFunc("framing", cobra.FixedCompletions(
+		[]cobra.Completion{protocol.FramingOctets, protocol.FramingNewline, protocol.FramingNUL}, cobra.ShellCompDirectiveNoFileComp)))
 	flags.BoolVar(&f.required, "required", false, "refuse changes while this sink is too far behind")
 	flags.Uint32Var(&f.maxLag, "max-lag", 0, "how many `events` a required sink may be behind (default 10000)")
 	f.secret = addSecretFile(cmd, "the token of an export, or the signing secret (whsec_...) of a webhook")
@@ -95,7 +98,7 @@ func (a *app) auditSinkPut() *cobra.Command {
 	cmd.RunE = a.runner("audit_sink_put", func(s *session, args []string) (protocol.Body, error) {
 		secret, err := f.secret.read()
 		r := &protocol.AuditSinkPut{Name: args[0], Kind: *kind, Format: f.format, Endpoint: f.endpoint, Index: f.index, Source: f.source,
-			Ack: f.ack, Batch: f.batch, Required: f.required, MaxLag: f.maxLag, Actions: *actions, Networks: *networks, Secret: secret}
+			Ack: f.ack, Batch: f.batch, Framing: f.framing, Required: f.required, MaxLag: f.maxLag, Actions: *actions, Networks: *networks, Secret: secret}
 		return r, err
 	})
 	return cmd
@@ -118,7 +121,7 @@ func (a *app) exportCommand() *cobra.Command {
 		}
 		token, err := f.secret.read()
 		return &protocol.SetAuditExport{Format: f.format, Endpoint: f.endpoint, Token: token, Index: f.index, Source: f.source,
-			Ack: f.ack, Batch: f.batch, Required: f.required, MaxLag: f.maxLag}, err
+			Ack: f.ack, Batch: f.batch, Framing: f.framing, Required: f.required, MaxLag: f.maxLag}, err
 	})
 	return groupCommand("export", "set and show the audit export", set, a.wireCommand("show", "get_audit_export", exactly(0), nil))
 }

@@ -1,0 +1,98 @@
+package audit
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// Whoever looks at a sink that does not get on is told what the collector
+// said, in words that say what to do, and nothing that it repeats.
+func TestTheCollectorsCodesAreExplained(t *testing.T) {
+	const sent = "hunter2"
+	for _, c := range []struct {
+		status         int
+		body           string
+		want           string
+		final, content bool
+	}{
+		{200, `{"text":"Success","code":0}`, "", false, false},
+		{200, `{"text":"` + sent + `","code":9}`, "the collector answered 200 with code 9: it is busy", false, false},
+		{200, `<html>` + sent, "the answer is not that of an event collector, which says code 0: check the endpoint", false, false},
+		{200, ``, "the answer is not that of an event collector, which says code 0: check the endpoint", false, false},
+		{400, `{"text":"Data channel is missing","code":10}`, "the collector answered 400 with code 10: the token wants indexer acknowledgement: set ack", true, false},
+		{400, `{"text":"Incorrect index","code":7,"invalid-event-number":1}`, "the collector answered 400 with code 7: the index is wrong, or the token may not write to it: check index, or allow it for the token", true, false},
+		{400, `{"text":"Invalid data format","code":6}`, "the collector answered 400 with code 6: it does not like the data", true, true},
+		{403, `{"text":"Invalid token","code":4}`, "the collector answered 403 with code 4: it does not know the token: check it", true, false},
+		{503, `{"text":"Server is busy","code":9}`, "the collector answered 503 with code 9: it is busy", false, false},
+		{503, sent, "the receiver answered 503 Service Unavailable", false, false},
+		{400, `{"code":999}`, "the receiver answered 400 Bad Request", true, false},
+	} {
+		r := receive(t, func(_ int, w http.ResponseWriter, _ request) {
+			w.WriteHeader(c.status)
+			_, _ = w.Write([]byte(c.body))
+		})
+		_, err := open(t, export(protocol.FormatSplunk, r.URL)).Deliver(t.Context(), some(1, 1))
+		got := ""
+		if err != nil {
+			got = err.Error()
+		}
+		if got != c.want || strings.Contains(got, sent) {
+			t.Errorf("%d %s: %q, want %q", c.status, c.body, got, c.want)
+		}
+		if a := Judge(err); a.Final != c.final || a.Content != c.content {
+			t.Errorf("%d %s: judged %+v", c.status, c.body, a)
+		}
+	}
+}
+
+func TestRetryAfterIsRead(t *testing.T) {
+	now := time.Date(2026, 3, 31, 10, 20, 30, 0, time.UTC)
+	for value, want := range map[string]time.Duration{
+		"": 0, "20": 20 * time.Second, "0": 0, "-5": 0, "soon": 0, "99999999999": 0,
+		"Tue, 31 Mar 2026 10:21:00 GMT": 30 * time.Second, "Tue, 31 Mar 2026 10:20:00 GMT": 0,
+	} {
+		if got := retryAfter(value, now); got != want {
+			t.Errorf("%q: %v, want %v", value, got, want)
+		}
+	}
+	r := receive(t, func(_ int, w http.ResponseWriter, _ request) {
+		w.Header().Set("Retry-After", "20")
+		w.WriteHeader(http.StatusTooManyRequests)
+	})
+	_, err := open(t, export(protocol.FormatJSON, r.URL)).Deliver(t.Context(), some(1, 1))
+	if a := Judge(err); a.After != 20*time.Second || a.Final || a.Gone {
+		t.Errorf("judged %+v", a)
+	}
+}
+
+// Receivers of lines see every message at once: none has a line break or NUL itself.
+func TestSyslogFraming(t *testing.T) {
+	for framing, end := range map[string]byte{protocol.FramingNewline: '\n', protocol.FramingNUL: 0} {
+		addr, peers := listen(t, nil)
+		o := export(protocol.FormatCEF, "tcp://"+addr)
+		o.Sink.Framing = framing
+		events := some(1, 3)
+		events[1].Attrs = append(events[1].Attrs, protocol.AuditAttr{Key: "name", Value: "two\nlines\x00and a NUL"})
+		done := make(chan error, 1)
+		x := open(t, o)
+		go func() {
+			_, err := x.Deliver(t.Context(), events)
+			done <- err
+		}()
+		p := next(t, peers)
+		for i := range events {
+			line, err := p.r.ReadBytes(end)
+			if err != nil || !bytes.HasPrefix(line, []byte("<")) || bytes.Count(line, []byte{'\n'})+bytes.Count(line, []byte{0}) != 1 {
+				t.Errorf("%s: message %d is %q, %v", framing, i, line, err)
+			}
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
