@@ -20,8 +20,8 @@ const (
 // are never evicted early, so beyond them new ones are refused, and whoever
 // has as much as is left is refused before the others.
 var (
-	idShares       = share.Parts{Total: 64 << 20}
-	strangerShares = share.Parts{Total: 32 << 20}
+	idShares       = share.Parts{Total: 64 << 20, Modest: true}
+	strangerShares = share.Parts{Total: 32 << 20, Modest: true}
 )
 
 // sessionTouch is a session while an entry is applied; it is stored once, at

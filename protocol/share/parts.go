@@ -9,7 +9,17 @@ type Parts struct {
 	Total int64
 	Each  int64
 	Group int64
+	// Modest keeps the last quarter for holders that have, with what they ask
+	// for, at most 1 in 64 of the total. Without it a dozen greedy holders leave
+	// one that has a little nothing more.
+	Modest bool
 }
+
+// modestPart and keptPart are what Modest means.
+const (
+	modestPart = 64
+	keptPart   = 4
+)
 
 // groupPart is how many times what is free a group of holders may have.
 const groupPart = 8
@@ -36,12 +46,25 @@ type Use struct{ Own, Group, Total int64 }
 // Allows says whether a holder may have n more, or which bound refuses it.
 func (p Parts) Allows(held Use, n int64) Limit {
 	free := p.Total - held.Total
+	if p.Modest {
+		if held.Own+n <= p.Total/modestPart && n <= free {
+			return p.allowsGroup(held, n, free)
+		}
+		if free -= p.Total / keptPart; n > free && held.Own > 0 {
+			return OwnPart
+		}
+	}
 	switch {
 	case n > free:
 		return WholeTotal
 	case p.Each > 0 && held.Own+n > p.Each, held.Own > 0 && held.Own+n > free:
 		return OwnPart
-	case p.Group > 0 && held.Group+n > p.Group, held.Group > 0 && held.Group/groupPart >= free:
+	}
+	return p.allowsGroup(held, n, free)
+}
+
+func (p Parts) allowsGroup(held Use, n, free int64) Limit {
+	if p.Group > 0 && held.Group+n > p.Group || held.Group > 0 && held.Group/groupPart >= free {
 		return GroupPart
 	}
 	return Within
