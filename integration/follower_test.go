@@ -139,7 +139,7 @@ func (s *story) play() {
 	s.signed(a, m{"type": "set_signed_register", "node_id": a.ID, "require_signed_register": true})
 	s.call(m{"type": "set_signed_register", "node_id": a.ID, "require_signed_register": true, "admin_token": s.admin})
 	s.call(m{"type": "register", "public_key": a.PublicKey(), "listen_addr": ":4001"})
-	s.call(m{"type": "set_signed_register", "node_id": a.ID, "admin_token": s.admin})
+	s.call(m{"type": "set_signed_register", "node_id": a.ID, "require_signed_register": false, "admin_token": s.admin})
 	s.signed(b, m{"type": "resolve", "requester_id": b.ID, "node_id": a.ID})
 	s.signed(a, m{"type": "report_trust", "node_id": a.ID, "peer_id": b.ID})
 	s.call(m{"type": "check_trust", "node_id": b.ID, "peer_id": a.ID})

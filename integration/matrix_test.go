@@ -82,6 +82,8 @@ func request(row *protocol.Command, a, b harness.Agent, network any) (map[string
 		fields["format"], fields["endpoint"] = "", ""
 	case "set_network_enterprise":
 		fields["enterprise"] = true
+	case "set_signed_register":
+		fields["require_signed_register"] = false
 	case "set_network_policy":
 		fields["description"] = "of a matrix"
 	}

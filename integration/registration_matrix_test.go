@@ -41,7 +41,7 @@ func TestRegistrationMatrix(t *testing.T) {
 		},
 		"cleared by an administrator": func(a harness.Agent) {
 			ok(t, wires[0], signed(a, register(a)))
-			ok(t, wires[0], map[string]any{"type": "set_signed_register", "node_id": a.ID, "admin_token": c.AdminToken})
+			ok(t, wires[0], map[string]any{"type": "set_signed_register", "node_id": a.ID, "require_signed_register": false, "admin_token": c.AdminToken})
 		},
 	}
 	proofs := map[string]func(a, other harness.Agent) map[string]any{

@@ -132,6 +132,7 @@ func fullBlueprint() *protocol.Blueprint {
 
 // emptyRequests are those that say what they are about also when it is nothing.
 var emptyRequests = map[string]string{
+	"set_signed_register":    `{"require_signed_register":false,"type":"set_signed_register"}`,
 	"set_network_enterprise": `{"enterprise":false,"type":"set_network_enterprise"}`,
 	"set_webhook":            `{"type":"set_webhook","url":""}`,
 	"set_identity_webhook":   `{"type":"set_identity_webhook","url":""}`,

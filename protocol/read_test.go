@@ -99,6 +99,8 @@ func request(t *testing.T, command, field string, value any) string {
 		fields["format"] = ""
 	case "set_network_enterprise":
 		fields["enterprise"] = false
+	case "set_signed_register":
+		fields["require_signed_register"] = false
 	case "set_network_policy":
 		fields["description"] = ""
 	}

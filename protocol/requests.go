@@ -218,7 +218,7 @@ func (*SetTaskExec) Validate() *Error { return nil }
 // endpoint of his own, because registrations are open by default.
 type SetSignedRegister struct {
 	NodeID   uint32 `json:"node_id"`
-	Required bool   `json:"require_signed_register,omitempty"`
+	Required bool   `json:"require_signed_register,omitempty" read:"main"`
 }
 
 // Validate accepts everything.

@@ -352,13 +352,13 @@ func TestSignedRegister(t *testing.T) {
 	if r := c.call(old); r["code"] != protocol.CodeLegacySignature {
 		t.Errorf("a signature over the challenge: %v", r)
 	}
-	if r := c.send(c.seal(id, map[string]any{"type": "set_signed_register", "node_id": id}, nil)); r["require_signed_register"] != false {
+	if r := c.send(c.seal(id, map[string]any{"type": "set_signed_register", "node_id": id, "require_signed_register": false}, nil)); r["require_signed_register"] != false {
 		t.Errorf("ended by the node: %v", r)
 	}
 	if r := c.call(register); r["code"] != protocol.CodeSignatureRequired {
 		t.Errorf("then anybody may again, although the node has signed: %v", r)
 	}
-	off := map[string]any{"type": "set_signed_register", "node_id": id, "admin_token": "admin secret"}
+	off := map[string]any{"type": "set_signed_register", "node_id": id, "require_signed_register": false, "admin_token": "admin secret"}
 	if r := c.call(off); r["require_signed_register"] != false {
 		t.Errorf("ended by an administrator: %v", r)
 	}
