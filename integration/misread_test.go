@@ -97,3 +97,55 @@ func TestNoCommandActsOnAValueItCannotRead(t *testing.T) {
 		t.Errorf("the audit trail went from %v to %v: something was changed", before, after)
 	}
 }
+
+// A misspelt or forgotten field leaves a configuration as it is; off is said.
+func TestMisspeltFieldSwitchesNoConfigurationOff(t *testing.T) {
+	c := harness.Start(t, harness.Options{Nodes: 1})
+	w, err := harness.Dial(c.Addrs()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	call := func(request string) map[string]any {
+		t.Helper()
+		fields := map[string]any{"admin_token": c.AdminToken}
+		if err := json.Unmarshal([]byte(request), &fields); err != nil {
+			t.Fatal(err)
+		}
+		reply, err := w.Call(fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return reply
+	}
+	for _, of := range []struct {
+		on, get, shows string
+		odd            []string
+		off            string
+	}{
+		{`{"type":"set_idp_config","idp_type":"oidc","url":"https://id.example.org/keys","require_identity":true}`, `{"type":"get_idp_config"}`, "configured",
+			[]string{`{"type":"set_idp_config","provider":"oidc","jwks":"x"}`, `{"type":"set_idp_config","provider_type":"oidc"}`, `{"type":"set_idp_config"}`, `{"type":"set_idp_config","url":null}`},
+			`{"type":"set_idp_config","idp_type":"","url":""}`},
+		{`{"type":"set_audit_export","format":"json","endpoint":"https://siem.example.org/"}`, `{"type":"get_audit_export"}`, "enabled",
+			[]string{`{"type":"set_audit_export","format":"json"}`, `{"type":"set_audit_export","endpoint":"https://siem.example.org/"}`, `{"type":"set_audit_export"}`,
+				`{"type":"set_audit_export","format":"json","endpiont":"https://siem.example.org/"}`},
+			`{"type":"set_audit_export","format":"","endpoint":"","token":"","index":"","source":""}`},
+		{`{"type":"set_webhook","url":"https://hook.example.org/"}`, `{"type":"get_webhook"}`, "enabled", []string{`{"type":"set_webhook"}`, `{"type":"set_webhook","uri":"https://hook.example.org/"}`},
+			`{"type":"set_webhook","url":""}`},
+	} {
+		if r := call(of.on); r["type"] == "error" {
+			t.Fatalf("%s: %v", of.on, r)
+		}
+		for _, odd := range of.odd {
+			if r := call(odd); r["type"] != "error" {
+				t.Errorf("%s: %v", odd, r)
+			}
+			if r := call(of.get); r[of.shows] != true {
+				t.Errorf("%s switched it off: %v", odd, r)
+			}
+		}
+		if r := call(of.off); r["status"] != "disabled" {
+			t.Errorf("%s: %v", of.off, r)
+		}
+	}
+}
