@@ -235,6 +235,12 @@ func (g *generator) governance(row *protocol.Command, id, peer uint32, facts pro
 	case "set_network_policy":
 		limit, ports, text := float64(g.int("limit", -1, 6)), []float64{80, 80, float64(g.int("port", 0, 2))}, "d"
 		return &protocol.SetNetworkPolicy{RoleFacts: facts, NodeID: id, NetworkID: g.net(), MaxMembers: &limit, AllowedPorts: &ports, Description: &text}
+	case "submit_badge":
+		return badgeFor(id)
+	case "enroll_recovery":
+		return enrolmentOf(id, []string{"c0ffee", "cafe"}[g.int("commitment", 0, 1)])
+	case "recover_identity":
+		return recoveryOf(id, testKey(g.int("key", 0, 11)), "c0ffee", g.time/1000+int64(g.int("ends", 0, 3600)), fmt.Sprint("n", g.int("nonce", 0, 3)))
 	case "set_expr_policy":
 		doc := []string{"", "{}", `{"a":1}`}[g.int("doc", 0, 2)]
 		return &protocol.SetExprPolicy{RoleFacts: facts, NodeID: id, NetworkID: g.net(), ExprPolicy: &doc}

@@ -67,6 +67,10 @@ var handlers = withNext(map[string]handler{
 	"set_expr_policy": {decide: decideSetExprPolicy},
 	"get_expr_policy": {read: readExprPolicy},
 
+	"submit_badge":     {decide: decideSubmitBadge},
+	"enroll_recovery":  {decide: decideEnrollRecovery},
+	"recover_identity": {decide: decideRecover},
+
 	"set_network_enterprise": {decide: decideSetEnterprise},
 	"invite_to_network":      {decide: decideInvite},
 	"poll_invites":           {read: readInvites},

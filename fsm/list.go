@@ -130,6 +130,9 @@ func listedSize(n *node) int {
 	if n == nil {
 		return size
 	}
+	if b := n.badge(); b.Badge != "" {
+		size += 140 + len(b.Badge) + len(b.BadgeSig) + len(b.Provider)
+	}
 	size += len(n.externalID) + len(n.hostname) + len(n.endpoint) + len(n.version) + 14
 	for _, t := range n.tags {
 		size += len(t) + 3
@@ -149,6 +152,9 @@ func (v *view) listed(net uint16, id uint32, n *node, m member) protocol.ListedN
 	out.Hostname, out.Tags, out.TaskExec = n.hostname, n.tags, n.has(flagTaskExec)
 	out.RealAddr = n.publicAddr()
 	out.LastSeen, out.Version = v.lastSeen(id), n.version
+	if b := n.badge(); b.Badge != "" && net != 0 {
+		out.Verified, out.Badge, out.BadgeSig, out.VerificationProvider, out.VerifiedAt = true, b.Badge, b.BadgeSig, b.Provider, b.At
+	}
 	return out
 }
 

@@ -22,6 +22,9 @@ func readLookup(v *view, c *call) (any, *protocol.Error) {
 		Public: n.has(flagPublic), PoloScore: int64(n.polo), Hostname: n.hostname, Tags: n.tags,
 		TaskExec: n.has(flagTaskExec), ExternalID: v.shownIdentity(c, c.body.(*protocol.NodeRequest).RequesterID, n),
 	}
+	if b := n.badge(); b.Badge != "" {
+		reply.Verified, reply.Badge, reply.BadgeSig, reply.VerificationProvider, reply.VerifiedAt = true, b.Badge, b.BadgeSig, b.Provider, b.At
+	}
 	if n.has(flagPublic) {
 		reply.RealAddr, reply.RelayOnly = v.peerAddr(c, n), n.has(flagRelayOnly)
 		reply.Endpoint = reply.RealAddr

@@ -73,7 +73,7 @@ func readPerson(v *view, c *call) (any, *protocol.Error) {
 }
 
 func personSize(n *protocol.PersonNode) int {
-	size := 12*len(n.Trusts) + len(n.Owner) + 64
+	size := 12*len(n.Trusts) + len(n.Owner) + len(n.Badge) + len(n.RecoveryProvider) + 128
 	for _, m := range n.Memberships {
 		size += 60 + len(m.Network)
 	}
@@ -86,6 +86,7 @@ func personSize(n *protocol.PersonNode) int {
 func (v *view) personNode(n *node) protocol.PersonNode {
 	out := protocol.PersonNode{NodeID: n.id, ExternalID: n.externalID, Hostname: n.hostname, Owner: n.owner, Endpoint: n.endpoint,
 		LANAddrs: n.lan, Tags: n.tags, Version: n.version, LastSeen: v.lastSeen(n.id), Memberships: []protocol.PersonMembership{}, Trusts: v.peersOf(n.id)}
+	out.Badge, out.RecoveryProvider = n.rare().badge, n.rare().recoveryProvider
 	if !n.has(flagKeyless) {
 		out.PublicKey = n.key.String()
 	}

@@ -55,6 +55,13 @@ type DocNode struct {
 	KeyExpires  string   `json:"key_expires,omitempty"`
 	KeyRotCount uint32   `json:"key_rot_count,omitempty"`
 	ExternalID  string   `json:"external_id,omitempty"`
+
+	Badge                string `json:"badge,omitempty"`
+	BadgeSig             string `json:"badge_sig,omitempty"`
+	VerificationProvider string `json:"verification_provider,omitempty"`
+	VerifiedAt           string `json:"verified_at,omitempty"`
+	RecoveryCommitment   string `json:"recovery_commitment,omitempty"`
+	RecoveryProvider     string `json:"recovery_provider,omitempty"`
 }
 
 // DocNetwork is a network of a ReplicationDoc.
@@ -207,6 +214,9 @@ func (r *Root) docNode(n *node) DocNode {
 		PoloScore: int64(n.polo), TaskExec: n.has(flagTaskExec), LANAddrs: n.lan, KeyCreated: utcOrNone(n.created),
 		KeyRotated: utcOrNone(n.rotated), KeyExpires: utcOrNone(n.expires), KeyRotCount: n.rotates, ExternalID: n.externalID,
 	}
+	b := n.badge()
+	d.Badge, d.BadgeSig, d.VerificationProvider, d.VerifiedAt = b.Badge, b.BadgeSig, b.Provider, b.At
+	d.RecoveryCommitment, d.RecoveryProvider = n.rare().commitment, n.rare().recoveryProvider
 	if !n.has(flagKeyless) {
 		d.PublicKey = n.key.String()
 	}

@@ -13,7 +13,8 @@ var alwaysChange = map[string]string{
 	"create_network": "makes another or is refused", "join_network": "refused", "leave_network": "refused", "delete_network": "refused",
 	"kick_member": "refused", "promote_member": "refused, or gives the role longer", "demote_member": "refused", "transfer_ownership": "refused",
 	"respond_invite": "refused", "revoke_trust": "refused", "request_handshake": "refused", "respond_handshake": "another answer in the peer's queue",
-	"rotate_key": "counts", "poll_handshakes": "proposed only when there is something to take",
+	"recover_identity": "counts once",
+	"rotate_key":       "counts", "poll_handshakes": "proposed only when there is something to take",
 	"directory_sync": "its time and counts are shown", "audit_replay": "delivers again", "audit_sink_delete": "refused", "cluster_join_token_revoke": "refused",
 	"dlq_retry": "asks for another try", "dlq_drop": "refused when there is nothing",
 }
@@ -42,6 +43,8 @@ func repeatable(w *world) map[string]func() any {
 		"report_trust":           do("report_trust", &protocol.Trust{NodeID: a, PeerID: b}, as(a)),
 		"deregister":             do("deregister", &protocol.NodeRequest{NodeID: 999}, nobody),
 		"invite_to_network":      do("invite_to_network", &protocol.InviteToNetwork{InviterID: a, NetworkID: net, TargetNodeID: b}, as(a)),
+		"submit_badge":           do("submit_badge", badgeFor(a), as(a)),
+		"enroll_recovery":        do("enroll_recovery", enrolmentOf(a, "c0ffee"), as(a)),
 		"set_expr_policy":        do("set_expr_policy", &protocol.SetExprPolicy{NodeID: a, NetworkID: net, ExprPolicy: &text}, as(a)),
 		"set_member_tags":        do("set_member_tags", &protocol.SetMemberTags{NodeID: a, NetworkID: net, TargetNodeID: a, Tags: []string{"gpu"}}, as(a)),
 		"rename_network":         do("rename_network", &protocol.RenameNetwork{NodeID: a, NetworkID: net, Name: "firm"}, as(a)),

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -207,6 +208,10 @@ func (s *story) roles(a, b harness.Agent, id float64) {
 	s.signed(b, m{"type": "promote_member", "node_id": b.ID, "network_id": id, "target_node_id": b.ID})
 	s.signed(a, m{"type": "promote_member", "node_id": a.ID, "network_id": id, "target_node_id": b.ID})
 	s.signed(a, m{"type": "demote_member", "node_id": a.ID, "network_id": id, "target_node_id": b.ID})
+	badge, signature := fmt.Sprintf("pilotbadge:v1:%d:github:1786000000:0:none:", a.ID), base64.StdEncoding.EncodeToString(make([]byte, 64))
+	s.signed(a, m{"type": "submit_badge", "node_id": a.ID, "badge": badge, "badge_sig": signature})
+	s.signed(a, m{"type": "enroll_recovery", "node_id": a.ID, "enrollment": "pilotenroll:v1:1:g:c:1:none", "enrollment_sig": signature})
+	s.call(m{"type": "recover_identity", "node_id": a.ID, "recovery": "pilotrecover:v1:1:k:c:1:n:none", "recovery_sig": signature, "new_public_key": b.PublicKey()})
 	expr := `{"version":1,"rules":[{"name":"web","on":"connect","match":"port == 80","actions":[{"type":"allow"}]}]}`
 	s.signed(a, m{"type": "set_expr_policy", "node_id": a.ID, "network_id": id, "expr_policy": `{"version":2}`})
 	s.signed(a, m{"type": "set_expr_policy", "node_id": a.ID, "network_id": id, "expr_policy": expr})

@@ -251,4 +251,13 @@ var Commands = []Command{
 		newBody: body[SetExprPolicy](), newReply: reply[SetExprPolicyReply](), Doc: "set or clear a network's expression policy"},
 	{Code: 133, Name: "get_expr_policy", Group: GroupPolicy, Auth: AuthOpen, Mode: ModeRead, Since: 2, Built: true,
 		newBody: body[NetworkRequest](), newReply: reply[GetExprPolicyReply](), Doc: "show a network's expression policy"},
+	{Code: 134, Name: "submit_badge", Group: GroupIdentity, Auth: AuthSignature, Mode: ModeWrite, Since: 2, Built: true,
+		Challenge: "submit_badge:{node_id}:{badge}", Signer: "node_id", Events: []string{EventBadgeSubmitted},
+		newBody: body[SubmitBadge](), newReply: reply[SubmitBadgeReply](), Doc: "show that a verified account stands behind a node"},
+	{Code: 135, Name: "enroll_recovery", Group: GroupIdentity, Auth: AuthSignature, Mode: ModeWrite, Since: 2, Built: true,
+		Challenge: "enroll_recovery:{node_id}:{commitment}", Signer: "node_id", Events: []string{EventRecoveryEnrolled},
+		newBody: body[EnrollRecovery](), newReply: reply[EnrollRecoveryReply](), Doc: "say whose account may give a node another key"},
+	{Code: 136, Name: "recover_identity", Group: GroupIdentity, Auth: AuthOpen, Mode: ModeWrite, Since: 2, Built: true,
+		Events: []string{EventNodeRecovered}, newBody: body[RecoverIdentity](), newReply: reply[RotateKeyReply](),
+		Doc: "give a node that has lost its key another one, by the word of its verifier"},
 }

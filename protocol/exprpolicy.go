@@ -133,21 +133,21 @@ func (d PolicyDocument) MarshalJSON() ([]byte, error) {
 	return json.Marshal(string(d))
 }
 
-// PolicyProblem is part of the requests that bring an expression policy: what
-// is wrong with it. It is found at the front door, which knows the language of
-// its expressions, and is not in the log.
-type PolicyProblem struct{ problem *Error }
+// DoorProblem is part of requests that only the front door can look into: what
+// is wrong with an expression policy, or with what a verifier has signed. It is
+// not in the log.
+type DoorProblem struct{ problem *Error }
 
 // SetProblem notes what is wrong, nil for nothing.
-func (p *PolicyProblem) SetProblem(e *Error) { p.problem = e }
+func (p *DoorProblem) SetProblem(e *Error) { p.problem = e }
 
 // Problem is what is wrong, nil for nothing.
-func (p *PolicyProblem) Problem() *Error { return p.problem }
+func (p *DoorProblem) Problem() *Error { return p.problem }
 
 // SetExprPolicy gives a network an expression policy, or takes it away.
 type SetExprPolicy struct {
 	RoleFacts
-	PolicyProblem
+	DoorProblem
 	NodeID    uint32 `json:"node_id,omitempty"`
 	NetworkID uint16 `json:"network_id"`
 	// ExprPolicy is the document as text, empty to have none; nil is not allowed.

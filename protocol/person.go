@@ -29,19 +29,22 @@ type PersonExportReply struct {
 
 // PersonNode is a node that is bound to a person.
 type PersonNode struct {
-	CreatedAt   string             `json:"created_at,omitempty"`
-	Endpoint    string             `json:"endpoint,omitempty"`
-	ExternalID  string             `json:"external_id"`
-	Hostname    string             `json:"hostname,omitempty"`
-	LANAddrs    []string           `json:"lan_addrs,omitempty"`
-	LastSeen    string             `json:"last_seen,omitempty"`
-	Memberships []PersonMembership `json:"memberships"`
-	NodeID      uint32             `json:"node_id"`
-	Owner       string             `json:"owner,omitempty"`
-	PublicKey   string             `json:"public_key,omitempty"`
-	Tags        []string           `json:"tags,omitempty"`
-	Trusts      []uint32           `json:"trusts,omitempty"`
-	Version     string             `json:"version,omitempty"`
+	// Badge and RecoveryProvider are what a verifier of accounts has said.
+	Badge            string             `json:"badge,omitempty"`
+	CreatedAt        string             `json:"created_at,omitempty"`
+	Endpoint         string             `json:"endpoint,omitempty"`
+	ExternalID       string             `json:"external_id"`
+	Hostname         string             `json:"hostname,omitempty"`
+	LANAddrs         []string           `json:"lan_addrs,omitempty"`
+	LastSeen         string             `json:"last_seen,omitempty"`
+	Memberships      []PersonMembership `json:"memberships"`
+	NodeID           uint32             `json:"node_id"`
+	Owner            string             `json:"owner,omitempty"`
+	PublicKey        string             `json:"public_key,omitempty"`
+	RecoveryProvider string             `json:"recovery_provider,omitempty"`
+	Tags             []string           `json:"tags,omitempty"`
+	Trusts           []uint32           `json:"trusts,omitempty"`
+	Version          string             `json:"version,omitempty"`
 }
 
 // PersonMembership is a network that a node is a member of.

@@ -74,20 +74,25 @@ type ResolveReply struct {
 // ListedNode is an entry of list_nodes. A member that is not live has only
 // address, node_id, offline and role.
 type ListedNode struct {
-	Address    string   `json:"address"`
-	ExternalID string   `json:"external_id,omitempty"`
-	Hostname   string   `json:"hostname,omitempty"`
-	LastSeen   string   `json:"last_seen,omitempty"`
-	MemberTags []string `json:"member_tags,omitempty"`
-	NodeID     uint32   `json:"node_id"`
-	Offline    bool     `json:"offline,omitempty"`
-	PoloScore  *int64   `json:"polo_score,omitempty"`
-	Public     *bool    `json:"public,omitempty"`
-	RealAddr   string   `json:"real_addr,omitempty"`
-	Role       string   `json:"role,omitempty"`
-	Tags       []string `json:"tags,omitempty"`
-	TaskExec   bool     `json:"task_exec,omitempty"`
-	Version    string   `json:"version,omitempty"`
+	Address              string   `json:"address"`
+	Badge                string   `json:"badge,omitempty"`
+	BadgeSig             string   `json:"badge_sig,omitempty"`
+	ExternalID           string   `json:"external_id,omitempty"`
+	Hostname             string   `json:"hostname,omitempty"`
+	LastSeen             string   `json:"last_seen,omitempty"`
+	MemberTags           []string `json:"member_tags,omitempty"`
+	NodeID               uint32   `json:"node_id"`
+	Offline              bool     `json:"offline,omitempty"`
+	PoloScore            *int64   `json:"polo_score,omitempty"`
+	Public               *bool    `json:"public,omitempty"`
+	RealAddr             string   `json:"real_addr,omitempty"`
+	Role                 string   `json:"role,omitempty"`
+	Tags                 []string `json:"tags,omitempty"`
+	TaskExec             bool     `json:"task_exec,omitempty"`
+	VerificationProvider string   `json:"verification_provider,omitempty"`
+	Verified             bool     `json:"verified,omitempty"`
+	VerifiedAt           string   `json:"verified_at,omitempty"`
+	Version              string   `json:"version,omitempty"`
 }
 
 // ListNodesReply answers list_nodes. NextCursor is set when a limit was asked

@@ -79,7 +79,7 @@ type ProvisionNetwork struct {
 	ExportToken          Sealed `json:"export_token,omitzero" wire:"-"`
 	ExportTokenMAC       MAC    `json:"export_token_mac,omitzero" wire:"-"`
 
-	PolicyProblem
+	DoorProblem
 	// unreadable says what is wrong with a blueprint that was sent.
 	unreadable string
 }

@@ -12,7 +12,7 @@ type CreateNetwork struct {
 	// Rules make a managed network; ExprPolicy is the text of an expression policy.
 	Rules      *NetworkRules `json:"rules,omitempty"`
 	ExprPolicy *string       `json:"expr_policy,omitempty" text:"-"`
-	PolicyProblem
+	DoorProblem
 	// unreadable says what is wrong with rules that were sent.
 	unreadable *Error
 

@@ -168,6 +168,7 @@ func match(k *keyring.Keyring, tokens []fsm.TokenRecord, purpose string, token p
 // facts resolves what is not deterministic or secret before proposing.
 func (g *Gateway) facts(root *fsm.Root, conn *server.ConnState, req *protocol.Request, c *fsm.Call) *protocol.Error {
 	checkPolicies(req.Body)
+	g.checkStatements(req.Body)
 	if b, ok := req.Body.(roleBody); ok {
 		return g.roleFacts(root, req, b, c)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/cluster/guess"
 	"github.com/pilotregistry/pilotregistry/cluster/keyring"
 	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/identity"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
 	"github.com/pilotregistry/pilotregistry/protocol/share"
@@ -84,6 +85,8 @@ type Policy struct {
 	// RefreshKeys has the leader fetch the identity provider's keys and
 	// returns when it has; nil when there is nobody to ask.
 	RefreshKeys func(ctx context.Context) *protocol.Error
+	// Verifier has the keys of the verifier of accounts; the default is the public one.
+	Verifier *identity.Verifier
 	// Guesses slows down who tries tokens; the default slows down everybody.
 	Guesses *guess.Guard
 	// Exempt are the addresses that no bound per source applies to.
@@ -110,6 +113,9 @@ var _ server.Backend = (*Gateway)(nil)
 func New(engine Engine, policy Policy, log hclog.Logger) *Gateway {
 	if policy.Guesses == nil {
 		policy.Guesses = guess.New(guess.Config{Exempt: policy.Exempt})
+	}
+	if policy.Verifier == nil {
+		policy.Verifier = publicVerifier()
 	}
 	return &Gateway{engine: engine, policy: policy, log: log.Named("gateway"), ids: newIdentities(), legacyUsers: newLegacyUsers()}
 }

@@ -28,7 +28,7 @@ func checkPolicies(body protocol.Body) {
 		}
 	}
 	if b, brings := body.(interface{ SetProblem(*protocol.Error) }); brings {
-		b.SetProblem(nil)
+		b.SetProblem(nil) // it may be looked at again
 		if text != "" {
 			b.SetProblem(exprpolicy.Check(text))
 		}

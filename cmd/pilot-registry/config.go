@@ -13,6 +13,7 @@ import (
 
 	"github.com/pilotregistry/pilotregistry/cluster/gateway"
 	"github.com/pilotregistry/pilotregistry/cluster/store"
+	"github.com/pilotregistry/pilotregistry/identity"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
 	"github.com/pilotregistry/pilotregistry/protocol/share"
@@ -35,6 +36,12 @@ type config struct {
 	Raft     raftConfig     `yaml:"raft"`
 	Upgrades upgradesConfig `yaml:"upgrades"`
 	Outbound outboundConfig `yaml:"outbound"`
+	Accounts accountsConfig `yaml:"accounts"`
+}
+
+type accountsConfig struct {
+	BadgeIssuers string `yaml:"badge_issuers" help:"keys of the verifier of accounts that sign badges and enrolments, as name=base64,...; alike on all members; empty refuses all"`
+	RecoveryKeys string `yaml:"recovery_keys" help:"keys of the verifier that sign recoveries, none of them a badge issuer; alike on all members; empty refuses all"`
 }
 
 type wireConfig struct {
@@ -131,11 +138,12 @@ func defaultConfig() config {
 		DataDir: "/var/lib/pilot-registry",
 		Wire: wireConfig{Listen: ":9000", TLS: wireTLSSelf, MaxConns: 100_000, MaxConnsPerSource: 1024, ReplyMemoryMiB: 256,
 			IdleTimeout: 5 * time.Minute, RequestTimeout: 7 * time.Second},
-		Peer: peerConfig{Listen: ":9100"},
-		Ops:  opsConfig{Listen: "127.0.0.1:9080"},
-		Log:  logConfig{Level: "info", Format: "text"},
-		Rate: rateConfig{Enabled: true, Registration: 10, Resolve: 100, Query: 500, Heartbeat: 50, Beacon: 240},
-		Auth: authConfig{Register: string(gateway.AccessOpen), Polo: string(gateway.AccessOpen), Beacon: string(gateway.AccessOpen), LegacySignatures: string(gateway.LegacyAllow), NoteRefusals: gateway.NoteEvery},
+		Peer:     peerConfig{Listen: ":9100"},
+		Ops:      opsConfig{Listen: "127.0.0.1:9080"},
+		Log:      logConfig{Level: "info", Format: "text"},
+		Rate:     rateConfig{Enabled: true, Registration: 10, Resolve: 100, Query: 500, Heartbeat: 50, Beacon: 240},
+		Auth:     authConfig{Register: string(gateway.AccessOpen), Polo: string(gateway.AccessOpen), Beacon: string(gateway.AccessOpen), LegacySignatures: string(gateway.LegacyAllow), NoteRefusals: gateway.NoteEvery},
+		Accounts: accountsConfig{BadgeIssuers: identity.DefaultBadgeIssuers, RecoveryKeys: identity.DefaultRecoveryKeys},
 		Raft: raftConfig{LogStore: store.KindBolt, HeartbeatTimeout: 200 * time.Millisecond, ElectionTimeout: 200 * time.Millisecond,
 			SnapshotThreshold: 8192, TrailingLogs: 10240, SnapshotInterval: 30 * time.Second, StableFor: 2 * time.Second},
 	}
@@ -204,6 +212,9 @@ func (c *config) validate() error {
 	}
 	if _, err := c.exempt(); err != nil {
 		problems = append(problems, err)
+	}
+	if _, err := identity.NewVerifier(c.Accounts.BadgeIssuers, c.Accounts.RecoveryKeys); err != nil {
+		bad("accounts: %v", err)
 	}
 	if _, err := c.guard(); err != nil {
 		problems = append(problems, err)

@@ -22,6 +22,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/cluster/gateway"
 	"github.com/pilotregistry/pilotregistry/cluster/guess"
 	"github.com/pilotregistry/pilotregistry/cluster/ops"
+	"github.com/pilotregistry/pilotregistry/identity"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
 	"github.com/pilotregistry/pilotregistry/protocol/share"
 )
@@ -186,6 +187,10 @@ func newFrontDoor(ctx context.Context, c *config, node *cluster.Node, out *outbo
 	policy.OnVerified, policy.Relay = counts.Verified, c.Wire.Relay
 	policy.Guesses, policy.Exempt = b.guesses, b.exempt
 	policy.EndpointStaleness = c.Auth.EndpointStaleness
+	var err error
+	if policy.Verifier, err = identity.NewVerifier(c.Accounts.BadgeIssuers, c.Accounts.RecoveryKeys); err != nil {
+		return nil, err
+	}
 	policy.LegacySignatures = gateway.Legacy(c.Auth.LegacySignatures)
 	policy.OnLegacy, policy.OnLegacyNode = counts.Legacy, counts.LegacyNode
 	backend := gateway.New(node, policy, log)

@@ -114,7 +114,7 @@ func (a *app) rootCommand() *cobra.Command {
 	group("node", a.registerCommand(), a.heartbeatCommand(), a.lookupCommand(), a.resolveCommand(), a.deregisterCommand(),
 		a.rotateKeyCommand("rotate-key"), a.nodeCommand(), a.findCommand("find"))
 	group("other", a.trustCommand(), a.handshakeCommand(), a.poloCommand(), a.beaconCommand(), a.keyCommand())
-	group("network", a.networkCommand(), a.memberCommand(), a.memberTagsCommand(), a.inviteCommand(), a.policyCommand(), a.identityCommand(), a.personCommand(), a.settingCommand(),
+	group("network", a.networkCommand(), a.memberCommand(), a.memberTagsCommand(), a.inviteCommand(), a.policyCommand(), a.identityCommand(), a.badgeCommand(), a.recoveryCommand(), a.personCommand(), a.settingCommand(),
 		a.blueprintCommand(), a.directoryCommand())
 	group("audit", a.auditCommand(), a.exportCommand(), a.webhookCommand(), a.idpCommand())
 	group("cluster", a.clusterCommand())

@@ -209,6 +209,22 @@ func (c *Client) GetExprPolicy(ctx context.Context, network uint16, opts ...Call
 	return Call[protocol.GetExprPolicyReply](ctx, c, "get_expr_policy", &protocol.NetworkRequest{NetworkID: network}, opts...)
 }
 
+// SubmitBadge shows that a verified account stands behind a node.
+func (c *Client) SubmitBadge(ctx context.Context, node uint32, badge, signature string, opts ...CallOption) (*protocol.SubmitBadgeReply, error) {
+	return Call[protocol.SubmitBadgeReply](ctx, c, "submit_badge", &protocol.SubmitBadge{NodeID: node, Badge: badge, BadgeSig: signature}, opts...)
+}
+
+// EnrollRecovery says whose account may give a node another key.
+func (c *Client) EnrollRecovery(ctx context.Context, node uint32, enrollment, signature string, opts ...CallOption) (*protocol.EnrollRecoveryReply, error) {
+	return Call[protocol.EnrollRecoveryReply](ctx, c, "enroll_recovery",
+		&protocol.EnrollRecovery{NodeID: node, Enrollment: enrollment, EnrollmentSig: signature}, opts...)
+}
+
+// RecoverIdentity gives a node that has lost its key another one.
+func (c *Client) RecoverIdentity(ctx context.Context, r protocol.RecoverIdentity, opts ...CallOption) (*protocol.RotateKeyReply, error) {
+	return Call[protocol.RotateKeyReply](ctx, c, "recover_identity", &r, opts...)
+}
+
 // DeleteNetwork removes a network; it takes the owner's signature, the
 // network's token or the admin token, like all commands with a role below.
 func (c *Client) DeleteNetwork(ctx context.Context, r protocol.DeleteNetwork, opts ...CallOption) (*protocol.DeleteNetworkReply, error) {
