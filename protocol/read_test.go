@@ -195,6 +195,8 @@ func TestRefusalsOfValuesSayWhatCame(t *testing.T) {
 		`{"type":"set_idp_config","provider":"oidc","url":"https://x"}`:              `unknown field "provider" in set_idp_config, so nothing was changed; did you mean provider_type?`,
 		`{"type":"set_idp_config","idp_type":"oidc","require_idenity":1}`:            `unknown field "require_idenity" in set_idp_config, so nothing was changed; did you mean require_identity?`,
 		`{"type":"set_audit_export","index":"x"}`:                                    `format or endpoint is required: what is to change has to be said; without it nothing changes`,
+		`{"type":"set_external_id","node_id":1,"externalId":"x"}`:                    `unknown field "externalId" in set_external_id, so nothing was changed; did you mean external_id?`,
+		`{"type":"audit_sink_put","requried":true}`:                                  `unknown field "requried" in audit_sink_put, so nothing was changed; did you mean required?`,
 		`{"type":"directory_sync","removeUnlisted":true}`:                            `unknown field "removeUnlisted" in directory_sync, so nothing was changed; did you mean remove_unlisted?`,
 		`{"type":"provision_network","dryrun":true}`:                                 `unknown field "dryrun" in provision_network, so nothing was changed; did you mean dry_run?`,
 		`{"type":"provision_network","blueprint":{"enterprize":true}}`:               `unknown field "blueprint.enterprize" in provision_network, so nothing was changed; did you mean enterprise?`,

@@ -19,6 +19,8 @@ import (
 type document struct {
 	file     string
 	problems []problem
+	// merges counts how often merge keys were followed.
+	merges int
 }
 
 // problem is one thing wrong with a document.
@@ -124,14 +126,23 @@ func (d *document) members(n *yaml.Node, path string, fields map[string]field, p
 // keyValue is a key with its value.
 type keyValue struct{ key, value *yaml.Node }
 
-// maxMerges is how deep merge keys may lead to each other.
-const maxMerges = 16
+// maxDepth is how deep merge keys may lead to each other, maxMerges how often
+// they may be followed in a file: each could double what there is.
+const (
+	maxDepth  = 16
+	maxMerges = 1 << 18
+)
 
 // pairs are the members of a mapping, with those that merge keys (<<) bring
 // and that it does not have itself.
 func (d *document) pairs(n *yaml.Node, path string, depth int) (list []keyValue) {
-	if depth > maxMerges {
-		d.bad(n, path, "merge keys (<<) that lead to each other in a circle, or too deep")
+	d.merges++
+	switch {
+	case d.merges > maxMerges: // told already
+		return nil
+	case depth > maxDepth, d.merges == maxMerges:
+		d.merges = maxMerges
+		d.bad(n, path, "merge keys (<<) lead to each other in a circle, or too often")
 		return nil
 	}
 	has := map[string]bool{}

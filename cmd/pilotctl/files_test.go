@@ -109,6 +109,7 @@ name: twice
 		"number as text": {"name: 123\n", "1: name: want text, not 123; put it in quotes"},
 		"two documents":  {"name: a\n---\nname: b\n", "3: more than one document in the file"},
 		"empty":          {"", " the file is empty"},
+		"merge circle":   {"name: a\nroles:\n- &a {<<: *a}\n", "3: roles[0]: merge keys (<<) lead to each other in a circle, or too often\n3: roles[0].external_id: is required\n3: roles[0].role: is required"},
 		"comment only":   {"# later\n", " the file is empty"},
 		"many ports":     {"name: a\npolicy: {allowed_ports: [" + strings.Repeat("1,", 101) + "]}\n", "2: policy.allowed_ports: too many: 101 (max 100)"},
 		"long text":      {"name: a\npolicy: {description: " + strings.Repeat("x", 257) + "}\n", "2: policy.description: too long: 257 bytes (max 256)"},
@@ -176,5 +177,14 @@ func TestListingProblems(t *testing.T) {
 		if got := complaints(d); got != test.want {
 			t.Errorf("%s:\n%s\nwant\n%s", name, got, test.want)
 		}
+	}
+}
+
+// A file of a few lines cannot keep the tool busy.
+func TestMergeKeysThatMultiplyAreRefused(t *testing.T) {
+	t.Parallel()
+	_, d, err := readListing(write(t, "bomb.yaml", "- &a {<<: [*a, *a, *a, *a, *a, *a, *a, *a], external_id: x}\n"))
+	if err != nil || complaints(d) != "1: entries[0]: merge keys (<<) lead to each other in a circle, or too often" {
+		t.Errorf("%v, %s", err, complaints(d))
 	}
 }
