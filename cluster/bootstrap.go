@@ -64,6 +64,11 @@ type bootstrapFile struct {
 // Init prepares the data directory of the first member of a new cluster. It
 // works offline; the first Start applies the seeds.
 func Init(ctx context.Context, cfg InitConfig) (InitResult, error) {
+	if cfg.PeerAdvertise != "" {
+		if err := checkAdvertise(cfg.PeerAdvertise); err != nil {
+			return InitResult{}, err
+		}
+	}
 	dir, err := openDataDir(cfg.DataDir)
 	if err != nil {
 		return InitResult{}, err

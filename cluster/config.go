@@ -32,6 +32,9 @@ type Timeouts struct {
 	LeaderLease time.Duration
 	// Commit is how soon followers learn the commit index when nothing else is sent (5 ms).
 	Commit time.Duration
+	// Removed is how long most other members have to refuse this one until it
+	// takes itself for removed and ends (10 s).
+	Removed time.Duration
 }
 
 // Limits of queues and batches. Zero values mean the defaults.
@@ -134,6 +137,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.Timeouts.Election, 250*time.Millisecond)
 	orDefault(&c.Timeouts.LeaderLease, min(125*time.Millisecond, c.Timeouts.Heartbeat/2))
 	orDefault(&c.Timeouts.Commit, 5*time.Millisecond)
+	orDefault(&c.Timeouts.Removed, 10*time.Second)
 	orDefault(&c.Limits.BatchCommands, 256)
 	orDefault(&c.Limits.BatchBytes, 512<<10)
 	orDefault(&c.Limits.Queue, 8192)

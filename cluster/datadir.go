@@ -12,6 +12,17 @@ import (
 	"github.com/pilotregistry/pilotregistry/cluster/peer"
 )
 
+// UnusableError says that a data directory must not be used: starting again
+// will not help, and the process should end with ExitDamaged.
+type UnusableError struct{ Reason string }
+
+// Error is the reason and what to do.
+func (e *UnusableError) Error() string { return e.Reason }
+
+func unusable(format string, args ...any) error {
+	return &UnusableError{Reason: fmt.Sprintf(format, args...)}
+}
+
 // A data directory holds:
 //
 //	member.json      who this member is; written last, so its presence means complete
@@ -96,17 +107,17 @@ func (d *dataDir) member() (memberFile, error) {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		if _, statErr := os.Stat(d.file(dirRaft)); statErr == nil {
-			return m, fmt.Errorf("%s is incomplete: it holds a raft log but no %s; restore the file, or join again with an empty directory", d.path, fileMember)
+			return m, unusable("%s is incomplete: it holds a raft log but no %s; restore the file, or join again with an empty directory", d.path, fileMember)
 		}
 		return m, fmt.Errorf("%s holds no member: run `pilot-registry init` for the first member of a cluster or `pilot-registry join` for another one", d.path)
 	case err != nil:
 		return m, err
 	}
 	if err := json.Unmarshal(raw, &m); err != nil || m.ClusterID == "" || m.MemberID == "" {
-		return m, fmt.Errorf("%s is damaged: restore the file, or join again with an empty directory", d.file(fileMember))
+		return m, unusable("%s is damaged: restore the file, or join again with an empty directory", d.file(fileMember))
 	}
 	if m.Left {
-		return m, fmt.Errorf("member %s has left cluster %s: join again with an empty data directory", m.MemberID, m.ClusterID)
+		return m, unusable("member %s has left cluster %s: join again with an empty data directory", m.MemberID, m.ClusterID)
 	}
 	return m, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -43,6 +44,9 @@ type greeter struct {
 	// done: the cluster has this member's record. refused: why it does not accept this member.
 	done    atomic.Bool
 	refused atomic.Pointer[string]
+	// strangers is since when most others say that this member is none of
+	// theirs; zero when they do not. The greeting goroutine's only.
+	strangers time.Time
 
 	mu    sync.Mutex
 	names map[string]string
@@ -116,6 +120,7 @@ func (n *Node) greet(ctx context.Context) {
 		if err := n.sayHello(ctx); err == nil {
 			n.hello.done.Store(true)
 			n.hello.refused.Store(nil)
+			n.hello.strangers = time.Time{}
 			n.changed.signal()
 			if !n.waitLonely(ctx) {
 				return
@@ -176,7 +181,7 @@ func (n *Node) sayHello(ctx context.Context) error {
 		return nil
 	}
 	var failures error
-	refusals, asked := 0, n.others()
+	refusals, strangers, asked := 0, 0, n.others()
 	for _, id := range asked {
 		var reply helloReply
 		err := n.callJSON(ctx, id, rpcHello, req, &reply)
@@ -188,6 +193,9 @@ func (n *Node) sayHello(ctx context.Context) error {
 		if notMember(err) || (errors.As(err, &refused) && !refused.Retryable()) {
 			refusals++
 		}
+		if notMember(err) || (refused != nil && refused.Code == protocol.CodeNotFound) {
+			strangers++
+		}
 		failures = errors.Join(failures, err)
 	}
 	if len(asked) > 0 && 2*refusals > len(asked) {
@@ -197,7 +205,22 @@ func (n *Node) sayHello(ctx context.Context) error {
 	if failures == nil {
 		return errors.New("no other member is known")
 	}
+	n.noteStrangers(2*strangers > len(asked), failures)
 	return failures
+}
+
+// noteStrangers ends this member once most others have said for a while that
+// it is none of theirs: it was removed, and asking on would only fill logs. A
+// single answer may come from one that has not heard of this member yet.
+func (n *Node) noteStrangers(most bool, failures error) {
+	switch {
+	case !most:
+		n.hello.strangers = time.Time{}
+	case n.hello.strangers.IsZero():
+		n.hello.strangers = time.Now()
+	case time.Since(n.hello.strangers) >= n.cfg.Timeouts.Removed:
+		n.fatal(ExitDamaged, fmt.Sprintf("member %s was removed from cluster %s; join again with an empty data directory (%v)", n.id, n.clusterID, failures))
+	}
 }
 
 // others are the members to ask, the leader first.

@@ -116,7 +116,7 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 func checkAdvertise(addr string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || port == "0" || host != "" && !protocol.IsHostPort(addr) {
-		return fmt.Errorf("peer advertise address %q is not host:port: set it to a name or address that the other members can dial", addr)
+		return fmt.Errorf("peer advertise address %q is not host:port: set it to a name or address that the other members can dial, an IPv6 address in brackets, as in [fd00::1]:9100", addr)
 	}
 	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
 		return fmt.Errorf("peer advertise address %q names no host: set it to a name or address that the other members can dial", addr)

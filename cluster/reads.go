@@ -122,6 +122,12 @@ func (n *Node) WaitApplied(ctx context.Context, index uint64) *protocol.Error {
 	return nil
 }
 
+// DataAge is how long ago the newest entry was made that is applied here. With
+// a leader there is one every second. It needs neither leader nor quorum.
+func (n *Node) DataAge() time.Duration {
+	return max(0, n.clock.source.Wall().Sub(time.UnixMilli(n.Root().Now())))
+}
+
 // FreshWithin reports whether this member's state covers every write that was
 // acknowledged up to d ago: a round that began since then was answered and its
 // index is applied here.

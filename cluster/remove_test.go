@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/raft"
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -72,5 +73,37 @@ func TestARemovalCanBeFinished(t *testing.T) {
 	}
 	if perr := leader.Remove(t.Context(), gone.id, false); perr == nil || perr.Code != protocol.CodeNotFound {
 		t.Errorf("a member that is not there was removed: %v", perr)
+	}
+}
+
+// TestARemovedMemberEnds: it asked for ever whether it may come back, answered
+// its clients that the cluster is not initialised, and filled its log.
+func TestARemovedMemberEnds(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, func(_ int, cfg *Config) { cfg.Timeouts.Removed = 200 * time.Millisecond })
+	leader := c.leader()
+	gone := c.others(leader)[0]
+	if perr := leader.Remove(t.Context(), gone.id, false); perr != nil {
+		t.Fatal(perr)
+	}
+	gone.awaitFatal(ExitDamaged)
+	reason, _ := gone.Quarantined()
+	if !strings.Contains(reason, "was removed") || !strings.Contains(reason, "join again") {
+		t.Errorf("the reason is %q", reason)
+	}
+}
+
+// TestInitRefusesWhatRunRefuses: the join token that init prints would name an
+// address that no member can be reached at.
+func TestInitRefusesWhatRunRefuses(t *testing.T) {
+	t.Parallel()
+	for _, addr := range []string{"fd00::1:9100", "m1", "http://m1:9100", ":9100", "0.0.0.0:9100", "m1:0"} {
+		dir := t.TempDir()
+		if res, err := Init(t.Context(), InitConfig{DataDir: dir, PeerAdvertise: addr}); err == nil {
+			t.Errorf("%s was taken, with the token %t", addr, res.JoinToken != "")
+		}
+		if _, err := Init(t.Context(), InitConfig{DataDir: dir, PeerAdvertise: "[fd00::1]:9100"}); err != nil {
+			t.Errorf("after the refusal of %s: %v", addr, err)
+		}
 	}
 }

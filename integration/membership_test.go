@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -98,22 +99,29 @@ func TestMembershipByHand(t *testing.T) {
 	second, _ := o.member(dirs[1], peers[1])
 	o.await(regexp.MustCompile(`(?s)voter +\S+ .*\n.* voter `), "cluster", "members", "--data-dir", dirs[0])
 
-	added := o.run("cluster", "add", "--nonvoter", "--data-dir", dirs[0])
-	token = regexp.MustCompile(`--token (\S+)`).FindStringSubmatch(added)
-	o.run("join", "--data-dir", dirs[2], "--token", token[1], "--peer-advertise", peers[2])
+	added := o.run("cluster", "add", "--nonvoter", "--data-dir", dirs[0]) // alone, as a script takes it
+	tokenFile := filepath.Join(root, "token")
+	if err := os.WriteFile(tokenFile, []byte("\ufeff"+added+"\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o.run("join", "--data-dir", dirs[2], "--token-file", tokenFile, "--peer-advertise", peers[2])
 	third, thirdOut := o.member(dirs[2], peers[2])
 	row := regexp.MustCompile(`(?m)^(\S+) +` + regexp.QuoteMeta(peers[2]) + ` +nonvoter +follower +true`)
 	id := row.FindStringSubmatch(o.await(row, "cluster", "members", "--data-dir", dirs[0]))[1]
 	o.run("cluster", "promote", id, "--data-dir", dirs[0])
 	o.await(regexp.MustCompile(`(?m)^`+id+` +\S+ +voter`), "cluster", "members", "--data-dir", dirs[0])
 
-	if again, err := exec.CommandContext(ctx, o.path, "join", "--data-dir", filepath.Join(root, "m4"), "--token", token[1], "--peer-advertise", freeAddr(t)).CombinedOutput(); err == nil {
+	if again, err := exec.CommandContext(ctx, o.path, "join", "--data-dir", filepath.Join(root, "m4"), "--token-file", tokenFile, "--peer-advertise", freeAddr(t)).CombinedOutput(); err == nil {
 		t.Errorf("a join token worked twice:\n%s", again)
 	}
 
 	o.run("leave", "--data-dir", dirs[2])
 	if err := third.Wait(); err != nil {
 		t.Errorf("the member that left ended with %v\n%s", err, thirdOut)
+	}
+	again, _ := o.member(dirs[2], peers[2])
+	if err := again.Wait(); again.ProcessState.ExitCode() != 78 {
+		t.Errorf("a member that has left ends with %v when it is started again, and a supervisor goes on starting it", err)
 	}
 	o.await(regexp.MustCompile(`(?s)^MEMBER[^\n]*\n[^\n]+\n[^\n]+\n$`), "cluster", "members", "--data-dir", dirs[0])
 
@@ -124,6 +132,25 @@ func TestMembershipByHand(t *testing.T) {
 	out := o.await(regexp.MustCompile(`(?s)leader +none.*problem:`), "status", "--data-dir", dirs[0])
 	if !strings.Contains(out, "next:") {
 		t.Errorf("status without a quorum does not say what to do next:\n%s", out)
+	}
+}
+
+// The terminal of a member is closed: it stops as with SIGTERM, leadership
+// handed over, instead of dying in the middle.
+func TestHangUpStopsAMemberInGoodOrder(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	o := &operator{t: t, ctx: ctx, path: binary(t, "cmd/pilot-registry")}
+	dir, peer := filepath.Join(t.TempDir(), "m1"), freeAddr(t)
+	o.run("init", "--data-dir", dir, "--peer-advertise", peer)
+	member, out := o.member(dir, peer)
+	o.await(regexp.MustCompile(`ready: true`), "status", "--data-dir", dir)
+	if err := member.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if err := member.Wait(); err != nil || !strings.Contains(out.String(), "finishing what is in flight") {
+		t.Errorf("a member that was hung up on ended with %v\n%s", err, out)
 	}
 }
 

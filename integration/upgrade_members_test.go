@@ -84,7 +84,7 @@ func TestOldVersionInANewCluster(t *testing.T) {
 		t.Errorf("the old version was let in, or was not told why: %v\n%s", err, out)
 	}
 
-	added := joinTokenRE.FindStringSubmatch(next.run("cluster", "add", "--data-dir", one))[1]
+	added := strings.TrimSpace(next.run("cluster", "add", "--data-dir", one))
 	next.run("join", "--data-dir", two, "--token", added, "--peer-advertise", peers[1])
 	second, _ := next.member(two, peers[1])
 	next.await(twoVotersRE, "cluster", "members", "--data-dir", one)

@@ -24,6 +24,8 @@ type Engine interface {
 	ReadIndex(ctx context.Context) (uint64, *protocol.Error)
 	WaitApplied(ctx context.Context, index uint64) *protocol.Error
 	FreshWithin(d time.Duration) bool
+	// DataAge is how old the newest applied entry is, by this member's clock.
+	DataAge() time.Duration
 	Root() *fsm.Root
 	Keyring() *keyring.Keyring
 	Quarantined() (reason string, yes bool)

@@ -118,6 +118,7 @@ func (e *engine) Root() *fsm.Root {
 }
 
 func (e *engine) FreshWithin(time.Duration) bool                             { return e.fresh }
+func (e *engine) DataAge() time.Duration                                     { return 90 * time.Second }
 func (e *engine) Keyring() *keyring.Keyring                                  { return e.keys }
 func (e *engine) Quarantined() (string, bool)                                { return e.quarantine, e.quarantine != "" }
 func (e *engine) Status(context.Context) (s protocol.ClusterStatusReply)     { return s }

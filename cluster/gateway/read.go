@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/pilotregistry/pilotregistry/fsm"
@@ -47,7 +48,19 @@ func (g *Gateway) read(ctx context.Context, conn *server.ConnState, req *protoco
 	if req.Consistency != "" {
 		index = root.Index()
 	}
-	return encode(result.Reply, index)
+	reply := encode(result.Reply, index)
+	if req.Consistency == protocol.Stale {
+		reply = withAge(reply, g.engine.DataAge())
+	}
+	return reply
+}
+
+// withAge adds to a reply, which is a JSON object with at least one member, how
+// old the state is that it was read from.
+func withAge(b []byte, age time.Duration) []byte {
+	out := append([]byte{}, b[:len(b)-1]...)
+	out = append(out, `,"data_age_ms":`...)
+	return append(strconv.AppendInt(out, age.Milliseconds(), 10), '}')
 }
 
 // rootFor waits until this member's state satisfies the read level.

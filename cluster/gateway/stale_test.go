@@ -59,6 +59,14 @@ func TestARevokedPeerCannotUseALaggingMember(t *testing.T) {
 	if r := ask("lookup", "stale"); r["type"] != "lookup_ok" {
 		t.Errorf("a lookup is not bounded: %v", r)
 	}
+	if r := ask("lookup", "stale"); r["data_age_ms"] != 90_000.0 {
+		t.Errorf("a stale read does not say how old it is: %v", r)
+	}
+	e.noLeader = false
+	if r := ask("lookup", ""); r["data_age_ms"] != nil {
+		t.Errorf("a current read has an age: %v", r)
+	}
+	e.noLeader = true
 	peer.g = newClient(t, e, gateway.Policy{}).g // without the setting
 	if r := ask("resolve", "stale"); r["type"] != "resolve_ok" {
 		t.Errorf("no bound is the default: %v", r)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"text/tabwriter"
 	"time"
 
@@ -148,7 +149,7 @@ time or a later one. After an error, run it again: it goes on where it was.`
 }
 
 func newClusterAdd() *cobra.Command {
-	var nonvoter bool
+	var nonvoter, asJSON bool
 	var ttl time.Duration
 	cmd := adminCommand("add", "Print a token that lets one more member join", cobra.NoArgs,
 		func(ctx context.Context, a *cluster.AdminClient, cmd *cobra.Command, _ []string) error {
@@ -156,13 +157,33 @@ func newClusterAdd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "On the new machine, before %s (the token works once, keep it secret):\n  pilot-registry join --token %s --peer-advertise HOST:PORT\n",
-				expires.UTC().Format(time.RFC3339), token)
+			until := expires.UTC().Format(time.RFC3339)
+			if asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"token": token, "expires_at": until, "nonvoter": nonvoter})
+			}
+			if !onTerminal(cmd.OutOrStdout()) {
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), token)
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "On the new machine, before %s (the token works once, keep it secret):\n  pilot-registry join --token %s --peer-advertise HOST:PORT\n", until, token)
 			return err
 		})
+	cmd.Long = `add prints a token that lets one more member join: on a terminal with the command that uses it, otherwise alone, for
+files and scripts (pilot-registry cluster add > token, then pilot-registry join --token-file token …).`
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&nonvoter, "nonvoter", false, "the new member replicates and serves but never votes")
 	cmd.Flags().DurationVar(&ttl, "ttl", time.Hour, "how long the token is valid")
 	return cmd
+}
+
+// onTerminal reports whether a person reads what is written.
+func onTerminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 func newClusterMembers() *cobra.Command {

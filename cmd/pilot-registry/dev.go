@@ -48,7 +48,8 @@ The first start creates the cluster in --data-dir, later starts go on with it. M
 clients, base-port+100+i for members and base-port+200+i for operators. Ctrl-C stops all members in good order.
 
 The ready file is written when a leader serves, and rewritten whenever a process or the leader changes:
-  {"nodes":[{"id":…,"wire":"127.0.0.1:9000","peer":…,"ops":…,"pid":…}],"leader":…}`,
+  {"nodes":[{"id":…,"wire":"127.0.0.1:9000","peer":…,"ops":…,"pid":…}],"leader":…}
+A member that does not run has no pid in it. A data directory is used by one dev at a time, and keeps its ports.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.validate(); err != nil {
 				return err
@@ -96,6 +97,7 @@ type dev struct {
 	devOptions
 	out     io.Writer
 	members []*devMember
+	home    *devHome
 }
 
 func (o *devOptions) addr(offset, i int) string {
@@ -105,9 +107,11 @@ func (o *devOptions) addr(offset, i int) string {
 func (d *dev) dir(i int) string { return filepath.Join(d.dataDir, fmt.Sprintf("n%d", i+1)) }
 
 func (d *dev) run(ctx context.Context) error {
-	if err := os.MkdirAll(d.dataDir, 0o700); err != nil {
+	var err error
+	if d.home, err = openDevHome(d.dataDir, d.basePort, initialised(d.dir(0))); err != nil {
 		return err
 	}
+	defer d.home.close()
 	if d.readyFile != "" {
 		if err := os.Remove(d.readyFile); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err

@@ -22,7 +22,9 @@ type readyNode struct {
 	Wire string `json:"wire"`
 	Peer string `json:"peer"`
 	Ops  string `json:"ops"`
-	PID  int    `json:"pid"`
+	// PID is left out while the process does not run: kill 0 would end the
+	// process group of whoever reads the file.
+	PID int `json:"pid,omitempty"`
 }
 
 type readyDocument struct {
@@ -78,7 +80,7 @@ func (d *dev) watch(ctx context.Context) error {
 	for {
 		leader, complete := d.survey(ctx)
 		// The first time all members must serve; afterwards a leader is enough.
-		if leader != "" && (greeted || complete) {
+		if leader != "" && (greeted || complete && d.allRun()) {
 			doc, err := json.Marshal(d.document(leader))
 			if err != nil {
 				return err
@@ -103,6 +105,16 @@ func (d *dev) watch(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// allRun reports whether every member is a process of this dev.
+func (d *dev) allRun() bool {
+	for _, m := range d.members {
+		if m.pid() == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func (d *dev) document(leader string) readyDocument {

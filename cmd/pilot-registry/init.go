@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pilotregistry/pilotregistry/cluster"
 	"github.com/pilotregistry/pilotregistry/cluster/keyring"
+	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
 )
 
@@ -124,7 +124,7 @@ func readToken(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	token := strings.TrimSpace(string(raw))
+	token := protocol.TrimSecret(string(raw))
 	if token == "" {
 		return "", fmt.Errorf("%s: the token is empty", path)
 	}
@@ -146,6 +146,7 @@ and prepares an empty data directory. Then start the member with: pilot-registry
 				}
 				cfg.Token = token
 			}
+			cfg.Token = protocol.TrimSecret(cfg.Token)
 			if cfg.Token == "" {
 				return errors.New("a join token is required: --token or --token-file; an existing member prints one with: pilot-registry cluster add")
 			}

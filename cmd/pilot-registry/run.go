@@ -38,8 +38,8 @@ func newRun() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "run", Short: "Run the member of a data directory", Args: cobra.NoArgs,
 		Long: `run starts the member that init or join prepared. Every setting has a flag, an environment variable and a key in
-the YAML file; flags win over the environment, the environment over the file. On SIGTERM the member finishes what
-is in flight, hands leadership over and stops; it stays a member of the cluster.`,
+the YAML file; flags win over the environment, the environment over the file. On SIGTERM, SIGINT and SIGHUP the
+member finishes what is in flight, hands leadership over and stops; it stays a member of the cluster.`,
 	}
 	load := configFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -100,6 +100,9 @@ func runMember(ctx context.Context, c *config) error {
 	engine.Guesses = bounds.guesses
 	engine.Extra = append(engine.Extra, out.keys, out.sinks(c.Outbound.FileDir, log))
 	node, err := cluster.Start(ctx, engine)
+	if unusable := (*cluster.UnusableError)(nil); errors.As(err, &unusable) {
+		return &exitError{code: cluster.ExitDamaged, err: err}
+	}
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -113,8 +114,15 @@ func (s *session) call(wire string, body protocol.Body, opts ...client.CallOptio
 	if res.Replayed {
 		s.say("this request id had been decided before; nothing was done again")
 	}
+	if res.DataAge > agedData {
+		s.say("this is the state of %s ago", res.DataAge.Round(time.Second))
+	}
 	return res.Raw, nil
 }
+
+// agedData is an age at which people should know that they read the past: with
+// a leader the state moves every second.
+const agedData = 3 * time.Second
 
 // node is the node that the command acts for.
 func (s *session) node() (uint32, error) {

@@ -160,10 +160,10 @@ func (g *globalFlags) adminToken(config configFile) (string, error) {
 	if g.adminTokenFile != "" {
 		return readSecret("--admin-token-file", g.adminTokenFile)
 	}
-	if t := os.Getenv("PILOT_ADMIN_TOKEN"); t != "" {
+	if t := protocol.TrimSecret(os.Getenv("PILOT_ADMIN_TOKEN")); t != "" {
 		return t, nil
 	}
-	return config.AdminToken, nil
+	return protocol.TrimSecret(config.AdminToken), nil
 }
 
 // readSecret reads a one-line secret file; - is standard input.
@@ -176,7 +176,7 @@ func readSecret(flag, path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read %s: %w", flag, err)
 	}
-	secret := strings.TrimSpace(string(data))
+	secret := protocol.TrimSecret(string(data))
 	if secret == "" {
 		return "", fmt.Errorf("read %s: %s is empty", flag, path)
 	}

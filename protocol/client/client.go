@@ -88,6 +88,8 @@ type Result struct {
 	Index uint64
 	// Replayed is true when an earlier sending of the same request id had the effect.
 	Replayed bool
+	// DataAge of a stale read is how old the state was that it came from.
+	DataAge time.Duration
 	// Addr is the address that answered.
 	Addr string
 	// RequestID is the id that the request was sent with.
@@ -354,6 +356,7 @@ func (p *call) decode(addr string, body []byte) (*Result, *failure) {
 		Outcome  protocol.Outcome `json:"outcome"`
 		Index    uint64           `json:"index"`
 		Replayed bool             `json:"replayed"`
+		DataAge  int64            `json:"data_age_ms"`
 		Until    int64            `json:"counts_until"`
 	}
 	if err := json.Unmarshal(body, &reply); err != nil {
@@ -378,5 +381,5 @@ func (p *call) decode(addr string, body []byte) (*Result, *failure) {
 	if reply.Type == "" {
 		return nil, p.fail(unknown, CodeMalformedReply, addr, nil, `malformed reply from %s: no "type"`, addr)
 	}
-	return &Result{Raw: body, Index: reply.Index, Replayed: reply.Replayed, Addr: addr, RequestID: p.requestID}, nil
+	return &Result{Raw: body, Index: reply.Index, Replayed: reply.Replayed, DataAge: time.Duration(reply.DataAge) * time.Millisecond, Addr: addr, RequestID: p.requestID}, nil
 }
