@@ -1,6 +1,6 @@
 package protocol
 
-// PersonRequest names a person by external id; letters A to Z match a to z.
+// PersonRequest names a person by external id, in any form that matches.
 type PersonRequest struct {
 	ExternalID string `json:"external_id"`
 	Keys       IDKeys `json:"keys,omitzero" wire:"-"`

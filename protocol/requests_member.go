@@ -221,7 +221,8 @@ func (r *SetExternalID) Validate() *Error {
 	return nil
 }
 
-// FoldExternalID is the form in which external identities are compared:
-// letters A to Z match a to z, all other bytes themselves. The rule is fixed
-// here, because Unicode tables change with Go versions.
+// FoldExternalID is the form in which external identities are compared that
+// have no match key of their own, see [IDKeys]: letters A to Z match a to z, all
+// other bytes themselves. The rule is fixed here, because Unicode tables change
+// with Go versions.
 func FoldExternalID(s string) string { return lower(s) }
