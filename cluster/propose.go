@@ -146,7 +146,8 @@ func list(ids []string) string {
 func soft(code protocol.Code) bool {
 	switch code {
 	case fsm.KindTermStart, fsm.KindTick, fsm.KindClusterInit, fsm.KindMemberHello, fsm.KindMemberForget,
-		fsm.KindRaiseLevel, fsm.KindSpendToken, fsm.KindSweep, fsm.KindCheckpoint, fsm.KindActivateKey:
+		fsm.KindRaiseLevel, fsm.KindSpendToken, fsm.KindSweep, fsm.KindCheckpoint, fsm.KindActivateKey,
+		fsm.KindCountRequests:
 		return true
 	}
 	row := protocol.ByCode(code)

@@ -184,10 +184,12 @@ const (
 	KindResealSink
 	// KindPutJWKS stores the identity provider's keys; body PutJWKS.
 	KindPutJWKS
+	// KindCountRequests adds what a member has answered; body CountRequests.
+	KindCountRequests
 )
 
 // KindLast is the newest internal kind this version knows.
-const KindLast = KindPutJWKS
+const KindLast = KindCountRequests
 
 // KindSince is the feature level from which an internal kind may be proposed.
 func KindSince(code protocol.Code) uint32 {

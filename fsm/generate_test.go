@@ -299,6 +299,7 @@ func (g *generator) internal() Envelope {
 		{KindResealSink, ResealSink{Name: protocol.SinkNameExport, Gen: uint64(g.int("gen", 0, 9)), Secret: protocol.Sealed{Key: 2, Ciphertext: []byte{1}}}},
 		{KindPutJWKS, PutJWKS{Term: g.root.LeaderTerm(), URL: "https://idp/1", Doc: []byte{byte(g.int("doc", 0, 3))}, Keys: []string{"k"}, LeftOut: []LeftOut{{"odd", "why"}}}},
 		{KindPutJWKS, PutJWKS{Term: g.root.LeaderTerm(), URL: "https://idp/1", Failed: "down"}},
+		{KindCountRequests, CountRequests{Member: fmt.Sprint("m", g.int("member", 1, 3)), Boot: fmt.Sprint("b", g.int("boot", 1, 2)), Total: uint64(g.int("total", 0, 9))}},
 		{KindRaiseLevel, RaiseLevel{From: 1, To: 2, Term: g.root.LeaderTerm()}},
 		{KindClusterInit, ClusterInit{ClusterID: "other", Level: 1}},
 	}

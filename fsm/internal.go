@@ -41,6 +41,8 @@ var kinds = [...]kindHandler{
 	KindSinkProgress - InternalBase: bind("sink_progress", decideSinkProgress),
 	KindResealSink - InternalBase:   bind("reseal_sink", decideResealSink),
 	KindPutJWKS - InternalBase:      bind("put_jwks", decidePutJWKS),
+
+	KindCountRequests - InternalBase: bind("count_requests", decideCountRequests),
 }
 
 func internalKind(code protocol.Code) kindHandler {
@@ -109,7 +111,7 @@ func decideClusterInit(v *view, b *ClusterInit) (effect, *protocol.Error) {
 			x.halt = unknownLevel(b.Level)
 			return ok("cluster_init")
 		}
-		x.meta.clusterID, x.meta.level, x.meta.activeKey = b.ClusterID, b.Level, 1
+		x.meta.clusterID, x.meta.level, x.meta.activeKey, x.meta.began = b.ClusterID, b.Level, 1, x.meta.now
 		x.setNetwork(0, &network{name: "backbone", rule: ruleOpen, created: x.meta.now})
 		if x.governed() {
 			x.startSinks()

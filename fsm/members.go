@@ -50,17 +50,19 @@ func decideMemberHello(v *view, b *MemberRecord) (effect, *protocol.Error) {
 			"member %s supports feature levels %d to %d and the cluster is at %d; run a version that supports it", b.ID, b.LevelMin, b.LevelMax, level)
 	}
 	return func(x *txn) any {
+		next := server{MemberRecord: *b}
 		if old, known := x.servers.get(b.ID); known {
-			b.NonVoter = old.NonVoter // decided by the token that let it in
+			next.NonVoter = old.NonVoter // decided by the token that let it in
+			next.boot, next.counted = old.boot, old.counted
 		} else {
 			x.begin(protocol.EventMemberJoined).str("member_id", b.ID).str("peer", b.Peer).str("version", b.Version).end()
 		}
 		if len(b.Keys) > 0 {
 			x.voidJoinTokens(b.ID)
 		}
-		slices.Sort(b.Keys)
-		b.Keys = slices.Compact(b.Keys)
-		x.servers.put(x, b.ID, &server{*b})
+		slices.Sort(next.Keys)
+		next.Keys = slices.Compact(next.Keys)
+		x.servers.put(x, b.ID, &next)
 		return ok("member_hello")
 	}, nil
 }

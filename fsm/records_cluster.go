@@ -61,7 +61,13 @@ func readSealed(d *decoder, _ uint32) *sealed {
 var sealedSchema = schema[string, *sealed]{kindSealed, appendKeyStr, readKeyStr, readSealed}
 
 // server is a member of the cluster.
-type server struct{ MemberRecord }
+type server struct {
+	MemberRecord
+	// counted is how many requests the member had answered since boot, its last
+	// start, when it last said so.
+	boot    string
+	counted uint64
+}
 
 func (s *server) appendTo(dst []byte, _ uint32) []byte {
 	dst = appendString(dst, s.Peer)
@@ -75,7 +81,7 @@ func (s *server) appendTo(dst []byte, _ uint32) []byte {
 	for _, k := range s.Keys {
 		dst = appendUvarint(dst, uint64(k))
 	}
-	return dst
+	return appendUvarint(appendString(dst, s.boot), s.counted)
 }
 
 func readServer(d *decoder, _ uint32) *server {
@@ -90,6 +96,7 @@ func readServer(d *decoder, _ uint32) *server {
 	for range n {
 		s.Keys = append(s.Keys, d.uvarint32())
 	}
+	s.boot, s.counted = d.str(), d.uvarint()
 	return s
 }
 

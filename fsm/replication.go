@@ -30,10 +30,21 @@ type ReplicationDoc struct {
 	HandshakeResponses map[string][]DocHandshakeR `json:"handshake_responses,omitempty"`
 	InviteInbox        map[string][]DocInvite     `json:"invite_inbox,omitempty"`
 	RBACPreAssign      map[string][]DocPreAssign  `json:"rbac_pre_assign,omitempty"`
+	TotalRequests      uint64                     `json:"total_requests,omitempty"`
 	TotalNodes         int                        `json:"total_nodes,omitempty"`
 	OnlineNodes        int                        `json:"online_nodes,omitempty"`
 	TrustLinks         int                        `json:"trust_links,omitempty"`
-	AuditLog           []DocAudit                 `json:"audit_log,omitempty"`
+	// UniqueTags and TaskExecutors count tags and nodes that execute tasks, of
+	// live nodes. StartTime is when the cluster was made, Term the leader's.
+	UniqueTags    int    `json:"unique_tags,omitempty"`
+	TaskExecutors int    `json:"task_executors,omitempty"`
+	StartTime     string `json:"start_time,omitempty"`
+	Term          uint64 `json:"term,omitempty"`
+	// IDPConfig and AuditExportConfig are without secrets: what stands behind
+	// the question mark of an address is left out, and so are tokens.
+	IDPConfig         *DocIDP    `json:"idp_config,omitempty"`
+	AuditExportConfig *DocExport `json:"audit_export_config,omitempty"`
+	AuditLog          []DocAudit `json:"audit_log,omitempty"`
 }
 
 // DocNode is a live node of a ReplicationDoc. Times are RFC 3339 in UTC.
@@ -56,12 +67,33 @@ type DocNode struct {
 	KeyRotCount uint32   `json:"key_rot_count,omitempty"`
 	ExternalID  string   `json:"external_id,omitempty"`
 
+	Version   string `json:"version,omitempty"`
+	RelayOnly bool   `json:"relay_only,omitempty"`
+
 	Badge                string `json:"badge,omitempty"`
 	BadgeSig             string `json:"badge_sig,omitempty"`
 	VerificationProvider string `json:"verification_provider,omitempty"`
 	VerifiedAt           string `json:"verified_at,omitempty"`
 	RecoveryCommitment   string `json:"recovery_commitment,omitempty"`
 	RecoveryProvider     string `json:"recovery_provider,omitempty"`
+}
+
+// DocIDP is the identity provider of a ReplicationDoc.
+type DocIDP struct {
+	Type     string `json:"type"`
+	URL      string `json:"url"`
+	Issuer   string `json:"issuer,omitempty"`
+	ClientID string `json:"client_id,omitempty"`
+	TenantID string `json:"tenant_id,omitempty"`
+	Domain   string `json:"domain,omitempty"`
+}
+
+// DocExport is the audit export of a ReplicationDoc, without its token.
+type DocExport struct {
+	Format   string `json:"format"`
+	Endpoint string `json:"endpoint"`
+	Index    string `json:"index,omitempty"`
+	Source   string `json:"source,omitempty"`
 }
 
 // DocNetwork is a network of a ReplicationDoc.
@@ -191,8 +223,37 @@ func (r *Root) ReplicationDocument() any {
 		doc.RBACPreAssign[net] = append(doc.RBACPreAssign[net], DocPreAssign{ExternalID: p.external, Role: p.role.String()})
 		return true
 	})
+	r.docTotals(doc)
+	r.docConfiguration(doc)
 	doc.AuditLog = r.docAudit()
 	return doc
+}
+
+func (r *Root) docTotals(doc *ReplicationDoc) {
+	doc.TotalRequests, doc.StartTime, doc.Term = r.meta.requests, utcOrNone(r.meta.began), r.meta.leaderTerm
+	tags := map[string]bool{}
+	r.nodes.scan(func(_ uint32, n *node) bool {
+		if !n.live() {
+			return true
+		}
+		if n.has(flagTaskExec) {
+			doc.TaskExecutors++
+		}
+		for _, t := range n.tags {
+			tags[t] = true
+		}
+		return true
+	})
+	doc.UniqueTags = len(tags)
+}
+
+func (r *Root) docConfiguration(doc *ReplicationDoc) {
+	if idp := r.config().idp; idp.Type != "" {
+		doc.IDPConfig = &DocIDP{Type: idp.Type, URL: shownURL(idp.URL), Issuer: idp.Issuer, ClientID: idp.ClientID, TenantID: idp.TenantID, Domain: idp.Domain}
+	}
+	if s, ok := r.sinks.get(protocol.SinkNameExport); ok {
+		doc.AuditExportConfig = &DocExport{Format: s.Format, Endpoint: shownURL(s.Endpoint), Index: s.Index, Source: s.Source}
+	}
 }
 
 func decimal(id uint32) string { return strconv.FormatUint(uint64(id), 10) }
@@ -220,6 +281,10 @@ func (r *Root) docNode(n *node) DocNode {
 	if !n.has(flagKeyless) {
 		d.PublicKey = n.key.String()
 	}
+	d.Version, d.RelayOnly = n.version, n.has(flagRelayOnly)
+	own := n.rare()
+	d.Badge, d.BadgeSig, d.VerificationProvider, d.VerifiedAt = own.badge, own.badgeSig, own.badgeProvider, utcOrNone(own.verified)
+	d.RecoveryCommitment, d.RecoveryProvider = own.commitment, own.recoveryProvider
 	return d
 }
 

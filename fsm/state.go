@@ -28,6 +28,10 @@ type meta struct {
 	leaderTerm uint64
 	grace      int64
 	chains     [2]chain
+	// began is when the cluster was made, requests how many its members have
+	// answered since.
+	began    int64
+	requests uint64
 }
 
 func (m *meta) appendTo(dst []byte, _ uint32) []byte {
@@ -47,7 +51,7 @@ func (m *meta) appendTo(dst []byte, _ uint32) []byte {
 	for i := range m.chains {
 		dst = m.chains[i].append(dst)
 	}
-	return dst
+	return appendUvarint(appendVarint(dst, m.began), m.requests)
 }
 
 func readMeta(d *decoder) (m meta) {
@@ -61,6 +65,7 @@ func readMeta(d *decoder) (m meta) {
 	for i := range m.chains {
 		m.chains[i] = readChain(d)
 	}
+	m.began, m.requests = d.varint(), d.uvarint()
 	if net > 0xffff || m.joinSeq > maxJoinOrder {
 		d.fail()
 	}

@@ -25,7 +25,11 @@ func (g *Gateway) Subscribe(ctx context.Context, conn *server.ConnState, req *pr
 	if req.Unread != nil {
 		return req.Unread.Err
 	}
-	root := g.engine.Root()
+	// The first snapshot shows what was acknowledged before it was asked for.
+	root, e := g.confirmed(ctx)
+	if e != nil {
+		return e
+	}
 	ticker := time.NewTicker(replicationInterval)
 	defer ticker.Stop()
 	sent := false
@@ -34,7 +38,6 @@ func (g *Gateway) Subscribe(ctx context.Context, conn *server.ConnState, req *pr
 		if reason, yes := g.engine.Quarantined(); yes {
 			return protocol.Errorf(protocol.CodeQuarantined, "this member is quarantined (%s); subscribe to another member", reason)
 		}
-		root = g.engine.Root()
 		if !sent || lastEvent(root) != change {
 			if err := sendSnapshot(root, send); err != nil {
 				return nil // the subscriber is gone
@@ -46,6 +49,7 @@ func (g *Gateway) Subscribe(ctx context.Context, conn *server.ConnState, req *pr
 			return nil
 		case <-ticker.C:
 		}
+		root = g.engine.Root()
 	}
 }
 

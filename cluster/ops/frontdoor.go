@@ -3,6 +3,7 @@ package ops
 import (
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -42,6 +43,7 @@ var requestBuckets = []float64{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.
 
 // FrontDoor counts what the wire listener does. It implements server.Metrics.
 type FrontDoor struct {
+	requests   atomic.Uint64
 	gauges     map[string]*prometheus.GaugeVec
 	counters   map[string]*prometheus.CounterVec
 	histograms map[string]*prometheus.HistogramVec
@@ -103,12 +105,16 @@ func (f *FrontDoor) ConnRefused(reason string) { f.count("pilot_connections_refu
 
 // Request counts an answered request.
 func (f *FrontDoor) Request(command, code string, took time.Duration) {
+	f.requests.Add(1)
 	f.count("pilot_requests_total", command)
 	if code != "" {
 		f.count("pilot_errors_total", command, code)
 	}
 	f.histograms["pilot_request_duration_seconds"].WithLabelValues(command).Observe(took.Seconds())
 }
+
+// Requests is how many requests were answered since the start.
+func (f *FrontDoor) Requests() uint64 { return f.requests.Load() }
 
 // Malformed counts a connection closed for its input.
 func (f *FrontDoor) Malformed(reason string) { f.count("pilot_malformed_total", reason) }

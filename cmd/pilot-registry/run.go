@@ -200,6 +200,7 @@ func newFrontDoor(ctx context.Context, c *config, node *cluster.Node, out *outbo
 	if every := c.Auth.NoteRefusals; every > 0 {
 		go backend.NoteRefusals(ctx, every)
 	}
+	go backend.CountRequests(ctx, node.ID(), counts.Requests)
 	cfg := server.Config{
 		Backend: backend, MaxConns: c.Wire.MaxConns, MaxConnsPerSource: c.Wire.MaxConnsPerSource,
 		ReplyMemory: c.Wire.ReplyMemoryMiB << 20, Rates: c.rates(), Exempt: b.exempt, Logger: log.Named("wire"), Metrics: counts,
