@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -98,9 +99,74 @@ func (r *NetworkRules) checkCycle() *Error {
 	return nil
 }
 
+// parseSpan reads a span as Go programs write it, as in 24h or 1h30m. The rule
+// is fixed here: members of every version have to read it alike.
 func parseSpan(s string) (time.Duration, error) {
 	if len(s) > maxSpanText {
 		return 0, Errorf(CodeInvalid, "too long (max %d bytes)", maxSpanText)
 	}
-	return time.ParseDuration(s)
+	bad := Errorf(CodeInvalid, "time: invalid duration %s", Quote(s))
+	if s == "0" {
+		return 0, nil
+	}
+	rest, total := s, int64(0)
+	if rest == "" {
+		return 0, bad
+	}
+	for rest != "" {
+		n, scale, after, ok := spanNumber(rest)
+		if !ok {
+			return 0, bad
+		}
+		unit, after := spanUnit(after)
+		if unit == 0 || n > maxSpan/unit {
+			return 0, bad
+		}
+		if total += n * unit / scale; total > maxSpan {
+			return 0, bad
+		}
+		rest = after
+	}
+	return time.Duration(total), nil
+}
+
+// maxSpan keeps sums of two spans from overflowing, in nanoseconds: 146 years.
+const maxSpan = 1 << 62
+
+// spanNumber reads digits with up to six behind a point, as n/scale.
+func spanNumber(s string) (n, scale int64, rest string, ok bool) {
+	scale = 1
+	i, digits, point := 0, 0, false
+	for ; i < len(s); i++ {
+		c := s[i]
+		if c == '.' && !point {
+			point = true
+			continue
+		}
+		if c < '0' || c > '9' {
+			break
+		}
+		if n > 1<<40 || scale >= 1e6 {
+			return 0, 0, "", false
+		}
+		n = n*10 + int64(c-'0')
+		digits++
+		if point {
+			scale *= 10
+		}
+	}
+	return n, scale, s[i:], digits > 0
+}
+
+// spanUnit reads a unit, in nanoseconds; 0 for none.
+func spanUnit(s string) (ns int64, rest string) {
+	for _, u := range []struct {
+		name string
+		ns   int64
+	}{{"ms", 1e6}, {"us", 1e3}, {"ns", 1}, {"h", 3600e9}, {"m", 60e9}, {"s", 1e9}} {
+		if rest, is := strings.CutPrefix(s, u.name); is {
+			return u.ns, rest
+		}
+	}
+	return 0, s
 }
