@@ -109,7 +109,8 @@ func parseSpan(s string) (time.Duration, error) {
 	if s == "0" {
 		return 0, nil
 	}
-	rest, total := s, int64(0)
+	rest, negative := strings.CutPrefix(s, "-")
+	total := int64(0)
 	if rest == "" {
 		return 0, bad
 	}
@@ -126,6 +127,9 @@ func parseSpan(s string) (time.Duration, error) {
 			return 0, bad
 		}
 		rest = after
+	}
+	if negative {
+		total = -total
 	}
 	return time.Duration(total), nil
 }
