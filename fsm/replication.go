@@ -282,9 +282,6 @@ func (r *Root) docNode(n *node) DocNode {
 		d.PublicKey = n.key.String()
 	}
 	d.Version, d.RelayOnly = n.version, n.has(flagRelayOnly)
-	own := n.rare()
-	d.Badge, d.BadgeSig, d.VerificationProvider, d.VerifiedAt = own.badge, own.badgeSig, own.badgeProvider, utcOrNone(own.verified)
-	d.RecoveryCommitment, d.RecoveryProvider = own.commitment, own.recoveryProvider
 	return d
 }
 
