@@ -32,7 +32,7 @@ func (v *view) newAuditFilter(r *protocol.GetAuditLog) auditFilter {
 	}
 	f := auditFilter{GetAuditLog: r, since: ms(r.Since), until: ms(r.Until)}
 	if r.ExternalID != "" {
-		f.person = v.namesOf(r.ExternalID, r.Keys.MatchOf(r.ExternalID))
+		f.person = v.namesOf(r.ExternalID, r.Keys.MatchOf(r.ExternalID), r.Forms)
 	}
 	return f
 }

@@ -110,7 +110,7 @@ func decideForgetPerson(v *view, c *call) (effect, *protocol.Error) {
 		return nil, e
 	}
 	person := r.Keys.MatchOf(r.ExternalID)
-	names := v.namesOf(r.ExternalID, person)
+	names := v.namesOf(r.ExternalID, person, r.Forms)
 	var nodes []*node
 	more := false
 	v.personNodes(person, 0, func(n *node) bool {
@@ -222,9 +222,12 @@ type personNames map[string]bool
 func (p personNames) has(externalID string) bool { return p[protocol.FoldExternalID(externalID)] }
 
 // namesOf collects how a person is written: as asked, as the match key, and as
-// nodes and waiting roles have it.
-func (v *view) namesOf(externalID, person string) personNames {
+// nodes and waiting roles have it, and in the forms that programs use.
+func (v *view) namesOf(externalID, person string, forms []string) personNames {
 	names := personNames{protocol.FoldExternalID(externalID): true, person: true}
+	for _, f := range forms {
+		names[f] = true
+	}
 	v.personNodes(person, 0, func(n *node) bool {
 		names[protocol.FoldExternalID(n.externalID)] = true
 		return true

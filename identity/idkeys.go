@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -27,6 +28,18 @@ func IDKeys(id string) protocol.IDKeys {
 		keys.Match = ""
 	}
 	return keys
+}
+
+// IDForms are the ways in which programs write one id, folded: accents within
+// their letters or behind them, ligatures and wide letters as such or plain.
+func IDForms(id string) (forms []string) {
+	for _, f := range []norm.Form{norm.NFC, norm.NFD, norm.NFKC, norm.NFKD} {
+		form := protocol.FoldExternalID(f.String(strings.TrimSpace(id)))
+		if !slices.Contains(forms, form) {
+			forms = append(forms, form)
+		}
+	}
+	return forms
 }
 
 func nearForm(match string) string {

@@ -78,3 +78,16 @@ func (r *ProvisionNetwork) EachID(visit func(string, *IDKeys)) {
 		visit(r.Blueprint.Roles[i].ExternalID, &r.Blueprint.Roles[i].Keys)
 	}
 }
+
+// FormsBody is a request that looks for an id in what was written down before.
+type FormsBody interface {
+	Body
+	// SetForms takes the ways in which the id may have been written.
+	SetForms(forms func(id string) []string)
+}
+
+// SetForms fills in Forms.
+func (r *PersonRequest) SetForms(forms func(string) []string) { r.Forms = forms(r.ExternalID) }
+
+// SetForms fills in Forms.
+func (r *GetAuditLog) SetForms(forms func(string) []string) { r.Forms = forms(r.ExternalID) }

@@ -4,6 +4,9 @@ package protocol
 type PersonRequest struct {
 	ExternalID string `json:"external_id"`
 	Keys       IDKeys `json:"keys,omitzero" wire:"-"`
+	// Forms are further ways in which the same id may have been written down,
+	// folded: events keep ids as they came.
+	Forms []string `json:"forms,omitempty" wire:"-"`
 }
 
 // Validate bounds the identity.

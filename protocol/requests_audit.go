@@ -255,8 +255,9 @@ type GetAuditLog struct {
 	NetworkID uint16 `json:"network_id,omitempty"`
 	NodeID    uint32 `json:"node_id,omitempty"`
 	// ExternalID is of the person that an event names.
-	ExternalID string `json:"external_id,omitempty"`
-	Keys       IDKeys `json:"keys,omitzero" wire:"-"`
+	ExternalID string   `json:"external_id,omitempty"`
+	Keys       IDKeys   `json:"keys,omitzero" wire:"-"`
+	Forms      []string `json:"-" wire:"-"`
 	// Action is an action such as member.kicked, or a beginning such as member.*.
 	Action string `json:"action,omitempty"`
 	// Class is security or activity; empty is both.

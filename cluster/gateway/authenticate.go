@@ -49,6 +49,9 @@ func nameThem(body protocol.Body) {
 	if b, ok := body.(protocol.IDBody); ok {
 		b.EachID(func(id string, keys *protocol.IDKeys) { *keys = identity.IDKeys(id) })
 	}
+	if b, ok := body.(protocol.FormsBody); ok {
+		b.SetForms(identity.IDForms)
+	}
 }
 
 // nameNobody takes them away: another version of a member may make others,
@@ -56,6 +59,9 @@ func nameThem(body protocol.Body) {
 func nameNobody(body protocol.Body) {
 	if b, ok := body.(protocol.IDBody); ok {
 		b.EachID(func(_ string, keys *protocol.IDKeys) { *keys = protocol.IDKeys{} })
+	}
+	if b, ok := body.(protocol.FormsBody); ok {
+		b.SetForms(func(string) []string { return nil })
 	}
 }
 

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -47,5 +48,31 @@ func TestListingInAnotherFormOfAccentsRemovesNobody(t *testing.T) {
 	last := e.proposals[len(e.proposals)-1]
 	if !strings.Contains(string(last.Body), `"external_id":"muller@x"`) || !json.Valid(last.Body) {
 		t.Errorf("%s", last.Body)
+	}
+}
+
+// What a node was bound to before it went is in events alone, written in
+// another form of the accents than the administrator types.
+func TestAPersonIsForgottenInEveryFormOfTheAccents(t *testing.T) {
+	e := newEngine(t)
+	c := newClient(t, e, gateway.Policy{})
+	id := c.register()
+	const composed, decomposed = "zo\u00eb@example.org", "zoe\u0308@example.org"
+	for _, f := range []map[string]any{
+		{"type": "set_external_id", "node_id": id, "external_id": decomposed, "admin_token": "admin secret"},
+		{"type": "deregister", "node_id": id, "admin_token": "admin secret"},
+	} {
+		if r := c.call(f); r["type"] == "error" {
+			t.Fatal(r)
+		}
+	}
+	if r := c.call(map[string]any{"type": "get_audit_log", "external_id": composed, "admin_token": "admin secret"}); len(r["entries"].([]any)) == 0 {
+		t.Error("the log does not find the person")
+	}
+	if r := c.call(map[string]any{"type": "person_forget", "external_id": composed, "admin_token": "admin secret"}); r["events"] == 0.0 {
+		t.Error(r)
+	}
+	if r := c.call(map[string]any{"type": "get_audit_log", "limit": 100, "admin_token": "admin secret"}); strings.Contains(fmt.Sprint(r), decomposed) {
+		t.Error("the log still names the person")
 	}
 }
