@@ -17,9 +17,19 @@ func (a *app) auditCommand() *cobra.Command {
 	list.RunE = a.tableRunner("get_audit_log", func() any { return &auditTable{} }, func(s *session, _ []string) (protocol.Body, error) {
 		return filter.request(s)
 	})
-	return groupCommand("audit", "read, follow, export and verify the audit trail, and manage its sinks",
+	group := groupCommand("audit", "read, follow, export and verify the audit trail, and manage its sinks",
 		list, a.auditTail(), a.auditExport(), a.auditVerify(), a.auditReplay(), a.auditSinks(),
 		groupCommand("sink", "create, replace and delete sinks of the audit trail", a.auditSinkPut(), a.auditSinkDelete()))
+	network := group.Flags().String("network", "", "without a command: list the events of this `network` id")
+	must(group.RegisterFlagCompletionFunc("network", cobra.NoFileCompletions))
+	group.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return groupRun(cmd, args)
+		}
+		filter.network = *network
+		return list.RunE(cmd, nil)
+	}
+	return group
 }
 
 // tableRunner is runner for a reply that a table shows in part.

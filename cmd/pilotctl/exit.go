@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -163,7 +164,7 @@ var hints = map[string]string{
 	client.CodeMalformedReply:       "check that the address is a Pilot registry",
 	protocol.CodeInvalid:            "correct the argument and try again",
 	protocol.CodeUnknownField:       "upgrade the registry: it does not know this field yet",
-	protocol.CodeNotFound:           "check the id or name; a node that went quiet comes back with: pilotctl register",
+	protocol.CodeNotFound:           "check the id or name",
 	protocol.CodePermissionDenied:   "act for another node (--node-id, --identity), establish trust, or use the admin token",
 	protocol.CodeSignatureRequired:  "give the node's identity with --identity, or the admin token",
 	protocol.CodeSignatureInvalid:   "the identity is not this node's current key: check --identity and --node-id, or finish a rotation with: pilotctl rotate-key",
@@ -186,9 +187,32 @@ var hints = map[string]string{
 	protocol.CodeRequestIDReused:    "use another --request-id, or none",
 	protocol.CodeNotImplemented:     "see what is: pilotctl commands",
 	protocol.CodeUnknownCommand:     "upgrade the registry, or see what it knows: pilotctl commands",
-	protocol.CodeFeatureNotActive:   "finish the upgrade of all members; see: pilotctl cluster status",
+	protocol.CodeFeatureNotActive:   "wait until the cluster serves, or finish the upgrade of all members; see: pilotctl cluster status",
 	protocol.CodeTooLarge:           "ask for less, as with --limit",
 	protocol.CodeInternal:           "look into the log of the member that answered",
+}
+
+// commandHint is the next thing to do after a certain command, "" when what
+// the code says is as good.
+func commandHint(code, command string) string {
+	switch {
+	case code == protocol.CodeAlreadyExists && slices.Contains([]string{"transfer_ownership", "promote_member", "demote_member", "join_network"}, command):
+		return "it is so already: there is nothing to do"
+	case code != protocol.CodeNotFound:
+		return ""
+	case strings.HasPrefix(command, "dlq_"), strings.HasPrefix(command, "audit_"):
+		return "see which sinks there are: pilotctl audit sinks; the audit webhook is set with: pilotctl webhook set"
+	case strings.HasPrefix(command, "cluster_join_token"):
+		return "see which tokens there are: pilotctl cluster join-token list"
+	case strings.HasPrefix(command, "cluster_"):
+		return "see which members there are: pilotctl cluster members"
+	case strings.Contains(command, "network") || strings.HasSuffix(command, "_policy") || strings.HasPrefix(command, "directory_"):
+		return "check the id or name: pilotctl network list"
+	}
+	if row := protocol.ByName(command); row != nil && strings.Contains(row.Doc, "node") {
+		return "check the id or name; a node that went quiet comes back with: pilotctl register"
+	}
+	return ""
 }
 
 func hint(code string, e *client.Error) string {
@@ -197,6 +221,9 @@ func hint(code string, e *client.Error) string {
 			return "settle it within five minutes: run the same command with --request-id " + e.RequestID
 		}
 		return "look at the present state before trying again"
+	}
+	if h := commandHint(code, e.Command); h != "" {
+		return h
 	}
 	if h := hints[code]; h != "" {
 		return h

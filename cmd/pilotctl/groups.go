@@ -185,5 +185,5 @@ func (a *app) clusterCommand() *cobra.Command {
 	return groupCommand("cluster", "show and change the cluster",
 		a.wireCommand("status", "cluster_status", exactly(0), nil), a.wireCommand("members", "cluster_members", exactly(0), nil),
 		target("transfer-leadership [member-id]", "cluster_transfer_leadership", between(0, 1)),
-		token, target("promote <member-id>", "cluster_promote", exactly(1)), remove)
+		token, target("promote <member-id>", "cluster_promote", exactly(1)), remove, a.subscribeCommand())
 }

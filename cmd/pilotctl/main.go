@@ -56,6 +56,8 @@ type app struct {
 	stdout, stderr io.Writer
 	flags          globalFlags
 	provisioner    provisioner
+	// splunkToken is a secret that was an argument, as the original takes it.
+	splunkToken string
 }
 
 const rootLong = `pilotctl talks to a Pilot registry: it registers and manages nodes, trust,
@@ -112,14 +114,14 @@ func (a *app) rootCommand() *cobra.Command {
 		}
 	}
 	group("node", a.registerCommand(), a.heartbeatCommand(), a.lookupCommand(), a.resolveCommand(), a.deregisterCommand(),
-		a.rotateKeyCommand("rotate-key"), a.nodeCommand(), a.findCommand("find"))
+		a.rotateKeyCommand("rotate-key"), a.nodeCommand(), a.findCommand("find"), a.punchCommand())
 	group("other", a.trustCommand(), a.handshakeCommand(), a.poloCommand(), a.beaconCommand(), a.keyCommand())
 	group("network", a.networkCommand(), a.memberCommand(), a.memberTagsCommand(), a.inviteCommand(), a.policyCommand(), a.identityCommand(), a.badgeCommand(), a.recoveryCommand(), a.personCommand(), a.settingCommand(),
 		a.blueprintCommand(), a.directoryCommand())
 	group("audit", a.auditCommand(), a.exportCommand(), a.webhookCommand(), a.idpCommand())
 	group("cluster", a.clusterCommand())
 	group("alias", a.aliases()...)
-	root.AddCommand(a.versionCommand(), a.commandsCommand())
+	root.AddCommand(a.versionCommand(), a.commandsCommand(), a.contextCommand())
 	return root
 }
 

@@ -155,5 +155,6 @@ func (a *app) aliases() []*cobra.Command {
 		a.setTaskExec("enable-tasks", true), a.setTaskExec("disable-tasks", false),
 		a.respond("approve <node>", true), a.respond("reject <node>", false), a.trustPair("untrust <node>", "revoke_trust"),
 		a.applyBlueprint("provision"), a.provisionStatus("provision-status"), a.syncDirectory("directory-sync"), a.directoryStatus("directory-status"),
+		a.auditExportAlias(),
 	}
 }

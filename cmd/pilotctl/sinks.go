@@ -111,6 +111,12 @@ func (a *app) auditSinkDelete() *cobra.Command {
 }
 
 func (a *app) exportCommand() *cobra.Command {
+	show := a.wireCommand("show", "get_audit_export", exactly(0), nil)
+	show.Aliases = []string{"get"}
+	return groupCommand("export", "set and show the audit export", a.exportSet(), show)
+}
+
+func (a *app) exportSet() *cobra.Command {
 	set := a.wireCommand("set", "set_audit_export", exactly(0), nil)
 	set.Example = "  pilotctl export set --format syslog_cef --endpoint tls://siem:6514\n  pilotctl export set --off"
 	f := addExport(set)
@@ -120,10 +126,13 @@ func (a *app) exportCommand() *cobra.Command {
 			return nil, usagef(s.cmd, "give --format and --endpoint, or --off")
 		}
 		token, err := f.secret.read()
+		if a.splunkToken != "" {
+			token = protocol.Secret(a.splunkToken)
+		}
 		return &protocol.SetAuditExport{Format: f.format, Endpoint: f.endpoint, Token: token, Index: f.index, Source: f.source,
 			Ack: f.ack, Batch: f.batch, Framing: f.framing, Required: f.required, MaxLag: f.maxLag}, err
 	})
-	return groupCommand("export", "set and show the audit export", set, a.wireCommand("show", "get_audit_export", exactly(0), nil))
+	return set
 }
 
 func addOff(cmd *cobra.Command) *bool { return cmd.Flags().Bool("off", false, "switch it off") }

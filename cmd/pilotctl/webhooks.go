@@ -118,7 +118,9 @@ func (a *app) idpCommand() *cobra.Command {
 		}
 		return r, nil
 	})
-	return groupCommand("idp", "set and show the identity provider", set, a.wireCommand("show", "get_idp_config", exactly(0), nil))
+	show := a.wireCommand("show", "get_idp_config", exactly(0), nil)
+	show.Aliases = []string{"get"}
+	return groupCommand("idp", "set and show the identity provider, and validate its tokens", set, show, a.validateToken(), a.identityWebhook())
 }
 
 // roleMapping reads VALUE=NETWORK:ROLE; a value may have both signs itself.

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/client"
+)
+
+// Whoever has nothing but the command line can use the whole protocol.
+func TestEveryWireCommandHasAVerb(t *testing.T) {
+	t.Parallel()
+	verbs := map[string]string{
+		// Behind verbs that send several commands, or other forms of what has one.
+		"get_webhook_dlq": "dlq_list", "audit_chain": "audit export", "cluster_id": "cluster status",
+	}
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+		if wire := wireOf(cmd); wire != "" {
+			verbs[wire] = cmd.CommandPath()
+		}
+	}
+	walk((&app{}).rootCommand())
+	for _, row := range protocol.Commands {
+		if row.Built && verbs[row.Name] == "" {
+			t.Errorf("no verb of pilotctl sends %s", row.Name)
+		}
+	}
+}
+
+// A hint that names a remedy for something else sends people the wrong way.
+func TestHintsFitTheCommand(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ code, command, want, never string }{
+		{protocol.CodeAlreadyExists, "transfer_ownership", "nothing to do", "choose another name"},
+		{protocol.CodeAlreadyExists, "promote_member", "nothing to do", "choose another name"},
+		{protocol.CodeAlreadyExists, "create_network", "choose another name", "nothing to do"},
+		{protocol.CodeNotFound, "dlq_list", "pilotctl audit sinks", "register"},
+		{protocol.CodeNotFound, "cluster_remove", "pilotctl cluster members", "register"},
+		{protocol.CodeNotFound, "rename_network", "pilotctl network list", "register"},
+		{protocol.CodeNotFound, "lookup", "pilotctl register", "sinks"},
+		{protocol.CodeFeatureNotActive, "lookup", "cluster status", ""},
+	} {
+		got := hint(c.code, &client.Error{Code: c.code, Command: c.command})
+		if !strings.Contains(got, c.want) || c.never != "" && strings.Contains(got, c.never) {
+			t.Errorf("%s after %s: %q", c.code, c.command, got)
+		}
+	}
+}
+
+// Programs that drive the original's command line begin with context.
+func TestContextDescribesTheCommands(t *testing.T) {
+	t.Parallel()
+	var out, errs bytes.Buffer
+	if code := run([]string{"context"}, &out, &errs); code != exitOK {
+		t.Fatal(errs.String())
+	}
+	var c contextOf
+	if err := json.Unmarshal(out.Bytes(), &c); err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, row := range c.Commands {
+		found = found || row.Command == "network create" && row.Returns == "the reply to create_network"
+	}
+	if !found || len(c.ErrorCodes) == 0 || len(c.GlobalFlags) == 0 || c.Version == "" && buildInfo().Version != "" {
+		t.Errorf("%s", out.String())
+	}
+}
