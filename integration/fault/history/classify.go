@@ -126,11 +126,12 @@ func ClassifySDK(res *client.Result, err error) Verdict {
 	return v
 }
 
-// envelope is what a member appends to a reply: the index, and whether it is
+// envelope is what a member appends to a reply: the index, how old the state of
+// a stale read is, and whether it is
 // the answer to an earlier sending.
-var envelope = regexp.MustCompile(`,"index":[0-9]+(,"replayed":true)?\}$`)
+var envelope = regexp.MustCompile(`,"index":[0-9]+(,"data_age_ms":[0-9]+)?(,"replayed":true)?\}$`)
 
-// stripEnvelope removes index and replayed, so that the rest can be compared
+// stripEnvelope removes what a member appended, so that the rest can be compared
 // byte by byte with what the state machine answers.
 func stripEnvelope(reply []byte) json.RawMessage {
 	if at := envelope.FindIndex(reply); at != nil {
