@@ -35,7 +35,7 @@ var (
 // Files of package protocol that Apply does not come by: they read and write
 // what goes over the wire.
 var frontDoorOnly = []string{"address.go", "auditlog.go", "decode.go", "encode.go", "frame.go", "hostport.go", "urls.go", "signed.go", "parts.go",
-	"read.go", "unknown.go", "secret.go"}
+	"read.go", "unknown.go", "networkrules.go", "secret.go"}
 
 // Uses that Apply does not come by, in files that it does.
 var exactEnough = map[string]string{

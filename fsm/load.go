@@ -32,6 +32,7 @@ var loaders = withNextLoaders(map[kind]func(x *txn, d *decoder, level uint32) bo
 	kindStaged:    loadStaged,
 	kindMemberTag: loadMemberTags,
 	kindNetDocs:   loadNetworkDocs,
+	kindRejected:  plain(func(x *txn) *table[uint32, millis] { return &x.rejected }),
 })
 
 // plain loads tables without indexes.

@@ -115,7 +115,8 @@ func TestManagedNetworkKeepsItsRules(t *testing.T) {
 	if got, _ := w.m.Root().NetworkDocuments(r.NetworkID); !reflect.DeepEqual(got, rules) {
 		t.Errorf("rules after another change: %+v", got)
 	}
-	w.refused("create_network", &protocol.CreateNetwork{NodeID: a, Name: "bad", Rules: &protocol.NetworkRules{}}, admin, protocol.CodeInvalid, "rules: links must be >= 1 (got 0)")
+	w.refused("create_network", &protocol.CreateNetwork{NodeID: a, Name: "bad", Rules: &protocol.NetworkRules{Grace: strings.Repeat("1", 65)}}, admin,
+		protocol.CodeInvalid, "rules: too long: 65 bytes in one text (max 64)")
 	w.do("delete_network", &protocol.DeleteNetwork{NetworkID: r.NetworkID}, admin)
 	if n := w.m.Root().docs.len(); n != 0 {
 		t.Errorf("%d deleted networks have documents", n)

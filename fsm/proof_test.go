@@ -196,3 +196,32 @@ func TestStrangerCannotMoveAProvenNode(t *testing.T) {
 		w.registerAs(&protocol.Register{PublicKey: key})
 	})
 }
+
+// Who holds a node's public key only, and tries to move it with that, leaves a
+// trace, once an hour.
+func TestAttemptsToMoveAProvenNodeAreAudited(t *testing.T) {
+	w := newWorld(t)
+	key := testKey(1).String()
+	w.registerAs(&protocol.Register{PublicKey: key, Proven: true})
+	try := func() {
+		w.apply(envelope(w.call("register", &protocol.Register{PublicKey: key, Endpoint: "203.0.113.66:6666"}, nil)))
+	}
+	try()
+	if got := w.lastEvent(protocol.EventRatchetRejected); got != "anonymous node_id=1" {
+		t.Errorf("event %q", got)
+	}
+	digest := w.m.Root().Digest()
+	for range 5 {
+		if proposed, e := w.m.Root().Decide(w.call("register", &protocol.Register{PublicKey: key}, nil)); e == nil || proposed != nil {
+			t.Error("the same again is proposed")
+		}
+	}
+	if w.m.Root().Digest() != digest || w.countEvents(protocol.EventRatchetRejected) != 1 {
+		t.Error("every attempt is an event: they flush those of others")
+	}
+	w.tick(61 * minute)
+	try()
+	if n := w.countEvents(protocol.EventRatchetRejected); n != 2 {
+		t.Errorf("%d events after an hour, want 2", n)
+	}
+}

@@ -245,4 +245,8 @@ func (m millis) appendTo(dst []byte, _ uint32) []byte { return appendVarint(dst,
 func readMillis(d *decoder, _ uint32) millis { return millis(d.varint()) }
 
 // Heartbeats blocked by an expired key, by node: when that was last audited.
-var blockedSchema = schema[uint32, millis]{kindBlocked, appendKey32, readKey32, readMillis}
+// Registrations refused for want of proof likewise.
+var (
+	blockedSchema  = schema[uint32, millis]{kindBlocked, appendKey32, readKey32, readMillis}
+	rejectedSchema = schema[uint32, millis]{kindRejected, appendKey32, readKey32, readMillis}
+)

@@ -29,7 +29,7 @@ func decideRegister(v *view, c *call) (effect, *protocol.Error) {
 	}
 	old, mode := v.findRegistrant(key, r)
 	if e := old.registrable(r, mode); e != nil {
-		return nil, e
+		return v.noteRejected(old), e
 	}
 	if e := v.mayIdentify(c, r, old, mode); e != nil {
 		return nil, e
@@ -54,6 +54,23 @@ func (n *node) registrable(r *protocol.Register, mode string) *protocol.Error {
 			"node %d: unsigned registration cannot modify a signature-verified key. Sign the registration; if the node's program was rolled back to one that cannot, an administrator clears this with: pilotctl node signed-register off --node-id %d --admin-token-file FILE", n.id, n.id)
 	}
 	return nil
+}
+
+// rejectedEvery is how often it is audited of one node that somebody tried to
+// register its key without having it.
+const rejectedEvery = 60 * 60 * 1000
+
+// noteRejected notes a registration that was refused for want of proof, nil
+// when that was noted of the node not long ago.
+func (v *view) noteRejected(n *node) effect {
+	if at, known := v.rejected.get(n.id); known && v.meta.now-int64(at) < rejectedEvery || !v.governed() {
+		return nil
+	}
+	return func(x *txn) any {
+		x.rejected.put(x, n.id, millis(x.meta.now))
+		x.begin(protocol.EventRatchetRejected).node(n.id).end()
+		return nil
+	}
 }
 
 // mayIdentify decides whether a registration may bind an existing node to the
@@ -278,6 +295,7 @@ func (x *txn) deregister(n *node) {
 	x.forgetPairs(n.id)
 	x.seen.drop(x, n.id)
 	x.blocked.drop(x, n.id)
+	x.rejected.drop(x, n.id)
 	x.putNode(n, &node{
 		id: n.id, key: n.key, keyGen: n.keyGen, state: stateDeregistered, flags: n.flags & (flagKeyless | flagSignedRegister | flagProven),
 		owner: n.owner, created: n.created, rotated: n.rotated, rotates: n.rotates, expires: n.expires, announced: n.announced, standing: n.standing,

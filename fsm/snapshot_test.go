@@ -32,6 +32,8 @@ func fullWorld(t tester) *world {
 	w.internal(KindSpendToken, SpendToken{Name: "j", MemberID: "m2", Key: testMAC(2).Sum})
 	w.do("set_key_expiry", &protocol.SetKeyExpiry{NodeID: 1, ExpiresAt: utc(w.now + minute)}, as(1))
 	w.do("set_member_tags", tagMember(net, 2, "gpu", "eu-west"), admin)
+	w.registerAs(&protocol.Register{PublicKey: testKey(6).String(), Proven: true})
+	w.apply(envelope(w.call("register", &protocol.Register{PublicKey: testKey(6).String()}, nil))) // rejected
 	doc := `{"version":1}`
 	w.do("create_network", &protocol.CreateNetwork{NodeID: 1, Name: "managed", ExprPolicy: &doc,
 		Rules: &protocol.NetworkRules{Links: 8, Cycle: "1h", Prune: 2, PruneBy: "age", Fill: 3, FillHow: "random", Grace: "5m"}}, admin)

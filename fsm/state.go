@@ -103,6 +103,7 @@ type view struct {
 	jwks      table[string, *jwks]
 	tags      table[uint64, memberTags]
 	docs      table[uint16, networkDocs]
+	rejected  table[uint32, millis]
 	staged    table[string, *staged]
 	next      nextTables
 
@@ -152,7 +153,7 @@ func newView() view {
 		events:  [2]table[uint64, eventRecord]{newTable(&securitySchema), newTable(&activitySchema)},
 		blocked: newTable(&blockedSchema), invites: newTable(&inviteSchema), preAssign: newTable(&preAssignSchema),
 		settings: newTable(&settingsSchema), sinks: newTable(&sinkSchema), cursors: newTable(&cursorSchema), letters: newTable(&letterSchema),
-		jwks: newTable(&jwksSchema), tags: newTable(&memberTagsSchema), docs: newTable(&networkDocsSchema),
+		jwks: newTable(&jwksSchema), tags: newTable(&memberTagsSchema), docs: newTable(&networkDocsSchema), rejected: newTable(&rejectedSchema),
 		staged: newTable(&stagedSchema), next: newNextTables(),
 
 		byKey: newIndex[string, uint32](), byHost: newIndex[string, uint32](), byOwner: newIndex[string, uint32](), byPerson: newIndex[string, uint32](),
@@ -177,7 +178,7 @@ func (v *view) tables() []stored {
 		&v.tokens, &v.sealed, &v.servers, &v.sessions, &v.minted, &v.results, &v.events[0], &v.events[1], &v.blocked,
 		&v.invites, &v.preAssign, &v.settings, &v.sinks, &v.cursors, &v.letters, &v.jwks, &v.staged,
 		// What refers to members comes after them.
-		&v.tags, &v.docs,
+		&v.tags, &v.docs, &v.rejected,
 	}, v.next.tables()...)
 }
 
@@ -217,6 +218,7 @@ func (v *view) handOver(dst *view) {
 	v.jwks.handOver(&dst.jwks)
 	v.tags.handOver(&dst.tags)
 	v.docs.handOver(&dst.docs)
+	v.rejected.handOver(&dst.rejected)
 	v.staged.handOver(&dst.staged)
 
 	v.byKey.handOver(&dst.byKey)

@@ -40,6 +40,7 @@ const (
 	kindJWKS      kind = 26
 	kindMemberTag kind = 27
 	kindNetDocs   kind = 28
+	kindRejected  kind = 29
 )
 
 type tableKey interface {

@@ -156,7 +156,7 @@ var Commands = []Command{
 
 	// Open.
 	{Code: 45, Name: "register", Group: GroupNode, Page: PageOpen, Auth: AuthOpen, Mode: ModeWrite, Rate: RateRegistration, Since: 1, Built: true,
-		Challenge: "register:{listen_addr}:{public_key}", Signer: "public_key", Events: []string{EventNodeRegistered, EventNodeReRegistered, EventExternalIDSet, EventHostnameChanged, EventOwnerLost, EventOwnershipTransferred},
+		Challenge: "register:{listen_addr}:{public_key}", Signer: "public_key", Events: []string{EventNodeRegistered, EventNodeReRegistered, EventRatchetRejected, EventExternalIDSet, EventHostnameChanged, EventOwnerLost, EventOwnershipTransferred},
 		newBody: body[Register](), newReply: reply[RegisterReply](), Doc: "register a public key and an endpoint"},
 	{Code: 46, Name: "lookup", Group: GroupNode, Page: PageOpen, Auth: AuthOpen, Mode: ModeRead, Rate: RateQuery, Since: 1, Built: true,
 		Challenge: "lookup:{requester_id}:{node_id}", Signer: "requester_id", Optional: true, newBody: body[NodeRequest](), newReply: reply[LookupReply](), Doc: "look up a node by id"},

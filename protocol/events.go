@@ -45,6 +45,7 @@ const (
 	EventMemberExpired         = "member.expired"
 	EventRoleExpiring          = "member.role_expiring"
 	EventRoleExpired           = "member.role_expired"
+	EventRatchetRejected       = "node.register_ratchet_rejected"
 	EventBadgeSubmitted        = "identity.badge_submitted"
 	EventRecoveryEnrolled      = "identity.recovery_enrolled"
 	EventNodeRecovered         = "node.recovered"
@@ -104,7 +105,7 @@ var Events = map[string]EventClass{
 	EventOwnershipTransferred: ClassSecurity, EventOwnerLost: ClassSecurity, EventPolicyChanged: ClassSecurity,
 	EventMemberPromoted: ClassSecurity, EventMemberDemoted: ClassSecurity, EventMemberKicked: ClassSecurity,
 	EventMemberExpiring: ClassSecurity, EventMemberExpired: ClassSecurity, EventRoleExpiring: ClassSecurity, EventRoleExpired: ClassSecurity,
-	EventBadgeSubmitted: ClassSecurity, EventRecoveryEnrolled: ClassSecurity, EventNodeRecovered: ClassSecurity,
+	EventRatchetRejected: ClassSecurity, EventBadgeSubmitted: ClassSecurity, EventRecoveryEnrolled: ClassSecurity, EventNodeRecovered: ClassSecurity,
 	EventMemberTagsChanged: ClassSecurity, EventExprPolicySet: ClassSecurity, EventExprPolicyCleared: ClassSecurity,
 	EventInviteCreated: ClassSecurity, EventInviteResponded: ClassSecurity, EventInviteExpired: ClassActivity,
 	EventTrustCreated: ClassSecurity, EventTrustRevoked: ClassSecurity,

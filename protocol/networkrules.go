@@ -25,7 +25,8 @@ func badRules(format string, args ...any) *Error {
 	return Errorf(CodeInvalid, "rules: "+format, args...)
 }
 
-// readRules reads rules as clients send them, as text or as an object.
+// readRules reads rules as clients send them, as text or as an object, and
+// refuses what daemons cannot keep: what is in the log has been read so.
 func readRules(raw any) (*NetworkRules, *Error) {
 	text := documentText(raw)
 	switch {
@@ -34,7 +35,21 @@ func readRules(raw any) (*NetworkRules, *Error) {
 	case text == nil:
 		return nil, badRules("invalid JSON: want an object, or one as text")
 	}
-	return ParseNetworkRules(*text)
+	r, e := ParseNetworkRules(*text)
+	if e == nil {
+		e = r.Check()
+	}
+	return r, e
+}
+
+// bounded refuses texts that no rules have.
+func (r *NetworkRules) bounded() *Error {
+	for _, text := range []string{r.Cycle, r.PruneBy, r.FillHow, r.Grace} {
+		if len(text) > maxSpanText {
+			return badRules("too long: %d bytes in one text (max %d)", len(text), maxSpanText)
+		}
+	}
+	return nil
 }
 
 // ParseNetworkRules reads rules as JSON text; see Check for what they say.

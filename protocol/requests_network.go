@@ -55,7 +55,7 @@ func (r *CreateNetwork) Validate() *Error {
 		return Errorf(CodeTooLarge, "expr_policy: too long: %d bytes (max %d)", len(*r.ExprPolicy), MaxExprPolicyBytes)
 	}
 	if r.Rules != nil {
-		if e := r.Rules.Check(); e != nil {
+		if e := r.Rules.bounded(); e != nil {
 			return e
 		}
 	}
