@@ -201,6 +201,12 @@ func (s *story) identities() {
 	s.call(m{"type": "set_identity_webhook", "url": "ftp://hook", "admin_token": s.admin})
 	s.call(m{"type": "set_identity_webhook", "url": "", "admin_token": s.admin})
 	s.call(m{"type": "set_identity_webhook", "url": ""})
+	person := s.node("person")
+	s.call(m{"type": "set_external_id", "node_id": person.ID, "external_id": s.tag + "@people", "admin_token": s.admin})
+	s.call(m{"type": "person_export", "external_id": s.tag + "@people"})
+	s.quiet(m{"type": "person_export", "external_id": s.tag + "@people", "admin_token": s.admin})
+	s.quiet(m{"type": "person_forget", "external_id": s.tag + "@people", "admin_token": s.admin})
+	s.call(m{"type": "get_identity", "node_id": person.ID, "admin_token": s.admin})
 }
 
 func (s *story) roles(a, b harness.Agent, id float64) {

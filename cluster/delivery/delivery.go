@@ -294,20 +294,35 @@ func (w *worker) isolate(ctx context.Context, out Exporter, events []protocol.Au
 	}
 	var why error
 	for i := moved; i < min(len(events), moved+maxOdd+1); i++ {
-		done, tried := w.try(ctx, out, events[i:i+1])
-		if done == 1 {
+		refused := w.tryAlone(ctx, out, events[i])
+		if refused == nil {
 			p.Delivered++
 			for _, e := range events[moved:i] {
-				p.Dead = append(p.Dead, fsm.Letter{Seq: e.Seq, Reason: why.Error(), Attempts: 2})
+				p.Dead = append(p.Dead, fsm.Letter{Seq: e.Seq, Reason: why.Error(), Attempts: oddTries})
 				w.log.Warn("an event became a dead letter", "event", e.Seq, "action", e.Action, "error", why)
 			}
 			return i + 1, nil
 		}
-		if why = tried; !w.Judge(tried).Content {
+		if why = refused; !w.Judge(refused).Content {
 			break
 		}
 	}
 	return moved, why
+}
+
+// oddTries is how often an event is refused alone before it is called odd:
+// receivers refuse for other reasons than they say.
+const oddTries = 3
+
+// tryAlone delivers one event, trying a few times while it is what the
+// receiver says it does not like.
+func (w *worker) tryAlone(ctx context.Context, out Exporter, e protocol.AuditEvent) error {
+	for try := 0; ; try++ {
+		_, err := w.try(ctx, out, []protocol.AuditEvent{e})
+		if err == nil || !w.Judge(err).Content || try == oddTries-1 || w.Wait(ctx, backoff(try)) != nil {
+			return err
+		}
+	}
 }
 
 // wanted are the events that the sink's filters let through.

@@ -41,6 +41,8 @@ type webhooks struct {
 
 	trail *trail
 	dead  []uint64
+	// odd are the dead letters of the export.
+	odd []uint64
 }
 
 func newWebhooks() Workload { return &webhooks{counters: counters{name: "w10-webhooks"}} }
@@ -91,6 +93,12 @@ func (w *webhooks) Final(ctx context.Context, env *Env) error {
 	for _, l := range letters.Letters {
 		w.dead = append(w.dead, l.EventID)
 	}
+	if index, err = c.ask(ctx, m, "dlq_list", &protocol.DeadLetters{Name: w.siem.name}, protocol.Options{}, &letters); err != nil {
+		return err
+	}
+	for _, l := range letters.Letters {
+		w.odd = append(w.odd, l.EventID)
+	}
 	w.trail, err = c.readTrail(ctx, m, index)
 	return err
 }
@@ -135,7 +143,7 @@ func (w *webhooks) Judge([]history.Op) (summary string, out []check.Violation) {
 		oldest = 0
 	}
 	out = append(out, check.Deliveries(w.hook.name, want, w.hook.deliveries(oldest), w.dead, nil)...)
-	out = append(out, check.Deliveries(w.siem.name, want, w.siem.deliveries(oldest), nil, nil)...)
+	out = append(out, check.Deliveries(w.siem.name, want, w.siem.deliveries(oldest), w.odd, nil)...)
 	out = named(out, w.name, "")
 	hook, siem := w.hook.spoiled(), w.siem.spoiled()
 	if len(want) == 0 || hook == 0 || siem == 0 {
