@@ -49,6 +49,9 @@ func TestProvisionSample(t *testing.T) {
 	if got := w.lastEvent(protocol.EventNetworkProvisioned); got != "token:root network_id=1 name=prod-fleet enterprise=true actions=7 created=true" {
 		t.Error(got)
 	}
+	if e := w.m.Root().Events(protocol.ClassSecurity, 0, 1000); e[len(e)-1].Details() != "name=prod-fleet, enterprise=true, actions=7" {
+		t.Errorf("programs that read the original's text of a provisioned network read %q", e[len(e)-1].Details())
+	}
 	again := w.provision(fleet())
 	if want := append([]string{"found existing network 1 (prod-fleet)"}, slices.Delete(slices.Clone(fleetActions), 0, 1)...); again.Created || again.NetworkID != 1 || !slices.Equal(again.Actions, want) {
 		t.Errorf("%q\nwant %q", again.Actions, want)

@@ -115,6 +115,10 @@ func (x *txn) progress(b *SinkProgress, next cursor) {
 		next.stalled = x.meta.now
 	}
 	next.problem = problem
+	if s, _ := x.sinks.get(b.Name); s.Kind == protocol.SinkExport {
+		cur, _ := x.cursors.get(b.Name)
+		x.meta.exported += next.delivered - cur.delivered
+	}
 	x.cursors.put(x, b.Name, &next)
 	x.advanceBacklog(b.Name, b.From, b.To)
 	if lost := b.Lost[0] + b.Lost[1]; lost > 0 {
@@ -167,6 +171,10 @@ func (r *Root) Sinks() (out []Sink) {
 	})
 	return out
 }
+
+// Exported is how many events exports were given since the cluster began. It
+// never falls.
+func (r *Root) Exported() uint64 { return r.meta.exported }
 
 // SinkBatch is what a sink is to be given next. Progress is prepared for the
 // case that all of Events are done with; who delivers fills in the rest.

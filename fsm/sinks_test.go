@@ -70,6 +70,32 @@ func TestSinksGoOnWhereTheyWere(t *testing.T) {
 	}
 }
 
+// A counter that falls makes a graph show the same events twice.
+func TestExportTotalsNeverFall(t *testing.T) {
+	w := newWorld(t)
+	total := uint64(0)
+	step := func(what string, more uint64) {
+		t.Helper()
+		if total += more; w.m.Root().Exported() != total {
+			t.Errorf("%s: %d events exported, want %d", what, w.m.Root().Exported(), total)
+		}
+	}
+	w.do("set_audit_export", &protocol.SetAuditExport{Format: "json", Endpoint: "https://siem"}, admin)
+	w.do("audit_sink_put", &protocol.AuditSinkPut{Name: "second", Kind: protocol.SinkExport, Format: "json", Endpoint: "https://second"}, admin)
+	w.register(1)
+	step("one export", uint64(len(w.deliver(protocol.SinkNameExport, 9).Events)))
+	step("two", uint64(len(w.deliver("second", 9).Events)))
+	w.deliver(protocol.SinkNameLog, 9)
+	step("the log is no export", 0)
+	w.do("set_audit_export", &protocol.SetAuditExport{Format: "json", Endpoint: "https://elsewhere"}, admin)
+	step("another address", 0)
+	step("at the other address", uint64(len(w.deliver(protocol.SinkNameExport, 9).Events)))
+	w.do("audit_sink_delete", &protocol.SinkName{Name: "second"}, admin)
+	step("one deleted", 0)
+	w.do("set_audit_export", &protocol.SetAuditExport{}, admin)
+	step("switched off", 0)
+}
+
 // A report counts once, for the configuration and position it was made for.
 func TestSinkProgressIsCheckedAgain(t *testing.T) {
 	w := newWorld(t)

@@ -32,6 +32,9 @@ type meta struct {
 	// answered since.
 	began    int64
 	requests uint64
+	// exported counts the events that exports were given, also those of exports
+	// that are configured otherwise by now or are gone.
+	exported uint64
 }
 
 func (m *meta) appendTo(dst []byte, _ uint32) []byte {
@@ -51,7 +54,7 @@ func (m *meta) appendTo(dst []byte, _ uint32) []byte {
 	for i := range m.chains {
 		dst = m.chains[i].append(dst)
 	}
-	return appendUvarint(appendVarint(dst, m.began), m.requests)
+	return appendUvarint(appendUvarint(appendVarint(dst, m.began), m.requests), m.exported)
 }
 
 func readMeta(d *decoder) (m meta) {
@@ -65,7 +68,7 @@ func readMeta(d *decoder) (m meta) {
 	for i := range m.chains {
 		m.chains[i] = readChain(d)
 	}
-	m.began, m.requests = d.varint(), d.uvarint()
+	m.began, m.requests, m.exported = d.varint(), d.uvarint(), d.uvarint()
 	if net > 0xffff || m.joinSeq > maxJoinOrder {
 		d.fail()
 	}

@@ -81,11 +81,12 @@ func (e *AuditEvent) NetworkID() uint16 {
 }
 
 // Details are the attributes other than node_id and network_id as
-// "key=value", joined with ", ".
+// "key=value", joined with ", ". Programs compare the original's texts as a
+// whole: what only we say of a provisioned network is an attribute alone.
 func (e *AuditEvent) Details() string {
 	var b strings.Builder
 	for _, a := range e.Attrs {
-		if a.Key == "node_id" || a.Key == "network_id" {
+		if a.Key == "node_id" || a.Key == "network_id" || a.Key == "created" && e.Action == EventNetworkProvisioned {
 			continue
 		}
 		if b.Len() > 0 {

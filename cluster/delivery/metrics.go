@@ -13,7 +13,7 @@ import (
 // wrong, max is right. A sink's counters begin anew when its address changes.
 var Metrics = []cluster.MetricInfo{
 	{Name: "pilot_audit_events_total", Kind: "counter", Help: "events in the audit log since the cluster began"},
-	{Name: "pilot_audit_exports_total", Kind: "counter", Help: "events delivered to exports"},
+	{Name: "pilot_audit_exports_total", Kind: "counter", Help: "events delivered to exports since the cluster began, also to those that are gone"},
 	{Name: "pilot_audit_export_active", Kind: "gauge", Help: "1 while an audit export is configured"},
 	{Name: "pilot_webhook_configured", Kind: "gauge", Help: "1 while a webhook is configured"},
 	{Name: "pilot_idp_configured", Kind: "gauge", Help: "1 while an identity provider is configured"},
@@ -64,12 +64,11 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		}
 		return 0
 	}
-	exported, exports, webhooks := uint64(0), 0, 0
+	exports, webhooks := 0, 0
 	for _, s := range root.Sinks() {
 		switch s.Kind {
 		case protocol.SinkExport:
 			exports++
-			exported += s.Delivered
 		case protocol.SinkWebhook:
 			webhooks++
 		}
@@ -78,11 +77,13 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		put("pilot_audit_sink_failed_total", float64(s.Failed), s.Name)
 		put("pilot_audit_sink_dropped_total", float64(s.Dropped), s.Name)
 		put("pilot_audit_sink_troubled", yes(s.Problem != ""), s.Name)
-		put("pilot_webhook_dlq_size", float64(s.DeadLetters), s.Name)
+		if s.Kind != protocol.SinkLog { // it has none
+			put("pilot_webhook_dlq_size", float64(s.DeadLetters), s.Name)
+		}
 	}
 	_, idp := root.IDP()
 	put("pilot_audit_events_total", float64(root.EventSeq()))
-	put("pilot_audit_exports_total", float64(exported))
+	put("pilot_audit_exports_total", float64(root.Exported()))
 	put("pilot_audit_export_active", yes(exports > 0))
 	put("pilot_webhook_configured", yes(webhooks > 0))
 	put("pilot_idp_configured", yes(idp))
