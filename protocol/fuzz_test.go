@@ -67,6 +67,7 @@ func FuzzParseRequest(f *testing.F) {
 		`{"type":"directory_sync","network_id":1,"entries":[5,{"external_id":"a","disabled":1},null],"if_revision":"x","confirm_removals":2.5,"part":1}`,
 		`{"type":"provision_network","blueprint":{"NAME":"a","policy":{"max_members":"x"}}}`, `{"type":"provision_network","blueprint":[],"if_revision":-1}`,
 		`{"type":"provision_network","blueprint":{"name":"a","join_token":"t","audit_export":{"token":"u"},"webhooks":{"audit_url":"ftp://x"}}}`,
+		`{"type":"provision_network","blueprint":{"join_token":"t","roles":[],"policy":{"Allowed_ports":[]}},"part":10,"parts":10,"upload_id":"0"}`,
 		`{"type":"set_key_expiry","expires_at":"2030-01-01T00:00:00.999+01:00"}`, `{"type":"create_network","name":"a","join_rule":""}`,
 	} {
 		f.Add([]byte(seed))

@@ -121,6 +121,13 @@ func (r *ProvisionNetwork) decodeField(in *reader, name string, raw any) bool {
 	for i := range b.Roles {
 		b.Roles[i].Role, b.Roles[i].Keys = lower(b.Roles[i].Role), IDKeys{}
 	}
+	// An empty list says as little as none, and the log has no form for it.
+	if len(b.Roles) == 0 {
+		b.Roles = nil
+	}
+	if b.Policy != nil && len(b.Policy.AllowedPorts) == 0 {
+		b.Policy.AllowedPorts = nil
+	}
 	r.Blueprint = b
 	return true
 }
