@@ -22,7 +22,7 @@ func (c *Client) ListSettings(ctx context.Context, opts ...CallOption) (*protoco
 }
 
 // PersonExport shows what is known of a person besides the audit log: nodes and
-// roles that wait. ForEachPage has further pages.
+// roles that wait. NextCursor of the reply is for WithCursor.
 func (c *Client) PersonExport(ctx context.Context, externalID string, opts ...CallOption) (*protocol.PersonExportReply, error) {
 	return Call[protocol.PersonExportReply](ctx, c, "person_export", &protocol.PersonRequest{ExternalID: externalID}, opts...)
 }

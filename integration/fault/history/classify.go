@@ -127,8 +127,7 @@ func ClassifySDK(res *client.Result, err error) Verdict {
 }
 
 // envelope is what a member appends to a reply: the index, how old the state of
-// a stale read is, and whether it is
-// the answer to an earlier sending.
+// a stale read is, and whether it is the answer to an earlier sending.
 var envelope = regexp.MustCompile(`,"index":[0-9]+(,"data_age_ms":[0-9]+)?(,"replayed":true)?\}$`)
 
 // stripEnvelope removes what a member appended, so that the rest can be compared
