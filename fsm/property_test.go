@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -41,7 +42,7 @@ func TestAnyLogIsDeterministic(t *testing.T) {
 			}
 			ca, cb := a.Root(), b.Root()
 			if ca.Digest() != cb.Digest() {
-				rt.Fatalf("digests differ after entry %d", index)
+				rt.Fatalf("digests differ after entry %d:\n%s", index, differing(ca, cb))
 			}
 			if fromScratch(ca) != ca.Digest() {
 				rt.Fatalf("the digest is not that of the records after entry %d", index)
@@ -57,6 +58,9 @@ func TestAnyLogIsDeterministic(t *testing.T) {
 				}
 				if r := b.Root(); r.Index() != index || r.Term() != 1 || r.Digest() != ca.Digest() {
 					rt.Fatalf("a restore changed index, term or digest")
+				}
+				if what := differing(raised(ca), raised(b.Root())); what != "" {
+					rt.Fatalf("a restore forgets what a higher level would remember:\n%s", what)
 				}
 				if ia, ib := indexes(&ca.view), indexes(&b.Root().view); ia != ib {
 					rt.Fatalf("indexes differ after a restore:\n%s\nand\n%s", ia, ib)
@@ -158,4 +162,29 @@ func TestDryRunAndApplyAgree(t *testing.T) {
 			g.root = w.m.Root()
 		}
 	})
+}
+
+// raised is a root as it would be recorded at the newest level.
+func raised(r *Root) *Root {
+	out := *r
+	out.meta.level = LevelMax
+	return &out
+}
+
+// differing lists the records that only one of two roots has.
+func differing(a, b *Root) string {
+	records := map[string]int{}
+	for root, way := range map[*Root]int{a: 1, b: -1} {
+		_ = root.eachRecord(func(rec []byte) error {
+			records[string(rec)] += way
+			return nil
+		})
+	}
+	var out bytes.Buffer
+	for rec, way := range records {
+		if way != 0 {
+			fmt.Fprintf(&out, "%+d %q\n", way, rec)
+		}
+	}
+	return out.String()
 }

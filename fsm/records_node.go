@@ -121,6 +121,15 @@ func (n *node) appendTo(dst []byte, level uint32) []byte {
 	return n.nextFields.appendTo(dst, level)
 }
 
+// trim clears the fields that the record does not have at a level: a member
+// that restored the record would not know them, and after the level is raised
+// the two would differ.
+func (n *node) trim(level uint32) {
+	if level < levelGovernance {
+		n.announced, n.standing, n.keys = 0, nil, protocol.IDKeys{}
+	}
+}
+
 func readNode(d *decoder, level uint32) *node {
 	n := &node{}
 	copy(n.key[:], d.raw(len(n.key)))

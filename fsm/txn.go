@@ -35,8 +35,9 @@ func (v *view) live(id uint32) *node {
 }
 
 // setNode stores a node and keeps its indexes. old is the node's record so
-// far, nil for a new id.
+// far, nil for a new id. What the level has no field for is not kept.
 func (x *txn) setNode(old, n *node) {
+	n.trim(x.meta.level)
 	none := node{flags: flagKeyless, state: stateDeregistered}
 	if old == nil {
 		old = &none
