@@ -117,8 +117,8 @@ func decideRecover(v *view, c *call) (effect, *protocol.Error) {
 		}
 		return nil, rejected("recovery authorization already used")
 	}
-	if holder, bound := v.byKey.get(string(key[:])); bound && holder != n.id {
-		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "new_public_key already belongs to another node; use a fresh key")
+	if e := v.freeKey(n, key); e != nil {
+		return nil, e
 	}
 	return func(x *txn) any {
 		x.edit(n, func(n *node) { n.recover(key, s, x.meta.now) })

@@ -212,6 +212,33 @@ func decidePollHandshakes(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
+// dropHandshakes takes out what waits for a node that goes, and what the node
+// asked others, who would answer a question that nobody has any more.
+func (x *txn) dropHandshakes(id uint32) {
+	const all = 1<<64 - 1
+	x.eachRequestKey(id, all, func(k string) { x.requests.drop(x, k) })
+	x.eachResponseKey(id, all, func(k string) { x.responses.drop(x, k) })
+	for _, peer := range x.peersOf(id) {
+		if _, asked := own(id, peer); x.sides(id, peer)&asked != 0 {
+			x.withdrawRequests(id, peer)
+		}
+	}
+}
+
+// withdrawRequests takes out what a node asked another and waits there.
+func (x *txn) withdrawRequests(from, to uint32) {
+	var keys []string
+	x.eachRequest(to, func(seq uint64, q *request) bool {
+		if q.from == from {
+			keys = append(keys, queueKey(to, seq))
+		}
+		return true
+	})
+	for _, k := range keys {
+		x.requests.drop(x, k)
+	}
+}
+
 // eachRequestKey visits the keys of a node's requests up to seq. They are
 // collected first, because the visit may drop them.
 func (x *txn) eachRequestKey(id uint32, upTo uint64, f func(string)) {

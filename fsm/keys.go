@@ -63,8 +63,8 @@ func decideRotateKey(v *view, c *call) (effect, *protocol.Error) {
 	case err != nil:
 		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid new_public_key")
 	}
-	if holder, bound := v.byKey.get(string(key[:])); bound && holder != n.id {
-		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "new_public_key already belongs to another node; use a fresh key")
+	if e := v.freeKey(n, key); e != nil {
+		return nil, e
 	}
 	return func(x *txn) any {
 		x.edit(n, func(n *node) { n.replaceKey(key, x.meta.now) })

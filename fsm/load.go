@@ -33,6 +33,7 @@ var loaders = withNextLoaders(map[kind]func(x *txn, d *decoder, level uint32) bo
 	kindMemberTag: loadMemberTags,
 	kindNetDocs:   loadNetworkDocs,
 	kindRejected:  plain(func(x *txn) *table[uint32, millis] { return &x.rejected }),
+	kindProvenKey: plain(func(x *txn) *table[string, nothing] { return &x.provenKeys }),
 })
 
 // plain loads tables without indexes.

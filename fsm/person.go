@@ -111,21 +111,13 @@ func decideForgetPerson(v *view, c *call) (effect, *protocol.Error) {
 	}
 	person := r.Keys.MatchOf(r.ExternalID)
 	names := v.namesOf(r.ExternalID, person, r.Forms)
-	var nodes []*node
-	more := false
-	v.personNodes(person, 0, func(n *node) bool {
-		more = len(nodes) == protocol.MaxForgotten
-		if !more {
-			nodes = append(nodes, n)
-		}
-		return !more
-	})
-	reply := &protocol.PersonForgetReply{Type: "person_forget_ok", Nodes: len(nodes), More: more}
 	traces, waits := v.tracesOf(names), false
+	nodes, more := v.personLeaves(person, traces)
 	v.personRoles(person, 0, func(uint16, string, *preAssign) bool {
 		waits = true
 		return false
 	})
+	reply := &protocol.PersonForgetReply{Type: "person_forget_ok", Nodes: len(nodes), More: more}
 	if len(nodes) == 0 && !traces.found && !waits {
 		return c.unchanged(reply)
 	}
@@ -135,13 +127,9 @@ func decideForgetPerson(v *view, c *call) (effect, *protocol.Error) {
 			ids[n.id] = true
 			x.forgetNode(n)
 		}
-		for _, id := range traces.former {
-			if n, _ := x.nodes.get(id); n != nil && n.state == stateDeregistered && !ids[id] {
-				ids[id] = true
-				x.forgetNode(n)
-			}
-		}
-		if !more {
+		if more {
+			names = nil // they lead to the nodes that are left
+		} else {
 			reply.Roles = x.forgetRoles(person)
 		}
 		x.forgetHandshakes(ids)
@@ -151,6 +139,34 @@ func decideForgetPerson(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
+// personLeaves are the nodes that go in one step: those bound to the person,
+// then those that were deregistered as the person's. more says that some stay.
+func (v *view) personLeaves(person string, traces *traces) (nodes []*node, more bool) {
+	take := func(n *node) bool {
+		more = len(nodes) == protocol.MaxForgotten
+		if !more {
+			nodes = append(nodes, n)
+		}
+		return !more
+	}
+	v.personNodes(person, 0, take)
+	for _, id := range traces.former {
+		n, _ := v.nodes.get(id)
+		if n == nil || n.state != stateDeregistered || n.forgotten() || n.person() == person {
+			continue
+		}
+		if more || !take(n) {
+			break
+		}
+	}
+	return nodes, more
+}
+
+// forgotten reports whether nothing is left of a node but its number.
+func (n *node) forgotten() bool {
+	return n.state == stateDeregistered && n.has(flagKeyless) && n.owner == "" && n.created == 0
+}
+
 // forgetNode leaves of a node its number and that its key has gone on: a
 // request that the key signed counts no more.
 func (x *txn) forgetNode(n *node) {
@@ -158,6 +174,7 @@ func (x *txn) forgetNode(n *node) {
 		x.deregister(n)
 		n, _ = x.nodes.get(n.id)
 	}
+	x.markKey(n)
 	x.putNode(n, &node{id: n.id, keyGen: n.keyGen + 1, state: stateDeregistered, flags: flagKeyless})
 }
 

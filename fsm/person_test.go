@@ -283,3 +283,99 @@ func TestAPersonIsForgottenWhenRetentionHasCutTheLogAnywhere(t *testing.T) {
 		}
 	}
 }
+
+// Forgetting goes step by step, and the last step still finds the nodes that
+// were deregistered long ago.
+func TestAForgottenPersonsManyNodesAllGo(t *testing.T) {
+	w := newWorld(t)
+	const bound, former = protocol.MaxForgotten + 3, 2*protocol.MaxForgotten + 5
+	var ids []uint32
+	for i := range bound + former {
+		id := w.register(i + 1)
+		ids = append(ids, id)
+		w.do("set_external_id", &protocol.SetExternalID{NodeID: id, ExternalID: "alice@example.com"}, admin)
+		w.do("set_hostname", &protocol.SetHostname{NodeID: id, Hostname: fmt.Sprintf("alices-%d", id)}, as(id))
+		if i >= bound {
+			w.do("deregister", &protocol.NodeRequest{NodeID: id}, as(id))
+		}
+	}
+	steps, nodes := 0, 0
+	for more := true; more && steps < 10; steps++ {
+		r := w.do("person_forget", &protocol.PersonRequest{ExternalID: "alice@example.com"}, admin).(*protocol.PersonForgetReply)
+		if r.Nodes > protocol.MaxForgotten {
+			t.Errorf("step %d took out %d nodes, want at most %d", steps, r.Nodes, protocol.MaxForgotten)
+		}
+		nodes, more = nodes+r.Nodes, r.More
+	}
+	if nodes != len(ids) || steps != 4 {
+		t.Errorf("%d nodes went in %d steps, want %d in 4", nodes, steps, len(ids))
+	}
+	for _, id := range ids {
+		if n, _ := w.m.Root().nodes.get(id); !n.forgotten() {
+			t.Fatalf("left of node %d: %+v", id, n)
+		}
+	}
+	if s := recordsOf(t, w); strings.Contains(s, "alice") {
+		t.Errorf("alice is still in the state: %q", s[max(0, strings.Index(s, "alice")-60):strings.Index(s, "alice")+20])
+	}
+	w.chains(t)
+}
+
+// A key is public. Whoever knows it cannot make it a node of his own person
+// after its owner was forgotten.
+func TestStrangerCannotTakeTheKeyOfAForgottenPerson(t *testing.T) {
+	key := testKey(9).String()
+	begin := func(t *testing.T) *world {
+		w := newWorld(t)
+		id := w.registerAs(&protocol.Register{PublicKey: key, Proven: true}).NodeID
+		w.do("set_external_id", &protocol.SetExternalID{NodeID: id, ExternalID: "alice@example.com"}, admin)
+		w.do("person_forget", &protocol.PersonRequest{ExternalID: "alice@example.com"}, admin)
+		if err := w.m.Restore(bytes.NewReader(snapshotOf(t, w.m))); err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	stolen := func() *protocol.Register {
+		return &protocol.Register{PublicKey: key, Endpoint: "10.9.9.9:1", ExternalID: "mallory@example.com"}
+	}
+	const refusal = "unsigned registration cannot modify a signature-verified key: this one has registered with a signature before, and its node was taken out. Sign the registration; if the node's program cannot, an administrator registers it with the admin token"
+	t.Run("by a registration", func(t *testing.T) {
+		w := begin(t)
+		w.refused("register", stolen(), nobody, protocol.CodeSignatureRequired, refusal)
+		id := w.registerAs(&protocol.Register{PublicKey: key, Proven: true}).NodeID
+		if n, _ := w.m.Root().nodes.get(id); !n.has(flagProven) || w.m.Root().provenKeys.len() != 0 {
+			t.Errorf("who has the key got node %+v, and %d marks are left", n, w.m.Root().provenKeys.len())
+		}
+	})
+	t.Run("by a rotation", func(t *testing.T) {
+		w := begin(t)
+		mine := w.register(3)
+		w.refused("rotate_key", &protocol.RotateKey{NodeID: mine, NewPublicKey: key}, as(mine), protocol.CodeAlreadyExists, "new_public_key already belongs to another node; use a fresh key")
+	})
+	t.Run("as an owner", func(t *testing.T) {
+		w := begin(t)
+		w.registerAs(&protocol.Register{PublicKey: testKey(4).String(), Owner: "mallory"})
+		w.refused("register", &protocol.Register{PublicKey: key, Owner: "mallory", OwnerReclaim: true}, nobody, protocol.CodeSignatureRequired, refusal)
+	})
+	t.Run("an administrator may", func(t *testing.T) {
+		w := begin(t)
+		w.do("register", &protocol.Register{PublicKey: key, Endpoint: "198.51.100.1:4000"}, admin)
+		w.registerAs(&protocol.Register{PublicKey: key})
+	})
+	t.Run("the mark says nothing of whose the key was", func(t *testing.T) {
+		w := begin(t)
+		raw := testKey(9)
+		if s := recordsOf(t, w); strings.Contains(s, strings.ToLower(string(raw[:]))) || w.m.Root().provenKeys.len() != 1 {
+			t.Errorf("%d marks, or the key itself is in the state", w.m.Root().provenKeys.len())
+		}
+	})
+	t.Run("a key that never signed has nothing to lose", func(t *testing.T) {
+		w := newWorld(t)
+		id := w.register(9)
+		w.do("set_external_id", &protocol.SetExternalID{NodeID: id, ExternalID: "alice@example.com"}, admin)
+		w.do("person_forget", &protocol.PersonRequest{ExternalID: "alice@example.com"}, admin)
+		if w.register(9) == id {
+			t.Error("the key came back to the forgotten node")
+		}
+	})
+}

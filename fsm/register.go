@@ -31,6 +31,9 @@ func decideRegister(v *view, c *call) (effect, *protocol.Error) {
 	if e := old.registrable(r, mode); e != nil {
 		return v.noteRejected(old), e
 	}
+	if e := v.provable(c, key, r); e != nil {
+		return nil, e
+	}
 	if e := v.mayIdentify(c, r, old, mode); e != nil {
 		return nil, e
 	}
@@ -161,11 +164,13 @@ func (v *view) ownedBy(owner string) *node {
 
 func (x *txn) register(r *protocol.Register, key protocol.PublicKey, old *node, mode string) any {
 	n := x.registrant(r, key, old, mode)
+	x.unmarkKey(key)
 	if x.actor.Node == 0 && r.Proven {
 		x.actor.Node = n.id
 	}
 	if mode == modeOwnerReclaim {
 		x.leaveAll(n.id)
+		x.dropHandshakes(n.id)
 		x.forgetPairs(n.id)
 	}
 	reply := &protocol.RegisterReply{
@@ -292,6 +297,7 @@ func (x *txn) deregister(n *node) {
 		nets++ // the backbone
 	}
 	x.begin(protocol.EventNodeDeregistered).node(n.id).num("networks", uint64(nets)).end()
+	x.dropHandshakes(n.id)
 	x.forgetPairs(n.id)
 	x.seen.drop(x, n.id)
 	x.blocked.drop(x, n.id)

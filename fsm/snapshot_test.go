@@ -53,6 +53,8 @@ func fullWorld(t tester) *world {
 	w.goOffline(4)
 	w.apply(envelope(w.call("heartbeat", &protocol.NodeRequest{NodeID: 1}, as(1)))) // blocked
 	w.do("deregister", &protocol.NodeRequest{NodeID: 5}, as(5))
+	w.registerAs(&protocol.Register{PublicKey: testKey(7).String(), ExternalID: "gone@x", Proven: true})
+	w.do("person_forget", &protocol.PersonRequest{ExternalID: "gone@x"}, admin)
 	w.apply(minted(plusOne(w, 1), 1, 1, 1), minted(plusOne(w, 99), 1, 2, 1))
 	w.apply(envelope(withID(plusOne(w, 1), "r", 1)), envelope(withID(plusOne(w, 99), "s", 1)))
 	return w

@@ -108,7 +108,9 @@ type view struct {
 	docs      table[uint16, networkDocs]
 	rejected  table[uint32, millis]
 	staged    table[string, *staged]
-	next      nextTables
+	// provenKeys are marks of keys that have proved themselves and are no node's.
+	provenKeys table[string, nothing]
+	next       nextTables
 
 	// Derived: rebuilt from the tables.
 	byKey     index[string, uint32]  // raw public key -> node
@@ -156,7 +158,7 @@ func newView() view {
 		events:  [2]table[uint64, eventRecord]{newTable(&securitySchema), newTable(&activitySchema)},
 		blocked: newTable(&blockedSchema), invites: newTable(&inviteSchema), preAssign: newTable(&preAssignSchema),
 		settings: newTable(&settingsSchema), sinks: newTable(&sinkSchema), cursors: newTable(&cursorSchema), letters: newTable(&letterSchema),
-		jwks: newTable(&jwksSchema), tags: newTable(&memberTagsSchema), docs: newTable(&networkDocsSchema), rejected: newTable(&rejectedSchema),
+		jwks: newTable(&jwksSchema), tags: newTable(&memberTagsSchema), docs: newTable(&networkDocsSchema), rejected: newTable(&rejectedSchema), provenKeys: newTable(&provenKeySchema),
 		staged: newTable(&stagedSchema), next: newNextTables(),
 
 		byKey: newIndex[string, uint32](), byHost: newIndex[string, uint32](), byOwner: newIndex[string, uint32](), byPerson: newIndex[string, uint32](),
@@ -181,7 +183,7 @@ func (v *view) tables() []stored {
 		&v.tokens, &v.sealed, &v.servers, &v.sessions, &v.minted, &v.results, &v.events[0], &v.events[1], &v.blocked,
 		&v.invites, &v.preAssign, &v.settings, &v.sinks, &v.cursors, &v.letters, &v.jwks, &v.staged,
 		// What refers to members comes after them.
-		&v.tags, &v.docs, &v.rejected,
+		&v.tags, &v.docs, &v.rejected, &v.provenKeys,
 	}, v.next.tables()...)
 }
 
@@ -222,6 +224,7 @@ func (v *view) handOver(dst *view) {
 	v.tags.handOver(&dst.tags)
 	v.docs.handOver(&dst.docs)
 	v.rejected.handOver(&dst.rejected)
+	v.provenKeys.handOver(&dst.provenKeys)
 	v.staged.handOver(&dst.staged)
 
 	v.byKey.handOver(&dst.byKey)

@@ -41,6 +41,7 @@ const (
 	kindMemberTag kind = 27
 	kindNetDocs   kind = 28
 	kindRejected  kind = 29
+	kindProvenKey kind = 30
 )
 
 type tableKey interface {

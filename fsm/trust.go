@@ -53,6 +53,7 @@ func decideRevokeTrust(v *view, c *call) (effect, *protocol.Error) {
 	}
 	return func(x *txn) any {
 		x.setSides(r.NodeID, r.PeerID, 0)
+		x.withdrawRequests(r.NodeID, r.PeerID)
 		x.begin(protocol.EventTrustRevoked).num("node_a", uint64(r.NodeID)).num("node_b", uint64(r.PeerID)).end()
 		return &protocol.EmptyReply{Type: "revoke_trust_ok"}
 	}, nil

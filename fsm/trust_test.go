@@ -193,3 +193,42 @@ func TestPollTakesWhatItWasShown(t *testing.T) {
 		t.Errorf("left %+v", got)
 	}
 }
+
+// Who takes a node out, or revokes, wants nobody to answer what it asked.
+func TestNobodyAnswersWhatADepartedNodeAsked(t *testing.T) {
+	ask := func(w *world, from, to uint32) {
+		w.do("request_handshake", &protocol.RequestHandshake{FromNodeID: from, ToNodeID: to, Justification: "the code is 4711"}, as(from))
+	}
+	begin := func(t *testing.T) (w *world, gone, other uint32) {
+		w = newWorld(t)
+		gone, other = w.register(1), w.register(2)
+		ask(w, w.register(3), other)
+		ask(w, gone, other)
+		return w, gone, other
+	}
+	check := func(t *testing.T, w *world, other uint32) {
+		if r := w.poll(other); len(r.Requests) != 1 || r.Requests[0].FromNodeID != 3 {
+			t.Errorf("waiting at the other: %+v, want what node 3 asked", r.Requests)
+		}
+	}
+	t.Run("deregistered", func(t *testing.T) {
+		w, gone, other := begin(t)
+		ask(w, other, gone)
+		w.do("respond_handshake", &protocol.RespondHandshake{NodeID: other, PeerID: gone, Accept: true}, as(other))
+		w.do("deregister", &protocol.NodeRequest{NodeID: gone}, as(gone))
+		if r := w.m.Root(); r.requests.len() != 1 || r.responses.len() != 0 {
+			t.Errorf("left: %d requests, %d responses", r.requests.len(), r.responses.len())
+		}
+		check(t, w, other)
+		w.register(1)
+		if r := w.poll(gone); len(r.Requests)+len(r.Responses) != 0 {
+			t.Errorf("who comes back is asked what was asked before: %+v", r)
+		}
+		ask(w, gone, other) // and may ask again
+	})
+	t.Run("revoked", func(t *testing.T) {
+		w, gone, other := begin(t)
+		w.do("revoke_trust", &protocol.Trust{NodeID: gone, PeerID: other}, as(gone))
+		check(t, w, other)
+	})
+}

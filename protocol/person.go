@@ -65,7 +65,7 @@ type PersonRole struct {
 }
 
 // MaxForgotten is how many nodes one person_forget takes out.
-const MaxForgotten = 1000
+const MaxForgotten = 100
 
 // PersonForgetReply answers person_forget. More is true when the person has
 // further nodes: the command has to be sent again.

@@ -1,0 +1,69 @@
+package fsm
+
+import (
+	"crypto/sha256"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// A key that has proved itself is not believed unsigned any more, and being
+// forgotten with its person does not change that: otherwise whoever knows the
+// key could register it as a node of his own person. What is kept is a mark of
+// the key alone. It says neither whose the key was nor which node had it.
+
+const provenMarkDomain = "pilot registry proven key v1"
+
+// provenMark is the same in one cluster and another one in each.
+func (v *view) provenMark(key protocol.PublicKey) string {
+	b := appendString(appendString(nil, provenMarkDomain), v.meta.clusterID)
+	sum := sha256.Sum256(append(b, key[:]...))
+	return string(sum[:])
+}
+
+// provenOnce reports whether a key that is no node's has once proved itself.
+func (v *view) provenOnce(key protocol.PublicKey) bool {
+	return v.provenKeys.len() > 0 && v.provenKeys.holds(v.provenMark(key))
+}
+
+// provable refuses a key for a node that it does not have yet, unless it proves
+// itself or an administrator registers it.
+func (v *view) provable(c *call, key protocol.PublicKey, r *protocol.Register) *protocol.Error {
+	if r.Proven || !v.provenOnce(key) || v.adminToken(c) {
+		return nil
+	}
+	return protocol.Refusef(protocol.CodeSignatureRequired,
+		"unsigned registration cannot modify a signature-verified key: this one has registered with a signature before, and its node was taken out. Sign the registration; if the node's program cannot, an administrator registers it with the admin token")
+}
+
+// freeKey refuses a new key for a node that is, or was, another's.
+func (v *view) freeKey(n *node, key protocol.PublicKey) *protocol.Error {
+	holder, bound := v.byKey.get(string(key[:]))
+	if bound && holder == n.id || !bound && !v.provenOnce(key) {
+		return nil
+	}
+	return protocol.Refusef(protocol.CodeAlreadyExists, "new_public_key already belongs to another node; use a fresh key")
+}
+
+// markKey keeps that the key of a node that is forgotten has proved itself.
+func (x *txn) markKey(n *node) {
+	if n.has(flagProven|flagSignedRegister) && !n.has(flagKeyless) {
+		x.provenKeys.put(x, x.provenMark(n.key), nothing{})
+	}
+}
+
+// unmarkKey ends a mark: the key has a node again, which says the same.
+func (x *txn) unmarkKey(key protocol.PublicKey) {
+	if x.provenOnce(key) {
+		x.provenKeys.drop(x, x.provenMark(key))
+	}
+}
+
+func readProvenKey(d *decoder) string {
+	k := d.str()
+	if len(k) != sha256.Size {
+		d.fail()
+	}
+	return k
+}
+
+var provenKeySchema = schema[string, nothing]{kindProvenKey, appendKeyStr, readProvenKey, readNothing}
