@@ -293,10 +293,14 @@ func TestRemoveAndTransferRules(t *testing.T) {
 	if perr := follower.TransferLeadership(t.Context(), "no-such-member"); perr == nil || perr.Code != protocol.CodeNotFound {
 		t.Errorf("transfer to nobody: %v", perr)
 	}
+	c.eventually("the feature level allows the event", func() bool { return leader.Root().Level() >= 2 })
 	if perr := follower.TransferLeadership(t.Context(), down.id); perr != nil {
 		t.Fatal(perr)
 	}
 	c.eventually("the chosen member leads", down.IsLeader)
+	if got := lastEvent(down, protocol.EventLeadershipTransferred); got != "system  from="+leader.id+" to="+down.id+" asked_at="+follower.id {
+		t.Errorf("the audit log has %q", got)
+	}
 	down.kill()
 	c.leader(leader, follower)
 	perr := follower.Remove(t.Context(), leader.id, false)

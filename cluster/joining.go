@@ -263,13 +263,5 @@ func (n *Node) checkLevels(version string, lo, hi uint32) *protocol.Error {
 
 // proposeDecided proposes and treats a decided refusal as an error.
 func (n *Node) proposeDecided(ctx context.Context, code protocol.Code, body any) *protocol.Error {
-	env, err := envelope(code, body)
-	if err != nil {
-		return protocol.NotAppliedf(protocol.CodeInternal, "%v", err)
-	}
-	res, perr := n.Propose(ctx, env)
-	if perr != nil {
-		return perr
-	}
-	return res.Err
+	return n.proposeFor(ctx, asker{}, code, body)
 }

@@ -39,6 +39,8 @@ type adminRequest struct {
 	TTLMS    int64  `json:"ttl_ms,omitempty"`
 	// Lead marks a request that another member has already routed to its leader.
 	Lead bool `json:"lead,omitempty"`
+	// By is who wants it, as the member says that was asked.
+	By asker `json:"by,omitzero"`
 }
 
 type adminReply struct {
@@ -100,7 +102,7 @@ func (n *Node) Leave(ctx context.Context) *protocol.Error {
 func (n *Node) onLeader(ctx context.Context, req adminRequest) (adminReply, *protocol.Error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	req.Lead = true
+	req.Lead, req.By = true, n.askerOf(ctx)
 	for pause := retryMin; ; pause = min(2*pause, retryMax) {
 		changed := n.changed.next()
 		reply, err := n.adminOnce(ctx, req)
@@ -138,11 +140,11 @@ func (n *Node) lead(ctx context.Context, req adminRequest) (adminReply, *protoco
 	case opPromote:
 		return adminReply{}, n.promote(req.ID)
 	case opRemove:
-		return adminReply{}, n.remove(ctx, req.ID, req.Force)
+		return adminReply{}, n.remove(ctx, req)
 	case opTransfer:
-		return adminReply{}, n.transfer(req.ID)
+		return adminReply{}, n.transfer(ctx, req)
 	case opRotateKeys:
-		version, err := n.rotateKeys(ctx)
+		version, err := n.rotateKeys(ctx, req.By)
 		return adminReply{KeyVersion: version}, err
 	}
 	return adminReply{}, protocol.Errorf(protocol.CodeNotImplemented, "unknown cluster operation %q", req.Op)
@@ -160,7 +162,7 @@ func (n *Node) mintJoinToken(ctx context.Context, req adminRequest) (adminReply,
 		return adminReply{}, protocol.NotAppliedf(protocol.CodeInternal, "MAC of the join token: %v", err)
 	}
 	body := fsm.PutToken{Kind: fsm.TokenJoin, Name: t.Name, MAC: mac, ExpiresInMS: req.TTLMS, NonVoter: req.NonVoter}
-	if err := n.proposeDecided(ctx, fsm.KindPutToken, body); err != nil {
+	if err := n.proposeFor(ctx, req.By, fsm.KindPutToken, body); err != nil {
 		return adminReply{}, err
 	}
 	return adminReply{Token: t.String(), Expires: n.clock.now().UnixMilli() + req.TTLMS}, nil
@@ -193,18 +195,19 @@ func (n *Node) promote(id string) *protocol.Error {
 // in the configuration. In the other order a leader that changes in between
 // would find a record without a place, which is what a member has that just
 // joined, and add it back.
-func (n *Node) remove(ctx context.Context, id string, force bool) *protocol.Error {
+func (n *Node) remove(ctx context.Context, req adminRequest) *protocol.Error {
 	n.membership.Lock()
 	defer n.membership.Unlock()
+	id := req.ID
 	_, recorded := n.record(id)
 	s, perr := n.configuredServer(id)
 	switch {
 	case perr != nil && !recorded:
 		return perr
 	case perr != nil: // an earlier attempt got half-way, or it never started
-		return n.proposeDecided(ctx, fsm.KindMemberForget, fsm.MemberForget{ID: id})
+		return n.proposeFor(ctx, req.By, fsm.KindMemberForget, fsm.MemberForget{ID: id})
 	}
-	if err := n.removable(ctx, s, force); err != nil {
+	if err := n.removable(ctx, s, req.Force); err != nil {
 		return err
 	}
 	if id == n.id {
@@ -215,7 +218,7 @@ func (n *Node) remove(ctx context.Context, id string, force bool) *protocol.Erro
 		}
 		return protocol.NotAppliedf(codeNotLeader, "leadership was handed over")
 	}
-	if err := n.proposeDecided(ctx, fsm.KindMemberForget, fsm.MemberForget{ID: id}); err != nil {
+	if err := n.proposeFor(ctx, req.By, fsm.KindMemberForget, fsm.MemberForget{ID: id}); err != nil {
 		return err
 	}
 	fault.Hit(fault.MembershipBefore)
@@ -242,32 +245,6 @@ func (n *Node) removable(ctx context.Context, s raft.Server, force bool) *protoc
 		return protocol.Errorf(protocol.CodeConflict, "member %s is the only voter: add another one first", s.ID)
 	case !force && answering < rest/2+1:
 		return protocol.Errorf(protocol.CodeConflict, "without member %s only %d of %d voters would answer, which is no majority: bring the others back first, or use force", s.ID, answering, rest)
-	}
-	return nil
-}
-
-func (n *Node) transfer(id string) *protocol.Error {
-	if id == n.id {
-		return nil
-	}
-	if len(n.voters()) < 2 {
-		return protocol.Errorf(protocol.CodeConflict, "member %s is the only voter: nobody can take over", n.id)
-	}
-	var err error
-	if id == "" {
-		err = n.raft.LeadershipTransfer().Error()
-	} else {
-		s, perr := n.configuredServer(id)
-		if perr != nil {
-			return perr
-		}
-		if s.Suffrage != raft.Voter {
-			return protocol.Errorf(protocol.CodeConflict, "member %s has no vote: promote it first", id)
-		}
-		err = n.raft.LeadershipTransferToServer(s.ID, s.Address).Error()
-	}
-	if err != nil {
-		return protocol.Errorf(protocol.CodeConflict, "leadership was not handed over: %v; check that the member is up and try again", err)
 	}
 	return nil
 }

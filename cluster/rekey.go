@@ -30,7 +30,7 @@ func (n *Node) RotateKeys(ctx context.Context) (version uint32, err *protocol.Er
 }
 
 // rotateKeys holds the membership: nobody joins with a keyring of before.
-func (n *Node) rotateKeys(ctx context.Context) (uint32, *protocol.Error) {
+func (n *Node) rotateKeys(ctx context.Context, by asker) (uint32, *protocol.Error) {
 	n.membership.Lock()
 	defer n.membership.Unlock()
 	version := n.ring.Latest()
@@ -43,7 +43,7 @@ func (n *Node) rotateKeys(ctx context.Context) (uint32, *protocol.Error) {
 	if err := n.distributeKeys(ctx); err != nil {
 		return 0, err
 	}
-	if err := n.proposeDecided(ctx, fsm.KindActivateKey, fsm.ActivateKey{Term: n.raft.CurrentTerm(), Key: version}); err != nil {
+	if err := n.proposeFor(ctx, by, fsm.KindActivateKey, fsm.ActivateKey{Term: n.raft.CurrentTerm(), Key: version, AskedAt: by.At}); err != nil {
 		return 0, err
 	}
 	n.log.Info("a new keyring version is in force", "version", version)

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -72,10 +73,14 @@ func TestKeysAreRotated(t *testing.T) {
 	follower := c.others(c.leader())[0]
 	c.sink(follower, "siem", "hec-token")
 	for want := uint32(2); want <= 3; want++ {
-		if version, perr := follower.RotateKeys(t.Context()); perr != nil || version != want {
+		ctx := AskedBy(t.Context(), fsm.Actor{Token: "ops"}, "192.0.2.9:1")
+		if version, perr := follower.RotateKeys(ctx); perr != nil || version != want {
 			t.Fatalf("version %d, %v", version, perr)
 		}
 		c.rotated(want)
+		if got := lastEvent(c.leader(), protocol.EventKeyringRotated); got != fmt.Sprintf("token:ops 192.0.2.9:1 from=%d to=%d asked_at=%s", want-1, want, follower.id) {
+			t.Errorf("the audit log has %q", got)
+		}
 	}
 	c.ready(c.join(3, false)) // a token of the new key, a certificate by the CA key behind it
 	c.rotated(3)
@@ -112,4 +117,20 @@ func TestARotationThatStoppedHalfWayIsFinished(t *testing.T) {
 		t.Fatalf("version %d, %v", version, perr)
 	}
 	c.rotated(2)
+}
+
+// lastEvent is the newest event of an action as a member has it: actor, source
+// and attributes.
+func lastEvent(m *member, action string) string {
+	events := m.Root().Events(protocol.Events[action], 0, 1<<30)
+	for i := len(events) - 1; i >= 0; i-- {
+		if e := &events[i]; e.Action == action {
+			out := e.Actor + " " + e.Source
+			for _, a := range e.Attrs {
+				out += " " + a.Key + "=" + a.Value
+			}
+			return out
+		}
+	}
+	return ""
 }

@@ -186,10 +186,13 @@ const (
 	KindPutJWKS
 	// KindCountRequests adds what a member has answered; body CountRequests.
 	KindCountRequests
+	// KindLeadershipTransferred records that leadership was handed over because
+	// somebody asked for it; body LeadershipTransferred.
+	KindLeadershipTransferred
 )
 
 // KindLast is the newest internal kind this version knows.
-const KindLast = KindCountRequests
+const KindLast = KindLeadershipTransferred
 
 // KindSince is the feature level from which an internal kind may be proposed.
 func KindSince(code protocol.Code) uint32 {
@@ -270,6 +273,15 @@ type Sweep struct {
 type ActivateKey struct {
 	Key  uint32 `json:"key"`
 	Term uint64 `json:"term"`
+	// AskedAt is the member that was asked for it.
+	AskedAt string `json:"asked_at,omitempty"`
+}
+
+// LeadershipTransferred is the body of KindLeadershipTransferred.
+type LeadershipTransferred struct {
+	From    string `json:"from"`
+	To      string `json:"to"`
+	AskedAt string `json:"asked_at"`
 }
 
 // AuditNote is the body of KindAuditNote: counts of refusals by command and code.

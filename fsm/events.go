@@ -147,7 +147,7 @@ func (x *txn) begin(action string) *eventWriter {
 
 func (x *txn) actorName() string {
 	switch {
-	case x.system:
+	case x.system && x.actor.Token == "": // otherwise an operator asked a member for it
 		return "system"
 	case x.actor.Node != 0:
 		return "node:" + strconv.FormatUint(uint64(x.actor.Node), 10)

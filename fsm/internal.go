@@ -43,6 +43,8 @@ var kinds = [...]kindHandler{
 	KindPutJWKS - InternalBase:      bind("put_jwks", decidePutJWKS),
 
 	KindCountRequests - InternalBase: bind("count_requests", decideCountRequests),
+
+	KindLeadershipTransferred - InternalBase: bind("leadership_transferred", decideLeadershipTransferred),
 }
 
 func internalKind(code protocol.Code) kindHandler {

@@ -130,6 +130,20 @@ func decidePutSealed(v *view, b *PutSealed) (effect, *protocol.Error) {
 	}, nil
 }
 
+// decideLeadershipTransferred notes a change of leader that somebody asked for.
+// Who leads is no part of the state, so there is nothing else to decide.
+func decideLeadershipTransferred(_ *view, b *LeadershipTransferred) (effect, *protocol.Error) {
+	for _, id := range []string{b.From, b.To, b.AskedAt} {
+		if e := checkName("leadership_transferred", id); e != nil {
+			return nil, e
+		}
+	}
+	return func(x *txn) any {
+		x.begin(protocol.EventLeadershipTransferred).str("from", b.From).str("to", b.To).str("asked_at", b.AskedAt).end()
+		return ok("leadership_transferred")
+	}, nil
+}
+
 // decideActivateKey switches to a keyring version that every member holds.
 func decideActivateKey(v *view, b *ActivateKey) (effect, *protocol.Error) {
 	if e := v.fenced(b.Term); e != nil {
@@ -145,10 +159,15 @@ func decideActivateKey(v *view, b *ActivateKey) (effect, *protocol.Error) {
 	switch {
 	case b.Key == 0:
 		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid activate_key: keyring versions begin at 1")
+	case len(b.AskedAt) > maxNameBytes:
+		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid activate_key: the name of the member that was asked is longer than %d bytes", maxNameBytes)
 	case lacking != "":
 		return nil, protocol.Refusef(protocol.CodeConflict, "cannot activate keyring version %d: member %s does not hold it yet", b.Key, lacking)
 	}
 	return func(x *txn) any {
+		if was := x.meta.activeKey; was != b.Key { // else the rotation is repeated, to be finished
+			x.begin(protocol.EventKeyringRotated).num("from", uint64(was)).num("to", uint64(b.Key)).str("asked_at", b.AskedAt).end()
+		}
 		x.meta.activeKey = b.Key
 		return ok("activate_key")
 	}, nil

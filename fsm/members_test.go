@@ -51,7 +51,11 @@ func TestMembers(t *testing.T) {
 	if n := w.countEvents(protocol.EventMemberRemoved); n != 1 || len(w.m.Root().Members()) != 1 {
 		t.Errorf("%d events", n)
 	}
-	w.internal(KindActivateKey, ActivateKey{Key: 2, Term: 1})
+	w.internal(KindActivateKey, ActivateKey{Key: 2, Term: 1, AskedAt: "m1"})
+	w.internal(KindActivateKey, ActivateKey{Key: 2, Term: 1, AskedAt: "m1"}) // once more, to be finished
+	if got := w.lastEvent(protocol.EventKeyringRotated); got != "system from=1 to=2 asked_at=m1" || w.countEvents(protocol.EventKeyringRotated) != 1 {
+		t.Errorf("the rotation is in the log as %q, %d times", got, w.countEvents(protocol.EventKeyringRotated))
+	}
 	if w.m.Root().ActiveKey() != 2 {
 		t.Errorf("active key %d", w.m.Root().ActiveKey())
 	}

@@ -198,7 +198,7 @@ var Commands = []Command{
 	{Code: 62, Name: "cluster_members", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeLocal, Since: 1, Built: true,
 		newBody: body[ClusterQuery](), newReply: reply[ClusterMembersReply](), Doc: "list the members of the cluster"},
 	{Code: 63, Name: "cluster_transfer_leadership", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeCluster, Since: 1, Built: true,
-		newBody: body[ClusterTarget](), newReply: reply[ClusterChangeReply](), Doc: "hand leadership to another voter"},
+		Events: []string{EventLeadershipTransferred}, newBody: body[ClusterTarget](), newReply: reply[ClusterChangeReply](), Doc: "hand leadership to another voter"},
 	{Code: 64, Name: "cluster_join_token", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeCluster, Since: 1, Built: true,
 		newBody: body[ClusterJoinToken](), newReply: reply[ClusterJoinTokenReply](), Doc: "mint a token that lets one new member in"},
 	{Code: 65, Name: "cluster_promote", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeCluster, Since: 1, Built: true,

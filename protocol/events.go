@@ -84,6 +84,8 @@ const (
 	EventMemberJoined          = "cluster.member_joined"
 	EventMemberRemoved         = "cluster.member_removed"
 	EventFeatureLevelRaised    = "cluster.feature_level_raised"
+	EventLeadershipTransferred = "cluster.leadership_transferred"
+	EventKeyringRotated        = "cluster.keyring_rotated"
 	EventAuditNote             = "audit.note"
 	EventWebhookConfigured     = "webhook.configured"
 	EventIdentityWebhook       = "identity_webhook.configured"
@@ -118,7 +120,8 @@ var Events = map[string]EventClass{
 	EventExternalIDSet: ClassSecurity, EventPersonForgotten: ClassSecurity, EventIDPConfigured: ClassSecurity, EventAuditExportConfigured: ClassSecurity,
 	EventDirectorySynced: ClassSecurity, EventBeaconRegistered: ClassActivity,
 	EventClusterTokenSeeded: ClassSecurity, EventClusterTokenRevoked: ClassSecurity, EventMemberJoined: ClassSecurity, EventMemberRemoved: ClassSecurity,
-	EventFeatureLevelRaised: ClassSecurity, EventAuditNote: ClassSecurity,
+	EventFeatureLevelRaised: ClassSecurity, EventLeadershipTransferred: ClassSecurity, EventKeyringRotated: ClassSecurity,
+	EventAuditNote:         ClassSecurity,
 	EventWebhookConfigured: ClassSecurity, EventIdentityWebhook: ClassSecurity, EventIDPKeysChanged: ClassSecurity,
 	EventSinkConfigured: ClassSecurity, EventSinkDeleted: ClassSecurity, EventAuditReplayed: ClassSecurity, EventAuditGap: ClassSecurity,
 	EventDLQRetried: ClassSecurity, EventDLQDropped: ClassSecurity,

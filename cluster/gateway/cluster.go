@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/pilotregistry/pilotregistry/cluster"
 	"github.com/pilotregistry/pilotregistry/cluster/peer"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -20,7 +21,7 @@ func (g *Gateway) cluster(ctx context.Context, conn *server.ConnState, req *prot
 	if req.Unread != nil {
 		return protocol.EncodeError(req.Unread.Err)
 	}
-	reply, e := g.clusterCommand(ctx, req)
+	reply, e := g.clusterCommand(cluster.AskedBy(ctx, actor, conn.Source), req)
 	if e != nil {
 		return protocol.EncodeError(e)
 	}
