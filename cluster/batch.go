@@ -58,6 +58,7 @@ type batcher struct {
 
 	mu      sync.Mutex
 	queue   []*item
+	bytes   int // of what is in queue
 	stopped bool
 	wake    chan struct{}
 
@@ -75,8 +76,9 @@ func newBatcher(n *Node) *batcher {
 
 // submit waits until the command is decided, on this member as leader.
 func (b *batcher) submit(ctx context.Context, env fsm.Envelope, term uint64) (fsm.Result, *protocol.Error) {
-	if n := size(&env); n > b.limits.BatchBytes {
-		return fsm.Result{}, protocol.NotAppliedf(protocol.CodeTooLarge, "command of %d bytes (max %d per log entry)", n, b.limits.BatchBytes)
+	n := size(&env)
+	if n > b.limits.CommandBytes {
+		return fsm.Result{}, protocol.NotAppliedf(protocol.CodeTooLarge, "command of %d bytes (max %d per log entry); send less at a time", n, b.limits.CommandBytes)
 	}
 	b.node.awaitTerm(ctx)
 	if err := b.node.mayLead(); err != nil {
@@ -94,8 +96,12 @@ func (b *batcher) submit(ctx context.Context, env fsm.Envelope, term uint64) (fs
 	case len(b.queue) >= b.limits.Queue:
 		b.mu.Unlock()
 		return fsm.Result{}, protocol.NotAppliedf(protocol.CodeOverloaded, "%d writes are waiting at the leader (limit %d); send the request again later", b.limits.Queue, b.limits.Queue)
+	case b.bytes+n > b.limits.QueueBytes:
+		b.mu.Unlock()
+		return fsm.Result{}, protocol.NotAppliedf(protocol.CodeOverloaded, "writes of %d bytes are waiting at the leader (limit %d); send the request again later", b.bytes, b.limits.QueueBytes)
 	}
 	b.queue = append(b.queue, it)
+	b.bytes += n
 	b.mu.Unlock()
 	select {
 	case b.wake <- struct{}{}:
@@ -125,6 +131,7 @@ func (b *batcher) drop(it *item) {
 	for i, q := range b.queue {
 		if q == it {
 			b.queue = append(b.queue[:i], b.queue[i+1:]...)
+			b.bytes -= size(&it.env)
 			return
 		}
 	}
@@ -156,7 +163,7 @@ func (b *batcher) stop() {
 	b.mu.Lock()
 	b.stopped = true
 	queue := b.queue
-	b.queue = nil
+	b.queue, b.bytes = nil, 0
 	b.mu.Unlock()
 	for _, it := range queue {
 		if it.state.CompareAndSwap(itemWaiting, itemTaken) {
@@ -181,6 +188,7 @@ func (b *batcher) take() []*item {
 			items = append(items, it)
 			bytes += n
 		}
+		b.bytes -= n
 	}
 	rest := copy(b.queue, b.queue[i:])
 	clear(b.queue[rest:])

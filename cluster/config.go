@@ -39,12 +39,17 @@ type Timeouts struct {
 
 // Limits of queues and batches. Zero values mean the defaults.
 type Limits struct {
-	// BatchCommands and BatchBytes bound one log entry (256 commands, 512 KiB).
+	// BatchCommands and BatchBytes bound the commands that share a log entry
+	// (256 commands, 512 KiB). One longer command has an entry of its own.
 	BatchCommands int
 	BatchBytes    int
+	// CommandBytes bounds one command (7 MiB: the longest request with all its
+	// texts escaped, and still a frame between members).
+	CommandBytes int
 	// Queue bounds the commands that wait at the leader (8192); above it
-	// proposals are answered overloaded.
-	Queue int
+	// proposals are answered overloaded. QueueBytes bounds them by length (64 MiB).
+	Queue      int
+	QueueBytes int
 }
 
 // Snapshots says when raft compacts its log. Zero values mean the defaults.
@@ -140,7 +145,9 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.Timeouts.Removed, 10*time.Second)
 	orDefault(&c.Limits.BatchCommands, 256)
 	orDefault(&c.Limits.BatchBytes, 512<<10)
+	orDefault(&c.Limits.CommandBytes, peer.MaxFrame-1<<20)
 	orDefault(&c.Limits.Queue, 8192)
+	orDefault(&c.Limits.QueueBytes, 64<<20)
 	orDefault(&c.Snapshots.Threshold, 8192)
 	orDefault(&c.Snapshots.TrailingLogs, 10240)
 	orDefault(&c.Snapshots.Interval, 30*time.Second)

@@ -202,10 +202,16 @@ func TestWithoutQuorumNothingIsAcknowledged(t *testing.T) {
 
 func TestOverloadedWhenTheQueueIsFull(t *testing.T) {
 	t.Parallel()
+	t.Run("by number", func(t *testing.T) { testOverloaded(t, func(l *Limits) { l.Queue = 4 }) })
+	t.Run("by length", func(t *testing.T) { testOverloaded(t, func(l *Limits) { l.QueueBytes = 700 }) }) // four increments
+}
+
+func testOverloaded(t *testing.T, limit func(*Limits)) {
+	t.Parallel()
 	gate := make(chan struct{})
 	var closed atomic.Bool
 	c := newCluster(t, 1, func(_ int, cfg *Config) {
-		cfg.Limits.Queue = 4
+		limit(&cfg.Limits)
 		cfg.hooks.storeOp = func(name string) {
 			if closed.Load() && name == "store_logs" {
 				<-gate

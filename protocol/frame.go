@@ -8,8 +8,11 @@ import (
 )
 
 const (
-	// MaxRequestBytes is the largest request body a server accepts, in bytes.
+	// MaxRequestBytes is the largest request body that every server accepts, in
+	// bytes.
 	MaxRequestBytes = 64 << 10
+	// MaxRequestLimit is the largest that a server can be set to accept.
+	MaxRequestLimit = 1 << 20
 	// MaxReplyBytes is the largest reply body a server sends, in bytes.
 	MaxReplyBytes = 8 << 20
 	// MaxClientReplyBytes is the largest reply body the SDK accepts, in bytes.

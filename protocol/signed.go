@@ -141,9 +141,10 @@ func whole(v any, limit float64) bool {
 type ClusterID struct{ noFields }
 
 // ClusterIDReply answers cluster_id. SignedRequests is true when the cluster
-// takes signed requests.
+// takes signed requests, MaxRequest the longest request in bytes.
 type ClusterIDReply struct {
 	ClusterID      string `json:"cluster_id"`
+	MaxRequest     int    `json:"max_request"`
 	SignedRequests bool   `json:"signed_requests"`
 	Type           string `json:"type"`
 }

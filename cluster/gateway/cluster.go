@@ -33,7 +33,8 @@ func (g *Gateway) clusterCommand(ctx context.Context, req *protocol.Request) (an
 	switch b := req.Body.(type) {
 	case *protocol.ClusterID:
 		root := g.engine.Root()
-		return protocol.ClusterIDReply{ClusterID: root.ClusterID(), SignedRequests: root.Level() >= 2 && root.ClusterID() != "", Type: ok}, nil
+		return protocol.ClusterIDReply{ClusterID: root.ClusterID(), SignedRequests: root.Level() >= 2 && root.ClusterID() != "",
+			MaxRequest: max(g.policy.MaxRequest, protocol.MaxRequestBytes), Type: ok}, nil
 	case *protocol.ClusterQuery:
 		if req.Type == "cluster_members" {
 			return protocol.ClusterMembersReply{Members: g.engine.Members(ctx), Type: ok}, nil

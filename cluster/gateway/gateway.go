@@ -80,6 +80,9 @@ type Policy struct {
 	// EndpointStaleness bounds how old stale and bounded answers of resolve and
 	// punch may be; 0 sets no limit.
 	EndpointStaleness time.Duration
+	// MaxRequest is the longest request that the front door reads, as clients
+	// are told; 0 means protocol.MaxRequestBytes.
+	MaxRequest int
 	// CheckTarget, when set, says whether the registry may call an address.
 	CheckTarget func(protocol.Target) *protocol.Error
 	// Webhook asks the identity webhook at a URL who the bearer of a token is.

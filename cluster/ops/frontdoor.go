@@ -25,7 +25,7 @@ var Metrics = []cluster.MetricInfo{
 	{Name: "pilot_requests_total", Kind: "counter", Help: "requests answered, by command", Labels: []string{"type"}},
 	{Name: "pilot_errors_total", Kind: "counter", Help: "requests answered with an error, by command and error code", Labels: []string{"type", "code"}},
 	{Name: "pilot_request_duration_seconds", Kind: "histogram", Help: "time from decoded request to reply, by command", Labels: []string{"type"}},
-	{Name: "pilot_malformed_total", Kind: "counter", Help: "connections closed for their input, by reason", Labels: []string{"reason"}},
+	{Name: "pilot_malformed_total", Kind: "counter", Help: "connections closed for their input, by reason: request_too_long (above wire.max_request), frame_too_large (a length no client sends, as of another protocol), frame_empty, frame_timeout, no_room (too many long requests), not_an_object, binary", Labels: []string{"reason"}},
 	{Name: "pilot_slow_readers_total", Kind: "counter", Help: "connections closed because a reply was not read in time"},
 	{Name: "pilot_rate_limited_total", Kind: "counter", Help: "requests refused by a rate limit, by class", Labels: []string{"class"}},
 	{Name: "pilot_wrong_tokens_total", Kind: "counter", Help: "tokens that were not valid, by kind (admin, network, replication, join)", Labels: []string{"kind"}},

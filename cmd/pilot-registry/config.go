@@ -53,6 +53,7 @@ type wireConfig struct {
 	MaxConns          int           `yaml:"max_conns" help:"largest number of client connections"`
 	MaxConnsPerSource int           `yaml:"max_conns_per_source" help:"largest number of client connections of one source (an IPv4 address or an IPv6 /64); an IPv6 /48 may have eight times as many"`
 	ReplyMemoryMiB    int           `yaml:"reply_memory_mib" help:"largest memory, in MiB, of all replies that are being made or sent (at least 32); one source may have an eighth"`
+	MaxRequest        int           `yaml:"max_request" help:"longest request, in bytes, alike on all members (65536 to 1048576); a longer one ends its connection"`
 	Relay             string        `yaml:"relay" help:"host:port of the relay that is given for nodes which can only be reached through one, alike on all members; empty: a beacon, first one announced with a token"`
 	IdleTimeout       time.Duration `yaml:"idle_timeout" help:"how long a client connection may rest"`
 	RequestTimeout    time.Duration `yaml:"request_timeout" help:"how long a request may take, leader changes included; below the 8s after which daemons give a connection up"`
@@ -136,7 +137,7 @@ const (
 func defaultConfig() config {
 	return config{
 		DataDir: "/var/lib/pilot-registry",
-		Wire: wireConfig{Listen: ":9000", TLS: wireTLSSelf, MaxConns: 100_000, MaxConnsPerSource: 1024, ReplyMemoryMiB: 256,
+		Wire: wireConfig{Listen: ":9000", TLS: wireTLSSelf, MaxConns: 100_000, MaxConnsPerSource: 1024, ReplyMemoryMiB: 256, MaxRequest: protocol.MaxRequestBytes,
 			IdleTimeout: 5 * time.Minute, RequestTimeout: 7 * time.Second},
 		Peer:     peerConfig{Listen: ":9100"},
 		Ops:      opsConfig{Listen: "127.0.0.1:9080"},
@@ -203,6 +204,9 @@ func (c *config) validate() error {
 	}
 	if c.Wire.ReplyMemoryMiB < server.ReplyMemoryMin>>20 {
 		bad("wire.reply_memory_mib: %d is below %d, which few lists need", c.Wire.ReplyMemoryMiB, server.ReplyMemoryMin>>20)
+	}
+	if n := c.Wire.MaxRequest; n < protocol.MaxRequestBytes || n > protocol.MaxRequestLimit {
+		bad("wire.max_request: %d is not between %d and %d bytes", n, protocol.MaxRequestBytes, protocol.MaxRequestLimit)
 	}
 	if c.Wire.Relay != "" && !protocol.IsHostPort(c.Wire.Relay) {
 		bad("wire.relay: %q is not host:port, with a host that clients can reach", c.Wire.Relay)

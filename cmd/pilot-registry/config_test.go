@@ -53,6 +53,8 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"rate_limits:\n  exempt: [10.0.0.1]\n", `"10.0.0.1" is not a network`},
 		{"rate_limits:\n  exempt: ['::ffff:10.0.0.0/90']\n", "rate_limits.exempt: ::ffff:10.0.0.0/90 reaches beyond the IPv4 addresses in IPv6 form"},
 		{"wire:\n  reply_memory_mib: 16\n", "wire.reply_memory_mib: 16 is below 32"},
+		{"wire:\n  max_request: 1024\n", "wire.max_request: 1024 is not between 65536 and 1048576 bytes"},
+		{"wire:\n  max_request: 1048577\n", "wire.max_request: 1048577 is not between"},
 		{"raft:\n  heartbeat_timeout: 1ms\n", "raft.heartbeat_timeout: 1ms is below 20ms"},
 		{"raft:\n  log_store: floppy\n", `raft.log_store: "floppy" is not one of`},
 		{"outbound:\n  ca_file: /nowhere/ca.pem\n", "outbound.ca_file: open /nowhere/ca.pem"},

@@ -189,7 +189,7 @@ func newFrontDoor(ctx context.Context, c *config, node *cluster.Node, out *outbo
 	out.policy(&policy, node)
 	policy.OnVerified, policy.Relay = counts.Verified, c.Wire.Relay
 	policy.Guesses, policy.Exempt = b.guesses, b.exempt
-	policy.EndpointStaleness = c.Auth.EndpointStaleness
+	policy.EndpointStaleness, policy.MaxRequest = c.Auth.EndpointStaleness, c.Wire.MaxRequest
 	var err error
 	if policy.Verifier, err = identity.NewVerifier(c.Accounts.BadgeIssuers, c.Accounts.RecoveryKeys); err != nil {
 		return nil, err
@@ -203,7 +203,7 @@ func newFrontDoor(ctx context.Context, c *config, node *cluster.Node, out *outbo
 	go backend.CountRequests(ctx, node.ID(), counts.Requests)
 	cfg := server.Config{
 		Backend: backend, MaxConns: c.Wire.MaxConns, MaxConnsPerSource: c.Wire.MaxConnsPerSource,
-		ReplyMemory: c.Wire.ReplyMemoryMiB << 20, Rates: c.rates(), Exempt: b.exempt, Logger: log.Named("wire"), Metrics: counts,
+		ReplyMemory: c.Wire.ReplyMemoryMiB << 20, MaxRequest: c.Wire.MaxRequest, Rates: c.rates(), Exempt: b.exempt, Logger: log.Named("wire"), Metrics: counts,
 		Timeouts: server.Timeouts{Idle: c.Wire.IdleTimeout, Request: c.Wire.RequestTimeout},
 	}
 	switch c.Wire.TLS {

@@ -188,7 +188,7 @@ var hints = map[string]string{
 	protocol.CodeNotImplemented:     "see what is: pilotctl commands",
 	protocol.CodeUnknownCommand:     "upgrade the registry, or see what it knows: pilotctl commands",
 	protocol.CodeFeatureNotActive:   "wait until the cluster serves, or finish the upgrade of all members; see: pilotctl cluster status",
-	protocol.CodeTooLarge:           "ask for less, as with --limit",
+	protocol.CodeTooLarge:           "ask for less, as with --limit, or send less at a time",
 	protocol.CodeInternal:           "look into the log of the member that answered",
 }
 

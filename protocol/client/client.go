@@ -178,7 +178,13 @@ func (c *Client) prepare(ctx context.Context, command string, body protocol.Body
 		return nil, err
 	}
 	if len(encoded) > protocol.MaxRequestBytes {
-		return refuse(protocol.CodeTooLarge, "request too large: %d bytes (max %d)", len(encoded), protocol.MaxRequestBytes)
+		limit, err := c.maxRequest(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if len(encoded) > limit {
+			return refuse(protocol.CodeTooLarge, "request too large: %d bytes (max %d; the registry's setting wire.max_request can raise it to %d)", len(encoded), limit, protocol.MaxRequestLimit)
+		}
 	}
 	writes := row.Writes() || row.Mode == protocol.ModeCluster
 	return &call{

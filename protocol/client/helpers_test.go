@@ -94,7 +94,7 @@ func (c *cluster) serve(m *member, nc net.Conn) {
 		c.open--
 	}()
 	for {
-		body, err := protocol.ReadFrame(nc, protocol.MaxRequestBytes, nil)
+		body, err := protocol.ReadFrame(nc, protocol.MaxRequestLimit, nil)
 		if err != nil {
 			return
 		}

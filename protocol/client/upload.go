@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -44,6 +45,20 @@ func (c *Client) send(ctx context.Context, command string, body protocol.Body, o
 		}
 	}
 	return parts[last], nil
+}
+
+// maxRequest asks the server how long a request may be: a longer one costs the
+// connection without a word.
+func (c *Client) maxRequest(ctx context.Context) (int, error) {
+	reply, err := c.ClusterID(ctx, WithSigner(nil), WithAdminToken(""))
+	var failed *Error
+	switch {
+	case errors.As(err, &failed) && answered(failed):
+		return protocol.MaxRequestBytes, nil // an older server, or another registry
+	case err != nil:
+		return 0, err
+	}
+	return max(reply.MaxRequest, protocol.MaxRequestBytes), nil
 }
 
 // WithDryRun asks what a command would change; it then changes nothing.

@@ -91,3 +91,30 @@ func TestLongBlueprint(t *testing.T) {
 		t.Errorf("%d roles in %d parts, %d with the token", roles, parts, secret)
 	}
 }
+
+// A request that the server does not read is not sent: it would cost the
+// connection, and nobody would say why.
+func TestLongRequestIsSentOnlyWhereItIsRead(t *testing.T) {
+	policy := `{"version":1,"rules":[{"name":"` + strings.Repeat(`\"`, 33_000) + `"}]}`
+	for identity, fits := range map[string]bool{
+		"": false, // an older server
+		`{"type":"cluster_id_ok","cluster_id":"c"}`:                       false,
+		`{"type":"cluster_id_ok","cluster_id":"c","max_request":65536}`:   false,
+		`{"type":"cluster_id_ok","cluster_id":"c","max_request":1048576}`: true,
+	} {
+		members := newCluster(&member{addr: "a:1", answer: ok, identity: identity})
+		c := members.client(t, client.Options{AdminToken: "t"})
+		_, err := c.SetExprPolicy(context.Background(), protocol.SetExprPolicy{NetworkID: 3, ExprPolicy: &policy})
+		if n := len(members.requests()); (n == 1) != fits {
+			t.Errorf("%s: %d requests were sent", identity, n)
+		}
+		if fits != (err == nil) {
+			t.Errorf("%s: %v", identity, err)
+		}
+		if !fits {
+			if e := wantError(t, err, protocol.CodeTooLarge, protocol.OutcomeRejected); !strings.Contains(e.Text, "wire.max_request") {
+				t.Errorf("%v", e)
+			}
+		}
+	}
+}

@@ -57,7 +57,8 @@ type Metrics interface {
 	// Request counts an answered request and its time from decoded frame to reply.
 	Request(command, code string, took time.Duration)
 	// Malformed counts connections closed for their input; reason is one of
-	// frame_too_large, frame_empty, not_an_object, binary, frame_timeout.
+	// request_too_long, frame_too_large (no length of a request), frame_empty,
+	// no_room, not_an_object, binary, frame_timeout.
 	Malformed(reason string)
 	// RateLimited counts refusals by rate class.
 	RateLimited(class protocol.RateClass)

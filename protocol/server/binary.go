@@ -52,6 +52,7 @@ func (c *conn) serveBinary() error {
 		if err := c.answerBinary(kind, req, refused); err != nil {
 			return err
 		}
+		c.srv.long.release(c, &c.longHeld)
 	}
 }
 
@@ -59,8 +60,8 @@ func (c *conn) serveBinary() error {
 // for, or says what is wrong with it.
 func (c *conn) readBinary(n uint32) (kind byte, req *protocol.Request, refused *protocol.Error, err error) {
 	buf := bodies.Get().(*[]byte)
-	defer bodies.Put(buf)
-	frame, err := c.readBody(n, protocol.MaxRequestBytes+1, buf)
+	defer giveBody(buf)
+	frame, err := c.readBody(n, c.srv.cfg.MaxRequest+1, buf)
 	if err != nil {
 		return 0, nil, nil, err
 	}

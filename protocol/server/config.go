@@ -27,6 +27,9 @@ type Config struct {
 	// ReplyMemory bounds the bytes of all replies that are being made or sent,
 	// default 256 MiB, at least ReplyMemoryMin. One source may have an eighth.
 	ReplyMemory int
+	// MaxRequest is the largest request body that is read, default (and at
+	// least) protocol.MaxRequestBytes, at most protocol.MaxRequestLimit.
+	MaxRequest int
 	// Rates are the per-class limits by source.
 	Rates Rates
 	// Exempt lists the addresses that no bound per source applies to.
@@ -151,6 +154,7 @@ func (c *Config) setDefaults() error {
 	number(&c.MaxConnsPerSource, 1024)
 	number(&c.ReplyMemory, 256<<20)
 	c.ReplyMemory = max(c.ReplyMemory, ReplyMemoryMin)
+	c.MaxRequest = min(max(c.MaxRequest, protocol.MaxRequestBytes), protocol.MaxRequestLimit)
 	number(&c.Rates.MaxSources, 1<<16)
 	for i, p := range c.Exempt {
 		plain, err := share.PlainRange(p)

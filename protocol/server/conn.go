@@ -42,8 +42,9 @@ type conn struct {
 	exempt bool         // budgets per source do not apply
 	state  ConnState
 
-	held    int64 // reply bytes counted in Server.replies, which guards it
-	replied bool  // something was written, so lingering makes sense
+	held     int64 // reply bytes counted in Server.replies, which guards it
+	longHeld int64 // bytes of a long request counted in Server.long, likewise
+	replied  bool  // something was written, so lingering makes sense
 
 	mu       sync.Mutex
 	busy     bool // a request has been read and is not answered yet
@@ -65,6 +66,7 @@ var errDraining = errors.New("server is draining")
 
 func (c *conn) serve() {
 	defer c.nc.Close()
+	defer c.srv.long.release(c, &c.longHeld)
 	defer func() {
 		if p := recover(); p != nil { // a defect outside the handlers: only this connection ends
 			c.srv.cfg.Metrics.Panicked("unknown")
@@ -101,6 +103,7 @@ func (c *conn) loop() error {
 		if err := c.answer(req, c.writeFrame); err != nil {
 			return err
 		}
+		c.srv.long.release(c, &c.longHeld)
 	}
 }
 
@@ -110,6 +113,7 @@ func (c *conn) answer(req *protocol.Request, write func(reply []byte) error) err
 		return errDraining
 	}
 	if req.Command != nil && req.Command.Mode == protocol.ModeStream {
+		c.srv.long.release(c, &c.longHeld)
 		return c.stream(req)
 	}
 	defer c.srv.replies.release(c)
@@ -146,11 +150,17 @@ func (c *conn) readHeader() (uint32, error) {
 // read, so resting connections keep none.
 var bodies = sync.Pool{New: func() any { b := make([]byte, 0, firstBody); return &b }}
 
+func giveBody(buf *[]byte) {
+	if keepsBuffer(buf) {
+		bodies.Put(buf)
+	}
+}
+
 // readRequest reads and decodes a body of n bytes.
 func (c *conn) readRequest(n uint32) (*protocol.Request, error) {
 	buf := bodies.Get().(*[]byte)
-	defer bodies.Put(buf)
-	body, err := c.readBody(n, protocol.MaxRequestBytes, buf)
+	defer giveBody(buf)
+	body, err := c.readBody(n, c.srv.cfg.MaxRequest, buf)
 	if err != nil {
 		return nil, err
 	}
@@ -165,8 +175,16 @@ func (c *conn) readRequest(n uint32) (*protocol.Request, error) {
 // bytes that arrive, so announcing a large frame costs the server nothing.
 func (c *conn) readBody(n uint32, limit int, buf *[]byte) ([]byte, error) {
 	if n == 0 || uint64(n) > uint64(limit) {
+		if n != 0 {
+			c.tooLong(n)
+		}
 		_, err := protocol.ReadFrameBody(c.in, n, limit, nil) // reads nothing, says what is wrong
 		return nil, c.frameError(err)
+	}
+	if n > protocol.MaxRequestBytes+1 { // the type byte of a binary frame does not count
+		if err := c.awaitRoom(int(n)); err != nil {
+			return nil, err
+		}
 	}
 	body := (*buf)[:0]
 	for len(body) < int(n) {
@@ -186,8 +204,6 @@ func (c *conn) frameError(err error) error {
 		err = io.ErrUnexpectedEOF
 	}
 	switch {
-	case errors.Is(err, protocol.ErrFrameTooLarge):
-		c.srv.cfg.Metrics.Malformed("frame_too_large")
 	case errors.Is(err, protocol.ErrFrameEmpty):
 		c.srv.cfg.Metrics.Malformed("frame_empty")
 	case errors.Is(err, os.ErrDeadlineExceeded) && !c.isDraining():

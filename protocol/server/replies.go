@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -18,9 +17,6 @@ const (
 	// replyEach and replyGroup are the parts of ReplyMemory that one source and
 	// one IPv6 /48 may have.
 	replyEach, replyGroup = 8, 4
-	// waitersTotal, waitersEach and waitersGroup bound the requests for lists
-	// that wait for room.
-	waitersTotal, waitersEach, waitersGroup = 1024, 64, 256
 	// smallReply is a reply that costs less than refusing it.
 	smallReply = 1 << 10
 	// firstWrite is how much of a reply goes out together with its header. It
@@ -34,45 +30,17 @@ const (
 // replies bounds the memory of replies that are being made or sent. A list
 // reserves the size of the largest reply before it is made, and waits for the
 // room; then every reply counts with its size until it has been sent.
-type replies struct {
-	mu      sync.Mutex
-	pool    *share.Pool[share.Source]
-	waiters *share.Pool[share.Source]
-	given   chan struct{} // closed, and made anew, when something is given back
-}
+type replies struct{ room *room }
 
 func newReplies(total int) *replies {
 	n := int64(total)
-	return &replies{
-		pool:    share.NewPool[share.Source](share.Parts{Total: n, Each: max(n/replyEach, protocol.MaxReplyBytes), Group: max(n/replyGroup, protocol.MaxReplyBytes)}),
-		waiters: share.NewPool[share.Source](share.Parts{Total: waitersTotal, Each: waitersEach, Group: waitersGroup}),
-		given:   make(chan struct{}),
-	}
+	return &replies{newRoom(share.Parts{Total: n, Each: max(n/replyEach, protocol.MaxReplyBytes), Group: max(n/replyGroup, protocol.MaxReplyBytes)})}
 }
 
 // reserve waits until the connection may hold n bytes.
 func (r *replies) reserve(ctx context.Context, c *conn, n int) *protocol.Error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	limit := r.take(c, int64(n))
-	if limit == share.Within {
-		return nil
-	}
-	if r.waiters.Take(c.source, c.source.Wide(), 1) != share.Within {
+	if limit := r.room.wait(ctx, c, &c.held, int64(n)); limit != share.Within {
 		return noRoom(c, limit)
-	}
-	defer r.waiters.Give(c.source, c.source.Wide(), 1)
-	for limit != share.Within {
-		given := r.given
-		r.mu.Unlock()
-		select {
-		case <-given:
-			r.mu.Lock()
-		case <-ctx.Done():
-			r.mu.Lock()
-			return noRoom(c, limit)
-		}
-		limit = r.take(c, int64(n))
 	}
 	return nil
 }
@@ -80,52 +48,14 @@ func (r *replies) reserve(ctx context.Context, c *conn, n int) *protocol.Error {
 // settle makes what the connection holds the size of its reply. A reply that
 // must be sent, because something has been changed, is counted in any case.
 func (r *replies) settle(c *conn, n int, must bool) *protocol.Error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch more := int64(n) - c.held; {
-	case more <= 0:
-		r.give(c, -more)
-	case must:
-		r.pool.Add(c.source, c.source.Wide(), more)
-		c.held += more
-	default:
-		if limit := r.take(c, more); limit != share.Within {
-			return noRoom(c, limit)
-		}
+	if limit := r.room.resize(c, &c.held, int64(n), must); limit != share.Within {
+		return noRoom(c, limit)
 	}
 	return nil
 }
 
 // release gives back what the connection holds.
-func (r *replies) release(c *conn) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.give(c, c.held)
-}
-
-func (r *replies) take(c *conn, n int64) share.Limit {
-	take := r.pool.Take
-	if c.exempt {
-		take = r.pool.TakeExempt
-	}
-	limit := take(c.source, c.source.Wide(), n)
-	if limit == share.Within {
-		c.held += n
-	}
-	return limit
-}
-
-func (r *replies) give(c *conn, n int64) {
-	if n == 0 {
-		return
-	}
-	r.pool.Give(c.source, c.source.Wide(), n)
-	c.held -= n
-	if r.waiters.Total() > 0 {
-		close(r.given)
-		r.given = make(chan struct{})
-	}
-}
+func (r *replies) release(c *conn) { r.room.release(c, &c.held) }
 
 func noRoom(c *conn, limit share.Limit) *protocol.Error {
 	whose := "all clients"

@@ -34,6 +34,8 @@ type Server struct {
 	cfg     Config
 	rates   *limiter
 	replies *replies
+	long    *room   // of requests above protocol.MaxRequestBytes
+	named   *naming // of sources whose requests are too long
 
 	// ctx is the parent of all requests and streams. It ends when the server
 	// is closed by force; streams end earlier, with the start of draining.
@@ -58,6 +60,8 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg:       cfg,
 		replies:   newReplies(cfg.ReplyMemory),
+		long:      newLongRequests(),
+		named:     newNaming(),
 		rates:     newLimiter(cfg.Rates, cfg.Exempt, cfg.Now),
 		listeners: map[net.Listener]struct{}{},
 		conns:     map[*conn]struct{}{},
