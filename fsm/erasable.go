@@ -66,21 +66,21 @@ func encodeEvent(e *Event) eventRecord {
 
 // erase takes the values of attributes out of a stored event, those that
 // goes says, and reports whether there were any. The chain does not change.
-func (r eventRecord) erase(goes func(*Event, Attr) bool) (eventRecord, bool) {
-	e, ok := decodeEvent(0, 0, r)
+func (e eventRecord) erase(goes func(*Event, Attr) bool) (eventRecord, bool) {
+	event, ok := decodeEvent(0, 0, e)
 	if !ok {
-		return r, false
+		return e, false
 	}
 	changed := false
-	for i, a := range e.Attrs {
-		if a.Salt != "" && goes(&e, a) {
-			e.Attrs[i], changed = Attr{Key: a.Key, Value: a.Canonical()}, true
+	for i, a := range event.Attrs {
+		if a.Salt != "" && goes(&event, a) {
+			event.Attrs[i], changed = Attr{Key: a.Key, Value: a.Canonical()}, true
 		}
 	}
 	if !changed {
-		return r, false
+		return e, false
 	}
-	return encodeEvent(&e), true
+	return encodeEvent(&event), true
 }
 
 // action reads what happened, without decoding the rest.

@@ -3,7 +3,11 @@ package integration
 import (
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -202,4 +206,72 @@ func TestDocsNameRealTests(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestDesignNamesRealFunctions: a function that a page about the design names
+// with its parentheses, such as Gateway.Serve(), exists.
+func TestDesignNamesRealFunctions(t *testing.T) {
+	functions := declaredFunctions(t)
+	for _, page := range []string{
+		"docs/architecture.md", "fsm/DESIGN.md", "cluster/DESIGN.md", "cluster/gateway/DESIGN.md",
+		"cluster/delivery/DESIGN.md", "integration/fault/DESIGN.md",
+	} {
+		text, err := os.ReadFile(filepath.Join("..", page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile("`([A-Za-z]+(?:\\.[A-Za-z]+)?)\\(\\)`").FindAllStringSubmatch(string(text), -1) {
+			if !functions[m[1]] && m[1] != "function" && m[1] != "Type.method" {
+				t.Errorf("%s names %s(), which does not exist", page, m[1])
+			}
+		}
+	}
+}
+
+// declaredFunctions are the functions of the product, methods as Type.method.
+func declaredFunctions(t *testing.T) map[string]bool {
+	t.Helper()
+	found := map[string]bool{}
+	for _, folder := range []string{"audit", "cluster", "cmd", "fsm", "identity", "protocol"} {
+		err := filepath.WalkDir(filepath.Join("..", folder), func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			for _, d := range file.Decls {
+				if f, ok := d.(*ast.FuncDecl); ok {
+					found[receiver(f)+f.Name.Name] = true
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return found
+}
+
+// receiver is the type of a method with a dot, "" for a function.
+func receiver(f *ast.FuncDecl) string {
+	if f.Recv == nil {
+		return ""
+	}
+	typ := f.Recv.List[0].Type
+	if star, ok := typ.(*ast.StarExpr); ok {
+		typ = star.X
+	}
+	switch generic := typ.(type) {
+	case *ast.IndexExpr:
+		typ = generic.X
+	case *ast.IndexListExpr:
+		typ = generic.X
+	}
+	if name, ok := typ.(*ast.Ident); ok {
+		return name.Name + "."
+	}
+	return ""
 }

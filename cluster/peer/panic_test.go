@@ -46,8 +46,7 @@ func TestADefectInAHandlerDoesNotTakeTheMemberDown(t *testing.T) {
 		},
 		Handle: func(ctx context.Context, from string, typ byte, p []byte) ([]byte, *protocol.Error) {
 			if typ == 7 {
-				var m map[string]int
-				m["x"] = 1
+				_ = p[1<<20]
 			}
 			if typ == 8 {
 				AfterReply(ctx, func() { panic("after the reply") })

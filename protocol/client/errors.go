@@ -127,25 +127,25 @@ const (
 	unknown
 )
 
-func (c *call) fail(kind failureKind, code, addr string, causes []error, format string, args ...any) *failure {
+func (p *call) fail(kind failureKind, code, addr string, causes []error, format string, args ...any) *failure {
 	outcome := protocol.OutcomeNotApplied
-	if kind == unknown && c.writes {
+	if kind == unknown && p.writes {
 		outcome = protocol.OutcomeUnknown
 	}
 	return &failure{kind: kind, err: &Error{
 		Code: code, Text: fmt.Sprintf(format, args...), Outcome: outcome,
-		Addr: addr, Command: c.row.Name, RequestID: c.requestID, causes: causes,
+		Addr: addr, Command: p.row.Name, RequestID: p.requestID, causes: causes,
 	}}
 }
 
 // refused turns an error reply into a failure.
-func (c *call) refused(addr string, e *protocol.Error) *failure {
-	err := &Error{Code: e.Code, Text: e.Text, Outcome: e.Outcome, Addr: addr, Command: c.row.Name, RequestID: c.requestID}
+func (p *call) refused(addr string, e *protocol.Error) *failure {
+	err := &Error{Code: e.Code, Text: e.Text, Outcome: e.Outcome, Addr: addr, Command: p.row.Name, RequestID: p.requestID}
 	f := &failure{err: err}
 	switch {
 	case e.Outcome == protocol.OutcomeUnknown:
 		f.kind = unknown
-		if !c.writes {
+		if !p.writes {
 			err.Outcome = protocol.OutcomeNotApplied
 		}
 	case e.Outcome == protocol.OutcomeNotApplied && e.Code != protocol.CodeRateLimited && e.Code != protocol.CodeFeatureNotActive:

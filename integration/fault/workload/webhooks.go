@@ -86,14 +86,14 @@ func (w *webhooks) Final(ctx context.Context, env *Env) error {
 		return err
 	}
 	var letters protocol.DLQListReply
-	index, err := c.ask(ctx, m, "dlq_list", &protocol.DeadLetters{Name: w.hook.name}, protocol.Options{}, &letters)
-	if err != nil {
+	if _, err := c.ask(ctx, m, "dlq_list", &protocol.DeadLetters{Name: w.hook.name}, protocol.Options{}, &letters); err != nil {
 		return err
 	}
 	for _, l := range letters.Letters {
 		w.dead = append(w.dead, l.EventID)
 	}
-	if index, err = c.ask(ctx, m, "dlq_list", &protocol.DeadLetters{Name: w.siem.name}, protocol.Options{}, &letters); err != nil {
+	index, err := c.ask(ctx, m, "dlq_list", &protocol.DeadLetters{Name: w.siem.name}, protocol.Options{}, &letters)
+	if err != nil {
 		return err
 	}
 	for _, l := range letters.Letters {
