@@ -43,9 +43,7 @@ lint: ## formatting, go vet, staticcheck
 	$(GO) tool staticcheck $(PKGS)
 
 .PHONY: check
-check: ## lint, and what is generated is up to date
-	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run: gofmt -w .'; exit 1; }
-	$(GO) vet $(PKGS)
+check: lint ## lint, and what is generated is up to date
 	$(GO) run ./docs/gen -check
 
 .PHONY: generate

@@ -217,6 +217,8 @@ type nothing struct{}
 
 func (nothing) appendTo(dst []byte, _ uint32) []byte { return dst }
 
+func readNothing(*decoder, uint32) nothing { return nothing{} }
+
 // beacon is an announced beacon; at is its last refresh, signed the time at
 // which the newest of its signed announcements was signed, 0 for none.
 type beacon struct {
