@@ -202,7 +202,7 @@ func newFrontDoor(ctx context.Context, c *config, node *cluster.Node, out *outbo
 	}
 	go backend.CountRequests(ctx, node.ID(), counts.Requests)
 	cfg := server.Config{
-		Backend: backend, MaxConns: c.Wire.MaxConns, MaxConnsPerSource: c.Wire.MaxConnsPerSource,
+		Backend: backend, MaxConns: connsFor(c.Wire.MaxConns, openFiles(), log), MaxConnsPerSource: c.Wire.MaxConnsPerSource,
 		ReplyMemory: c.Wire.ReplyMemoryMiB << 20, MaxRequest: c.Wire.MaxRequest, Rates: c.rates(), Exempt: b.exempt, Logger: log.Named("wire"), Metrics: counts,
 		Timeouts: server.Timeouts{Idle: c.Wire.IdleTimeout, Request: c.Wire.RequestTimeout},
 	}
@@ -243,10 +243,10 @@ func serveOps(c *config, node *cluster.Node, registry prometheus.Gatherer, log h
 			Ready:  func(ctx context.Context) []ops.Check { return readiness(node) },
 			Status: func(ctx context.Context) any { return node.Status(ctx) },
 		}),
-		ReadHeaderTimeout: 5 * time.Second,
+		ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
 	}
 	go func() {
-		if err := s.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := s.Serve(ops.Places(l)); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			log.Error("ops listener ended", "error", err)
 		}
 	}()

@@ -1,0 +1,6 @@
+//go:build !unix
+
+package main
+
+// openFiles says that there is no limit.
+func openFiles() int { return 0 }
