@@ -49,6 +49,8 @@ var signedVerbs = []struct{ wire, verb string }{
 	{"request_handshake", "a: handshake request $b please"},
 	{"poll_handshakes", "b: handshake poll"},
 	{"respond_handshake", "b: handshake accept $a"},
+	{"update_polo_score", "a: polo add $b 5"},
+	{"set_polo_score", "a: polo set $b 7"},
 	{"rotate_key", "a: rotate-key"},
 	{"heartbeat", "a: heartbeat"},
 	{"deregister", "b: deregister"},
@@ -58,7 +60,7 @@ var signedVerbs = []struct{ wire, verb string }{
 // still works: it signs requests. A challenge is refused, and counted.
 func TestPilotctlSignsRequests(t *testing.T) {
 	t.Parallel()
-	c := harness.Start(t, harness.Options{Nodes: 1, Set: []string{"auth.legacy_signatures=deny"}})
+	c := harness.Start(t, harness.Options{Nodes: 1, Set: []string{"auth.legacy_signatures=deny", "auth.polo=signed"}})
 	a, b := newPerson(t, c), newPerson(t, c)
 	wire, err := harness.Dial(c.Addrs()[0])
 	if err != nil {

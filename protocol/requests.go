@@ -278,10 +278,12 @@ type RespondHandshake struct {
 // Validate accepts everything.
 func (*RespondHandshake) Validate() *Error { return nil }
 
-// UpdatePoloScore adds to a node's score.
+// UpdatePoloScore adds to a node's score. RequesterID names the node that signs
+// the request, where it is signed.
 type UpdatePoloScore struct {
-	NodeID uint32   `json:"node_id"`
-	Delta  *float64 `json:"delta"`
+	NodeID      uint32   `json:"node_id"`
+	RequesterID uint32   `json:"requester_id,omitempty"`
+	Delta       *float64 `json:"delta"`
 }
 
 // Validate follows core.md 5.20 checks 1 and 2.
@@ -295,10 +297,11 @@ func (r *UpdatePoloScore) Validate() *Error {
 	return nil
 }
 
-// SetPoloScore sets a node's score.
+// SetPoloScore sets a node's score. RequesterID is as in UpdatePoloScore.
 type SetPoloScore struct {
-	NodeID    uint32   `json:"node_id"`
-	PoloScore *float64 `json:"polo_score"`
+	NodeID      uint32   `json:"node_id"`
+	RequesterID uint32   `json:"requester_id,omitempty"`
+	PoloScore   *float64 `json:"polo_score"`
 }
 
 // Validate follows core.md 5.21.

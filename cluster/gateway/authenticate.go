@@ -205,7 +205,7 @@ func (g *Gateway) facts(root *fsm.Root, conn *server.ConnState, req *protocol.Re
 		}
 		return g.access(g.policy.Beacon, c, c.Actor.Node != 0, "auth.beacon")
 	case *protocol.UpdatePoloScore, *protocol.SetPoloScore:
-		return g.access(g.policy.Polo, c, false, "auth.polo")
+		return g.access(g.policy.Polo, c, c.Actor.Node != 0, "auth.polo")
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"testing"
 
 	"github.com/pilotregistry/pilotregistry/cluster/gateway"
@@ -177,6 +178,39 @@ func TestBeaconsCanBeClosed(t *testing.T) {
 		for i, r := range []map[string]any{owner.call(beacon(1)), owner.send(owner.seal(id, signed, nil)), owner.call(token)} {
 			if code, _ := r["code"].(string); code != want[i] {
 				t.Errorf("auth.beacon %s, case %d: %v", access, i, r)
+			}
+		}
+	}
+}
+
+// Where scores are closed, whoever names no node that has signed changes none.
+func TestScoresCanBeClosed(t *testing.T) {
+	e := newEngine(t)
+	owner := newClient(t, e, gateway.Policy{})
+	id := owner.register()
+	e.catchUp()
+	for access, want := range map[gateway.Access][4]string{ // plain, with a node's bare name, signed, with the admin token
+		gateway.AccessOpen:   {"", "", "", ""},
+		gateway.AccessSigned: {protocol.CodeSignatureRequired, protocol.CodeSignatureRequired, "", ""},
+		gateway.AccessAdmin:  {protocol.CodePermissionDenied, protocol.CodePermissionDenied, protocol.CodePermissionDenied, ""},
+	} {
+		owner.g = newClient(t, e, gateway.Policy{Polo: access}).g
+		for _, fields := range []map[string]any{{"type": "update_polo_score", "delta": 1}, {"type": "set_polo_score", "polo_score": 5}} {
+			with := func(key string, value any) map[string]any {
+				out := map[string]any{"node_id": id, key: value}
+				maps.Copy(out, fields)
+				return out
+			}
+			for i, r := range []map[string]any{owner.call(with("signature", owner.sign("x"))), owner.call(with("requester_id", id)),
+				owner.send(owner.seal(id, with("requester_id", id), nil)), owner.call(with("admin_token", "admin secret"))} {
+				if code, _ := r["code"].(string); code != want[i] {
+					t.Errorf("auth.polo %s, %s, case %d: %v", access, fields["type"], i, r)
+				}
+			}
+			if access == gateway.AccessSigned {
+				if r := owner.send(owner.seal(id, with("requester_id", id+1), nil)); r["code"] != protocol.CodeSignatureInvalid {
+					t.Errorf("%s in the name of another node: %v", fields["type"], r)
+				}
 			}
 		}
 	}

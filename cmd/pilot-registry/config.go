@@ -88,7 +88,7 @@ type rateConfig struct {
 
 type authConfig struct {
 	Register string `yaml:"register" help:"who may register: open, signed or admin"`
-	Polo     string `yaml:"polo" help:"who may change polo scores: open or admin"`
+	Polo     string `yaml:"polo" help:"who may change polo scores: open, signed (a registered node, by a signed request) or admin"`
 
 	Beacon string `yaml:"beacon" help:"who may announce beacons: open, signed (a registered node, by a signed request) or admin"`
 
@@ -194,7 +194,7 @@ func (c *config) validate() error {
 	oneOf("log.format", c.Log.Format, "text", "json")
 	oneOf("auth.register", c.Auth.Register, "open", "signed", "admin")
 	oneOf("auth.beacon", c.Auth.Beacon, "open", "signed", "admin")
-	oneOf("auth.polo", c.Auth.Polo, "open", "admin")
+	oneOf("auth.polo", c.Auth.Polo, "open", "signed", "admin")
 	oneOf("auth.legacy_signatures", c.Auth.LegacySignatures, string(gateway.LegacyAllow), string(gateway.LegacyWarn), string(gateway.LegacyDeny))
 	oneOf("raft.log_store", c.Raft.LogStore, store.Kinds...)
 	for key, n := range map[string]int{"registration": c.Rate.Registration, "resolve": c.Rate.Resolve, "query": c.Rate.Query, "heartbeat": c.Rate.Heartbeat, "beacon": c.Rate.Beacon} {

@@ -81,7 +81,7 @@ func (a *app) poloCommand() *cobra.Command {
 			return nil, err
 		}
 		n, err := s.intArg("score", args[1])
-		return &protocol.SetPoloScore{NodeID: id, PoloScore: &n}, err
+		return &protocol.SetPoloScore{NodeID: id, RequesterID: s.ownNode(), PoloScore: &n}, err
 	})
 	add := a.wireCommand("add <node> <delta>", "update_polo_score", exactly(2), func(s *session, args []string) (protocol.Body, error) {
 		id, err := s.nodeArg(args[0])
@@ -89,7 +89,7 @@ func (a *app) poloCommand() *cobra.Command {
 			return nil, err
 		}
 		n, err := s.intArg("delta", args[1])
-		return &protocol.UpdatePoloScore{NodeID: id, Delta: &n}, err
+		return &protocol.UpdatePoloScore{NodeID: id, RequesterID: s.ownNode(), Delta: &n}, err
 	})
 	add.Example = "  pilotctl polo add 7 5\n  pilotctl polo add 7 -5"
 	return groupCommand("polo", "show and change polo scores", get, set, add)

@@ -132,13 +132,14 @@ func (c *Client) GetKeyInfo(ctx context.Context, node uint32, opts ...CallOption
 	return Call[protocol.GetKeyInfoReply](ctx, c, "get_key_info", &protocol.NodeRequest{NodeID: node}, opts...)
 }
 
-// UpdatePoloScore adds to a node's score, within ±1,000,000.
+// UpdatePoloScore adds to a node's score, within ±1,000,000. Where registries
+// want it signed, Call it with a RequesterID in the request.
 func (c *Client) UpdatePoloScore(ctx context.Context, node uint32, delta int64, opts ...CallOption) (*protocol.PoloScoreReply, error) {
 	d := float64(delta)
 	return Call[protocol.PoloScoreReply](ctx, c, "update_polo_score", &protocol.UpdatePoloScore{NodeID: node, Delta: &d}, opts...)
 }
 
-// SetPoloScore sets a node's score.
+// SetPoloScore sets a node's score; where it has to be signed, as UpdatePoloScore.
 func (c *Client) SetPoloScore(ctx context.Context, node uint32, score int64, opts ...CallOption) (*protocol.PoloScoreReply, error) {
 	s := float64(score)
 	return Call[protocol.PoloScoreReply](ctx, c, "set_polo_score", &protocol.SetPoloScore{NodeID: node, PoloScore: &s}, opts...)
