@@ -25,6 +25,13 @@ func main() {
 	check := flag.Bool("check", false, "compare instead of writing")
 	flag.Parse()
 	stale := 0
+	pages, err := protocolPages()
+	if err != nil {
+		fail(err)
+	}
+	for path, content := range pages {
+		stale += place(path, content, *check)
+	}
 	for path, content := range map[string]func() ([]byte, error){
 		"docs/commands.md":      commands,
 		"docs/events.md":        events,
@@ -35,20 +42,27 @@ func main() {
 		if err != nil {
 			fail(err)
 		}
-		if *check {
-			if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
-				fmt.Fprintf(os.Stderr, "%s is not up to date: run make generate\n", path)
-				stale++
-			}
-			continue
-		}
-		if err := os.WriteFile(path, want, 0o644); err != nil {
-			fail(err)
-		}
+		stale += place(path, want, *check)
 	}
 	if stale > 0 {
 		os.Exit(1)
 	}
+}
+
+// place writes a page, or counts it as stale when it is only to be checked.
+func place(path string, want []byte, check bool) (stale int) {
+	got, err := os.ReadFile(path)
+	switch {
+	case err == nil && bytes.Equal(got, want):
+		return 0
+	case check:
+		fmt.Fprintf(os.Stderr, "%s is not up to date: run make generate\n", path)
+		return 1
+	}
+	if err := os.WriteFile(path, want, 0o644); err != nil {
+		fail(err)
+	}
+	return 0
 }
 
 func fail(err error) {
