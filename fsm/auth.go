@@ -5,7 +5,7 @@ import (
 )
 
 // signed checks that node n signed the command with its current key
-// (core.md 3.2). A keyless node is served by the admin token instead.
+// (docs/protocol/authentication.md#challenges). A keyless node is served by the admin token instead.
 func (v *view) signed(c *call, n *node) *protocol.Error {
 	if n.has(flagKeyless) {
 		if v.adminToken(c) {
@@ -25,7 +25,7 @@ func (v *view) signedBy(c *call, n *node) bool {
 }
 
 // signedOrAdmin checks the signature first and then the admin token; when
-// neither is good the signature's error is the answer (core.md 3.4).
+// neither is good the signature's error is the answer (docs/protocol/authentication.md#challenges).
 func (v *view) signedOrAdmin(c *call, n *node) *protocol.Error {
 	e := v.signed(c, n)
 	if e != nil && v.adminToken(c) {
@@ -57,7 +57,7 @@ func (v *view) adminToken(c *call) bool {
 
 func (v *view) expired(t *token) bool { return t.Expires != 0 && t.Expires <= v.meta.now }
 
-// admin checks the admin token (core.md 3.3).
+// admin checks the admin token (docs/protocol/authentication.md#tokens).
 func (v *view) admin(c *call) *protocol.Error {
 	if v.adminToken(c) {
 		return nil

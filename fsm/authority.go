@@ -23,7 +23,7 @@ func networkToken(c *call, n *network) bool {
 	return ok && !n.admin.IsZero() && sameMAC(n.admin, b.PresentedToken())
 }
 
-// authorise checks a role command (networks-and-enterprise.md 1.6): the admin
+// authorise checks a role command (docs/protocol/authentication.md#tokens): the admin
 // token, the network's token, or the signature of a member with one of the
 // roles that the row names. A member that acts is named by node.
 func (v *view) authorise(c *call, node uint32, net uint16) *protocol.Error {

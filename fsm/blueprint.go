@@ -27,7 +27,7 @@ type blueprintPlan struct {
 	warnings []string
 }
 
-// decideProvision follows networks-and-enterprise.md 16.1, in one step.
+// decideProvision follows docs/protocol/identity.md#provision_network, in one step.
 func decideProvision(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.ProvisionNetwork)
 	p, in, e := v.blueprintRequest(c, r)
@@ -284,7 +284,7 @@ func (x *txn) replacePreAssign(net uint16, list []preAssign) {
 	x.reconfigure(net, func(*network) {})
 }
 
-// readProvisionStatus follows networks-and-enterprise.md 16.2.
+// readProvisionStatus follows docs/protocol/identity.md#get_provision_status.
 func readProvisionStatus(v *view, c *call) (any, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e

@@ -68,7 +68,7 @@ func readEntries(data string) (entries []protocol.DirectoryEntry) {
 	return entries
 }
 
-// decideDirectorySync follows networks-and-enterprise.md 17.1, in one step and
+// decideDirectorySync follows docs/protocol/identity.md#directory_sync, in one step and
 // with the owner protected; see docs/networks.md, "Directories".
 func decideDirectorySync(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.DirectorySync)
@@ -124,7 +124,7 @@ func planDirectorySync(v *view, c *call) (any, *protocol.Error) {
 	return &reply, nil
 }
 
-// readDirectoryStatus follows networks-and-enterprise.md 17.2; members that
+// readDirectoryStatus follows docs/protocol/identity.md#directory_status; members that
 // are silent count like the others.
 func readDirectoryStatus(v *view, c *call) (any, *protocol.Error) {
 	if e := v.admin(c); e != nil {

@@ -11,7 +11,7 @@ import (
 const maxPollBytes = 60 << 10
 
 // handshakeSigned checks the signature of the handshake commands, which have
-// texts of their own and ask nothing of a keyless sender (core.md 5.17, 5.19).
+// texts of their own and ask nothing of a keyless sender (docs/protocol/trust.md#handshakes).
 func (v *view) handshakeSigned(c *call, n *node, what string) *protocol.Error {
 	if n.has(flagKeyless) || v.signedBy(c, n) {
 		return nil

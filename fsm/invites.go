@@ -77,7 +77,7 @@ func (x *txn) expireInvites(target uint32) {
 	}
 }
 
-// decideInvite follows networks-and-enterprise.md 11.1.
+// decideInvite follows docs/protocol/networks.md#invite_to_network.
 func decideInvite(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.InviteToNetwork)
 	inviter := v.live(r.InviterID)
@@ -160,7 +160,7 @@ func readInvites(v *view, c *call) (any, *protocol.Error) {
 	return reply, nil
 }
 
-// decideRespondInvite follows networks-and-enterprise.md 11.3: the gate comes
+// decideRespondInvite follows docs/protocol/networks.md#respond_invite: the gate comes
 // before everything else.
 func decideRespondInvite(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.RespondInvite)

@@ -42,7 +42,7 @@ func readKeyInfo(v *view, c *call) (any, *protocol.Error) {
 	return reply, nil
 }
 
-// decideRotateKey follows core.md 5.2. There is no admin substitute for the
+// decideRotateKey follows docs/protocol/nodes.md#rotate_key. There is no admin substitute for the
 // signature by the old key.
 func decideRotateKey(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.RotateKey)

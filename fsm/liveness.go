@@ -7,7 +7,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// Spans of silence, in milliseconds of log time (ARCHITECTURE section 8).
+// Spans of silence, in milliseconds of log time.
 const (
 	// offlineAfter is the silence after which a node goes offline.
 	offlineAfter = 3 * 60 * 1000
@@ -22,7 +22,7 @@ const (
 	beaconTTL = 60 * 1000
 )
 
-// decideHeartbeat follows core.md 5.7. An offline node's heartbeat brings it
+// decideHeartbeat follows docs/protocol/nodes.md#heartbeat. An offline node's heartbeat brings it
 // back; to anybody who is not that node it is not there.
 func decideHeartbeat(v *view, c *call) (effect, *protocol.Error) {
 	id := c.body.(*protocol.NodeRequest).NodeID

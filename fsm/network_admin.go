@@ -54,7 +54,7 @@ func decideRenameNetwork(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-// decideSetEnterprise follows networks-and-enterprise.md 9.
+// decideSetEnterprise follows docs/protocol/networks.md#set_network_enterprise.
 func decideSetEnterprise(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetNetworkEnterprise)
 	if e := v.admin(c); e != nil {

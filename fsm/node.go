@@ -62,7 +62,7 @@ func (v *view) peerAddr(c *call, n *node) string {
 	return n.endpoint
 }
 
-// visibleTo is the rule of core.md 5.5 check 5: the target is public, or the
+// visibleTo is the rule of docs/protocol/nodes.md#resolve: the target is public, or the
 // pair trusts each other, or both are in a network other than the backbone.
 func (v *view) visibleTo(requester uint32, target *node) bool {
 	return target.has(flagPublic) || v.trusts(requester, target.id) || v.shareNetwork(requester, target.id)

@@ -10,7 +10,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// signatureTable checks core.md 3.2 and, for commands that take it, 3.4.
+// signatureTable checks docs/protocol/authentication.md#challenges and, for commands that take it, the admin token.
 func signatureTable(t *testing.T, w *world, name string, body protocol.Body, signer, other uint32, takesAdmin bool) {
 	t.Helper()
 	w.refused(name, body, nobody, protocol.CodeSignatureRequired, "signature required for authenticated node")

@@ -8,7 +8,7 @@ import (
 )
 
 // How long decisions are remembered, in milliseconds of log time
-// (ARCHITECTURE section 4, "Exactly once").
+// (docs/consistency.md#writes).
 const (
 	clientResultTTL = 5 * 60 * 1000
 	mintedResultTTL = 60 * 1000

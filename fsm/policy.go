@@ -15,7 +15,7 @@ func (v *view) room(net uint16, n *network) *protocol.Error {
 	return nil
 }
 
-// decideSetPolicy follows networks-and-enterprise.md 13.1. Fields that are
+// decideSetPolicy follows docs/protocol/networks.md#set_network_policy. Fields that are
 // absent stay as they are.
 func decideSetPolicy(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetNetworkPolicy)

@@ -6,7 +6,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// The score commands answer "not found" in words of their own (core.md 8 Q5).
+// The score commands answer "not found" in words of their own (docs/protocol/nodes.md#set_polo_score).
 // They say nothing about a node being alive, so they leave its last sign of
 // life alone.
 

@@ -6,7 +6,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// Modes of a registration (core.md 5.1).
+// Modes of a registration (docs/protocol/nodes.md#register).
 const (
 	modeExisting       = "existing_identity"
 	modeReclaimed      = "reclaimed_identity"

@@ -15,7 +15,7 @@ import (
 const maxReplicatedEvents = 1000
 
 // ReplicationDoc is the state in the form of the original single-node
-// registry's file (core.md 7.1), for standbys and exports of that form.
+// registry's file (docs/protocol/audit.md#subscribe_replication), for standbys and exports of that form.
 // Secrets are left out: join tokens, network admin tokens, export tokens.
 // Encoded as JSON it ends with a checksum over everything before it.
 type ReplicationDoc struct {

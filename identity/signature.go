@@ -8,7 +8,7 @@ import (
 )
 
 // CheckSignature verifies a signature (standard base64 of 64 bytes) over
-// message with key. It returns nil, or the refusal of core.md 3.2: a missing
+// message with key. It returns nil, or the refusal of docs/protocol/authentication.md#challenges: a missing
 // signature, a wrong encoding, or one that does not verify.
 func CheckSignature(key protocol.PublicKey, message string, signature protocol.Secret) *protocol.Error {
 	if signature == "" {

@@ -275,3 +275,38 @@ func receiver(f *ast.FuncDecl) string {
 	}
 	return ""
 }
+
+// TestCitationsResolve: a page of docs/ that a comment cites exists, and has
+// the heading that the citation names.
+func TestCitationsResolve(t *testing.T) {
+	out, err := exec.Command("git", "-C", "..", "grep", "-noE", `docs/[a-z/0-9-]+\.md(#[a-z_0-9-]+)?`, "--", "*.go", "Makefile", "*.sh").Output()
+	if err != nil {
+		t.Skipf("git cannot list the citations: %v", err)
+	}
+	anchors := map[string]map[string]bool{}
+	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		where, cited := line[:strings.LastIndex(line, ":")], line[strings.LastIndex(line, ":")+1:]
+		page, anchor, _ := strings.Cut(cited, "#")
+		if anchors[page] == nil {
+			anchors[page] = headings(t, page)
+		}
+		if anchor != "" && !anchors[page][anchor] {
+			t.Errorf("%s cites %s, and the page has no such heading", where, cited)
+		}
+	}
+}
+
+// headings are the anchors of a page's headings, as they are made for links.
+func headings(t *testing.T, page string) map[string]bool {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", page))
+	if err != nil {
+		t.Errorf("a comment cites %s: %v", page, err)
+	}
+	found := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(string(text), -1) {
+		name := regexp.MustCompile(`[^a-z0-9_ -]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		found[strings.ReplaceAll(name, " ", "-")] = true
+	}
+	return found
+}

@@ -17,7 +17,7 @@ func inBlueprint(e *Error) *Error {
 	return e
 }
 
-// Check follows networks-and-enterprise.md 16.1 checks 2 to 10, as far as
+// Check follows docs/protocol/identity.md#provision_network, as far as
 // they need no state, and holds all to the bounds that the commands for it
 // have; for addresses see Targets. The join token counts by its MAC: the token
 // itself is not in the log.

@@ -7,7 +7,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// TestBlueprintChecks goes through networks-and-enterprise.md 16.1: texts, and
+// TestBlueprintChecks goes through docs/protocol/identity.md#provision_network: texts, and
 // which of two mistakes is told.
 func TestBlueprintChecks(t *testing.T) {
 	t.Parallel()

@@ -8,7 +8,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// TestChallenges compares with core.md 3.7 and the networks document.
+// TestChallenges holds the text that each command signs.
 func TestChallenges(t *testing.T) {
 	t.Parallel()
 	const key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="

@@ -63,7 +63,7 @@ func EncodeError(e *Error) []byte {
 
 // SanitizeEndpoint is the endpoint the registry records for a node: the IP of
 // the TCP source with the port text of listen; the source unchanged when
-// listen is empty or cannot be split (core.md 5.1).
+// listen is empty or cannot be split (docs/protocol/nodes.md#register).
 func SanitizeEndpoint(source, listen string) string {
 	host, _, ok := splitHostPort(source)
 	if !ok {

@@ -90,7 +90,7 @@ type ClaimedRole struct {
 	Admin     bool   `json:"admin,omitempty"`
 }
 
-// Validate follows core.md 5.1 checks 3, 5 and 6; a bad hostname is not an error here.
+// Validate follows docs/protocol/nodes.md#register; a bad hostname is not an error here.
 func (r *Register) Validate() *Error {
 	if r.PublicKey == "" {
 		return Errorf(CodeInvalid, "registration requires public_key")
@@ -120,7 +120,7 @@ type RotateKey struct {
 	NewPublicKey string `json:"new_public_key" text:"-"`
 }
 
-// Validate follows core.md 5.2 checks 2 and 3.
+// Validate follows docs/protocol/nodes.md#rotate_key.
 func (r *RotateKey) Validate() *Error {
 	if r.NewPublicKey == "" {
 		return Errorf(CodeInvalid, "rotate_key requires new_public_key")
@@ -166,7 +166,7 @@ type SetHostname struct {
 	Hostname string `json:"hostname,omitempty"`
 }
 
-// Validate follows core.md 5.9 check 1.
+// Validate follows docs/protocol/nodes.md#set_hostname.
 func (r *SetHostname) Validate() *Error {
 	if r.Hostname == "" {
 		return nil
@@ -183,7 +183,7 @@ type ResolveHostname struct {
 	RequesterID uint32 `json:"requester_id"`
 }
 
-// Validate follows core.md 5.10 check 1.
+// Validate follows docs/protocol/nodes.md#resolve_hostname.
 func (r *ResolveHostname) Validate() *Error {
 	if r.Hostname == "" {
 		return Errorf(CodeInvalid, "hostname required")
@@ -197,7 +197,7 @@ type SetTags struct {
 	Tags   []string `json:"tags,omitempty"`
 }
 
-// Validate follows core.md 5.11. A # is stripped only once even though
+// Validate follows docs/protocol/nodes.md#set_tags. A # is stripped only once even though
 // Validate runs twice, because a tag that still begins with one is refused.
 func (r *SetTags) Validate() *Error {
 	r.Tags = NormalizeTags(r.Tags)
@@ -286,7 +286,7 @@ type UpdatePoloScore struct {
 	Delta       *float64 `json:"delta"`
 }
 
-// Validate follows core.md 5.20 checks 1 and 2.
+// Validate follows docs/protocol/nodes.md#update_polo_score.
 func (r *UpdatePoloScore) Validate() *Error {
 	if r.Delta == nil {
 		return Errorf(CodeInvalid, "update_polo_score requires delta field")
@@ -304,7 +304,7 @@ type SetPoloScore struct {
 	PoloScore   *float64 `json:"polo_score"`
 }
 
-// Validate follows core.md 5.21.
+// Validate follows docs/protocol/nodes.md#set_polo_score.
 func (r *SetPoloScore) Validate() *Error {
 	if r.PoloScore == nil {
 		return Errorf(CodeInvalid, "set_polo_score requires polo_score field")
@@ -325,7 +325,7 @@ type BeaconRegister struct {
 	SignedAt int64 `json:"signed_at,omitempty" wire:"-"`
 }
 
-// Validate follows core.md 5.22.
+// Validate follows docs/protocol/nodes.md#beacon_register.
 func (r *BeaconRegister) Validate() *Error {
 	switch {
 	case r.BeaconID == 0:
@@ -349,7 +349,7 @@ type SetKeyExpiry struct {
 	ExpiresAt string `json:"expires_at,omitempty"`
 }
 
-// Validate follows core.md 5.23 check 1.
+// Validate follows docs/protocol/nodes.md#set_key_expiry.
 func (r *SetKeyExpiry) Validate() *Error {
 	_, _, err := r.Time()
 	return err

@@ -26,7 +26,7 @@ type InviteToNetwork struct {
 	ForSeconds uint32 `json:"for_seconds,omitempty"`
 }
 
-// Validate follows networks-and-enterprise.md 11.1 check 1.
+// Validate follows docs/protocol/networks.md#invite_to_network.
 func (r *InviteToNetwork) Validate() *Error {
 	if r.InviterID == r.TargetNodeID {
 		return Errorf(CodeInvalid, "cannot invite yourself")
@@ -52,7 +52,7 @@ type KickMember struct {
 	TargetNodeID uint32 `json:"target_node_id"`
 }
 
-// Validate follows networks-and-enterprise.md 12.3.
+// Validate follows docs/protocol/networks.md#promote_member.
 func (r *KickMember) Validate() *Error {
 	if r.NetworkID == 0 {
 		return Errorf(CodeInvalid, "cannot kick from the backbone network")
@@ -92,7 +92,7 @@ type TransferOwnership struct {
 	NewOwnerID uint32 `json:"new_owner_id"`
 }
 
-// Validate follows networks-and-enterprise.md 12.4 check 1.
+// Validate follows docs/protocol/networks.md#transfer_ownership.
 func (r *TransferOwnership) Validate() *Error {
 	if r.NewOwnerID == 0 {
 		return Errorf(CodeInvalid, "new_owner_id is required")
@@ -161,7 +161,7 @@ func hexSHA256(b []byte) string {
 // role, see Check.
 func (*SetNetworkPolicy) Validate() *Error { return nil }
 
-// Check follows networks-and-enterprise.md 13.1 as far as it needs no state.
+// Check follows docs/protocol/networks.md#set_network_policy as far as it needs no state.
 func (r *SetNetworkPolicy) Check() *Error {
 	if m := r.MaxMembers; m != nil && !wholeIn(*m, 0, MaxPolicyMembers) {
 		return Errorf(CodeInvalid, "invalid max_members (must be integer 0-10000)")

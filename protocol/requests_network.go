@@ -45,7 +45,7 @@ func (r *CreateNetwork) decodeField(_ *reader, name string, raw any) bool {
 	return true
 }
 
-// Validate follows networks-and-enterprise.md 4 checks 2 and 3, and refuses
+// Validate follows docs/protocol/networks.md#create_network, and refuses
 // join rules that nobody could ever satisfy.
 func (r *CreateNetwork) Validate() *Error {
 	switch {
@@ -89,7 +89,7 @@ type JoinNetwork struct {
 	TokenMAC MAC `json:"token_mac,omitzero" wire:"-"`
 }
 
-// Validate follows networks-and-enterprise.md 5 check 1.
+// Validate follows docs/protocol/networks.md#join_network.
 func (r *JoinNetwork) Validate() *Error {
 	if r.NetworkID == 0 {
 		return Errorf(CodeInvalid, "cannot join the backbone network")
@@ -103,7 +103,7 @@ type LeaveNetwork struct {
 	NetworkID uint16 `json:"network_id"`
 }
 
-// Validate follows networks-and-enterprise.md 6 check 1.
+// Validate follows docs/protocol/networks.md#leave_network.
 func (r *LeaveNetwork) Validate() *Error {
 	if r.NetworkID == 0 {
 		return Errorf(CodeInvalid, "cannot leave the backbone network")
@@ -159,7 +159,7 @@ type DeleteNetwork struct {
 	NetworkID uint16 `json:"network_id"`
 }
 
-// Validate follows networks-and-enterprise.md 7.
+// Validate follows docs/protocol/networks.md#delete_network.
 func (r *DeleteNetwork) Validate() *Error {
 	if r.NetworkID == 0 {
 		return Errorf(CodeInvalid, "cannot delete the backbone network")
@@ -175,7 +175,7 @@ type RenameNetwork struct {
 	Name      string `json:"name"`
 }
 
-// Validate follows networks-and-enterprise.md 8; the name is looked at after
+// Validate follows docs/protocol/networks.md#rename_network; the name is looked at after
 // the caller's role.
 func (r *RenameNetwork) Validate() *Error {
 	if r.NetworkID == 0 {
@@ -190,7 +190,7 @@ type SetNetworkEnterprise struct {
 	Enterprise bool   `json:"enterprise,omitempty" read:"main"`
 }
 
-// Validate follows networks-and-enterprise.md 9.
+// Validate follows docs/protocol/networks.md#set_network_enterprise.
 func (r *SetNetworkEnterprise) Validate() *Error {
 	if r.NetworkID == 0 {
 		return Errorf(CodeInvalid, "cannot set enterprise on the backbone network")

@@ -52,10 +52,10 @@ const (
 	AuthReplication Auth = "replication"
 )
 
-// PageClass is the heading under which the product's feature page lists a command.
+// PageClass is the heading under which the list of features has a command.
 type PageClass string
 
-// Classes of the feature page; our own commands have none.
+// Classes of the list of features; commands that came later have none.
 const (
 	PageAdmin               PageClass = "admin"
 	PageSignatureEnterprise PageClass = "signature+enterprise"
@@ -87,7 +87,7 @@ const (
 // Level is a read level.
 type Level string
 
-// Read levels, ARCHITECTURE section 5.
+// Read levels, docs/consistency.md#reads.
 const (
 	Linearizable Level = "linearizable"
 	Bounded      Level = "bounded"

@@ -15,7 +15,7 @@ import (
 
 var update = flag.Bool("update", false, "append new rows to testdata/codes.golden")
 
-// page is the table of the product's feature page, class by class.
+// page is the list of features, class by class.
 var page = map[protocol.PageClass]string{
 	protocol.PageAdmin: "create_network, set_network_enterprise, get_audit_log, set_webhook, get_webhook, get_webhook_dlq, set_identity_webhook, set_external_id, " +
 		"get_identity, provision_network, set_audit_export, get_audit_export, set_idp_config, get_idp_config, get_provision_status, directory_sync, " +
@@ -253,7 +253,7 @@ func TestReplyTypes(t *testing.T) {
 	}
 }
 
-// TestRateClasses compares with core.md section 4: nothing else is limited but
+// TestRateClasses compares with docs/protocol/README.md#rate-limits: nothing else is limited but
 // the beacons, which anybody may announce and list.
 func TestRateClasses(t *testing.T) {
 	t.Parallel()

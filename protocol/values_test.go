@@ -128,7 +128,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestSanitizeEndpoint follows core.md 5.1.
+// TestSanitizeEndpoint follows docs/protocol/nodes.md#register.
 func TestSanitizeEndpoint(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ source, listen, want string }{
@@ -179,7 +179,7 @@ func TestNetworkNames(t *testing.T) {
 	}
 }
 
-// TestValidate holds the error texts of core.md 5 that need no state.
+// TestValidate holds the error texts that need no state.
 func TestValidate(t *testing.T) {
 	t.Parallel()
 	many := `"` + strings.Join(strings.Split("a b c d e f g h i j k", " "), `","`) + `"`

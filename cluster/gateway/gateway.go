@@ -49,7 +49,7 @@ const (
 	AccessAdmin  Access = "admin"
 )
 
-// Policy are the operator's switches, ARCHITECTURE section 9. The zero value
+// Policy are the operator's switches, docs/configuration.md. The zero value
 // is the default.
 type Policy struct {
 	// OwnerReclaim lets a new key take over the node id of a known owner name,

@@ -16,7 +16,7 @@ import (
 const replicationInterval = time.Second
 
 // Subscribe streams the registry's state: a snapshot at once and another
-// after changes, at most one a second (core.md 5.24), secrets left out.
+// after changes, at most one a second (docs/protocol/audit.md#subscribe_replication), secrets left out.
 func (g *Gateway) Subscribe(ctx context.Context, conn *server.ConnState, req *protocol.Request, send func([]byte) error) *protocol.Error {
 	body, _ := req.Body.(*protocol.SubscribeReplication)
 	if e := g.mayReplicate(ctx, conn, body); e != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// The optional binary mode of newer clients (core.md 10.1): after a preamble,
+// The optional binary mode of newer clients (docs/protocol/binary.md): after a preamble,
 // frames carry a type byte. Everything is mapped onto the same typed requests
 // and replies, so limits, checks and answers are those of JSON.
 const (

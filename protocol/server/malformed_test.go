@@ -19,7 +19,7 @@ func padded(n int) string {
 	return head + strings.Repeat("x", n-len(head)-len(tail)) + tail
 }
 
-// TestMalformed goes through core.md 1.3 row by row.
+// TestMalformed goes through docs/protocol/README.md#frames row by row.
 func TestMalformed(t *testing.T) {
 	t.Parallel()
 	_, addr := start(t, server.Config{})

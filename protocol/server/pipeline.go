@@ -9,7 +9,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// handle takes a decoded request through the pipeline of core.md 1.9 and
+// handle takes a decoded request through the pipeline and
 // returns the reply body: row, rate limit, validation, backend.
 func (s *Server) handle(c *conn, req *protocol.Request) []byte {
 	start := s.cfg.Now()

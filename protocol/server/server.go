@@ -16,7 +16,7 @@ import (
 var ErrServerClosed = errors.New("server: closed")
 
 // Accept failures are answered with pauses of 100 ms times their number in a
-// row, at most 2 s (core.md 1.4). They never end the process: a member that is
+// row, at most 2 s (docs/protocol/README.md#connections). They never end the process: a member that is
 // out of descriptors still has its peers to serve.
 const (
 	acceptPause    = 100 * time.Millisecond

@@ -12,7 +12,7 @@ import (
 
 var streamHeartbeat = []byte(`{"type":"heartbeat"}`)
 
-// stream turns the connection into a subscription (core.md 5.24). It returns
+// stream turns the connection into a subscription (docs/protocol/audit.md#subscribe_replication). It returns
 // an error in every case: a subscription ends with its connection.
 func (c *conn) stream(req *protocol.Request) error {
 	ctx, cancel := context.WithCancel(c.srv.streams)

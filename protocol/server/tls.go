@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// SelfSignedValidity is how long a self-signed certificate lasts (core.md
-// 1.8). Pinning clients do not check it.
+// SelfSignedValidity is how long a self-signed certificate lasts (docs/protocol/README.md#connections).
+// Pinning clients do not check it.
 const SelfSignedValidity = 365 * 24 * time.Hour
 
 // SelfSigned makes the certificate that the protocol documents for TLS without

@@ -35,7 +35,7 @@ func selfSigned(t testing.TB) (tls.Certificate, *x509.Certificate, []byte, []byt
 	return cert, leaf, certPEM, keyPEM
 }
 
-// TestSelfSigned compares with core.md 1.8.
+// TestSelfSigned compares with docs/protocol/README.md#connections.
 func TestSelfSigned(t *testing.T) {
 	t.Parallel()
 	cert, leaf, _, _ := selfSigned(t)
