@@ -2,6 +2,7 @@ package exprpolicy_test
 
 import (
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -59,4 +60,39 @@ func TestPoliciesOfDaemonsAreTaken(t *testing.T) {
 		`"rules":[{"name":"a","on":"cycle","match":"cycle_num % 2 == 0","actions":[{"type":"prune","params":{"count":1,"by":"age"}}]}]}`); e != nil {
 		t.Error(e)
 	}
+}
+
+// A stranger's policy full of brackets must not take a member's memory, nor its
+// stack, which ends the process.
+func TestDeepPolicyTakesNoMemory(t *testing.T) {
+	defer debug.SetMaxStack(debug.SetMaxStack(4 << 20)) // beyond it the process ends
+	for _, step := range []string{"(", "[", "{a:", "!", "-", "+ ", "not ", "a?", "a ?: ", "a ? b : ", "f(", "a[", "a[1:", "a.b(", "any(a, ", "any(a, {", "#[", "2**", "2^", "a ?? ",
+		"a|f(", "let a=1; ", "if a {", "if a {1} else if ", "a and (", "a not in (", "- -", "!(", "1; ", "a.b", "a?.b", "1 + ", "a or "} {
+		text := match(strings.Repeat(step, 40_000/len(step)) + "1")
+		if e := exprpolicy.Check(text); e != nil && e.Code != protocol.CodeInvalid {
+			t.Errorf("%.10s: %v", step, e)
+		}
+	}
+	for _, shallow := range []string{strings.Repeat("(a and b) or ", 1000) + "c", strings.Repeat("[1] == a and ", 1000) + "b", strings.Repeat("(", 150) + "1" + strings.Repeat(")", 150),
+		strings.Repeat("not (a) and (-1 < b) or ", 500) + "c", "[" + strings.Repeat("-1, not a, ", 500) + "1]", "x in {" + strings.Repeat("a: b ? 1 : 2, ", 300) + "c: 1}", strings.Repeat("1 - ", 500) + "1"} {
+		if e := exprpolicy.Check(match(shallow)); e != nil {
+			t.Errorf("%.40s: %v", shallow, e)
+		}
+	}
+}
+
+// FuzzCheck: any text is a policy or is refused with a text, and no text takes
+// a stack to speak of.
+func FuzzCheck(f *testing.F) {
+	for _, seed := range []string{rule(`"name":"a","on":"join","match":"true"`), match("port == 80 ? [1, {a: -2}] : not (any(tags, # == 'x') ?? false)"), match("let a = 1; if a { 2 } else { 3 ** 4 }"), match("a[1:2]|f(1)")} {
+		f.Add(seed, "x == 1")
+	}
+	debug.SetMaxStack(16 << 20)
+	f.Fuzz(func(t *testing.T, text, expression string) {
+		for _, text := range []string{text, match(expression)} {
+			if e := exprpolicy.Check(text); e != nil && (e.Text == "" || e.Code == "") {
+				t.Errorf("%q: %+v", text, e)
+			}
+		}
+	})
 }
