@@ -128,8 +128,9 @@ func (n *Node) wire(ctx context.Context) error {
 	n.rounds = &readRounds{ctx: ctx, ask: n.askIndex}
 	n.fsm = &adapter{machine: n.machine, applied: n.applied, observe: n.metrics.snapshotOp, failed: n.storeFailed, onConfig: n.onConfiguration, onLevel: n.onLevel, noted: n.noteApplied,
 		onHalt: func(reason string) { n.fatal(ExitDamaged, reason) }}
-	n.client = peer.NewClient(peer.ClientConfig{Identity: id, Dial: n.cfg.hooks.dial, Addr: n.addressOf, Logger: n.log.Named("peer")})
-	n.server, err = peer.Listen(n.cfg.PeerAddr, peer.ServerConfig{Identity: id, Authorize: n.authorize, Handle: n.handle, Join: n.join, Panicked: n.metrics.peerPanicked, Logger: n.log.Named("peer")})
+	known := peer.NewKnown()
+	n.client = peer.NewClient(peer.ClientConfig{Identity: id, Known: known, Dial: n.cfg.hooks.dial, Addr: n.addressOf, Logger: n.log.Named("peer")})
+	n.server, err = peer.Listen(n.cfg.PeerAddr, peer.ServerConfig{Identity: id, Known: known, Authorize: n.authorize, Handle: n.handle, Join: n.join, Panicked: n.metrics.peerPanicked, Logger: n.log.Named("peer")})
 	if err != nil {
 		return err
 	}

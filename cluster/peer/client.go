@@ -37,7 +37,9 @@ type ClientConfig struct {
 	// Dial is NetDial when nil.
 	Dial DialFunc
 	// Addr tells a member's current peer address.
-	Addr   func(memberID string) (string, bool)
+	Addr func(memberID string) (string, bool)
+	// Known, when set, hears where members were reached.
+	Known  *Known
 	Logger hclog.Logger
 }
 
@@ -180,6 +182,7 @@ func (r *remote) connect() (*clientConn, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.cfg.Known.note(r.id, tc.RemoteAddr())
 	return newClientConn(c, r.id, tc), nil
 }
 

@@ -20,13 +20,14 @@ import (
 func connect(t testing.TB, s *Server) (net.Conn, <-chan struct{}) {
 	t.Helper()
 	ours, theirs := net.Pipe()
-	if !s.admit(share.Source{}, theirs) {
+	places := s.admit(share.Source{}, theirs)
+	if places == nil {
 		t.Fatal("the listener takes no connection")
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.serve(theirs, share.Source{})
+		s.serve(theirs, share.Source{}, places)
 	}()
 	return ours, done
 }

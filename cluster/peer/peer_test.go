@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/share"
 )
 
 // pair is an authority with an identity for each name.
@@ -353,6 +354,49 @@ func TestPendingConnectionsAreCapped(t *testing.T) {
 			break
 		} else if ctx.Err() != nil {
 			t.Fatalf("no room after one was closed: %v", err)
+		}
+	}
+}
+
+// Strangers who begin handshakes from many addresses and finish none must not
+// keep members from hearing of each other, after one was away.
+func TestStrangersCannotKeepAMemberOut(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	s := serve(t, a.identity("cluster-1", "b"), ServerConfig{})
+	c := dialTo(t, a.identity("cluster-1", "a"), s.Addr().String(), nil)
+	if _, err := c.Call(within(t), "b", 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	full := func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.pending.Total() == pendingTotal
+	}
+	for i := 2; !full(); i++ { // they never say a word
+		if i == 250 {
+			t.Fatal("the places of strangers are never full")
+		}
+		source := share.OfText(fmt.Sprintf("198.51.100.%d:1", i))
+		for range pendingEach {
+			if s.admit(source, &net.TCPConn{}) == nil {
+				break
+			}
+		}
+	}
+	c.CloseConns()
+	if _, err := c.Call(within(t), "b", 1, nil); err != nil {
+		t.Errorf("a member that comes back: %v", err)
+	}
+	if s.admit(share.OfText("192.0.2.1:1"), &net.TCPConn{}) != nil {
+		t.Error("the test proves nothing: a stranger finds a place")
+	}
+	s.mu.Lock() // what was admitted without a connection is not waited for
+	defer s.mu.Unlock()
+	for conn := range s.conns {
+		if _, mute := conn.(*net.TCPConn); mute && s.conns[conn] == "" && conn.RemoteAddr() == nil {
+			delete(s.conns, conn)
+			s.wg.Done()
 		}
 	}
 }

@@ -25,6 +25,10 @@ const (
 	pendingEach  = 64
 	pendingGroup = 128
 	pendingTotal = 512
+	// knownEach and knownTotal cap those of addresses where members are, which
+	// have places of their own.
+	knownEach  = 64
+	knownTotal = 256
 	// joinsEach, joinsGroup and joinsTotal cap connections of machines that
 	// join, until they end.
 	joinsEach  = 4
@@ -55,7 +59,9 @@ type ServerConfig struct {
 	Join func(ctx context.Context, remote string, payload []byte) ([]byte, *protocol.Error)
 	// Panicked, when set, counts defects that ended one connection, by its protocol.
 	Panicked func(proto string)
-	Logger   hclog.Logger
+	// Known is shared with the member's client, its own when nil.
+	Known  *Known
+	Logger hclog.Logger
 }
 
 // Server is a member's peer listener.
@@ -71,6 +77,7 @@ type Server struct {
 	mu      sync.Mutex
 	closed  bool
 	pending *share.Pool[share.Source]
+	members *share.Pool[share.Source] // pending ones of addresses where members are
 	joins   *share.Pool[share.Source]
 	conns   map[net.Conn]string
 }
@@ -84,9 +91,13 @@ func Listen(addr string, cfg ServerConfig) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = hclog.NewNullLogger()
 	}
+	if cfg.Known == nil {
+		cfg.Known = NewKnown()
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Server{cfg: cfg, ln: ln, tls: cfg.Identity.serverConfig(), ctx: ctx, cancel: cancel,
 		pending: share.NewPool[share.Source](share.Parts{Total: pendingTotal, Each: pendingEach, Group: pendingGroup}),
+		members: share.NewPool[share.Source](share.Parts{Total: knownTotal, Each: knownEach}),
 		joins:   share.NewPool[share.Source](share.Parts{Total: joinsTotal, Each: joinsEach, Group: joinsGroup}),
 		conns:   map[net.Conn]string{}}
 	s.raft = &StreamLayer{addr: ln.Addr(), conns: make(chan net.Conn), closed: make(chan struct{}), out: map[net.Conn]struct{}{}}
@@ -132,6 +143,7 @@ func (s *Server) Abort() {
 
 // KeepMembers drops the connections of members that keep no longer names.
 func (s *Server) KeepMembers(keep func(id string) bool) {
+	s.cfg.Known.keep(keep)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c, member := range s.conns {
@@ -158,36 +170,46 @@ func (s *Server) accept() {
 			}
 		}
 		source := share.OfConn(conn.RemoteAddr())
-		if !s.admit(source, conn) {
+		places := s.admit(source, conn)
+		if places == nil {
 			_ = conn.Close()
 			continue
 		}
-		go s.serve(conn, source)
+		go s.serve(conn, source, places)
 	}
 }
 
-// admit counts a connection that has not finished its handshake.
-func (s *Server) admit(source share.Source, conn net.Conn) bool {
+// admit counts a connection that has not finished its handshake. It returns
+// where, nil when there is no place.
+func (s *Server) admit(source share.Source, conn net.Conn) *share.Pool[share.Source] {
+	known := s.cfg.Known.has(source)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.pending.Take(source, source.Wide(), 1) != share.Within {
-		return false
+	places := s.pending
+	switch {
+	case s.closed:
+		return nil
+	case known && s.members.Take(source, source.Wide(), 1) == share.Within:
+		places = s.members
+	case s.pending.Take(source, source.Wide(), 1) != share.Within:
+		return nil
 	}
 	s.conns[conn] = ""
 	s.wg.Add(1)
-	return true
+	return places
 }
 
-func (s *Server) settled(source share.Source, conn net.Conn, member string) {
+func (s *Server) settled(source share.Source, places *share.Pool[share.Source], conn net.Conn, member string) {
+	s.cfg.Known.note(member, conn.RemoteAddr())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pending.Give(source, source.Wide(), 1)
+	places.Give(source, source.Wide(), 1)
 	if member != "" {
 		s.conns[conn] = member
 	}
 }
 
-func (s *Server) serve(raw net.Conn, source share.Source) {
+func (s *Server) serve(raw net.Conn, source share.Source, places *share.Pool[share.Source]) {
 	defer s.wg.Done()
 	defer func() {
 		s.mu.Lock()
@@ -199,7 +221,7 @@ func (s *Server) serve(raw net.Conn, source share.Source) {
 	defer s.survive(raw, &proto)
 	_ = raw.SetDeadline(time.Now().Add(HandshakeTimeout))
 	conn := tls.Server(raw, s.tls)
-	member, err := s.settle(conn, raw, source, &proto)
+	member, err := s.settle(conn, raw, source, places, &proto)
 	if err != nil {
 		s.cfg.Logger.Debug("peer connection refused", "remote", raw.RemoteAddr().String(), "member", member, "error", err)
 		return
@@ -221,8 +243,8 @@ func (s *Server) serve(raw net.Conn, source share.Source) {
 }
 
 // settle finds out who is there, after which the connection is not pending any more.
-func (s *Server) settle(conn *tls.Conn, raw net.Conn, source share.Source, proto *string) (member string, err error) {
-	defer func() { s.settled(source, raw, member) }()
+func (s *Server) settle(conn *tls.Conn, raw net.Conn, source share.Source, places *share.Pool[share.Source], proto *string) (member string, err error) {
+	defer func() { s.settled(source, places, raw, member) }()
 	member, *proto, err = s.greet(conn)
 	return member, err
 }
