@@ -37,6 +37,10 @@ type SinkProgress struct {
 	Retried []Letter `json:"retried,omitempty"`
 	// Problem is why the sink does not get on, empty when it does.
 	Problem string `json:"problem,omitempty"`
+	// Tries is how often in a row it has been tried in vain, RetryInMS when it
+	// will be tried next, 0 for not by itself.
+	Tries     uint32 `json:"tries,omitempty"`
+	RetryInMS int64  `json:"retry_in_ms,omitempty"`
 }
 
 func decideSinkProgress(v *view, b *SinkProgress) (effect, *protocol.Error) {
@@ -48,7 +52,7 @@ func decideSinkProgress(v *view, b *SinkProgress) (effect, *protocol.Error) {
 	switch {
 	case !had || s.gen != b.Gen || cur.seq != b.From:
 		return nil, protocol.Refusef(protocol.CodeConflict, "sink %s has changed since: it is to be read again", protocol.Quote(b.Name))
-	case b.To < b.From || b.To > v.meta.eventSeq || len(b.Dead)+len(b.Retried) > 1024 || b.Passed[0]+b.Passed[1] > b.To-b.From:
+	case b.To < b.From || b.To > v.meta.eventSeq || len(b.Dead)+len(b.Retried) > 1024 || b.RetryInMS < 0 || b.RetryInMS > dayMS || b.Passed[0]+b.Passed[1] > b.To-b.From:
 		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid sink_progress: its numbers contradict each other")
 	}
 	if !v.counted(b, cur) {
@@ -90,40 +94,58 @@ func (v *view) counted(b *SinkProgress, cur *cursor) bool {
 
 func (x *txn) progress(b *SinkProgress, next cursor) {
 	next.seq = b.To
-	next.delivered += b.Delivered
+	c := sinkCounts{delivered: b.Delivered}
 	for i := range next.passed {
 		next.passed[i] += b.Passed[i] + b.Lost[i]
-		next.dropped += b.Lost[i]
+		c.dropped += b.Lost[i]
 	}
 	for _, l := range b.Dead {
 		if x.bury(b.Name, l) {
-			next.failed++
+			c.failed++
 		} else {
-			next.dropped++
+			c.dropped++
 		}
 	}
 	for _, l := range b.Retried {
 		if l.Reason == "" && x.letters.holds(letterKey(b.Name, l.Seq)) {
-			next.delivered++
+			c.delivered++
 		}
 		x.retried(b.Name, l)
 	}
-	problem := b.Problem[:min(len(b.Problem), maxProblemBytes)]
-	if problem == "" {
-		next.stalled = 0
-	} else if next.problem == "" {
-		next.stalled = x.meta.now
-	}
-	next.problem = problem
+	x.countSink(b.Name, c)
 	if s, _ := x.sinks.get(b.Name); s.Kind == protocol.SinkExport {
-		cur, _ := x.cursors.get(b.Name)
-		x.meta.exported += next.delivered - cur.delivered
+		x.meta.exported += c.delivered
 	}
+	next.trouble(b, x.meta.now)
 	x.cursors.put(x, b.Name, &next)
 	x.advanceBacklog(b.Name, b.From, b.To)
 	if lost := b.Lost[0] + b.Lost[1]; lost > 0 {
 		x.begin(protocol.EventAuditGap).str("name", b.Name).num("first", b.From+1).num("count", lost).end()
 	}
+}
+
+// trouble notes whether the sink gets on, and if not since when and why.
+func (c *cursor) trouble(b *SinkProgress, now int64) {
+	problem := b.Problem[:min(len(b.Problem), maxProblemBytes)]
+	if problem == "" {
+		c.problem, c.stalled, c.tries, c.next = "", 0, 0, 0
+		return
+	}
+	if c.problem == "" {
+		c.stalled = now
+	}
+	c.problem, c.tries, c.next = problem, b.Tries, 0
+	if b.RetryInMS > 0 {
+		c.next = now + b.RetryInMS
+	}
+}
+
+// shown is what replies say of a sink's trouble.
+func (c *cursor) shown() (t protocol.SinkTrouble) {
+	if c.problem == "" {
+		return t
+	}
+	return protocol.SinkTrouble{Error: c.problem, Stalled: utcOrNone(c.stalled), Tries: c.tries, NextTry: utcOrNone(c.next)}
 }
 
 // ResealSink is the body of KindResealSink: a sink's secret under a newer key.
@@ -153,10 +175,13 @@ type Sink struct {
 	Gen uint64
 	// Secret is the encrypted token or signing secret, zero when there is none.
 	Secret protocol.Sealed
-	// Seq, Lag and the counters are of its cursor.
-	Seq, Lag                   uint64
+	// Seq and Lag are of its cursor; Problem is why it does not get on, after
+	// so many Tries in vain.
+	Seq, Lag uint64
+	Problem  string
+	Tries    uint32
+	// Delivered, Failed and Dropped count events since the cluster began.
 	Delivered, Failed, Dropped uint64
-	Problem                    string
 	// DeadLetters is how many wait.
 	DeadLetters int
 }
@@ -165,8 +190,9 @@ type Sink struct {
 func (r *Root) Sinks() (out []Sink) {
 	r.sinks.scan(func(name string, s *sink) bool {
 		c, _ := r.cursors.get(name)
+		t, _ := r.totals.get(name)
 		out = append(out, Sink{SinkConfig: s.SinkConfig, Gen: s.gen, Secret: s.secret, Seq: c.seq, Lag: r.lag(c),
-			Delivered: c.delivered, Failed: c.failed, Dropped: c.dropped, Problem: c.problem, DeadLetters: len(r.letterKeys(name))})
+			Delivered: t.delivered, Failed: t.failed, Dropped: t.dropped, Problem: c.problem, Tries: c.tries, DeadLetters: len(r.letterKeys(name))})
 		return true
 	})
 	return out

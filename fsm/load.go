@@ -22,18 +22,19 @@ var loaders = withNextLoaders(map[kind]func(x *txn, d *decoder, level uint32) bo
 	kindActivity: plain(func(x *txn) *table[uint64, eventRecord] { return &x.events[1] }),
 	kindBlocked:  plain(func(x *txn) *table[uint32, millis] { return &x.blocked }),
 
-	kindInvite:    loadInvite,
-	kindPreAssign: loadPreAssign,
-	kindSettings:  plain(func(x *txn) *table[uint16, *settings] { return &x.settings }),
-	kindSink:      loadSink,
-	kindCursor:    loadCursor,
-	kindLetter:    loadLetter,
-	kindJWKS:      plain(func(x *txn) *table[string, *jwks] { return &x.jwks }),
-	kindStaged:    loadStaged,
-	kindMemberTag: loadMemberTags,
-	kindNetDocs:   loadNetworkDocs,
-	kindRejected:  plain(func(x *txn) *table[uint32, millis] { return &x.rejected }),
-	kindProvenKey: plain(func(x *txn) *table[string, nothing] { return &x.provenKeys }),
+	kindInvite:     loadInvite,
+	kindPreAssign:  loadPreAssign,
+	kindSettings:   plain(func(x *txn) *table[uint16, *settings] { return &x.settings }),
+	kindSink:       loadSink,
+	kindCursor:     loadCursor,
+	kindSinkTotals: loadSinkTotals,
+	kindLetter:     loadLetter,
+	kindJWKS:       plain(func(x *txn) *table[string, *jwks] { return &x.jwks }),
+	kindStaged:     loadStaged,
+	kindMemberTag:  loadMemberTags,
+	kindNetDocs:    loadNetworkDocs,
+	kindRejected:   plain(func(x *txn) *table[uint32, millis] { return &x.rejected }),
+	kindProvenKey:  plain(func(x *txn) *table[string, nothing] { return &x.provenKeys }),
 })
 
 // plain loads tables without indexes.
@@ -156,6 +157,19 @@ func loadCursor(x *txn, d *decoder, level uint32) bool {
 		return false
 	}
 	x.cursors.put(x, k, c)
+	return true
+}
+
+// loadSinkTotals comes after what it has to fit to.
+func loadSinkTotals(x *txn, d *decoder, level uint32) bool {
+	k, t, ok := x.totals.decode(d, level)
+	if !ok || x.totals.holds(k) || x.sinks.holds(k) != (t.gone == 0) {
+		return false
+	}
+	if cur, ok := x.cursors.get(k); ok && (cur.before.delivered > t.delivered || cur.before.failed > t.failed || cur.before.dropped > t.dropped) {
+		return false
+	}
+	x.totals.put(x, k, t)
 	return true
 }
 

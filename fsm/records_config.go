@@ -122,27 +122,34 @@ type cursor struct {
 	// seq is the newest event that is done with; passed counts, per class, the
 	// events up to it since the log began. A gap is what retention has cut
 	// beyond that.
-	seq                        uint64
-	passed                     [2]uint64
-	delivered, failed, dropped uint64
-	// problem is why the sink does not get on, since stalled (log time).
+	seq    uint64
+	passed [2]uint64
+	// problem is why the sink does not get on, since stalled (log time), after
+	// so many failed tries in a row; the next one is at next, 0 when none is planned.
 	problem string
 	stalled int64
+	tries   uint32
+	next    int64
+	// before is what had been counted when the sink got its address.
+	before sinkCounts
 }
 
 func (c *cursor) appendTo(dst []byte, _ uint32) []byte {
-	for _, n := range []uint64{c.seq, c.passed[0], c.passed[1], c.delivered, c.failed, c.dropped} {
+	for _, n := range []uint64{c.seq, c.passed[0], c.passed[1]} {
 		dst = appendUvarint(dst, n)
 	}
-	return appendVarint(appendString(dst, c.problem), c.stalled)
+	dst = appendVarint(appendString(dst, c.problem), c.stalled)
+	dst = appendVarint(appendUvarint(dst, uint64(c.tries)), c.next)
+	return c.before.appendTo(dst)
 }
 
 func readCursorRecord(d *decoder, _ uint32) *cursor {
 	c := &cursor{}
-	for _, n := range []*uint64{&c.seq, &c.passed[0], &c.passed[1], &c.delivered, &c.failed, &c.dropped} {
+	for _, n := range []*uint64{&c.seq, &c.passed[0], &c.passed[1]} {
 		*n = d.uvarint()
 	}
-	c.problem, c.stalled = d.str(), d.varint()
+	c.problem, c.stalled, c.tries, c.next = d.str(), d.varint(), d.uvarint32(), d.varint()
+	c.before = readSinkCounts(d)
 	return c
 }
 

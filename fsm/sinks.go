@@ -11,7 +11,7 @@ import (
 
 // putSink creates or replaces a sink. With keep an existing one goes on from
 // where it is; otherwise it begins with the next event. A new address starts
-// the counters anew and forgets the dead letters of the old one.
+// the sink's own counts anew and forgets the dead letters of the old one.
 func (x *txn) putSink(c protocol.SinkConfig, secret protocol.Sealed, keep bool) {
 	old, had := x.sinks.get(c.Name)
 	s := &sink{SinkConfig: c, secret: secret, gen: x.config().revision + 1}
@@ -31,12 +31,17 @@ func (x *txn) putSink(c protocol.SinkConfig, secret protocol.Sealed, keep bool) 
 		x.requiredSinks++
 	}
 	x.sinks.put(x, c.Name, s)
+	if !had {
+		x.keepTotals(c.Name, true)
+	}
 	x.reconfigured(func(*settings) {})
 	if same {
 		return
 	}
 	x.dropLetters(c.Name, 0)
 	cur := x.cursorNow()
+	t, _ := x.totals.get(c.Name)
+	cur.before = t.sinkCounts
 	if old, _ := x.cursors.get(c.Name); had && keep {
 		cur.seq, cur.passed = old.seq, old.passed
 	}
@@ -70,6 +75,7 @@ func (x *txn) dropSink(name string) {
 		x.dropLetters(name, 0)
 		x.cursors.drop(x, name)
 		x.sinks.drop(x, name)
+		x.keepTotals(name, false)
 		x.reconfigured(func(*settings) {})
 	}
 }
@@ -144,11 +150,12 @@ func readWebhook(v *view, c *call) (any, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
-	reply := &protocol.GetWebhookReply{Type: "get_webhook_ok"}
+	n, totals := v.sinkCount(protocol.SinkNameWebhook)
+	reply := &protocol.GetWebhookReply{Type: "get_webhook_ok", Delivered: n.delivered, Failed: n.failed, Dropped: n.dropped, SinkTotals: totals}
 	if s, ok := v.sinks.get(protocol.SinkNameWebhook); ok {
 		cur, _ := v.cursors.get(protocol.SinkNameWebhook)
 		reply.Enabled, reply.URL, reply.Signed = true, s.Endpoint, !s.secret.IsZero()
-		reply.Delivered, reply.Failed, reply.Dropped, reply.DLQSize = cur.delivered, cur.failed, cur.dropped, len(v.letterKeys(s.Name))
+		reply.DLQSize, reply.SinkTrouble = len(v.letterKeys(s.Name)), cur.shown()
 	}
 	return reply, nil
 }
@@ -181,12 +188,14 @@ func readAuditExport(v *view, c *call) (any, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
-	reply := &protocol.GetAuditExportReply{Type: "get_audit_export_ok"}
+	n, totals := v.sinkCount(protocol.SinkNameExport)
+	reply := &protocol.GetAuditExportReply{Type: "get_audit_export_ok", SinkTotals: totals}
 	if s, ok := v.sinks.get(protocol.SinkNameExport); ok {
 		cur, _ := v.cursors.get(protocol.SinkNameExport)
-		delivered, dropped, lag := cur.delivered, cur.dropped, v.lag(cur)
+		lag := v.lag(cur)
 		reply.Enabled, reply.Format, reply.Endpoint, reply.Required = true, s.Format, s.Endpoint, s.Required
-		reply.Delivered, reply.Exported, reply.Dropped, reply.Lag = &delivered, &delivered, &dropped, &lag
+		reply.Lag, reply.DLQSize, reply.SinkTrouble = &lag, len(v.letterKeys(s.Name)), cur.shown()
+		reply.Delivered, reply.Exported, reply.Failed, reply.Dropped = &n.delivered, &n.delivered, n.failed, &n.dropped
 	}
 	return reply, nil
 }
@@ -238,11 +247,9 @@ func readSinks(v *view, c *call) (any, *protocol.Error) {
 	reply := &protocol.AuditSinkListReply{Type: "audit_sink_list_ok", Sinks: []protocol.AuditSink{}}
 	v.sinks.scan(func(name string, s *sink) bool {
 		cur, _ := v.cursors.get(name)
+		n, totals := v.sinkCount(name)
 		shown := protocol.AuditSink{SinkConfig: s.SinkConfig, HasSecret: !s.secret.IsZero(), Seq: cur.seq, Lag: v.lag(cur),
-			Delivered: cur.delivered, Failed: cur.failed, Dropped: cur.dropped, DLQSize: len(v.letterKeys(name)), Error: cur.problem}
-		if cur.stalled != 0 {
-			shown.Stalled = utc(cur.stalled)
-		}
+			Delivered: n.delivered, Failed: n.failed, Dropped: n.dropped, DLQSize: len(v.letterKeys(name)), SinkTotals: totals, SinkTrouble: cur.shown()}
 		reply.Sinks = append(reply.Sinks, shown)
 		return true
 	})

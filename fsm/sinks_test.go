@@ -96,6 +96,77 @@ func TestExportTotalsNeverFall(t *testing.T) {
 	step("switched off", 0)
 }
 
+// Who switches a sink off, or deletes it and makes it again, does not lose what
+// it had been given before.
+func TestTotalsOfASinkOutliveIt(t *testing.T) {
+	w := newWorld(t)
+	webhook := func() protocol.GetWebhookReply {
+		return *w.do("get_webhook", &protocol.GetWebhook{}, admin).(*protocol.GetWebhookReply)
+	}
+	export := func() protocol.GetAuditExportReply {
+		return *w.do("get_audit_export", &protocol.GetAuditExport{}, admin).(*protocol.GetAuditExportReply)
+	}
+	check := func(when string, delivered, failed, exported uint64) {
+		t.Helper()
+		h, e := webhook(), export()
+		if h.DeliveredTotal != delivered || h.FailedTotal != failed || h.Delivered > delivered {
+			t.Errorf("%s: webhook delivered %d, failed %d", when, h.Delivered, h.Failed)
+		}
+		if e.DeliveredTotal != exported || e.DroppedTotal != 0 || e.Enabled && *e.Delivered > exported {
+			t.Errorf("%s: export %+v", when, e)
+		}
+		for _, s := range w.m.Root().SinkTotals() {
+			if s.Name == protocol.SinkNameWebhook && (s.Delivered != delivered || s.Failed != failed) {
+				t.Errorf("%s: totals %+v", when, s)
+			}
+		}
+		copied, err := clone(w.m)
+		if err != nil || copied.Root().Digest() != w.m.Root().Digest() {
+			t.Errorf("%s: the snapshot is not the state: %v", when, err)
+		}
+	}
+	w.do("set_webhook", &protocol.SetWebhook{URL: "https://hook"}, admin)
+	w.do("set_audit_export", &protocol.SetAuditExport{Format: "json", Endpoint: "https://siem"}, admin)
+	w.register(1)
+	w.deliver(protocol.SinkNameWebhook, 1)
+	w.deadLetters(protocol.SinkNameWebhook)
+	w.deliver(protocol.SinkNameExport, 9)
+	check("at first", 1, 1, 2)
+	w.do("set_webhook", &protocol.SetWebhook{URL: "https://other"}, admin)
+	w.do("set_audit_export", &protocol.SetAuditExport{Format: "syslog_cef", Endpoint: "tcp://siem:514"}, admin)
+	check("at another address", 1, 1, 2)
+	if h := webhook(); h.Delivered+h.Failed != 0 {
+		t.Errorf("the new address is said to have got what the old one got: %+v", h)
+	}
+	w.do("set_webhook", &protocol.SetWebhook{}, admin)
+	w.do("set_audit_export", &protocol.SetAuditExport{}, admin)
+	check("switched off", 1, 1, 2)
+	w.do("set_webhook", &protocol.SetWebhook{URL: "https://hook"}, admin)
+	w.do("audit_sink_put", &protocol.AuditSinkPut{Name: protocol.SinkNameExport, Kind: protocol.SinkExport, Format: "json", Endpoint: "https://siem"}, admin)
+	check("made again", 1, 1, 2)
+	w.register(2)
+	more := uint64(len(w.deliver(protocol.SinkNameWebhook, 9).Events))
+	check("going on", 1+more, 1, 2)
+	w.do("audit_sink_delete", &protocol.SinkName{Name: protocol.SinkNameWebhook}, admin)
+	check("deleted", 1+more, 1, 2)
+}
+
+// Names of deleted sinks do not pile up.
+func TestTotalsOfDeletedSinksAreBounded(t *testing.T) {
+	w := newWorld(t)
+	for i := range maxGoneTotals + 5 {
+		name := fmt.Sprintf("sink-%03d", i)
+		w.do("audit_sink_put", &protocol.AuditSinkPut{Name: name, Kind: protocol.SinkExport, Format: "json", Endpoint: "https://siem"}, admin)
+		w.deliver(name, 9)
+		w.tick(minute)
+		w.do("audit_sink_delete", &protocol.SinkName{Name: name}, admin)
+	}
+	got := w.m.Root().SinkTotals()
+	if len(got) != 1+maxGoneTotals || got[1].Name != "sink-005" {
+		t.Errorf("%d names are kept, the oldest is %s", len(got), got[1].Name)
+	}
+}
+
 // A report counts once, for the configuration and position it was made for.
 func TestSinkProgressIsCheckedAgain(t *testing.T) {
 	w := newWorld(t)
@@ -194,8 +265,8 @@ func TestDeadLetters(t *testing.T) {
 		t.Errorf("%d %+v", len(letters), letters[0])
 	}
 	w.do("set_webhook", &protocol.SetWebhook{URL: "https://other"}, admin)
-	if got := w.do("get_webhook", &protocol.GetWebhook{}, admin).(*protocol.GetWebhookReply); got.DLQSize != 0 || got.Failed != 0 || got.URL != "https://other" {
-		t.Errorf("a new address keeps what belongs to the old one: %+v", got)
+	if got := w.do("get_webhook", &protocol.GetWebhook{}, admin).(*protocol.GetWebhookReply); got.DLQSize != 0 || got.Failed != 0 || got.FailedTotal != 130 || got.URL != "https://other" {
+		t.Errorf("a new address keeps what belongs to the old one, or the totals do not: %+v", got)
 	}
 }
 

@@ -102,6 +102,7 @@ type view struct {
 	settings  table[uint16, *settings]
 	sinks     table[string, *sink]
 	cursors   table[string, *cursor]
+	totals    table[string, sinkTotals] // by name of the sink, see [sinkTotals]
 	letters   table[string, *letter]
 	jwks      table[string, *jwks]
 	tags      table[uint64, memberTags]
@@ -157,7 +158,7 @@ func newView() view {
 		sessions: newTable(&sessionSchema), minted: newTable(&mintedSchema), results: newTable(&resultSchema),
 		events:  [2]table[uint64, eventRecord]{newTable(&securitySchema), newTable(&activitySchema)},
 		blocked: newTable(&blockedSchema), invites: newTable(&inviteSchema), preAssign: newTable(&preAssignSchema),
-		settings: newTable(&settingsSchema), sinks: newTable(&sinkSchema), cursors: newTable(&cursorSchema), letters: newTable(&letterSchema),
+		settings: newTable(&settingsSchema), sinks: newTable(&sinkSchema), cursors: newTable(&cursorSchema), totals: newTable(&sinkTotalsSchema), letters: newTable(&letterSchema),
 		jwks: newTable(&jwksSchema), tags: newTable(&memberTagsSchema), docs: newTable(&networkDocsSchema), rejected: newTable(&rejectedSchema), provenKeys: newTable(&provenKeySchema),
 		staged: newTable(&stagedSchema), next: newNextTables(),
 
@@ -181,7 +182,7 @@ func (v *view) tables() []stored {
 	return append([]stored{
 		&v.nodes, &v.seen, &v.networks, &v.members, &v.trust, &v.requests, &v.responses, &v.beacons,
 		&v.tokens, &v.sealed, &v.servers, &v.sessions, &v.minted, &v.results, &v.events[0], &v.events[1], &v.blocked,
-		&v.invites, &v.preAssign, &v.settings, &v.sinks, &v.cursors, &v.letters, &v.jwks, &v.staged,
+		&v.invites, &v.preAssign, &v.settings, &v.sinks, &v.cursors, &v.totals, &v.letters, &v.jwks, &v.staged,
 		// What refers to members comes after them.
 		&v.tags, &v.docs, &v.rejected, &v.provenKeys,
 	}, v.next.tables()...)
@@ -219,6 +220,7 @@ func (v *view) handOver(dst *view) {
 	v.settings.handOver(&dst.settings)
 	v.sinks.handOver(&dst.sinks)
 	v.cursors.handOver(&dst.cursors)
+	v.totals.handOver(&dst.totals)
 	v.letters.handOver(&dst.letters)
 	v.jwks.handOver(&dst.jwks)
 	v.tags.handOver(&dst.tags)

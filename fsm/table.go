@@ -30,18 +30,19 @@ const (
 	kindActivity kind = 17
 	kindBlocked  kind = 18
 	// Since level 2.
-	kindInvite    kind = 20
-	kindPreAssign kind = 21
-	kindCursor    kind = 19
-	kindSettings  kind = 22
-	kindStaged    kind = 23
-	kindSink      kind = 24
-	kindLetter    kind = 25
-	kindJWKS      kind = 26
-	kindMemberTag kind = 27
-	kindNetDocs   kind = 28
-	kindRejected  kind = 29
-	kindProvenKey kind = 30
+	kindInvite     kind = 20
+	kindPreAssign  kind = 21
+	kindCursor     kind = 19
+	kindSettings   kind = 22
+	kindStaged     kind = 23
+	kindSink       kind = 24
+	kindLetter     kind = 25
+	kindJWKS       kind = 26
+	kindMemberTag  kind = 27
+	kindNetDocs    kind = 28
+	kindRejected   kind = 29
+	kindProvenKey  kind = 30
+	kindSinkTotals kind = 31
 )
 
 type tableKey interface {

@@ -62,6 +62,26 @@ type GetWebhookReply struct {
 	Signed    bool   `json:"signed,omitempty"`
 	Type      string `json:"type"`
 	URL       string `json:"url"`
+	SinkTotals
+	SinkTrouble
+}
+
+// SinkTotals count the events of all sinks of a name since the cluster began.
+type SinkTotals struct {
+	DeliveredTotal uint64 `json:"delivered_total,omitempty"`
+	FailedTotal    uint64 `json:"failed_total,omitempty"`
+	DroppedTotal   uint64 `json:"dropped_total,omitempty"`
+}
+
+// SinkTrouble is why a sink is not getting on; empty while it is.
+type SinkTrouble struct {
+	// Error is what the last try said, Stalled when the trouble began (RFC 3339).
+	Error   string `json:"error,omitempty"`
+	Stalled string `json:"stalled,omitempty"`
+	// Tries is how often in a row it was tried in vain, NextTry when it is tried
+	// next (RFC 3339), by log time.
+	Tries   uint32 `json:"tries,omitempty"`
+	NextTry string `json:"next_try,omitempty"`
 }
 
 // SetAuditExportReply answers set_audit_export.
@@ -76,14 +96,18 @@ type SetAuditExportReply struct {
 // the name that older clients read.
 type GetAuditExportReply struct {
 	Delivered *uint64 `json:"delivered,omitempty"`
+	DLQSize   int     `json:"dlq_size,omitempty"`
 	Dropped   *uint64 `json:"dropped,omitempty"`
 	Enabled   bool    `json:"enabled"`
 	Endpoint  string  `json:"endpoint,omitempty"`
 	Exported  *uint64 `json:"exported,omitempty"`
+	Failed    uint64  `json:"failed,omitempty"`
 	Format    string  `json:"format,omitempty"`
 	Lag       *uint64 `json:"lag,omitempty"`
 	Required  bool    `json:"required,omitempty"`
 	Type      string  `json:"type"`
+	SinkTotals
+	SinkTrouble
 }
 
 // GetAuditLogReply answers get_audit_log.
@@ -122,15 +146,14 @@ type AuditSink struct {
 	// how many events are behind it.
 	Seq uint64 `json:"seq"`
 	Lag uint64 `json:"lag"`
-	// Delivered, Failed and Dropped count events since the sink was configured:
+	// Delivered, Failed and Dropped count events since the sink has its address:
 	// sent, put aside as dead letters, overtaken by retention.
 	Delivered uint64 `json:"delivered"`
 	Failed    uint64 `json:"failed"`
 	Dropped   uint64 `json:"dropped"`
 	DLQSize   int    `json:"dlq_size"`
-	// Error is why the sink is not getting on, since Stalled (RFC 3339).
-	Error   string `json:"error,omitempty"`
-	Stalled string `json:"stalled,omitempty"`
+	SinkTotals
+	SinkTrouble
 }
 
 // AuditSinkReply answers audit_sink_put, audit_sink_delete and audit_replay.

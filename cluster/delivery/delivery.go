@@ -141,10 +141,12 @@ type worker struct {
 	d    cluster.DutyEnv
 	sink fsm.Sink
 	log  hclog.Logger
-	// fails counts the tries in a row that delivered nothing, asked is how long
-	// the receiver wants to be left alone since the last of them.
+	// fails counts the tries in a row that delivered nothing, wait is how long
+	// an export is left alone since the last of them.
 	fails int
-	asked time.Duration
+	wait  time.Duration
+	// at is the event that a webhook is being given.
+	at attempt
 	// paused is set when the receiver wants no events any more.
 	paused bool
 }
@@ -185,7 +187,7 @@ func (w *worker) run(ctx context.Context) {
 			<-ctx.Done() // another configuration starts another worker, and so does another leader
 			return
 		}
-		if len(b.Events) < batch {
+		if len(b.Events) < batch && w.wait+w.at.wait == 0 {
 			_ = pause(ctx, pace)
 		}
 	}
@@ -210,6 +212,7 @@ func (w *worker) serve(ctx context.Context, out Exporter, b fsm.SinkBatch) {
 		w.log.Warn("events were cut off before they could be delivered", "count", lost, "behind", b.Progress.From)
 	}
 	p := b.Progress
+	p.Problem, p.Tries = w.sink.Problem, w.sink.Tries // until a try says otherwise
 	if w.sink.Kind == protocol.SinkWebhook {
 		w.post(ctx, out, b, &p)
 	} else {
@@ -223,37 +226,48 @@ func (w *worker) serve(ctx context.Context, out Exporter, b fsm.SinkBatch) {
 func (w *worker) export(ctx context.Context, out Exporter, b fsm.SinkBatch, p *fsm.SinkProgress) {
 	events := w.wanted(b.Events)
 	for len(events) > 0 {
-		if w.fails > 0 && w.Wait(ctx, max(backoff(w.fails-1), w.asked)) != nil {
+		if w.wait > 0 && w.Wait(ctx, w.wait) != nil {
 			w.cutShort(b.Events, events[0].Seq, p)
 			return
 		}
-		w.asked = 0
+		w.wait = 0
 		done, err := w.try(ctx, out, events)
 		p.Delivered += uint64(done)
 		if events = events[done:]; done > 0 || len(events) == 0 {
 			w.fails = 0
 		}
 		if len(events) == 0 {
+			w.getsOn(p)
 			return
 		}
 		if w.Judge(err).Content {
 			var moved int
 			if moved, err = w.isolate(ctx, out, events, p); moved > 0 {
-				events, w.fails = events[moved:], 0
+				events = events[moved:]
+				w.getsOn(p)
 				continue
 			}
 		}
-		w.asked = min(w.Judge(err).After, maxAsked)
-		if w.fails++; w.fails == 1 || w.fails > retries || err.Error() != w.sink.Problem {
-			if w.fails > retries {
-				w.log.Warn("the sink does not take events; they are kept and tried again", "tries", w.fails, "error", err)
-			}
-			// What is wrong is told at once, and again when it is something else.
-			w.cutShort(b.Events, events[0].Seq, p)
-			p.Problem = err.Error()
+		w.cutShort(b.Events, events[0].Seq, p)
+		if ctx.Err() != nil {
 			return
 		}
+		if w.fails++; w.fails > retries {
+			w.log.Warn("the sink does not take events; they are kept and tried again", "tries", w.fails, "error", err)
+		}
+		w.wait = max(backoff(w.fails-1), min(w.Judge(err).After, maxAsked))
+		w.inVain(p, err, w.wait)
+		return
 	}
+}
+
+// getsOn and inVain note how the last try went, and when the next one is.
+func (w *worker) getsOn(p *fsm.SinkProgress) {
+	w.fails, p.Problem, p.Tries, p.RetryInMS = 0, "", 0, 0
+}
+
+func (w *worker) inVain(p *fsm.SinkProgress, err error, wait time.Duration) {
+	p.Problem, p.Tries, p.RetryInMS = err.Error(), uint32(w.fails), wait.Milliseconds()
 }
 
 // try delivers events and counts the try. There is an error unless all were delivered.
@@ -305,94 +319,9 @@ func backoff(fails int) time.Duration {
 	return d
 }
 
-// post delivers each event until it is delivered or a dead letter.
-func (w *worker) post(ctx context.Context, out Exporter, b fsm.SinkBatch, p *fsm.SinkProgress) {
-	if w.again(ctx, out, b.Retry, p); w.paused {
-		p.To, p.Passed, p.Lost = p.From, [2]uint64{}, [2]uint64{}
-		return
-	}
-	began := time.Now()
-	for i, e := range b.Events {
-		if !w.sink.Wants(&e) {
-			continue
-		}
-		tries, err := w.postOne(ctx, out, e)
-		if ctx.Err() != nil && err != nil {
-			w.cutShort(b.Events, e.Seq, p)
-			return
-		}
-		if w.gone(err, p) {
-			w.cutShort(b.Events, e.Seq, p)
-			return
-		}
-		if err == nil {
-			p.Delivered++
-		} else {
-			p.Dead = append(p.Dead, fsm.Letter{Seq: e.Seq, Reason: err.Error(), Attempts: tries})
-			w.log.Warn("an event became a dead letter", "event", e.Seq, "action", e.Action, "error", err)
-		}
-		// What is done is reported at least once a second, so that a new leader
-		// repeats little.
-		if i+1 < len(b.Events) && time.Since(began) > time.Second {
-			w.cutShort(b.Events, b.Events[i+1].Seq, p)
-			return
-		}
-	}
-}
-
-// again tries dead letters that somebody asked to have tried again.
-func (w *worker) again(ctx context.Context, out Exporter, letters []protocol.AuditEvent, p *fsm.SinkProgress) {
-	for _, e := range letters {
-		tries, err := w.postOne(ctx, out, e)
-		if ctx.Err() != nil || w.gone(err, p) {
-			return
-		}
-		l := fsm.Letter{Seq: e.Seq, Attempts: tries}
-		if err != nil {
-			l.Reason = err.Error()
-		}
-		p.Retried = append(p.Retried, l)
-	}
-}
-
-// gone notes that the receiver wants no events any more.
-func (w *worker) gone(err error, p *fsm.SinkProgress) bool {
-	if err != nil && w.Judge(err).Gone {
-		w.paused, p.Problem = true, err.Error()+": paused until the sink is configured again"
-	}
-	return w.paused
-}
-
-// maxPatience is how long a receiver can put one event off by asking to wait.
-const maxPatience = time.Hour
-
 // errUntold stands for the error that an exporter owes for an event that it
 // did not deliver.
 var errUntold = errors.New("not delivered, and no reason was given")
-
-func (w *worker) postOne(ctx context.Context, out Exporter, e protocol.AuditEvent) (tries uint32, err error) {
-	patience := maxPatience
-	for try := 0; ; {
-		tries++
-		if _, err = w.try(ctx, out, []protocol.AuditEvent{e}); err == nil {
-			return tries, nil
-		}
-		answer := w.Judge(err)
-		if answer.Final || try == retries {
-			return tries, err
-		}
-		wait := backoff(try)
-		if asked := min(answer.After, maxAsked); asked > 0 && asked <= patience {
-			wait = max(asked, time.Second)
-			patience -= wait
-		} else {
-			try++
-		}
-		if w.Wait(ctx, wait) != nil {
-			return tries, err
-		}
-	}
-}
 
 func (w *worker) count(events int, err error) {
 	if w.OnTry != nil {
@@ -414,7 +343,7 @@ func (w *worker) stalled(ctx context.Context, problem string) {
 // report proposes what was done. When that fails the state says what is to
 // be done again: the same events, at worst.
 func (w *worker) report(ctx context.Context, p fsm.SinkProgress) {
-	if p.To == p.From && p.Lost == [2]uint64{} && len(p.Retried) == 0 && p.Problem == w.sink.Problem {
+	if p.To == p.From && p.Lost == [2]uint64{} && len(p.Retried) == 0 && p.Problem == w.sink.Problem && p.Tries == w.sink.Tries {
 		return // the state says this already
 	}
 	p.Term = w.d.Term()
@@ -431,7 +360,7 @@ func (w *worker) report(ctx context.Context, p fsm.SinkProgress) {
 		e = res.Err
 	}
 	if e == nil {
-		w.sink.Problem = p.Problem
+		w.sink.Problem, w.sink.Tries = p.Problem, p.Tries
 		return
 	}
 	w.log.Debug("the position was not reported", "code", e.Code, "error", e.Text)

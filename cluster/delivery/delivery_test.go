@@ -495,3 +495,49 @@ func TestAWebhookThatIsGoneIsPaused(t *testing.T) {
 		t.Errorf("the sink is %+v", s)
 	}
 }
+
+// Who looks at a webhook that fails sees why, since when, how often it was
+// tried and when it is tried next; and sees nothing once it works.
+func TestAFailingWebhookSaysSo(t *testing.T) {
+	l := newLab(t)
+	resting, wake := make(chan time.Duration), make(chan struct{})
+	l.waited = func(d time.Duration) {
+		resting <- d
+		<-wake
+	}
+	l.do("set_webhook", &protocol.SetWebhook{URL: "https://hook"})
+	r := newReceiver()
+	r.fail = func(_ protocol.AuditEvent, try int) error {
+		if try <= 2 {
+			return errors.New("status 502")
+		}
+		return nil
+	}
+	defer l.lead(only(protocol.SinkNameWebhook, r))()
+	l.events(1)
+	for try, pause := range []time.Duration{time.Second, 2 * time.Second} {
+		if d := <-resting; d != pause {
+			t.Errorf("waits %s", d)
+		}
+		got := l.webhook()
+		if got.Error != "status 502" || got.Tries != uint32(try+1) || got.Stalled == "" || got.NextTry == "" || got.NextTry <= got.Stalled || got.DLQSize != 0 {
+			t.Errorf("after %d tries: %+v", try+1, got)
+		}
+		wake <- struct{}{}
+	}
+	l.until("it works", func(root *fsm.Root) bool { return sink(root, protocol.SinkNameWebhook).Delivered == 1 })
+	if got := l.webhook(); got.SinkTrouble != (protocol.SinkTrouble{}) {
+		t.Errorf("it works and is said to have trouble: %+v", got)
+	}
+}
+
+// webhook is what get_webhook answers.
+func (l *lab) webhook() protocol.GetWebhookReply {
+	l.t.Helper()
+	c := &fsm.Call{Row: protocol.Must("get_webhook"), Body: &protocol.GetWebhook{}, Actor: fsm.Actor{Token: "root", TokenGen: 1}}
+	reply, e := l.m.Root().Read(c)
+	if e != nil {
+		l.t.Fatal(e)
+	}
+	return *reply.Reply.(*protocol.GetWebhookReply)
+}

@@ -10,7 +10,7 @@ import (
 
 // Metrics lists the metrics of the event log and its sinks. All are read from
 // the replicated state, so every member shows the same: sum over members is
-// wrong, max is right. A sink's counters begin anew when its address changes.
+// wrong, max is right. No counter ever falls, also when sinks come and go.
 var Metrics = []cluster.MetricInfo{
 	{Name: "pilot_audit_events_total", Kind: "counter", Help: "events in the audit log since the cluster began"},
 	{Name: "pilot_audit_exports_total", Kind: "counter", Help: "events delivered to exports since the cluster began, also to those that are gone"},
@@ -18,9 +18,9 @@ var Metrics = []cluster.MetricInfo{
 	{Name: "pilot_webhook_configured", Kind: "gauge", Help: "1 while a webhook is configured"},
 	{Name: "pilot_idp_configured", Kind: "gauge", Help: "1 while an identity provider is configured"},
 	{Name: "pilot_audit_sink_lag_events", Kind: "gauge", Help: "events that a sink is behind", Labels: []string{"sink"}},
-	{Name: "pilot_audit_sink_delivered_total", Kind: "counter", Help: "events delivered to a sink", Labels: []string{"sink"}},
-	{Name: "pilot_audit_sink_failed_total", Kind: "counter", Help: "events of a sink that became dead letters", Labels: []string{"sink"}},
-	{Name: "pilot_audit_sink_dropped_total", Kind: "counter", Help: "events that retention cut off before a sink had them", Labels: []string{"sink"}},
+	{Name: "pilot_audit_sink_delivered_total", Kind: "counter", Help: "events delivered to the sinks of a name since the cluster began, also after the sink is gone", Labels: []string{"sink"}},
+	{Name: "pilot_audit_sink_failed_total", Kind: "counter", Help: "events of them that became dead letters", Labels: []string{"sink"}},
+	{Name: "pilot_audit_sink_dropped_total", Kind: "counter", Help: "events that retention cut off before they had them", Labels: []string{"sink"}},
 	{Name: "pilot_audit_sink_troubled", Kind: "gauge", Help: "1 while a sink does not take events", Labels: []string{"sink"}},
 	{Name: "pilot_webhook_dlq_size", Kind: "gauge", Help: "dead letters of a sink", Labels: []string{"sink"}},
 }
@@ -73,13 +73,15 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			webhooks++
 		}
 		put("pilot_audit_sink_lag_events", float64(s.Lag), s.Name)
-		put("pilot_audit_sink_delivered_total", float64(s.Delivered), s.Name)
-		put("pilot_audit_sink_failed_total", float64(s.Failed), s.Name)
-		put("pilot_audit_sink_dropped_total", float64(s.Dropped), s.Name)
 		put("pilot_audit_sink_troubled", yes(s.Problem != ""), s.Name)
 		if s.Kind != protocol.SinkLog { // it has none
 			put("pilot_webhook_dlq_size", float64(s.DeadLetters), s.Name)
 		}
+	}
+	for _, t := range root.SinkTotals() {
+		put("pilot_audit_sink_delivered_total", float64(t.Delivered), t.Name)
+		put("pilot_audit_sink_failed_total", float64(t.Failed), t.Name)
+		put("pilot_audit_sink_dropped_total", float64(t.Dropped), t.Name)
 	}
 	_, idp := root.IDP()
 	put("pilot_audit_events_total", float64(root.EventSeq()))

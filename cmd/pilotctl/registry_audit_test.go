@@ -94,7 +94,8 @@ func (r *registry) answerAudit(req *protocol.Request, typ string) (any, *protoco
 		return protocol.AuditSinkListReply{Type: typ, Sinks: []protocol.AuditSink{
 			{SinkConfig: protocol.SinkConfig{Name: "log", Kind: protocol.SinkLog}, Seq: 11, Delivered: 7},
 			{SinkConfig: protocol.SinkConfig{Name: "siem", Kind: protocol.SinkExport, Format: protocol.FormatSplunk, Endpoint: "https://h/x", Required: true}, Seq: 5, Lag: 6,
-				Error: "the receiver answered 503 Service Unavailable", Stalled: "2026-03-31T10:20:30Z"}}}, nil
+				SinkTotals:  protocol.SinkTotals{DeliveredTotal: 40},
+				SinkTrouble: protocol.SinkTrouble{Error: "the receiver answered 503 Service Unavailable", Stalled: "2026-03-31T10:20:30Z", Tries: 3, NextTry: "2026-03-31T10:20:38Z"}}}}, nil
 	case *protocol.AuditSinkPut:
 		return r.kept(protocol.AuditSinkReply{Name: b.Name, Seq: 11, Type: typ}, b.Sink(), b.Secret), nil
 	case *protocol.SinkName:

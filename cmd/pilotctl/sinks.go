@@ -23,7 +23,10 @@ type sinkRow struct {
 	Failed    uint64 `json:"failed"`
 	Dropped   uint64 `json:"dropped"`
 	DLQSize   int    `json:"dlq_size"`
+	protocol.SinkTotals
 	Stalled   string `json:"stalled,omitempty"`
+	Tries     uint32 `json:"tries,omitempty"`
+	NextTry   string `json:"next_try,omitempty"`
 	Error     string `json:"error,omitempty"`
 }
 

@@ -126,7 +126,9 @@ func membersOf(v reflect.Value) []member {
 	var out []member
 	for i := range v.NumField() {
 		name, opts, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
-		if name != "" && name != "-" {
+		if v.Type().Field(i).Anonymous && name == "" {
+			out = append(out, membersOf(v.Field(i))...)
+		} else if name != "" && name != "-" {
 			out = append(out, member{name: name, value: v.Field(i), omitEmpty: strings.Contains(opts, "omit")})
 		}
 	}
