@@ -42,6 +42,14 @@ func (r *Root) LeaderTerm() uint64 { return r.meta.leaderTerm }
 // ActiveKey is the version of the cluster keyring to use for new secrets.
 func (r *Root) ActiveKey() uint32 { return r.meta.activeKey }
 
+// Age is how long ago the cluster was made, in milliseconds of log time.
+func (r *Root) Age() int64 {
+	if r.meta.began == 0 {
+		return 0
+	}
+	return max(r.meta.now-r.meta.began, 0)
+}
+
 // NodeCount is the number of live nodes.
 func (r *Root) NodeCount() int { return r.liveNodes.len() }
 

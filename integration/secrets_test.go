@@ -383,8 +383,8 @@ func (s *secretRun) shown() {
 			}
 			raw, err := io.ReadAll(r.Body)
 			r.Body.Close()
-			if err != nil {
-				s.t.Fatal(err)
+			if err != nil || r.StatusCode == http.StatusNotFound {
+				s.t.Fatalf("%s: %s, %v", page, r.Status, err)
 			}
 			s.hears(page, raw)
 		}

@@ -32,6 +32,7 @@ func FuzzRequest(f *testing.F) {
 	h := Handler(Config{
 		Gatherer: prometheus.NewRegistry(), Hosts: []string{"registry-1.example"},
 		Ready:  func(context.Context) []Check { return []Check{{Name: "leader", Detail: "none"}} },
+		Health: func() Health { return Health{} },
 		Status: func(context.Context) any { return map[string]string{"member_id": secret} },
 	})
 	f.Fuzz(func(t *testing.T, raw []byte) {

@@ -19,7 +19,7 @@ func checkHost(names []string, next http.Handler) http.Handler {
 		own = append(own, hostName(n))
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		health := r.URL.Path == "/livez" || r.URL.Path == "/readyz"
+		health := r.URL.Path == "/livez" || r.URL.Path == "/readyz" || r.URL.Path == "/healthz"
 		if name := hostName(r.Host); !health && !isLocalName(name) && !slices.Contains(own, name) {
 			plain(w, http.StatusMisdirectedRequest, fmt.Sprintf(
 				"%q is not a name of this listener: use an IP address or localhost, or add the name to ops.hosts\n", name))

@@ -16,6 +16,7 @@ func TestForeignNamesReadNothing(t *testing.T) {
 	h := Handler(Config{
 		Gatherer: prometheus.NewRegistry(), Hosts: []string{"Registry-1.example."}, Pprof: true,
 		Ready:  func(context.Context) []Check { return nil },
+		Health: func() Health { return Health{} },
 		Status: func(context.Context) any { return map[string]string{"member_id": "secret"} },
 	})
 	for _, c := range []struct {
@@ -38,6 +39,7 @@ func TestForeignNamesReadNothing(t *testing.T) {
 		{"", "/status", http.StatusMisdirectedRequest},
 		{"evil.example", "/livez", http.StatusOK},
 		{"evil.example", "/readyz", http.StatusOK},
+		{"evil.example", "/healthz", http.StatusOK},
 		{"evil.example", "/status/../livez", http.StatusMisdirectedRequest},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "http://x"+c.path, nil)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/pprof"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,6 +26,8 @@ type Config struct {
 	Gatherer prometheus.Gatherer
 	// Ready evaluates the conditions of readiness.
 	Ready func(ctx context.Context) []Check
+	// Health is what /healthz tells beside whether the member is ready.
+	Health func() Health
 	// Status is shown as JSON under /status.
 	Status func(ctx context.Context) any
 	// Pprof serves /debug/pprof/.
@@ -34,16 +37,25 @@ type Config struct {
 	Hosts []string
 }
 
+// Health is the answer of /healthz; Status is "ok" or "unhealthy".
+type Health struct {
+	NodesOnline int    `json:"nodes_online"`
+	Status      string `json:"status"`
+	Uptime      int64  `json:"uptime_seconds"`
+	Version     string `json:"version"`
+}
+
 // checkTimeout bounds the evaluation of readiness and status.
 const checkTimeout = 2 * time.Second
 
-// Handler serves /livez, /readyz, /status, /metrics and /debug/pprof/.
+// Handler serves /livez, /readyz, /healthz, /status, /metrics and /debug/pprof/.
 func Handler(c Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		plain(w, http.StatusOK, "ok\n")
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { readyz(w, r, c.Ready) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { healthz(w, r, c) })
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
 		defer cancel()
@@ -81,6 +93,21 @@ func readyz(w http.ResponseWriter, r *http.Request, ready func(context.Context) 
 	default:
 		plain(w, status, "ok\n")
 	}
+}
+
+// healthz answers in JSON for load balancers and probes that read it: 503 when
+// the member is not ready, so that they can do without.
+func healthz(w http.ResponseWriter, r *http.Request, c Config) {
+	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
+	defer cancel()
+	h, status := c.Health(), http.StatusOK
+	h.Status = "ok"
+	if slices.ContainsFunc(c.Ready(ctx), func(c Check) bool { return !c.OK }) {
+		h.Status, status = "unhealthy", http.StatusServiceUnavailable
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(h) // the client has gone
 }
 
 func plain(w http.ResponseWriter, status int, text string) {

@@ -240,7 +240,11 @@ func serveOps(c *config, node *cluster.Node, registry prometheus.Gatherer, log h
 	s := &http.Server{
 		Handler: ops.Handler(ops.Config{
 			Gatherer: registry, Pprof: c.Ops.Pprof, Hosts: c.Ops.Hosts,
-			Ready:  func(ctx context.Context) []ops.Check { return readiness(node) },
+			Ready: func(ctx context.Context) []ops.Check { return readiness(node) },
+			Health: func() ops.Health {
+				root := node.Root()
+				return ops.Health{NodesOnline: root.NodeCount(), Uptime: root.Age() / 1000, Version: buildVersion().Version}
+			},
 			Status: func(ctx context.Context) any { return node.Status(ctx) },
 		}),
 		ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,

@@ -24,10 +24,10 @@ type sinkRow struct {
 	Dropped   uint64 `json:"dropped"`
 	DLQSize   int    `json:"dlq_size"`
 	protocol.SinkTotals
-	Stalled   string `json:"stalled,omitempty"`
-	Tries     uint32 `json:"tries,omitempty"`
-	NextTry   string `json:"next_try,omitempty"`
-	Error     string `json:"error,omitempty"`
+	Stalled string `json:"stalled,omitempty"`
+	Tries   uint32 `json:"tries,omitempty"`
+	NextTry string `json:"next_try,omitempty"`
+	Error   string `json:"error,omitempty"`
 }
 
 func (a *app) auditSinks() *cobra.Command {
