@@ -27,7 +27,7 @@ func resume(f *os.File) (size int64, last position, err error) {
 		return 0, last, err
 	}
 	if !info.Mode().IsRegular() {
-		return 0, last, errors.New("it is no regular file")
+		return 0, last, errors.New("it is not a regular file")
 	}
 	size = info.Size()
 	tail := make([]byte, min(size, maxTail))

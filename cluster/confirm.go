@@ -38,7 +38,7 @@ func (n *Node) confirm(ctx context.Context, term uint64) error {
 	return err
 }
 
-// confirmRound is confirm for who also wants the voters' wall clocks: after the
+// confirmRound is like confirm, but also returns the voters' wall clocks: after the
 // majority it waits up to linger for the others.
 func (n *Node) confirmRound(ctx context.Context, term uint64, linger time.Duration) ([]time.Time, error) {
 	n.metrics.rounds.Inc()

@@ -19,8 +19,8 @@ import (
 const (
 	helloTimeout = 5 * time.Second
 	helloRetry   = 500 * time.Millisecond
-	// lonelyAfter is how often a member without a leader asks around.
-	lonelyAfter = 2 * time.Second
+	// leaderlessRetry is how often a member without a leader announces itself again.
+	leaderlessRetry = 2 * time.Second
 	// toldFor is how long the list of members from a hello is trusted.
 	toldFor = 30 * time.Second
 	// changeTimeout bounds a change of raft's configuration.
@@ -122,7 +122,7 @@ func (n *Node) greet(ctx context.Context) {
 			n.hello.refused.Store(nil)
 			n.hello.strangers = time.Time{}
 			n.changed.signal()
-			if !n.waitLonely(ctx) {
+			if !n.waitToReannounce(ctx) {
 				return
 			}
 			again = 50 * time.Millisecond
@@ -135,10 +135,10 @@ func (n *Node) greet(ctx context.Context) {
 	}
 }
 
-// waitLonely returns true when the announcement should be repeated: an unknown
-// member knocked, or this one has had no leader for a while.
-func (n *Node) waitLonely(ctx context.Context) bool {
-	t := time.NewTicker(lonelyAfter)
+// waitToReannounce returns true when the announcement should be repeated: an unknown
+// member announced itself, or this one has had no leader for a while.
+func (n *Node) waitToReannounce(ctx context.Context) bool {
+	t := time.NewTicker(leaderlessRetry)
 	defer t.Stop()
 	for {
 		select {

@@ -232,7 +232,7 @@ func (n *Node) leading(term uint64) bool {
 }
 
 // awaitTerm waits, for as long as this member leads a term that has not begun
-// for the state machine, so that callers need not knock again and again.
+// for the state machine, so that callers need not ask again and again.
 func (n *Node) awaitTerm(ctx context.Context) {
 	for {
 		changed := n.changed.next()

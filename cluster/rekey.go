@@ -29,7 +29,7 @@ func (n *Node) RotateKeys(ctx context.Context) (version uint32, err *protocol.Er
 	return r.KeyVersion, err
 }
 
-// rotateKeys holds the membership: nobody joins with a keyring of before.
+// rotateKeys holds the membership lock, so that no member joins with an outdated keyring.
 func (n *Node) rotateKeys(ctx context.Context, by asker) (uint32, *protocol.Error) {
 	n.membership.Lock()
 	defer n.membership.Unlock()

@@ -215,7 +215,7 @@ func (n *Node) Checks() []Check {
 		check("member", n.configured(), "this member is not in the cluster's configuration yet"),
 		check("leader", n.leaderID() != "", "no leader is known"),
 		check("announced", n.hello.done.Load(), "the cluster has not recorded this member's addresses yet"),
-		check("caught_up", n.caughtUp.Load(), "the state of before this start has not been applied yet (applied index %d)", n.applied.index.Load()),
+		check("caught_up", n.caughtUp.Load(), "still replaying the log from before the restart (applied index %d)", n.applied.index.Load()),
 		check("keyring", holds, "the active key version %d is missing from the keyring", key),
 	}
 }

@@ -265,7 +265,7 @@ type Sweep struct {
 	Beacons  []uint32 `json:"beacons,omitempty"`
 	Sessions bool     `json:"sessions,omitempty"`
 	// Due is how many deadlines have come: ends of memberships, roles and
-	// invites, and notices of ends. Apply takes the first so many that have.
+	// invites, and notices of ends. Apply processes that many, earliest first.
 	Due int `json:"due,omitempty"`
 }
 

@@ -115,7 +115,7 @@ func (x *txn) advanceBacklog(name string, from, to uint64) {
 	x.countBetween(name, max(to, s.ahead(from)), s.ahead(to), 1)
 }
 
-// countBetween counts the events behind one sequence number up to another.
+// countBetween counts the events after one sequence number, up to another.
 func (x *txn) countBetween(name string, behind, upTo uint64, n int64) {
 	for i := range x.events {
 		x.events[i].ascend(behind+1, func(seq uint64, r eventRecord) bool {

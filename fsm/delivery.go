@@ -211,7 +211,7 @@ type SinkBatch struct {
 	Progress SinkProgress
 }
 
-// SinkBatch reads at most limit events behind a sink's cursor, of both
+// SinkBatch reads at most limit events after a sink's cursor, of both
 // classes, in order. ok is false when there is no such sink.
 func (r *Root) SinkBatch(name string, limit int) (b SinkBatch, ok bool) {
 	s, ok := r.sinks.get(name)
@@ -241,7 +241,7 @@ func (r *Root) SinkBatch(name string, limit int) (b SinkBatch, ok bool) {
 	return b, true
 }
 
-// eventsAfter merges the two classes behind a sequence number, oldest first.
+// eventsAfter merges the two classes after a sequence number, oldest first.
 func (r *Root) eventsAfter(seq uint64, limit int) []Event {
 	a, b := r.Events(protocol.ClassSecurity, seq, limit), r.Events(protocol.ClassActivity, seq, limit)
 	out := make([]Event, 0, min(limit, len(a)+len(b)))

@@ -98,7 +98,7 @@ func (x *txn) sweepDue(limit int) {
 			x.dueOfMember(kind, uint16(key>>32), uint32(key))
 		}
 		if _, still := x.byDue.get(k); still {
-			return // nothing can be done about it now: do not turn in circles
+			return // nothing can be done about it now; stop, or this loop never ends
 		}
 	}
 }

@@ -195,7 +195,7 @@ func parseEntry(data []byte, scratch []command) (p parsedEntry, reason string) {
 		}
 	}
 	if !d.done() {
-		return p, "is damaged: it has bytes behind its last command"
+		return p, "is damaged: it has bytes after its last command"
 	}
 	return p, ""
 }

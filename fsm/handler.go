@@ -220,7 +220,7 @@ func (r *Root) DryRun(c *Call) *protocol.Error {
 	return e
 }
 
-// Decide is DryRun for who also wants to know whether the command would change
+// Decide is DryRun that also says whether the command would change
 // anything: if not, unchanged is its reply, otherwise nil.
 func (r *Root) Decide(c *Call) (unchanged []byte, e *protocol.Error) {
 	h := handlers[c.Row.Name]

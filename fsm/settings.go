@@ -55,7 +55,7 @@ func (x *txn) setIdentityWebhook(url string) {
 	x.begin(protocol.EventIdentityWebhook).str("status", statusOf(url != "")).str("url", shownURL(url)).end()
 }
 
-// shownURL is an address as events show it: what stands behind the question
+// shownURL is an address as events show it: what stands after the question
 // mark may be a token, and events go to every sink.
 func shownURL(url string) string {
 	if shown, _, hidden := strings.Cut(url, "?"); hidden {

@@ -6,7 +6,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// Sinks read the event log behind a cursor that is part of the state, so the
+// Sinks read the event log after a cursor that is part of the state, so the
 // next leader goes on where the last one was.
 
 // putSink creates or replaces a sink. With keep an existing one goes on from
@@ -80,7 +80,7 @@ func (x *txn) dropSink(name string) {
 	}
 }
 
-// cursorNow is a cursor behind the newest event.
+// cursorNow is a cursor at the newest event.
 func (v *view) cursorNow() *cursor {
 	c := &cursor{seq: v.meta.eventSeq}
 	for i := range c.passed {
@@ -200,7 +200,7 @@ func readAuditExport(v *view, c *call) (any, *protocol.Error) {
 	return reply, nil
 }
 
-// lag is how many events are behind a cursor.
+// lag is how many events after a cursor are still to be delivered.
 func (v *view) lag(c *cursor) uint64 { return v.meta.eventSeq - min(c.seq, v.meta.eventSeq) }
 
 func decideSinkPut(v *view, c *call) (effect, *protocol.Error) {

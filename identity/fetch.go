@@ -61,7 +61,7 @@ func (f *Fetcher) find(ctx context.Context, url, issuer string) (raw []byte, fro
 	return raw, from, err
 }
 
-// discover takes a URL that is no key set for an issuer's. When that fails
+// discover treats a URL that is not a key set as an issuer URL. When that fails
 // too, what went wrong first is what counts.
 func (f *Fetcher) discover(ctx context.Context, url, issuer string, first error) (string, error) {
 	if first == nil {

@@ -143,7 +143,7 @@ type AuditSink struct {
 	// HasSecret says that a token or signing secret is stored.
 	HasSecret bool `json:"has_secret,omitempty"`
 	// Seq is the newest event that was delivered, filtered or given up; Lag is
-	// how many events are behind it.
+	// how many events after it are still to be delivered.
 	Seq uint64 `json:"seq"`
 	Lag uint64 `json:"lag"`
 	// Delivered, Failed and Dropped count events since the sink has its address:

@@ -265,7 +265,7 @@ type GetAuditLog struct {
 	// Since and Until are RFC 3339; Since is included, Until is not.
 	Since string `json:"since,omitempty"`
 	Until string `json:"until,omitempty"`
-	// AfterSeq asks for events behind a sequence number, oldest first.
+	// AfterSeq asks for events after a sequence number, oldest first.
 	AfterSeq uint64 `json:"after_seq,omitempty"`
 	// Ascending lists the oldest first.
 	Ascending bool `json:"ascending,omitempty"`

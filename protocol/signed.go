@@ -51,7 +51,7 @@ type Signed struct {
 }
 
 // Text is what is signed: domain, cluster id, node id, time, nonce and
-// payload, each behind its length in four bytes, most significant first.
+// payload, each after its length in four bytes, most significant first.
 // Numbers are big endian in four (node id) and eight (time) bytes, the nonce
 // is its 16 bytes.
 func (s *Signed) Text(clusterID string) []byte {

@@ -98,7 +98,7 @@ func URLHost(u *url.URL) string {
 func IsMetadataHost(host string) bool { return metadataHosts[host] }
 
 // IsLinkLocal reports whether an address is link-local, unicast or multicast,
-// also when it is an IPv4 address in the clothes of an IPv6 one.
+// including IPv4-mapped IPv6 addresses.
 func IsLinkLocal(ip netip.Addr) bool {
 	ip = ip.Unmap()
 	return ip.IsLinkLocalUnicast() || ip.IsLinkLocalMulticast()

@@ -154,7 +154,7 @@ type worker struct {
 // batch is how many events are read at once.
 const batch = 256
 
-// pace is how long a worker lets events gather behind a batch that was not
+// pace is how long a worker lets events gather after a batch that was not
 // full. Each batch ends with a report, which is an entry of the log: one for
 // every write would double what a lone client waits for.
 const pace = 200 * time.Millisecond
@@ -310,7 +310,7 @@ func (w *worker) cutShort(events []protocol.AuditEvent, before uint64, p *fsm.Si
 const retries = 3
 
 // backoff is the pause behind so many failed tries: 1, 2, 4 seconds, then
-// longer up to a minute, with some chance in it so that sinks do not knock in step.
+// longer up to a minute, with jitter, so that sinks do not retry in lockstep.
 func backoff(fails int) time.Duration {
 	d := min(time.Second<<min(fails, 6), time.Minute)
 	if fails >= retries {

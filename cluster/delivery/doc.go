@@ -1,5 +1,5 @@
 // Package delivery is the leader's work for the sinks of the event log: it
-// reads what is behind a sink's cursor, has it delivered, and proposes the new
+// reads the events after a sink's cursor, has it delivered, and proposes the new
 // cursor.
 //
 // Promise: every event reaches every sink that wants it at least once and,

@@ -11,7 +11,7 @@ import (
 const maxOdd = 8
 
 // isolate finds the first event that the receiver does not take, by halving
-// what it refuses. The event is a dead letter only when one behind it is
+// what it refuses. The event is a dead letter only when one after it is
 // taken: otherwise it is not the event that is wrong. moved is how many events
 // are done with, with err saying why there are none.
 func (w *worker) isolate(ctx context.Context, out Exporter, events []protocol.AuditEvent, p *fsm.SinkProgress) (moved int, err error) {

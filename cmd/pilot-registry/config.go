@@ -121,7 +121,7 @@ type upgradesConfig struct {
 }
 
 type outboundConfig struct {
-	AllowTargets  []string `yaml:"allow_targets" help:"places that are not public and may be called all the same: networks (CIDR), addresses, host names, host:port"`
+	AllowTargets  []string `yaml:"allow_targets" help:"non-public targets that may be called: networks (CIDR), addresses, host names, host:port"`
 	AllowLoopback bool     `yaml:"allow_loopback" help:"let identity providers and webhooks be on this machine (dev sets it)"`
 	CAFile        string   `yaml:"ca_file" help:"PEM file with certificate authorities to trust, beside the system's, when calling identity providers, webhooks and audit exports; read at the start"`
 	// FileDir keeps an administrator of the registry from writing anywhere.

@@ -29,7 +29,7 @@ func (a *app) auditTail() *cobra.Command {
 			"each is a JSON object on a line. While no member answers it waits. An interrupt (Ctrl-C) ends it.",
 		Example: "  pilotctl audit tail --class security\n  pilotctl audit tail --after 0 --json | jq .action"}
 	filter := addAuditFilter(cmd)
-	after := cmd.Flags().Uint64("after", 0, "begin behind the event of this `number`, 0 for all that are kept (default: from now on)")
+	after := cmd.Flags().Uint64("after", 0, "begin after the event of this `number`, 0 for all that are kept (default: from now on)")
 	count := cmd.Flags().Int("count", 0, "end after this `number` of events (default: never)")
 	interval := cmd.Flags().Duration("interval", time.Second, "ask for new events this often")
 	for _, flag := range []string{"after", "count", "interval"} {

@@ -135,7 +135,7 @@ func readHead(path string, raw []byte) (*auditReport, []*chainCheck, error) {
 	return &auditReport{File: path, ClusterID: ends.ClusterID, Chains: make([]chainReport, len(checks))}, checks, nil
 }
 
-// checkLine checks an event, which is behind the one numbered last.
+// checkLine checks an event, which must follow the one numbered last.
 func checkLine(checks []*chainCheck, raw []byte, last uint64) (uint64, error) {
 	var entry protocol.AuditEntry
 	if err := json.Unmarshal(raw, &entry); err != nil {

@@ -20,7 +20,7 @@ const (
 	exitOK          = 0
 	exitFailure     = 1
 	exitUsage       = 2
-	exitPending     = 2 // of plan and diff: what a file says is not so yet
+	exitPending     = 2 // of plan and diff: the registry differs from the file
 	exitNotFound    = 3
 	exitDenied      = 4
 	exitUnavailable = 5

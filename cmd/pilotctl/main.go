@@ -80,7 +80,7 @@ Exit codes:
   0  done
   1  failure
   2  wrong usage or an invalid argument; of plan and diff, without an error on
-     stderr: what the file says is not so yet
+     stderr: the registry differs from the file
   3  not found
   4  denied: signature, token, permission or certificate
   5  unavailable: no member reachable, no leader, overloaded, rate limited
