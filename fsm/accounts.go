@@ -17,8 +17,20 @@ func rejected(format string, args ...any) *protocol.Error {
 	return protocol.Refusef(protocol.CodeIdentityRejected, format, args...)
 }
 
+// missingSignature refuses a request that carries none, in the words that newer
+// clients know from these commands.
+func missingSignature(c *call) *protocol.Error {
+	if e := c.sigError; e != nil && e.Code == protocol.CodeSignatureRequired && c.actor.Token == "" {
+		return protocol.Refusef(protocol.CodeSignatureRequired, "missing signature")
+	}
+	return nil
+}
+
 func decideSubmitBadge(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SubmitBadge)
+	if e := missingSignature(c); e != nil {
+		return nil, e
+	}
 	n := v.live(r.NodeID)
 	if n == nil {
 		return nil, noNode(r.NodeID)
@@ -66,6 +78,9 @@ func decideEnrollRecovery(v *view, c *call) (effect, *protocol.Error) {
 		return nil, rejected("enrollment verification failed: malformed enrollment")
 	case s.NodeID != r.NodeID:
 		return nil, rejected("enrollment node_id mismatch: statement=%d request=%d", s.NodeID, r.NodeID)
+	}
+	if e := missingSignature(c); e != nil {
+		return nil, e
 	}
 	n := v.live(r.NodeID)
 	if n == nil {

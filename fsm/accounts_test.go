@@ -57,7 +57,9 @@ func TestBadgeIsShownAndEndsWithARecovery(t *testing.T) {
 	other := badgeFor(a + 1)
 	other.NodeID = a
 	w.refused("submit_badge", other, as(a), protocol.CodeIdentityRejected, "badge verification failed: it is for node 2, not for node 1")
-	w.refused("submit_badge", badgeFor(a), nobody, protocol.CodeSignatureRequired, "signature required for authenticated node")
+	w.refused("submit_badge", badgeFor(a), nobody, protocol.CodeSignatureRequired, "missing signature")
+	w.refused("submit_badge", badgeFor(99), nobody, protocol.CodeSignatureRequired, "missing signature")
+	w.refused("enroll_recovery", enrolmentOf(a, "c0ffee"), nobody, protocol.CodeSignatureRequired, "missing signature")
 	old := badgeFor(a)
 	old.Badge = fmt.Sprintf("pilotbadge:v1:%d:github:1786000000:%d:bdg-v1:", a, w.now/1000-1)
 	w.refused("submit_badge", old, as(a), protocol.CodeIdentityRejected, "badge verification failed: it has expired")
@@ -117,7 +119,12 @@ func TestRecoveryCountsOnce(t *testing.T) {
 	w.refused("recover_identity", first, nil, protocol.CodeIdentityRejected, "recovery authorization already used")
 	w.tick(11 * minute)
 	w.refused("recover_identity", first, nil, protocol.CodeIdentityRejected, "recovery verification failed: it has expired")
-	w.do("recover_identity", w.recovery(a, 7), nil)
+	last := w.recovery(a, 7)
+	w.do("recover_identity", last, nil)
+	doc := w.m.Root().ReplicationDocument().(*ReplicationDoc).Nodes[fmt.Sprint(a)]
+	if used, _ := protocol.ParseRecovery(last.Recovery); doc.RecoveryConsumedNonce != used.Nonce || doc.RecoveryConsumedExp != used.Exp {
+		t.Errorf("the document names nonce %q until %d, not %+v: who takes over from it lets the recovery count twice", doc.RecoveryConsumedNonce, doc.RecoveryConsumedExp, used)
+	}
 	if n, _ := w.m.Root().nodes.get(a); len(n.rare().nonces) != 1 {
 		t.Errorf("%d nonces are remembered, want the one that could be sent again", len(n.rare().nonces))
 	}

@@ -80,6 +80,9 @@ func noNode(id uint32) *protocol.Error {
 }
 
 func notRegistered(id uint32) *protocol.Error {
+	if id == 0 {
+		return protocol.Refusef(protocol.CodeInvalid, "node_id required: the node that this is for")
+	}
 	return protocol.Refusef(protocol.CodeNotFound, "node %d not registered", id)
 }
 

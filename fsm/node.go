@@ -71,6 +71,9 @@ func (v *view) visibleTo(requester uint32, target *node) bool {
 func readResolve(v *view, c *call) (any, *protocol.Error) {
 	r := c.body.(*protocol.Resolve)
 	requester := v.live(r.RequesterID)
+	if r.RequesterID == 0 {
+		return nil, protocol.Refusef(protocol.CodeInvalid, "resolve denied: requester_id required: the node that asks, whose signature and trust decide")
+	}
 	if requester == nil {
 		return nil, protocol.Refusef(protocol.CodeNotFound, "resolve denied: requester node %d is not registered", r.RequesterID)
 	}

@@ -95,12 +95,15 @@ func TestUnknownNodes(t *testing.T) {
 		w.refused("update_polo_score", &protocol.UpdatePoloScore{NodeID: id, Delta: &score}, nil, protocol.CodeNotFound, polo)
 		w.refused("set_polo_score", &protocol.SetPoloScore{NodeID: id, PoloScore: &score}, nil, protocol.CodeNotFound, polo)
 		w.refused("get_polo_score", &protocol.NodeRequest{NodeID: id}, nil, protocol.CodeNotFound, polo)
-		unregistered := fmt.Sprintf("node %d not registered", id)
-		w.refused("join_network", &protocol.JoinNetwork{NodeID: id, NetworkID: 1}, nobody, protocol.CodeNotFound, unregistered)
-		w.refused("leave_network", &protocol.LeaveNetwork{NodeID: id, NetworkID: 1}, nobody, protocol.CodeNotFound, unregistered)
-		w.refused("create_network", &protocol.CreateNetwork{NodeID: id, Name: "n"}, admin, protocol.CodeNotFound, unregistered)
-		w.refused("resolve", &protocol.Resolve{RequesterID: id, NodeID: a}, forged, protocol.CodeNotFound,
-			fmt.Sprintf("resolve denied: requester node %d is not registered", id))
+		unregistered, denied, code := fmt.Sprintf("node %d not registered", id), fmt.Sprintf("resolve denied: requester node %d is not registered", id), protocol.CodeNotFound
+		if id == 0 { // no node is named
+			unregistered, code = "node_id required: the node that this is for", protocol.CodeInvalid
+			denied = "resolve denied: requester_id required: the node that asks, whose signature and trust decide"
+		}
+		w.refused("join_network", &protocol.JoinNetwork{NodeID: id, NetworkID: 1}, nobody, code, unregistered)
+		w.refused("leave_network", &protocol.LeaveNetwork{NodeID: id, NetworkID: 1}, nobody, code, unregistered)
+		w.refused("create_network", &protocol.CreateNetwork{NodeID: id, Name: "n"}, admin, code, unregistered)
+		w.refused("resolve", &protocol.Resolve{RequesterID: id, NodeID: a}, forged, code, denied)
 	}
 }
 

@@ -76,6 +76,11 @@ type DocNode struct {
 	VerifiedAt           string `json:"verified_at,omitempty"`
 	RecoveryCommitment   string `json:"recovery_commitment,omitempty"`
 	RecoveryProvider     string `json:"recovery_provider,omitempty"`
+
+	// RecoveryConsumedNonce is that of the recovery which was used last, and
+	// RecoveryConsumedExp when it ends, in Unix seconds; absent from then on.
+	RecoveryConsumedNonce string `json:"recovery_consumed_nonce,omitempty"`
+	RecoveryConsumedExp   int64  `json:"recovery_consumed_exp,omitempty"`
 }
 
 // DocIDP is the identity provider of a ReplicationDoc.
@@ -278,6 +283,10 @@ func (r *Root) docNode(n *node) DocNode {
 	b := n.badge()
 	d.Badge, d.BadgeSig, d.VerificationProvider, d.VerifiedAt = b.Badge, b.BadgeSig, b.Provider, b.At
 	d.RecoveryCommitment, d.RecoveryProvider = n.rare().commitment, n.rare().recoveryProvider
+	if used := n.rare().nonces; len(used) > 0 {
+		last := used[len(used)-1]
+		d.RecoveryConsumedNonce, d.RecoveryConsumedExp = last.text, last.ends
+	}
 	if !n.has(flagKeyless) {
 		d.PublicKey = n.key.String()
 	}

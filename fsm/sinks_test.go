@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 
@@ -296,6 +297,25 @@ func TestRequiredSink(t *testing.T) {
 	w.do("set_audit_export", &protocol.SetAuditExport{}, admin)
 	for range 10 {
 		w.do("set_task_exec", &protocol.SetTaskExec{NodeID: a}, as(a))
+	}
+}
+
+// A page fits the frames of all clients, however much was asked for.
+func TestAuditPagesFitEveryClient(t *testing.T) {
+	w := newWorld(t)
+	a := w.register(1)
+	for i := range 600 {
+		w.do("set_tags", &protocol.SetTags{NodeID: a, Tags: []string{fmt.Sprintf("a-tag-of-some-length-%d", i)}}, as(a))
+	}
+	c := w.call("get_audit_log", &protocol.GetAuditLog{}, admin)
+	c.Options.Limit = 1000
+	got, e := w.m.Root().Read(c)
+	if e != nil {
+		t.Fatal(e)
+	}
+	page := got.Reply.(*protocol.GetAuditLogReply)
+	if raw, err := json.Marshal(page); err != nil || len(raw) > protocol.MaxRequestBytes || len(raw) < 32<<10 || page.NextCursor == "" {
+		t.Errorf("a page of %d bytes, next cursor %q, %v", len(raw), page.NextCursor, err)
 	}
 }
 

@@ -14,7 +14,7 @@ func CheckSignature(key protocol.PublicKey, message string, signature protocol.S
 	if signature == "" {
 		return protocol.Refusef(protocol.CodeSignatureRequired, "signature required for authenticated node")
 	}
-	raw, err := base64.StdEncoding.DecodeString(string(signature))
+	raw, err := decodeSignature(string(signature))
 	if err != nil {
 		return protocol.Refusef(protocol.CodeSignatureInvalid, "invalid signature encoding: %v", err)
 	}
@@ -22,6 +22,18 @@ func CheckSignature(key protocol.PublicKey, message string, signature protocol.S
 		return protocol.Refusef(protocol.CodeSignatureInvalid, "signature verification failed")
 	}
 	return nil
+}
+
+// decodeSignature reads base64 in the standard alphabet or in that of URLs, as
+// newer clients may write it.
+func decodeSignature(text string) ([]byte, error) {
+	raw, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		if other, e := base64.URLEncoding.DecodeString(text); e == nil {
+			return other, nil
+		}
+	}
+	return raw, err
 }
 
 // ErrKeyless is the refusal for a node that has no key (imported data only) and brings no admin token.

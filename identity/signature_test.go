@@ -24,7 +24,9 @@ func TestCheckSignature(t *testing.T) {
 		{"another message", "heartbeat:8", good, protocol.CodeSignatureInvalid, "signature verification failed"},
 		{"too short", "heartbeat:7", "AAAA", protocol.CodeSignatureInvalid, "signature verification failed"},
 		{"not base64", "heartbeat:7", "***", protocol.CodeSignatureInvalid, "invalid signature encoding: illegal base64 data at input byte 0"},
-		{"url-safe alphabet", "heartbeat:7", strings.Repeat("-_", 44), protocol.CodeSignatureInvalid, "invalid signature encoding: illegal base64 data at input byte 0"},
+		{"alphabet of URLs", "heartbeat:7", strings.NewReplacer("+", "-", "/", "_").Replace(good), "", ""},
+		{"another message, alphabet of URLs", "heartbeat:8", strings.NewReplacer("+", "-", "/", "_").Replace(good), protocol.CodeSignatureInvalid, "signature verification failed"},
+		{"both alphabets", "heartbeat:7", strings.Repeat("-/", 44), protocol.CodeSignatureInvalid, "invalid signature encoding: illegal base64 data at input byte 0"},
 	} {
 		e := identity.CheckSignature(key, c.message, protocol.Secret(c.signature))
 		switch {

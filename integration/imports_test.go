@@ -208,6 +208,32 @@ func TestDocsNameRealTests(t *testing.T) {
 	}
 }
 
+// TestEveryDeviationHasATest: each row of the tables of docs/compatibility.md
+// that have a column for tests names one.
+func TestEveryDeviationHasATest(t *testing.T) {
+	text, err := os.ReadFile("../docs/compatibility.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, columns := 0, 0
+	for _, line := range strings.Split(string(text), "\n") {
+		switch {
+		case strings.HasSuffix(line, "| here | test |"):
+			columns = strings.Count(line, " | ")
+		case !strings.HasPrefix(line, "|"):
+			columns = 0
+		case columns > 0 && !strings.HasPrefix(line, "|---"):
+			rows++
+			if cells := strings.Split(strings.Trim(line, "| "), " | "); len(cells) <= columns || !strings.HasPrefix(cells[columns], "`Test") {
+				t.Errorf("no test is named for: %.100s", line)
+			}
+		}
+	}
+	if rows < 100 {
+		t.Errorf("%d rows were looked at: the test does not see the tables", rows)
+	}
+}
+
 // TestDesignNamesRealFunctions: a function that a page about the design names
 // with its parentheses, such as Gateway.Serve(), exists.
 func TestDesignNamesRealFunctions(t *testing.T) {

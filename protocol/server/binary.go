@@ -30,6 +30,9 @@ const (
 	unknownKeyAge    = 0xFFFFFFFF
 )
 
+// binaryNames are the native requests.
+var binaryNames = map[byte]string{binaryHeartbeat: "heartbeat", binaryLookup: "lookup", binaryResolve: "resolve"}
+
 func (c *conn) serveBinary() error {
 	version, err := c.in.ReadByte()
 	if err != nil {
@@ -79,7 +82,7 @@ func (c *conn) readBinary(n uint32) (kind byte, req *protocol.Request, refused *
 func (c *conn) answerBinary(kind byte, req *protocol.Request, refused *protocol.Error) error {
 	if kind == binaryJSON {
 		if req.Command != nil && req.Command.Mode == protocol.ModeStream {
-			c.writeBinary(appendBinaryError(nil, req.Command.Name+" needs a JSON connection: open one without the binary preamble"))
+			c.writeBinary(appendBinaryError(nil, "replication not supported over binary protocol: open a connection without the binary preamble"))
 			return errors.New("stream on a binary connection")
 		}
 		return c.answer(req, func(reply []byte) error {
@@ -112,10 +115,10 @@ func (c *conn) writeBinary(body []byte) error { return c.writeFrame(body) }
 func parseBinary(kind byte, payload []byte) (*protocol.Request, *protocol.Error) {
 	want, ok := map[byte]int{binaryHeartbeat: 4 + signatureBytes, binaryLookup: 4, binaryResolve: 8 + signatureBytes}[kind]
 	if !ok {
-		return nil, protocol.Errorf(protocol.CodeUnknownCommand, "unknown message type: 0x%02x", kind)
+		return nil, protocol.Errorf(protocol.CodeUnknownCommand, "unknown message type 0x%02x", kind)
 	}
 	if len(payload) < want {
-		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid binary message 0x%02x: %d bytes (want %d)", kind, len(payload), want)
+		return nil, protocol.Errorf(protocol.CodeInvalid, "%s request too short: %d bytes (want %d)", binaryNames[kind], len(payload), want)
 	}
 	payload = payload[:want] // later versions may say more
 	id := func(at int) uint32 { return binary.BigEndian.Uint32(payload[at:]) }

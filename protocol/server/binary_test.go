@@ -68,9 +68,9 @@ func TestBinaryMode(t *testing.T) {
 			text16("203.0.113.9:4000") + "08" + hex.EncodeToString([]byte("user@idp"))},
 		{"resolve", 0x03, append(append(u32(7), u32(9)...), signature...), "83" + "00000007" + text16("203.0.113.9:4000") + "0001" + text16("10.0.0.4:4000") + "0000000c"},
 		{"error", 0x02, u32(99), "ff" + text16("node 99: node not found")},
-		{"unknown type", 0x44, nil, "ff" + text16("unknown message type: 0x44")},
+		{"unknown type", 0x44, nil, "ff" + text16("unknown message type 0x44")},
 		{"more than needed", 0x02, append(u32(99), 1, 2, 3), "ff" + text16("node 99: node not found")},
-		{"wrong size", 0x02, []byte{1}, "ff" + text16("invalid binary message 0x02: 1 bytes (want 4)")},
+		{"wrong size", 0x02, []byte{1}, "ff" + text16("lookup request too short: 1 bytes (want 4)")},
 		{"JSON", 0x00, []byte(`{"type":"check_trust"}`), "00" + hex.EncodeToString([]byte(`{"trusted":true,"type":"check_trust_ok"}`))},
 		{"JSON error", 0x00, []byte(`{"type":"x"}`), "00" + hex.EncodeToString([]byte(`{"code":"unknown_command","error":"unknown message type: \"x\"","type":"error"}`))},
 	}

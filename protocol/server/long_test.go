@@ -2,7 +2,9 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -32,6 +34,20 @@ func (n *notes) all() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return append([]string(nil), n.list...)
+}
+
+// The newest command line listens for a moment before it asks, and gives up a
+// connection on which anything comes.
+func TestServerIsSilentUntilItIsAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pipes := newPipes()
+		s := startOn(t, server.Config{}, pipes)
+		p := pipes.dial(t, "10.0.0.1:1")
+		p.nc.SetReadDeadline(time.Now().Add(time.Minute))
+		if n, err := p.nc.Read(make([]byte, 1)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) || s.Conns() != 1 {
+			t.Errorf("before the first request: %d bytes, %v, %d connections", n, err, s.Conns())
+		}
+	})
 }
 
 // What is longer than by default is served where the operator allows it, in
