@@ -118,6 +118,9 @@ func (o *Options) Validate(c *Command) *Error {
 	if o.Consistency == Bounded && o.MaxStalenessMS == 0 {
 		return Errorf(CodeInvalid, "max_staleness_ms required with consistency bounded")
 	}
+	if o.Consistency != Bounded && o.MaxStalenessMS != 0 {
+		return Errorf(CodeInvalid, "invalid max_staleness_ms: it goes with consistency bounded alone; other reads are not held to it")
+	}
 	if o.DryRun && !c.Plans {
 		return Errorf(CodeInvalid, "invalid dry_run: %s does not support it", c.Name)
 	}

@@ -71,6 +71,8 @@ func TestOptionsValidate(t *testing.T) {
 		"invalid consistency": {Consistency: "eventual"},
 		"invalid request_id":  {RequestID: strings.Repeat("x", 65)},
 		"max_staleness_ms required with consistency bounded": {Consistency: protocol.Bounded},
+		"invalid max_staleness_ms: it goes with":             {Consistency: protocol.Stale, MaxStalenessMS: 5},
+		"invalid max_staleness_ms":                           {MaxStalenessMS: 5},
 		"invalid dry_run: lookup does not support it":        {DryRun: true},
 	} {
 		e := o.Validate(row)
@@ -144,7 +146,7 @@ func TestEncodeAndParse(t *testing.T) {
 	t.Parallel()
 	serial := 0
 	cred := protocol.Credentials{Signature: "c2ln", AdminToken: "tok"}
-	opts := protocol.Options{RequestID: "r", Consistency: protocol.Stale, MaxStalenessMS: 5, MinIndex: 1 << 52, Limit: 7, Cursor: "c", DryRun: true}
+	opts := protocol.Options{RequestID: "r", Consistency: protocol.Bounded, MaxStalenessMS: 5, MinIndex: 1 << 52, Limit: 7, Cursor: "c", DryRun: true}
 	for i := range protocol.Commands {
 		c := &protocol.Commands[i]
 		if !c.Built {

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -91,9 +90,7 @@ func (s *session) writeAudit(path string) (moved bool, err error) {
 }
 
 func (s *session) chains() (*protocol.AuditChainReply, error) {
-	ctx, cancel := context.WithTimeout(s.cmd.Context(), s.flags.timeout)
-	defer cancel()
-	return s.client.AuditChain(ctx)
+	return ask[protocol.AuditChainReply](s, "audit_chain", nil)
 }
 
 // copyAudit writes the head line and the events up to the heads in it.
@@ -131,9 +128,7 @@ func (s *session) copyAudit(w *bufio.Writer) (*protocol.AuditChainReply, error) 
 }
 
 func (s *session) auditPage(after uint64) (*protocol.GetAuditLogReply, error) {
-	ctx, cancel := context.WithTimeout(s.cmd.Context(), s.flags.timeout)
-	defer cancel()
-	return s.client.GetAuditLog(ctx, protocol.GetAuditLog{AfterSeq: after, Ascending: true}, client.WithLimit(1000))
+	return ask[protocol.GetAuditLogReply](s, "get_audit_log", &protocol.GetAuditLog{AfterSeq: after, Ascending: true}, client.WithLimit(1000))
 }
 
 func writeLine(w *bufio.Writer, v any) error {

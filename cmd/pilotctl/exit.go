@@ -146,7 +146,8 @@ func exitCode(e *client.Error) int {
 		client.CodeNoSigner, client.CodeUntrusted:
 		return exitDenied
 	case client.CodeUnreachable, client.CodeCanceled, protocol.CodeNoLeader, protocol.CodeOverloaded, protocol.CodeTimeout, protocol.CodeTimeoutRead,
-		protocol.CodeRateLimited, protocol.CodeShuttingDown, protocol.CodeQuarantined, protocol.CodeStaleTerm:
+		protocol.CodeRateLimited, protocol.CodeShuttingDown, protocol.CodeQuarantined, protocol.CodeStaleTerm,
+		protocol.CodeJWKS, protocol.CodeIdentityFailed:
 		return exitUnavailable
 	case protocol.CodeConflict, protocol.CodeAlreadyExists, protocol.CodeRequestIDReused, protocol.CodeLimitReached:
 		return exitConflict
@@ -189,6 +190,8 @@ var hints = map[string]string{
 	protocol.CodeUnknownCommand:     "upgrade the registry, or see what it knows: pilotctl commands",
 	protocol.CodeFeatureNotActive:   "wait until the cluster serves, or finish the upgrade of all members; see: pilotctl cluster status",
 	protocol.CodeTooLarge:           "ask for less, as with --limit, or send less at a time",
+	protocol.CodeJWKS:               "see what the last fetch of the provider's keys met: pilotctl idp show; once its URL answers, try again",
+	protocol.CodeIdentityFailed:     "see which webhook or provider verifies tokens: pilotctl idp show; once it answers as it should, try again",
 	protocol.CodeInternal:           "look into the log of the member that answered",
 }
 

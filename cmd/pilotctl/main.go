@@ -83,7 +83,8 @@ Exit codes:
      stderr: the registry differs from the file
   3  not found
   4  denied: signature, token, permission or certificate
-  5  unavailable: no member reachable, no leader, overloaded, rate limited
+  5  unavailable: no member reachable, no leader, overloaded, rate limited, or
+     the identity provider cannot be asked
   6  conflict: exists already, is in use, or a limit is reached
   7  outcome unknown: the change may or may not have been made`
 

@@ -145,7 +145,16 @@ It cannot be undone. What sinks, backups and older snapshots have is not touched
 func ask[T any](s *session, wire string, body protocol.Body, opts ...client.CallOption) (*T, error) {
 	ctx, cancel := context.WithTimeout(s.cmd.Context(), s.flags.timeout)
 	defer cancel()
-	return client.Call[T](ctx, s.client, wire, body, opts...)
+	res, err := s.client.Do(ctx, wire, body, opts...)
+	if err != nil {
+		return nil, err
+	}
+	s.tellAge(res)
+	reply := new(T)
+	if err := json.Unmarshal(res.Raw, reply); err != nil {
+		return nil, fmt.Errorf("unreadable reply: %w", err)
+	}
+	return reply, nil
 }
 
 // forget goes on until nothing is left of the person. A request id is of the

@@ -106,6 +106,9 @@ func (r *registry) answerAudit(req *protocol.Request, typ string) (any, *protoco
 	case *protocol.AuditReplay:
 		return protocol.AuditSinkReply{Name: b.Name, Seq: b.FromSeq - 1, Type: typ}, nil
 	case *protocol.DeadLetters:
+		if b.Name == protocol.SinkNameWebhook && r.sink.Endpoint == "" {
+			return nil, protocol.Refusef(protocol.CodeNotFound, "sink %q not found", b.Name)
+		}
 		if req.Type != "dlq_list" {
 			return protocol.DLQChangeReply{Count: int(b.EventID), Name: b.Name, Type: typ}, nil
 		}

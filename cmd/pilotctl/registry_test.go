@@ -56,6 +56,8 @@ var faults = map[uint32]*protocol.Error{
 	9005: protocol.NotAppliedf(protocol.CodeNoLeader, "no leader"),
 	9006: protocol.Refusef(protocol.CodeConflict, "already so"),
 	9007: protocol.Unknownf(protocol.CodeOutcomeUnknown, "leadership was lost"),
+	9008: protocol.NotAppliedf(protocol.CodeJWKS, "JWKS: fetch keys: connection refused"),
+	9009: protocol.NotAppliedf(protocol.CodeIdentityFailed, "identity webhook returned status 500"),
 }
 
 func newRegistry() *registry {
@@ -78,6 +80,12 @@ func (r *registry) Serve(_ context.Context, conn *server.ConnState, req *protoco
 	encoded, err := json.Marshal(reply)
 	if err != nil {
 		panic(err)
+	}
+	if req.Consistency == protocol.Stale {
+		encoded = append([]byte(`{"data_age_ms":60000,`), encoded[1:]...)
+	}
+	if b, ok := req.Body.(*protocol.SetPoloScore); ok && b.NodeID == 9014 {
+		encoded = append([]byte(`{"replayed":true,`), encoded[1:]...)
 	}
 	return encoded
 }
@@ -257,7 +265,7 @@ func (r *registry) setPolo(b *protocol.SetPoloScore, typ string) (any, *protocol
 		r.rotations = "unknown, not applied"
 	case 9012:
 		r.rotations = "refused"
-	case 9013:
+	case 9013, 9014:
 		r.rotations = ""
 	default:
 		r.nodes[b.NodeID].polo = int64(*b.PoloScore)

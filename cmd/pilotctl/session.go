@@ -28,6 +28,7 @@ type session struct {
 
 	identityPath string
 	identity     *client.Identity // nil before the first registration
+	toldAge      bool
 }
 
 // open prepares a session. close ends it.
@@ -111,13 +112,19 @@ func (s *session) call(wire string, body protocol.Body, opts ...client.CallOptio
 	if err != nil {
 		return nil, err
 	}
-	if res.Replayed {
+	if res.Replayed && s.flags.requestID != "" { // the client's own resends are nobody's concern
 		s.say("this request id had been decided before; nothing was done again")
 	}
-	if res.DataAge > agedData {
+	s.tellAge(res)
+	return res.Raw, nil
+}
+
+// tellAge says once that what was read is of the past.
+func (s *session) tellAge(res *client.Result) {
+	if res.DataAge > agedData && !s.toldAge {
+		s.toldAge = true
 		s.say("this is the state of %s ago", res.DataAge.Round(time.Second))
 	}
-	return res.Raw, nil
 }
 
 // agedData is an age at which people should know that they read the past: with

@@ -131,8 +131,12 @@ func (g *globalFlags) clientOptions(cmd *cobra.Command) (client.Options, error) 
 	if len(o.Addrs) > 1 { // leaves time for another member when one hangs
 		o.Timeout = g.timeout / 2
 	}
-	if g.maxStaleness > 0 && g.consistency == "" {
+	switch {
+	case g.maxStaleness == 0:
+	case g.consistency == "":
 		o.Consistency = protocol.Bounded
+	case o.Consistency != protocol.Bounded:
+		return o, usagef(cmd, "--max-staleness %v bounds no %s read: give it alone or with --consistency bounded", g.maxStaleness, g.consistency)
 	}
 	if o.AdminToken, err = g.adminToken(config); err != nil {
 		return o, err

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/client"
 )
 
 func (a *app) webhookCommand() *cobra.Command {
@@ -56,9 +57,22 @@ func addSink(cmd *cobra.Command) *string {
 func (a *app) deadLetters() *cobra.Command {
 	cmd := a.wireCommand("list", "dlq_list", exactly(0), nil)
 	sink := addSink(cmd)
-	cmd.RunE = a.tableRunner("dlq_list", func() any { return &letterTable{} }, func(*session, []string) (protocol.Body, error) {
-		return &protocol.DeadLetters{Name: *sink}, nil
-	})
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, done, err := a.open(cmd)
+		if err != nil {
+			return err
+		}
+		defer done()
+		raw, err := s.call("dlq_list", &protocol.DeadLetters{Name: *sink})
+		if *sink == protocol.SinkNameWebhook && client.CodeOf(err) == protocol.CodeNotFound {
+			s.say("no webhook is configured, so there are no dead letters; set one with: pilotctl webhook set")
+			return a.printValue(protocol.DLQListReply{Type: "dlq_list_ok", Letters: []protocol.DeadLetter{}}, &letterTable{})
+		}
+		if err != nil {
+			return err
+		}
+		return s.print(raw, &letterTable{})
+	}
 	return cmd
 }
 
