@@ -2,10 +2,13 @@ package integration
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -155,6 +158,31 @@ func TestEveryMemberHasTheSameCertificate(t *testing.T) {
 		if !bytes.Equal(leaf(addr), want) {
 			t.Errorf("%s has another certificate", addr)
 		}
+	}
+	before, err := c.Ready()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(before.Nodes[0].PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := c.Await(ctx, func(r harness.Ready) bool { pid := r.Nodes[0].PID; return pid != 0 && pid != before.Nodes[0].PID }); err != nil {
+		t.Fatal(err)
+	}
+	for { // it has started, and listens soon
+		conn, err := net.Dial("tcp", c.Addrs()[0])
+		if err == nil {
+			conn.Close()
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(leaf(c.Addrs()[0]), want) {
+		t.Error("it has another certificate after a restart")
 	}
 }
 
