@@ -118,10 +118,11 @@ func (g *Guard) same(index, term uint64, sum []byte, from string) error {
 
 // has reports whether this member's state holds everything in a snapshot
 // already. Raft would go back to it, and throw away entries that it has
-// acknowledged since.
+// acknowledged since. It would also do so while it asks whether the others
+// would vote for it, which changes no term; so its state does not matter here.
 func (g *Guard) has(a *raft.InstallSnapshotRequest) bool {
 	r := g.raft.Load()
-	return r != nil && r.State() == raft.Follower && r.CurrentTerm() == a.Term && a.LastLogIndex <= g.opts.Applied()
+	return r != nil && r.CurrentTerm() == a.Term && a.LastLogIndex <= g.opts.Applied()
 }
 
 // discard reads a snapshot to its end and answers.

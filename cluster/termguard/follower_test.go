@@ -3,6 +3,8 @@
 package termguard
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +16,7 @@ import (
 // leads term 10 and has sent it entries 2 to 4.
 func follower(t *testing.T) (*world, *handMade) {
 	t.Helper()
-	w := newWorld(func() {})
+	w := newWorld(func() {}, time.Hour)
 	t.Cleanup(w.close)
 	p := w.peers[0]
 	w.claim(10, p.id)
@@ -31,9 +33,14 @@ func (p *handMade) must(t *testing.T, a raft.AppendEntriesRequest) {
 
 func (w *world) await(t *testing.T, index uint64) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); w.fsm.last.Load() < index; {
+	w.until(t, fmt.Sprintf("entry %d is applied", index), func() bool { return w.fsm.last.Load() >= index })
+}
+
+func (w *world) until(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !done(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("applied up to %d, want %d", w.fsm.last.Load(), index)
+			t.Fatalf("waited in vain: %s", what)
 		}
 		time.Sleep(time.Millisecond)
 	}
@@ -59,24 +66,100 @@ func TestAFollowerCommitsOnlyWhatItWasShown(t *testing.T) {
 }
 
 // TestAnOldSnapshotDoesNotTurnBack: a snapshot that arrives late, of what the
-// state holds already, takes nothing away.
+// state holds already, takes nothing away. Not even from a member that has
+// stopped hearing from its leader and asks whether the others would vote for it.
 func TestAnOldSnapshotDoesNotTurnBack(t *testing.T) {
 	t.Parallel()
+	for name, alone := range map[string]bool{"a follower": false, "a member that looks for a leader": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, p := follower(t)
+			p.must(t, raft.AppendEntriesRequest{Term: 10, PrevLogEntry: 4, PrevLogTerm: 10, LeaderCommitIndex: 3})
+			w.await(t, 3)
+			if alone {
+				w.loseLeader(t)
+			}
+			if resp, err := p.install(10, 2); err != nil || !resp.Success {
+				t.Fatalf("refused: %+v %v", resp, err)
+			}
+			if last, _ := w.store.LastIndex(); last != 4 || w.fsm.last.Load() != 3 {
+				t.Errorf("the log ends at %d and the state at %d, want 4 and 3", last, w.fsm.last.Load())
+			}
+			if resp, err := p.install(10, 9); err != nil || !resp.Success {
+				t.Fatalf("refused: %+v %v", resp, err)
+			}
+			if w.fsm.last.Load() != 9 {
+				t.Errorf("a newer snapshot was not taken: the state is at %d", w.fsm.last.Load())
+			}
+		})
+	}
+}
+
+// loseLeader makes the instance a candidate that nobody would vote for, which
+// leaves its term as it is.
+func (w *world) loseLeader(t *testing.T) {
+	t.Helper()
+	for _, p := range w.peers {
+		p.refuses.Store(true)
+	}
+	short := w.raft.ReloadableConfig()
+	short.HeartbeatTimeout = 10 * time.Millisecond
+	if err := w.raft.ReloadConfig(short); err != nil {
+		t.Fatal(err)
+	}
+	w.until(t, "the member is a candidate", func() bool { return w.raft.State() == raft.Candidate })
+	if term := w.raft.CurrentTerm(); term != 10 {
+		t.Fatalf("in term %d, want 10", term)
+	}
+}
+
+// TestACrashedVoteHelpsNobody: a member stops while it writes down for whom it
+// votes. When it is back, it must not take that term's vote for the one of an
+// older term: it would grant it again, whatever the candidate's log lacks.
+func TestACrashedVoteHelpsNobody(t *testing.T) {
+	t.Parallel()
 	w, p := follower(t)
-	p.must(t, raft.AppendEntriesRequest{Term: 10, PrevLogEntry: 4, PrevLogTerm: 10, LeaderCommitIndex: 3})
-	w.await(t, 3)
-	if err := p.install(10, 2); err != nil {
-		t.Fatal(err)
+	q := w.peers[1]
+	if !q.vote(t, 11, 4, 10) {
+		t.Fatal("no vote in term 11")
 	}
-	if last, _ := w.store.LastIndex(); last != 4 || w.fsm.last.Load() != 3 {
-		t.Errorf("the log ends at %d and the state at %d, want 4 and 3", last, w.fsm.last.Load())
+	w.claim(12, p.id)
+	p.must(t, raft.AppendEntriesRequest{Term: 12, PrevLogEntry: 4, PrevLogTerm: 10, Entries: []*raft.Log{p.entry(5, 12)}})
+	written := 0
+	w.store.onSet = func(key string, _ uint64) error {
+		if key == keyVoteTerm || key == keyVoteCandidate {
+			if written++; written > 1 {
+				return errors.New("the member has crashed")
+			}
+		}
+		return nil
 	}
-	if err := p.install(10, 9); err != nil {
-		t.Fatal(err)
+	if p.vote(t, 13, 5, 12) || written != 2 {
+		t.Fatalf("voted after %d writes", written)
 	}
-	if w.fsm.last.Load() != 9 {
-		t.Errorf("a newer snapshot was not taken: the state is at %d", w.fsm.last.Load())
+	w.store.onSet = nil
+	w.restart()
+	if q.vote(t, 13, 4, 10) {
+		t.Error("voted for a member whose log lacks an entry that this one has acknowledged")
 	}
+	if !p.vote(t, 13, 5, 12) {
+		t.Error("no vote for a member that lacks nothing")
+	}
+}
+
+// vote asks the instance for its vote.
+func (p *handMade) vote(t *testing.T, term, last, lastTerm uint64) bool {
+	t.Helper()
+	req := raft.RequestVoteRequest{RPCHeader: p.header(), Term: term, Candidate: []byte(p.id), LastLogIndex: last, LastLogTerm: lastTerm, LeadershipTransfer: true}
+	var err error
+	for range 4 { // connections from before a restart
+		var resp raft.RequestVoteResponse
+		if err = p.trans.RequestVote(raft.ServerID(self), raft.ServerAddress(self), &req, &resp); err == nil {
+			return resp.Granted
+		}
+	}
+	t.Fatal(err)
+	return false
 }
 
 // TestForks: whatever shows that two logs differ at one place, or that two

@@ -45,7 +45,7 @@ type Guard struct {
 	// that this member was elected in that term: raft becomes Leader only where
 	// it counts the votes of its newest candidacy.
 	candidacy atomic.Uint64
-	// voteTerm is the term of the vote that is being written; raft's main loop only.
+	// voteTerm is the term of the vote that is being cast; raft's main loop only.
 	voteTerm uint64
 	// forked is set for good when a fork was seen.
 	forked atomic.Pointer[string]
@@ -172,24 +172,30 @@ func (g *Guard) Stable(inner raft.StableStore) raft.StableStore {
 	return &stableStore{StableStore: inner, g: g}
 }
 
-// SetUint64 stores a number. The term of a vote comes before its candidate.
+// SetUint64 stores a number. The term of a vote comes before its candidate, and
+// is kept until it can be written after it: a crash in between must not leave
+// the new term with the candidate of an older vote, who would be taken for one
+// that has this term's vote already, whatever its log lacks. The other way
+// round is harmless: raft has left the term of the older vote.
 func (s *stableStore) SetUint64(key []byte, val uint64) error {
-	vote := string(key) == keyVoteTerm
-	if vote {
+	if string(key) == keyVoteTerm {
 		s.g.candidacy.Store(0)
-	}
-	err := s.StableStore.SetUint64(key, val)
-	if vote {
 		s.g.voteTerm = val
+		return nil
 	}
-	return err
+	return s.StableStore.SetUint64(key, val)
 }
 
 // Set stores a value.
 func (s *stableStore) Set(key, val []byte) error {
-	err := s.StableStore.Set(key, val)
-	if err == nil && string(key) == keyVoteCandidate && memberOf(val) == s.g.opts.Member {
+	if err := s.StableStore.Set(key, val); err != nil || string(key) != keyVoteCandidate {
+		return err
+	}
+	if err := s.StableStore.SetUint64([]byte(keyVoteTerm), s.g.voteTerm); err != nil {
+		return err
+	}
+	if memberOf(val) == s.g.opts.Member {
 		s.g.candidacy.Store(s.g.voteTerm)
 	}
-	return err
+	return nil
 }

@@ -76,7 +76,7 @@ func play(seed uint64) *world {
 		if n := number(300); n < 100 {
 			time.Sleep(time.Duration(n) * time.Microsecond)
 		}
-	})
+	}, 10*time.Millisecond)
 	defer w.close()
 	w.trans.stand()
 	var wg sync.WaitGroup
@@ -122,7 +122,7 @@ func (w *world) act(actor int, number func(int) int) {
 			&raft.RequestVoteRequest{RPCHeader: p.header(), Term: term, Candidate: []byte(p.id), LastLogIndex: last, LastLogTerm: lastTerm, LeadershipTransfer: true}, &resp)
 		if number(12) == 0 && w.claim(term, p.id) {
 			last, _ := w.end()
-			_ = p.install(term, max(last, w.held())+2)
+			_, _ = p.install(term, max(last, w.held())+2)
 		}
 	}
 }
@@ -175,15 +175,15 @@ func (p *handMade) overwrite(term uint64, number func(int) int) {
 
 // install sends a snapshot. It can be an old one: the instance may have
 // nothing but a newer snapshot.
-func (p *handMade) install(term, index uint64) error {
+func (p *handMade) install(term, index uint64) (resp raft.InstallSnapshotResponse, err error) {
 	data := fmt.Append(nil, index)
 	servers := []raft.Server{}
 	for _, id := range append([]string{self}, peers...) {
 		servers = append(servers, raft.Server{ID: raft.ServerID(id), Address: raft.ServerAddress(id)})
 	}
-	var resp raft.InstallSnapshotResponse
-	return p.trans.InstallSnapshot(raft.ServerID(self), raft.ServerAddress(self), &raft.InstallSnapshotRequest{
+	err = p.trans.InstallSnapshot(raft.ServerID(self), raft.ServerAddress(self), &raft.InstallSnapshotRequest{
 		RPCHeader: p.header(), SnapshotVersion: raft.SnapshotVersionMax, Term: term, LastLogIndex: index, LastLogTerm: term, Size: int64(len(data)),
 		Configuration: raft.EncodeConfiguration(raft.Configuration{Servers: servers}), ConfigurationIndex: 1,
 	}, &resp, bytes.NewReader(data))
+	return resp, err
 }

@@ -32,6 +32,7 @@ var (
 type world struct {
 	guard    *Guard
 	raft     *raft.Raft
+	config   *raft.Config
 	wire     *pipes
 	trans    *Transport
 	store    *memory
@@ -49,14 +50,11 @@ type world struct {
 	wrong        []string
 }
 
-// pause is slept at every step of the store, so that schedules meet.
-func newWorld(pause func()) *world {
+// pause is slept at every step of the store, so that schedules meet; timeout is
+// how long the instance waits for a leader.
+func newWorld(pause func(), timeout time.Duration) *world {
 	w := &world{wire: &pipes{ends: map[string]chan net.Conn{}}, leaderOf: map[uint64]string{}, fsm: &recorder{}}
 	w.store = &memory{InmemStore: raft.NewInmemStore(), pause: pause}
-	w.guard = New(Options{Member: self, Applied: w.fsm.last.Load,
-		OnFork:    func(reason string) { w.forked.Store(&reason) },
-		OnPhantom: func(string) { w.phantom.Store(true) }})
-	w.trans = w.guard.Transport(w.wire.transport(self))
 	servers := []raft.Server{{ID: raft.ServerID(self), Address: raft.ServerAddress(self)}}
 	for _, id := range peers {
 		servers = append(servers, raft.Server{ID: raft.ServerID(id), Address: raft.ServerAddress(id)})
@@ -66,15 +64,31 @@ func newWorld(pause func()) *world {
 	}
 	c := raft.DefaultConfig()
 	c.LocalID, c.Logger = raft.ServerID(self), hclog.NewNullLogger()
-	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout, c.CommitTimeout = 10*time.Millisecond, 10*time.Millisecond, 10*time.Millisecond, time.Millisecond
+	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout, c.CommitTimeout = timeout, timeout, 10*time.Millisecond, time.Millisecond
 	c.ShutdownOnRemove, c.NoLegacyTelemetry = false, true
-	snaps := raft.NewInmemSnapshotStore()
-	must(raft.BootstrapCluster(c, w.store, w.store, snaps, w.trans, raft.Configuration{Servers: servers}))
+	w.config = c
+	must(raft.BootstrapCluster(c, w.store, w.store, raft.NewInmemSnapshotStore(), w.wire.transport(guest), raft.Configuration{Servers: servers}))
+	w.start()
+	return w
+}
+
+// start starts the instance on what its store holds.
+func (w *world) start() {
+	w.guard = New(Options{Member: self, Applied: w.fsm.last.Load,
+		OnFork:    func(reason string) { w.forked.Store(&reason) },
+		OnPhantom: func(string) { w.phantom.Store(true) }})
+	w.trans = w.guard.Transport(w.wire.transport(self))
 	var err error
-	w.raft, err = raft.NewRaft(c, w.fsm, w.guard.Logs(w.store), w.guard.Stable(w.store), snaps, w.trans)
+	w.raft, err = raft.NewRaft(w.config, w.fsm, w.guard.Logs(w.store), w.guard.Stable(w.store), raft.NewInmemSnapshotStore(), w.trans)
 	must(err)
 	w.guard.Watch(w.raft)
-	return w
+}
+
+// restart stops the instance and starts it again.
+func (w *world) restart() {
+	w.trans.Close()
+	must(w.raft.Shutdown().Error())
+	w.start()
 }
 
 func must(err error) {
@@ -152,6 +166,8 @@ type handMade struct {
 	w     *world
 	id    string
 	trans *raft.NetworkTransport
+	// refuses makes it vote for nobody.
+	refuses atomic.Bool
 }
 
 func (p *handMade) header() raft.RPCHeader {
@@ -166,10 +182,10 @@ func (p *handMade) serve() {
 		}
 		switch a := rpc.Command.(type) {
 		case *raft.RequestVoteRequest:
-			granted := rand.IntN(8) > 0 && p.w.claim(a.Term, self)
+			granted := !p.refuses.Load() && rand.IntN(8) > 0 && p.w.claim(a.Term, self)
 			rpc.Respond(&raft.RequestVoteResponse{RPCHeader: p.header(), Term: a.Term, Granted: granted}, nil)
 		case *raft.RequestPreVoteRequest:
-			rpc.Respond(&raft.RequestPreVoteResponse{RPCHeader: p.header(), Term: a.Term, Granted: true}, nil)
+			rpc.Respond(&raft.RequestPreVoteResponse{RPCHeader: p.header(), Term: a.Term, Granted: !p.refuses.Load()}, nil)
 		case *raft.AppendEntriesRequest:
 			p.shown(a)
 			resp := &raft.AppendEntriesResponse{RPCHeader: p.header(), Term: a.Term, LastLog: a.PrevLogEntry + uint64(len(a.Entries))}
@@ -233,6 +249,8 @@ func (p *handMade) append(a raft.AppendEntriesRequest) (resp raft.AppendEntriesR
 type memory struct {
 	*raft.InmemStore
 	pause func()
+	// onSet is called before raft's term or vote is written, if it is set.
+	onSet func(key string, val uint64) error
 	mu    sync.Mutex
 	all   []*raft.Log
 }
@@ -258,7 +276,21 @@ func (m *memory) IsMonotonic() bool { return true }
 func (m *memory) SetUint64(key []byte, val uint64) error {
 	m.pause()
 	defer m.pause()
+	if m.onSet != nil {
+		if err := m.onSet(string(key), val); err != nil {
+			return err
+		}
+	}
 	return m.InmemStore.SetUint64(key, val)
+}
+
+func (m *memory) Set(key, val []byte) error {
+	if m.onSet != nil {
+		if err := m.onSet(string(key), 0); err != nil {
+			return err
+		}
+	}
+	return m.InmemStore.Set(key, val)
 }
 
 func (m *memory) stored() []*raft.Log {
