@@ -128,6 +128,8 @@ type hooks struct {
 	digest  func(fsm.Checkpoint) fsm.Checkpoint
 	// apply is called before an entry is handed to raft.
 	apply func()
+	// overtake lets heartbeats change the term beside raft's main loop.
+	overtake bool
 }
 
 func orDefault[T comparable](v *T, d T) {

@@ -27,6 +27,7 @@ func (n *Node) openRaft(notify chan<- bool) error {
 	}
 	n.terms = termguard.New(termguard.Options{
 		Member: n.id, OnFork: n.forked, OnPhantom: n.mustRestart, Applied: n.applied.index.Load, Logger: n.log.Named("term"),
+		Overtake: n.cfg.hooks.overtake,
 	})
 	n.trans = n.terms.Transport(raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		// One request in flight: raft's pipeline can wedge for good on a stalled peer.

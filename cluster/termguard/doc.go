@@ -11,6 +11,9 @@
 // Promise:
 //   - An entry of this member's own making is stored only while raft leads, in
 //     a term in which this member asked for votes and won ([ErrNotElected]).
+//   - Only raft's main loop enters a term, and it never goes back: who has voted
+//     in a term acknowledges nothing of an older one.
+//   - A crash leaves nobody with a vote that was not given to him.
 //   - Nothing is replicated in another term, and no follower is told to commit
 //     beyond the entries it was shown.
 //   - A follower that sees two leaders in one term, or an entry that differs

@@ -16,7 +16,7 @@ import (
 // leads term 10 and has sent it entries 2 to 4.
 func follower(t *testing.T) (*world, *handMade) {
 	t.Helper()
-	w := newWorld(func() {}, time.Hour)
+	w := newWorld(func() {}, time.Hour, false)
 	t.Cleanup(w.close)
 	p := w.peers[0]
 	w.claim(10, p.id)
@@ -110,6 +110,88 @@ func (w *world) loseLeader(t *testing.T) {
 	w.until(t, "the member is a candidate", func() bool { return w.raft.State() == raft.Candidate })
 	if term := w.raft.CurrentTerm(); term != 10 {
 		t.Fatalf("in term %d, want 10", term)
+	}
+}
+
+// TestATermThatWasLeftStaysLeft: a heartbeat of term 11 and a request for a
+// vote in term 13 arrive together. Who has voted in term 13 must not go back to
+// term 11: it would acknowledge entries that the leader of term 13, whom it
+// elected, does not have, and could vote a second time in term 13.
+func TestATermThatWasLeftStaysLeft(t *testing.T) {
+	t.Parallel()
+	w, p := follower(t)
+	q := w.peers[1]
+	w.claim(11, q.id)
+	begun, voted, answered := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	w.store.onSet = func(key string, val uint64) error {
+		if key == keyTerm && val == 11 {
+			close(begun)
+			select {
+			case <-voted:
+			case <-time.After(300 * time.Millisecond): // the vote waits for the heartbeat, as it should
+			}
+		}
+		return nil
+	}
+	go func() {
+		_, err := q.append(raft.AppendEntriesRequest{Term: 11})
+		answered <- err
+	}()
+	<-begun
+	granted := p.vote(t, 13, 4, 10)
+	close(voted)
+	if err := <-answered; err != nil || !granted {
+		t.Fatalf("vote granted: %v, heartbeat: %v", granted, err)
+	}
+	if resp, err := q.append(raft.AppendEntriesRequest{Term: 11, PrevLogEntry: 4, PrevLogTerm: 10, Entries: []*raft.Log{q.entry(5, 11)}}); err != nil || resp.Success {
+		t.Errorf("an entry of term 11 was acknowledged after a vote in term 13: %+v %v", resp, err)
+	}
+	if q.vote(t, 12, 4, 10); q.vote(t, 13, 4, 10) {
+		t.Error("voted for two members in term 13")
+	}
+	if term := w.raft.CurrentTerm(); term != 13 {
+		t.Errorf("in term %d, want 13", term)
+	}
+}
+
+// TestAHeartbeatIsOvertaken: a heartbeat meets a candidate that is about to
+// enter a newer term. The newer term waits for the heartbeat; one that comes
+// too late is dropped before raft follows it.
+func TestAHeartbeatIsOvertaken(t *testing.T) {
+	t.Parallel()
+	w, p := follower(t)
+	stable := w.guard.Stable(w.store)
+	beat := raft.RPC{Command: &raft.AppendEntriesRequest{RPCHeader: p.header(), Term: 10}}
+	entered, followed := make(chan error, 1), false
+	handled := w.guard.heartbeat(beat, func(raft.RPC) {
+		go func() { entered <- stable.SetUint64([]byte(keyTerm), 11) }()
+		w.until(t, "the main loop waits", func() bool {
+			if w.guard.heartbeats.TryRLock() {
+				w.guard.heartbeats.RUnlock()
+				return false
+			}
+			return true
+		})
+		if term, _ := w.store.GetUint64([]byte(keyTerm)); term != 10 {
+			t.Errorf("term %d was entered beside a heartbeat", term)
+		}
+		must(stable.SetUint64([]byte(keyTerm), 10))
+		followed = true
+	})
+	if err := <-entered; err != nil || !handled || !followed {
+		t.Fatalf("entered: %v, handled: %v, followed: %v", err, handled, followed)
+	}
+	followed = false
+	handled = w.guard.heartbeat(beat, func(raft.RPC) {
+		_ = stable.SetUint64([]byte(keyTerm), 10)
+		followed = true
+	})
+	if term, _ := w.store.GetUint64([]byte(keyTerm)); !handled || followed || term != 11 {
+		t.Errorf("handled: %v, followed into term 10: %v, stored term %d", handled, followed, term)
+	}
+	beat.Command.(*raft.AppendEntriesRequest).Term = 12
+	if w.guard.heartbeat(beat, func(raft.RPC) { t.Error("a newer term came past the main loop") }) {
+		t.Error("a newer term came past the main loop")
 	}
 }
 

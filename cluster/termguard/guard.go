@@ -3,6 +3,7 @@ package termguard
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
@@ -29,7 +30,10 @@ type Options struct {
 	OnPhantom func(reason string)
 	// Applied is the index of the last entry in the state machine.
 	Applied func() uint64
-	Logger  hclog.Logger
+	// Overtake lets heartbeats change the term beside raft's main loop, as raft
+	// alone does. It is for tests of what the guard does then.
+	Overtake bool
+	Logger   hclog.Logger
 }
 
 // Guard is one member's guard. Its parts, made by Logs, Stable and Transport,
@@ -47,6 +51,11 @@ type Guard struct {
 	candidacy atomic.Uint64
 	// voteTerm is the term of the vote that is being cast; raft's main loop only.
 	voteTerm uint64
+	// term is raft's current term, or the one that it is about to enter.
+	term atomic.Uint64
+	// heartbeats are being handled beside raft's main loop by who reads; the
+	// main loop enters a term when there are none.
+	heartbeats sync.RWMutex
 	// forked is set for good when a fork was seen.
 	forked atomic.Pointer[string]
 	// refusals counts refused entries.
@@ -154,8 +163,9 @@ func (g *Guard) refused(entries []*raft.Log) {
 	}
 }
 
-// Raft's own names of what it keeps about its vote.
+// Raft's own names of what it keeps about its term and vote.
 const (
+	keyTerm          = "CurrentTerm"
 	keyVoteTerm      = "LastVoteTerm"
 	keyVoteCandidate = "LastVoteCand"
 )
@@ -178,7 +188,10 @@ func (g *Guard) Stable(inner raft.StableStore) raft.StableStore {
 // that has this term's vote already, whatever its log lacks. The other way
 // round is harmless: raft has left the term of the older vote.
 func (s *stableStore) SetUint64(key []byte, val uint64) error {
-	if string(key) == keyVoteTerm {
+	switch string(key) {
+	case keyTerm:
+		return s.setTerm(val)
+	case keyVoteTerm:
 		s.g.candidacy.Store(0)
 		s.g.voteTerm = val
 		return nil

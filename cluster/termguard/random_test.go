@@ -76,7 +76,7 @@ func play(seed uint64) *world {
 		if n := number(300); n < 100 {
 			time.Sleep(time.Duration(n) * time.Microsecond)
 		}
-	}, 10*time.Millisecond)
+	}, 10*time.Millisecond, seed%2 == 0)
 	defer w.close()
 	w.trans.stand()
 	var wg sync.WaitGroup
@@ -120,6 +120,9 @@ func (w *world) act(actor int, number func(int) int) {
 		var resp raft.RequestVoteResponse
 		_ = p.trans.RequestVote(raft.ServerID(self), raft.ServerAddress(self),
 			&raft.RequestVoteRequest{RPCHeader: p.header(), Term: term, Candidate: []byte(p.id), LastLogIndex: last, LastLogTerm: lastTerm, LeadershipTransfer: true}, &resp)
+		if resp.Granted {
+			w.vote(term)
+		}
 		if number(12) == 0 && w.claim(term, p.id) {
 			last, _ := w.end()
 			_, _ = p.install(term, max(last, w.held())+2)

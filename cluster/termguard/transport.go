@@ -93,15 +93,16 @@ func (t *Transport) RequestVote(id raft.ServerID, target raft.ServerAddress, arg
 // Consumer is where raft receives requests.
 func (t *Transport) Consumer() <-chan raft.RPC { return t.received }
 
-// SetHeartbeatHandler sets who gets heartbeats, which come past the consumer.
+// SetHeartbeatHandler sets who gets heartbeats that tell nothing new. They come
+// past the consumer.
 func (t *Transport) SetHeartbeatHandler(handle func(raft.RPC)) {
 	if handle == nil {
 		t.NetworkTransport.SetHeartbeatHandler(nil)
 		return
 	}
 	t.NetworkTransport.SetHeartbeatHandler(func(rpc raft.RPC) {
-		if t.g.admit(rpc) {
-			handle(rpc)
+		if t.g.admit(rpc) && !t.g.heartbeat(rpc, handle) {
+			t.deliver(rpc)
 		}
 	})
 }
@@ -113,16 +114,19 @@ func (t *Transport) receive() {
 		case <-t.closed:
 			return
 		case rpc := <-t.NetworkTransport.Consumer():
-			if !t.g.admit(rpc) {
-				continue
-			}
-			select {
-			case t.received <- rpc:
-			case <-t.closed:
-				rpc.Respond(nil, raft.ErrTransportShutdown)
-				return
+			if t.g.admit(rpc) {
+				t.deliver(rpc)
 			}
 		}
+	}
+}
+
+// deliver hands a request to raft's main loop.
+func (t *Transport) deliver(rpc raft.RPC) {
+	select {
+	case t.received <- rpc:
+	case <-t.closed:
+		rpc.Respond(nil, raft.ErrTransportShutdown)
 	}
 }
 

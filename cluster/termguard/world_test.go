@@ -33,6 +33,7 @@ type world struct {
 	guard    *Guard
 	raft     *raft.Raft
 	config   *raft.Config
+	overtake bool
 	wire     *pipes
 	trans    *Transport
 	store    *memory
@@ -47,13 +48,16 @@ type world struct {
 	// acknowledged is the last entry that a hand-made member has, so that none
 	// of them overwrites what may be committed.
 	acknowledged uint64
-	wrong        []string
+	// voted is the newest term in which the instance voted for a hand-made member.
+	voted uint64
+	wrong []string
 }
 
 // pause is slept at every step of the store, so that schedules meet; timeout is
-// how long the instance waits for a leader.
-func newWorld(pause func(), timeout time.Duration) *world {
-	w := &world{wire: &pipes{ends: map[string]chan net.Conn{}}, leaderOf: map[uint64]string{}, fsm: &recorder{}}
+// how long the instance waits for a leader. With overtake, heartbeats change the
+// term beside raft's main loop.
+func newWorld(pause func(), timeout time.Duration, overtake bool) *world {
+	w := &world{overtake: overtake, wire: &pipes{ends: map[string]chan net.Conn{}}, leaderOf: map[uint64]string{}, fsm: &recorder{}}
 	w.store = &memory{InmemStore: raft.NewInmemStore(), pause: pause}
 	servers := []raft.Server{{ID: raft.ServerID(self), Address: raft.ServerAddress(self)}}
 	for _, id := range peers {
@@ -74,7 +78,7 @@ func newWorld(pause func(), timeout time.Duration) *world {
 
 // start starts the instance on what its store holds.
 func (w *world) start() {
-	w.guard = New(Options{Member: self, Applied: w.fsm.last.Load,
+	w.guard = New(Options{Member: self, Applied: w.fsm.last.Load, Overtake: w.overtake,
 		OnFork:    func(reason string) { w.forked.Store(&reason) },
 		OnPhantom: func(string) { w.phantom.Store(true) }})
 	w.trans = w.guard.Transport(w.wire.transport(self))
@@ -140,6 +144,14 @@ func (w *world) held() uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.acknowledged
+}
+
+// vote notes a vote of the instance and returns the term of its newest one.
+func (w *world) vote(term uint64) uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.voted = max(w.voted, term)
+	return w.voted
 }
 
 func (w *world) leads(term uint64, member string) bool {
@@ -241,7 +253,11 @@ func (p *handMade) append(a raft.AppendEntriesRequest) (resp raft.AppendEntriesR
 	if a.Leader == nil {
 		a.Leader = []byte(p.id)
 	}
+	voted := p.w.vote(0)
 	err = p.trans.AppendEntries(raft.ServerID(self), raft.ServerAddress(self), &a, &resp)
+	if err == nil && resp.Success && a.Term < voted && !p.w.overtake {
+		p.w.fail("a message of term %d was acknowledged after a vote in term %d", a.Term, voted)
+	}
 	return resp, err
 }
 
