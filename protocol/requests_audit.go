@@ -142,7 +142,7 @@ func target(field, url string) []Target {
 	if url == "" {
 		return nil
 	}
-	return []Target{{field, url}}
+	return []Target{{Field: field, URL: url}}
 }
 
 // GetIDPConfig asks for the identity provider.

@@ -149,7 +149,7 @@ func (r *ProvisionNetwork) Targets() (list []Target) {
 	}
 	add := func(path string, of []Target) {
 		for _, t := range of {
-			list = append(list, Target{Field: "invalid blueprint: " + path, URL: t.URL})
+			list = append(list, Target{Field: "invalid blueprint: " + path, URL: t.URL, File: t.File})
 		}
 	}
 	b := r.Blueprint

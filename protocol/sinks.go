@@ -68,7 +68,11 @@ type SealBody interface {
 // Target is an address in a request that the registry is to call. It is
 // checked once, at the front door: how an address is parsed may differ
 // between versions, so the state machine never parses one.
-type Target struct{ Field, URL string }
+type Target struct {
+	Field, URL string
+	// File: it is no URL but the path of a file that the registry is to write.
+	File bool
+}
 
 // TargetBody is a request with such addresses.
 type TargetBody interface {
@@ -185,17 +189,20 @@ func (s *SinkConfig) canFrame() bool {
 
 // Targets is what the sink calls.
 func (s *SinkConfig) Targets() []Target {
-	if s.Kind == SinkLog || s.Format == FormatFile {
+	switch {
+	case s.Kind == SinkLog:
 		return nil
+	case s.Kind == SinkExport && s.Format == FormatFile:
+		return []Target{{Field: "endpoint", URL: s.Endpoint, File: true}}
 	}
 	if s.Kind == SinkExport && s.Format == FormatCEF {
 		for _, scheme := range []string{"udp://", "tcp://", "tls://"} {
 			if rest, is := strings.CutPrefix(s.Endpoint, scheme); is {
-				return []Target{{"endpoint", "http://" + rest}}
+				return []Target{{Field: "endpoint", URL: "http://" + rest}}
 			}
 		}
 	}
-	return []Target{{"endpoint", s.Endpoint}}
+	return []Target{{Field: "endpoint", URL: s.Endpoint}}
 }
 
 func validSinkName(s string) bool {

@@ -356,8 +356,13 @@ func (g *Gateway) outbound(root *fsm.Root, req *protocol.Request, c *fsm.Call) *
 }
 
 func (g *Gateway) target(t protocol.Target) *protocol.Error {
-	if e := protocol.CheckURL(t.Field, t.URL); e != nil || g.policy.CheckTarget == nil {
-		return e
+	if !t.File {
+		if e := protocol.CheckURL(t.Field, t.URL); e != nil {
+			return e
+		}
+	}
+	if g.policy.CheckTarget == nil {
+		return nil
 	}
 	return g.policy.CheckTarget(t)
 }

@@ -90,7 +90,7 @@ func TestDryRunIsARead(t *testing.T) {
 func TestBlueprintAddresses(t *testing.T) {
 	e := newEngine(t)
 	c := newClient(t, e, gateway.Policy{CheckTarget: func(target protocol.Target) *protocol.Error {
-		if strings.Contains(target.URL, "127.0.0.1") {
+		if strings.Contains(target.URL, "127.0.0.1") || target.File {
 			return protocol.Errorf(protocol.CodeInvalid, "%s: not here", target.Field)
 		}
 		return nil
@@ -109,6 +109,15 @@ func TestBlueprintAddresses(t *testing.T) {
 	} {
 		if r := c.call(blueprint(change)); r["error"] != want {
 			t.Errorf("%v, want %s", r, want)
+		}
+	}
+	for want, request := range map[string]map[string]any{
+		"endpoint: not here":  {"type": "audit_sink_put", "name": "archive", "kind": "export", "format": "file", "endpoint": "/tmp/x"},
+		"endpoint: not here ": {"type": "set_audit_export", "format": "file", "endpoint": "/tmp/x"},
+	} {
+		request["admin_token"] = "admin secret"
+		if r := c.call(request); r["error"] != strings.TrimSpace(want) {
+			t.Errorf("%v: %v, want %s", request["type"], r, want)
 		}
 	}
 	anonymous := blueprint(webhook("ftp://x"))

@@ -83,7 +83,7 @@ type Policy struct {
 	// MaxRequest is the longest request that the front door reads, as clients
 	// are told; 0 means protocol.MaxRequestBytes.
 	MaxRequest int
-	// CheckTarget, when set, says whether the registry may call an address.
+	// CheckTarget, when set, says whether the registry may call an address or write a file.
 	CheckTarget func(protocol.Target) *protocol.Error
 	// Webhook asks the identity webhook at a URL who the bearer of a token is.
 	Webhook func(ctx context.Context, url string, token protocol.Secret) (externalID string, e *protocol.Error)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -85,13 +84,26 @@ func (o *outbound) sinks(fileDir string, log hclog.Logger) cluster.Duty {
 	return delivery.New(delivery.Config{
 		Judge: func(err error) delivery.Answer { return delivery.Answer(audit.Judge(err)) },
 		Open: func(s protocol.SinkConfig, secret, clusterID string) (delivery.Exporter, error) {
-			if s.Format == protocol.FormatFile && !below(fileDir, s.Endpoint) {
-				return nil, errors.New("file exports go below outbound.file_dir, which this member has not set, or not to this path")
+			if s.Kind == protocol.SinkExport && s.Format == protocol.FormatFile {
+				if e := checkFile("endpoint", fileDir, s.Endpoint); e != nil {
+					return nil, e
+				}
 			}
 			return audit.Open(audit.Options{Sink: s, Secret: secret, ClusterID: clusterID, Client: client, Dial: o.guard.DialContext,
 				TLS: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.roots}, Log: log.Named("audit").Info})
 		},
 	})
+}
+
+// checkFile says whether a member may write a file for a sink, and what to do if not.
+func checkFile(field, fileDir, path string) *protocol.Error {
+	switch {
+	case fileDir == "":
+		return protocol.Errorf(protocol.CodeInvalid, "%s: this member writes no files: set outbound.file_dir on every member and restart them, then try again", field)
+	case !below(fileDir, path):
+		return protocol.Errorf(protocol.CodeInvalid, "%s: this member writes files below %s only (outbound.file_dir): give a path there, or change the setting on every member", field, fileDir)
+	}
+	return nil
 }
 
 // below reports whether a path lies below a directory.
@@ -101,8 +113,11 @@ func below(dir, path string) bool {
 }
 
 // policy lets the front door verify identities.
-func (o *outbound) policy(p *gateway.Policy, node *cluster.Node) {
+func (o *outbound) policy(p *gateway.Policy, node *cluster.Node, fileDir string) {
 	p.CheckTarget = func(t protocol.Target) *protocol.Error {
+		if t.File {
+			return checkFile(t.Field, fileDir, t.URL)
+		}
 		_, e := o.guard.CheckURL(t.Field, t.URL)
 		return e
 	}

@@ -186,7 +186,7 @@ func newFrontDoor(ctx context.Context, c *config, node *cluster.Node, out *outbo
 	policy := gateway.Policy{OwnerReclaim: c.Compat.OwnerReclaim, Register: gateway.Access(c.Auth.Register), Polo: gateway.Access(c.Auth.Polo), Beacon: gateway.Access(c.Auth.Beacon),
 		UnsignedRoles: c.Compat.UnsignedRoleCommands, OnUnsigned: counts.UnsignedRole,
 		UnsignedIdentity: c.Compat.UnsignedIdentity, OnUnsignedIdentity: counts.UnsignedIdentity}
-	out.policy(&policy, node)
+	out.policy(&policy, node, c.Outbound.FileDir)
 	policy.OnVerified, policy.Relay = counts.Verified, c.Wire.Relay
 	policy.Guesses, policy.Exempt = b.guesses, b.exempt
 	policy.EndpointStaleness, policy.MaxRequest = c.Auth.EndpointStaleness, c.Wire.MaxRequest
