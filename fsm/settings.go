@@ -82,6 +82,11 @@ func decideSetIDP(v *view, c *call) (effect, *protocol.Error) {
 	if now := v.config(); now.idp == idp && now.requireIdentity == require && slices.Equal(now.roleMap, r.RoleMap) {
 		return c.unchanged(reply)
 	}
+	for _, m := range r.RoleMap {
+		if _, ok := v.networks.get(m.NetworkID); !ok {
+			return nil, noNetwork(m.NetworkID)
+		}
+	}
 	return func(x *txn) any {
 		x.setIDP(idp, require, r.RoleMap)
 		return reply

@@ -385,6 +385,18 @@ func TestAuditLogQueries(t *testing.T) {
 	}
 }
 
+// A map of roles in a network that was mistyped gives nobody a role.
+func TestRolesOfNoNetworkAreRefused(t *testing.T) {
+	w := newWorld(t)
+	net := w.network("lab", w.register(1), "open", true)
+	set := func(network uint16) *protocol.SetIDPConfig {
+		return &protocol.SetIDPConfig{IDPType: "oidc", URL: "https://idp/keys", RoleClaim: "groups",
+			RoleMap: []protocol.RoleMapping{{Value: "ops", NetworkID: net, Role: "admin"}, {Value: "ops", NetworkID: network, Role: "member"}}}
+	}
+	w.refused("set_idp_config", set(77), admin, protocol.CodeNotFound, "network 77: network not found")
+	w.do("set_idp_config", set(net), admin)
+}
+
 func TestIdentityConfiguration(t *testing.T) {
 	w := newWorld(t)
 	w.do("set_idp_config", &protocol.SetIDPConfig{IDPType: "oidc", URL: "https://idp/keys", RequireIdentity: true}, admin)

@@ -403,6 +403,9 @@ func TestOneSourceCannotTakeAllVerifications(t *testing.T) {
 func TestClaimsAreWhatIsConfigured(t *testing.T) {
 	e := newEngine(t)
 	c := newClient(t, e, gateway.Policy{})
+	for i := range 9 {
+		c.call(blueprint(func(b map[string]any) { b["name"] = fmt.Sprint("net-", i); delete(b, "audit_export") }))
+	}
 	set := map[string]any{"type": "set_idp_config", "idp_type": "oidc", "url": keysURL, "issuer": "https://idp.test", "client_id": "registry", "admin_token": "admin secret",
 		"external_id_claim": "oid", "role_claim": "groups",
 		"role_map": []any{map[string]any{"value": "ops", "network_id": 7, "role": "admin"}, map[string]any{"value": "ops", "network_id": 9, "role": "member"}}}

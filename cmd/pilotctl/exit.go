@@ -209,7 +209,7 @@ func commandHint(code, command string) string {
 		return "see which tokens there are: pilotctl cluster join-token list"
 	case strings.HasPrefix(command, "cluster_"):
 		return "see which members there are: pilotctl cluster members"
-	case strings.Contains(command, "network") || strings.HasSuffix(command, "_policy") || strings.HasPrefix(command, "directory_"):
+	case strings.Contains(command, "network"), strings.HasSuffix(command, "_policy"), strings.HasPrefix(command, "directory_"), command == "set_idp_config":
 		return "check the id or name: pilotctl network list"
 	}
 	if row := protocol.ByName(command); row != nil && strings.Contains(row.Doc, "node") {

@@ -47,6 +47,7 @@ func TestHintsFitTheCommand(t *testing.T) {
 		{protocol.CodeNotFound, "cluster_remove", "pilotctl cluster members", "register"},
 		{protocol.CodeNotFound, "rename_network", "pilotctl network list", "register"},
 		{protocol.CodeNotFound, "lookup", "pilotctl register", "sinks"},
+		{protocol.CodeNotFound, "set_idp_config", "pilotctl network list", "register"},
 		{protocol.CodeFeatureNotActive, "lookup", "cluster status", ""},
 	} {
 		got := hint(c.code, &client.Error{Code: c.code, Command: c.command})
