@@ -129,7 +129,7 @@ func TestAuthorisationMatrix(t *testing.T) {
 	defer w.Close()
 	for i := range protocol.Commands {
 		row := &protocol.Commands[i]
-		if _, skip := skipped[row.Name]; skip || !row.Built {
+		if _, skip := skipped[row.Name]; skip {
 			continue
 		}
 		for _, caller := range callers {
@@ -202,26 +202,6 @@ func TestClusterCommandsNeedTheAdminToken(t *testing.T) {
 			if err != nil || reply["code"] != protocol.CodeAdminToken {
 				t.Errorf("%s with token %q: %v, %v", name, token, reply, err)
 			}
-		}
-	}
-}
-
-// Commands that are still to come say so, to everybody, in the same words.
-func TestCommandsNotBuiltSaySo(t *testing.T) {
-	c := sharedCluster(t)
-	w, err := harness.Dial(c.Addrs()[2])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
-	for i := range protocol.Commands {
-		row := &protocol.Commands[i]
-		if row.Built {
-			continue
-		}
-		reply, err := w.Call(map[string]any{"type": row.Name, "admin_token": c.AdminToken})
-		if err != nil || reply["type"] != "error" || reply["code"] != protocol.CodeNotImplemented {
-			t.Errorf("%s: %v, %v", row.Name, reply, err)
 		}
 	}
 }

@@ -39,7 +39,7 @@ type SetMottoReply struct {
 func init() {
 	Events[EventMottoChanged] = ClassActivity
 	Commands = append(Commands, Command{
-		Code: 0x7001, Name: "set_motto", Group: GroupNode, Auth: AuthSignatureOrAdmin, Mode: ModeWrite, Since: 3, Built: true,
+		Code: 0x7001, Name: "set_motto", Group: GroupNode, Auth: AuthSignatureOrAdmin, Mode: ModeWrite, Since: 3,
 		Challenge: "set_motto:{node_id}", Signer: "node_id", Events: []string{EventMottoChanged},
 		newBody: body[SetMotto](), newReply: reply[SetMottoReply](), Doc: "set or clear a node's motto",
 	})

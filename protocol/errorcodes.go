@@ -11,7 +11,7 @@ var ErrorCodes = []ErrorCode{
 	{CodeInvalid, "a value cannot be read, or is not allowed; the text names it"},
 	{CodeUnknownField, "the command has no such field, so the request may mean something else"},
 	{CodeUnknownCommand, "there is no such command"},
-	{CodeNotImplemented, "this member does not have the command"},
+	{CodeNotImplemented, "this version does not have it; upgrade, or ask another member"},
 	{CodeNotFound, "what the request names does not exist"},
 	{CodeAlreadyExists, "what the request would make exists"},
 	{CodeConflict, "the state does not allow it, or has changed since it was looked at"},

@@ -152,8 +152,6 @@ type Command struct {
 	Events []string
 	// Since is the feature level from which the command may be used.
 	Since uint32
-	// Built is false for rows that answer not_implemented.
-	Built bool
 	// Doc is one line for help texts and docs/commands.md.
 	Doc string
 

@@ -62,7 +62,6 @@ type listedCommand struct {
 	Auth    string `json:"auth"`
 	Mode    string `json:"mode"`
 	Rate    string `json:"rate,omitempty"`
-	Built   bool   `json:"built"`
 	Doc     string `json:"doc"`
 }
 
@@ -81,7 +80,7 @@ func (a *app) commandsCommand() *cobra.Command {
 			var list commandList
 			for _, c := range protocol.Commands {
 				list.Commands = append(list.Commands, listedCommand{
-					Command: c.Name, Auth: string(c.Auth), Mode: string(c.Mode), Rate: string(c.Rate), Built: c.Built, Doc: c.Doc})
+					Command: c.Name, Auth: string(c.Auth), Mode: string(c.Mode), Rate: string(c.Rate), Doc: c.Doc})
 			}
 			return a.printValue(list, &commandList{})
 		},

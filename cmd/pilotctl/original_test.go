@@ -30,7 +30,7 @@ func TestEveryWireCommandHasAVerb(t *testing.T) {
 	}
 	walk((&app{}).rootCommand())
 	for _, row := range protocol.Commands {
-		if row.Built && verbs[row.Name] == "" {
+		if verbs[row.Name] == "" {
 			t.Errorf("no verb of pilotctl sends %s", row.Name)
 		}
 	}

@@ -73,14 +73,10 @@ func fail(err error) {
 func commands() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString("# Wire commands\n\n" + notice)
-	fmt.Fprintf(&b, "One row per command of the wire protocol. *Auth* is what the caller must bring, *mode* how the command reaches the state, *rate* the limit it counts against, *challenge* the text that is signed. Commands marked *later* answer `not_implemented`.\n\n")
-	b.WriteString("| command | what it does | auth | enterprise | mode | rate | challenge | state |\n|---|---|---|---|---|---|---|---|\n")
+	fmt.Fprintf(&b, "One row per command of the wire protocol. *Auth* is what the caller must bring, *mode* how the command reaches the state, *rate* the limit it counts against, *challenge* the text that is signed. Requests, replies and rules are in the [wire protocol](protocol/README.md).\n\n")
+	b.WriteString("| command | what it does | auth | enterprise | mode | rate | challenge |\n|---|---|---|---|---|---|---|\n")
 	for i := range protocol.Commands {
 		c := &protocol.Commands[i]
-		state := "built"
-		if !c.Built {
-			state = "later"
-		}
 		enterprise := ""
 		if c.Enterprise {
 			enterprise = "yes"
@@ -96,7 +92,7 @@ func commands() ([]byte, error) {
 		if len(c.Roles) > 0 {
 			auth += " (" + strings.Join(c.Roles, ", ") + ")"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s | %s |\n", c.Name, c.Doc, auth, enterprise, c.Mode, c.Rate, challenge, state)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", c.Name, c.Doc, auth, enterprise, c.Mode, c.Rate, challenge)
 	}
 	return b.Bytes(), nil
 }

@@ -105,23 +105,6 @@ func TestReplyBeforeMalformedFrameArrives(t *testing.T) {
 	}
 }
 
-// Every row that is not built says so, by name, and keeps the connection.
-func TestNotImplementedFromTheTable(t *testing.T) {
-	t.Parallel()
-	metrics := &counters{}
-	_, addr := start(t, server.Config{Metrics: metrics})
-	p := dial(t, addr)
-	for _, c := range protocol.Commands {
-		if c.Built {
-			continue
-		}
-		got := p.ask(fmt.Sprintf(`{"type":%q}`, c.Name))
-		if got.Code != protocol.CodeNotImplemented || !strings.Contains(got.Error, c.Name) || !strings.Contains(got.Error, c.Doc) {
-			t.Errorf("%s: %+v", c.Name, got)
-		}
-	}
-}
-
 func TestValidationBeforeBackend(t *testing.T) {
 	t.Parallel()
 	_, addr := start(t, server.Config{})

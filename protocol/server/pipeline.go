@@ -49,8 +49,6 @@ func (s *Server) check(c *conn, req *protocol.Request) *protocol.Error {
 		return req.Malformed
 	case row == nil:
 		return protocol.Errorf(protocol.CodeUnknownCommand, "unknown message type: %q", req.Type)
-	case !row.Built:
-		return notImplemented(row)
 	}
 	if e := s.checkRate(c, req); e != nil {
 		return e
@@ -62,11 +60,6 @@ func (s *Server) check(c *conn, req *protocol.Request) *protocol.Error {
 		return e
 	}
 	return protocol.Check(row, req.Body)
-}
-
-func notImplemented(row *protocol.Command) *protocol.Error {
-	return protocol.Errorf(protocol.CodeNotImplemented,
-		"%s is not implemented by this version of the registry (it would %s); `pilotctl commands` lists what is", row.Name, row.Doc)
 }
 
 func (s *Server) checkRate(c *conn, req *protocol.Request) *protocol.Error {
