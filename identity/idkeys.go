@@ -16,7 +16,8 @@ import (
 // they are the same without spaces around them, with their accents written in
 // one way, and with A to Z for a to z. Those that are the same without case
 // and accents are near, also when one of them was read as Windows-1252 on its
-// way although it was UTF-8.
+// way although it was UTF-8, or has around or within it what programs add:
+// characters that nobody sees, quotes, "mailto:", a name in front of <id>.
 func IDKeys(id string) protocol.IDKeys {
 	match := protocol.FoldExternalID(norm.NFC.String(strings.TrimSpace(id)))
 	near := nearForm(match)
@@ -43,18 +44,40 @@ func IDForms(id string) (forms []string) {
 }
 
 func nearForm(match string) string {
-	if isASCII(match) {
-		return match
+	near := match
+	if !isASCII(near) {
+		if meant, garbled := ungarble(near); garbled {
+			near = meant
+		}
+		near = cases.Fold().String(norm.NFKD.String(near))
 	}
-	if meant, garbled := ungarble(match); garbled {
-		match = meant
-	}
-	return cases.Fold().String(strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Mn, r) { // accents
+	near = bare(strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Mn, unicode.Cf) || unicode.IsSpace(r) { // accents, and what nobody sees
 			return -1
 		}
 		return r
-	}, norm.NFD.String(match)))
+	}, near))
+	if near == "" {
+		return match
+	}
+	return near
+}
+
+// bare is an id without what mail programs and spreadsheets put around one.
+func bare(id string) string {
+	if at := strings.LastIndexByte(id, '<'); at >= 0 && strings.HasSuffix(id, ">") {
+		id = id[at:]
+	}
+	for {
+		inner := strings.Trim(id, "'\"`=<>,;.\u2018\u2019\u201c\u201d")
+		for _, scheme := range []string{"mailto:", "smtp:", "acct:"} {
+			inner = strings.TrimPrefix(inner, scheme)
+		}
+		if inner == id {
+			return id
+		}
+		id = inner
+	}
 }
 
 // ungarble undoes that a text in UTF-8 was taken for Windows-1252.

@@ -27,7 +27,24 @@ func TestOnePersonWrittenInSeveralWaysMatches(t *testing.T) {
 		{"stra\u00dfe@x", "strasse@x", false, true},
 		{"\u03a3\u03af\u03c3\u03c5\u03c6\u03bf\u03c2", "\u03c3\u03b9\u03c3\u03c5\u03c6\u03bf\u03c3", false, true},
 		{"m\u00c3\u00bcller@example.org", "m\u00fcller@example.org", false, true}, // UTF-8 read as Windows-1252
+		{"alice\u200b@example.org", "alice@example.org", false, true},             // copied from a web page
+		{"\ufeffalice@example.org", "alice@example.org", false, true},
+		{"alice@exam\u00adple.org", "alice@example.org", false, true},
+		{"\u200ealice@example.org\u200e", "alice@example.org", false, true},
+		{"alice\u00a0@example.org", "alice@example.org", false, true},
+		{"alice @example.org", "alice@example.org", false, true},
+		{"alice\uff20example.org", "alice@example.org", false, true}, // typed with a Japanese keyboard
+		{"'alice@example.org", "alice@example.org", false, true},     // a spreadsheet's mark of text
+		{`="alice@example.org"`, "alice@example.org", false, true},
+		{"\u201calice@example.org\u201d", "alice@example.org", false, true},
+		{"Alice Doe <alice@example.org>", "alice@example.org", false, true},
+		{"mailto:alice@example.org", "alice@example.org", false, true},
+		{"SMTP:alice@example.org", "alice@example.org", false, true}, // proxyAddresses
+		{"alice@example.org;", "alice@example.org", false, true},
+		{"alice@example.org.", "alice@example.org", false, true},
+		{"<>", "''", false, false},
 		{"alice@example.org", "alice@example.com", false, false},
+		{"alice.doe@example.org", "alicedoe@example.org", false, false},
 		{"\u00fc", "\u00f6", false, false},
 	} {
 		if got := match(c.a) == match(c.b); got != c.matches {

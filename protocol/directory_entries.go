@@ -164,6 +164,10 @@ func (e *DirectoryEntry) problem() string {
 		return "external_id " + notUTF8
 	case len(e.ExternalID) > MaxTextBytes:
 		return "external_id too long (max " + strconv.Itoa(MaxTextBytes) + " bytes)"
+	case hasControl(e.ExternalID, false):
+		return "external_id " + controlInside
+	case hasControl(e.DisplayName, false):
+		return "display_name " + controlInside
 	case e.Role != "" && e.Role != RoleOwner && e.Role != RoleAdmin && e.Role != RoleMember:
 		return "invalid role " + Quote(e.Role) + ": want owner, admin or member"
 	}

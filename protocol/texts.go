@@ -3,6 +3,7 @@ package protocol
 import (
 	"reflect"
 	"strings"
+	"unicode/utf8"
 )
 
 // Texts that clients send are stored, and shown in terminals, logs, listings
@@ -10,6 +11,9 @@ import (
 // name could rewrite what stands around it. The tag `text` of a field makes
 // the few exceptions: "lines" allows tabs and line breaks, "-" says that the
 // field is not stored as it was sent.
+
+// controlInside says what is wrong with a text.
+const controlInside = "holds a control character; send it without"
 
 // Check looks at a request as far as that needs no state. It runs at the front
 // door and again in Apply.
@@ -21,7 +25,7 @@ func Check(row *Command, body Body) *Error {
 		return nil
 	}
 	if field := controlIn(reflect.ValueOf(body), "", ""); field != "" {
-		return Errorf(CodeInvalid, "invalid %s: it holds a control character; send it without", field)
+		return Errorf(CodeInvalid, "invalid %s: it %s", field, controlInside)
 	}
 	return nil
 }
@@ -113,7 +117,10 @@ func hasControl(s string, lines bool) bool {
 
 // Quote puts text from a client in double quotes as the verb %q does,
 // but by a fixed rule: the standard library's depends on its Unicode tables.
+// Characters that nobody sees are written as what they are, since texts that
+// look alike may differ by one.
 func Quote(s string) string {
+	const digits = "0123456789abcdef"
 	b := make([]byte, 0, len(s)+2)
 	b = append(b, '"')
 	for i := 0; i < len(s); i++ {
@@ -121,11 +128,25 @@ func Quote(s string) string {
 		case c == '"' || c == '\\':
 			b = append(b, '\\', c)
 		case c < 0x20 || c == 0x7f:
-			const digits = "0123456789abcdef"
 			b = append(b, '\\', 'x', digits[c>>4], digits[c&15])
+		case c >= 0x80 && unseen(s[i:]):
+			r, size := utf8.DecodeRuneInString(s[i:])
+			b = append(b, '\\', 'u', digits[r>>12], digits[r>>8&15], digits[r>>4&15], digits[r&15])
+			i += size - 1
 		default:
 			b = append(b, c)
 		}
 	}
 	return string(append(b, '"'))
+}
+
+// unseen reports whether a text begins with a space that does not break, a
+// soft hyphen, a zero-width character or a mark of the direction of writing.
+func unseen(s string) bool {
+	switch r, _ := utf8.DecodeRuneInString(s); {
+	case r == 0xa0, r == 0xad, r == 0xfeff,
+		r >= 0x200b && r <= 0x200f, r >= 0x2028 && r <= 0x202f, r >= 0x2060 && r <= 0x206f:
+		return true
+	}
+	return false
 }

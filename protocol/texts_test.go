@@ -84,3 +84,19 @@ func TestOrdinaryTextsArePassed(t *testing.T) {
 		t.Error(e)
 	}
 }
+
+// Two ids that look alike in a warning can be told apart.
+func TestQuoteShowsWhatNobodySees(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"bob\u200b@x":      `"bob\u200b@x"`,
+		"\ufeffbob\u00a0":  `"\ufeffbob\u00a0"`,
+		"a\u202eb\u00ad":   `"a\u202eb\u00ad"`,
+		"j\u00f6rg \u20ac": "\"j\u00f6rg \u20ac\"",
+		"\xe2\x80":         "\"\xe2\x80\"",
+	} {
+		if got := Quote(text); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}

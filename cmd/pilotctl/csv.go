@@ -135,7 +135,6 @@ func (d *document) checkColumns(t table) bool {
 		case column == "": // behind the last one; its cells have to be empty
 		case !listingColumns[column]:
 			d.bad(at, column, "unknown column%s", nearest(column, listingColumns))
-			good = good && column != ""
 		case seen[column]:
 			d.bad(at, column, "is there twice")
 			good = false
@@ -180,8 +179,8 @@ func (d *document) readCell(e *listingEntry, s *entryState, n *yaml.Node, path, 
 		if n.Value != "" {
 			e.Groups = strings.FieldsFunc(n.Value, func(r rune) bool { return r == ';' || r == '|' })
 		}
-	default:
-		if n.Value != "" {
+	default: // of an unknown column that is all there is to say
+		if n.Value != "" && listingColumns[column] {
 			d.state(s, column)(n, path)
 		}
 	}

@@ -99,7 +99,16 @@ func (d *document) readEntry(n *yaml.Node, path string, l *listing, first map[st
 func (d *document) addEntry(n *yaml.Node, path string, e listingEntry, l *listing, first map[string]string) {
 	d.need(n, path, "external_id", strings.TrimSpace(e.ExternalID))
 	d.once(n, path, e.ExternalID, first)
+	d.plain(n, path+".external_id", e.ExternalID)
+	d.plain(n, path+".display_name", e.DisplayName)
 	l.Entries = append(l.Entries, e)
+}
+
+// plain refuses control characters, a line break within quotes for example.
+func (d *document) plain(n *yaml.Node, path, text string) {
+	if protocol.HasControl(text) {
+		d.bad(n, path, "holds a line break, a tab or another control character")
+	}
 }
 
 // stateColumns say whether a person is in.

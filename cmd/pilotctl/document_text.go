@@ -26,6 +26,10 @@ func (d *document) decode(data []byte) (text []byte, ok bool) {
 	case looksUTF16(data, 0):
 		data = fromUTF16(data, binary.BigEndian)
 	}
+	if bytes.HasPrefix(data, []byte("PK\x03\x04")) { // xlsx, ods, numbers
+		d.bad(lineOf(data, 0), "", `this is a workbook or another archive, not text: save the sheet as "CSV UTF-8"`)
+		return nil, false
+	}
 	if at := invalidUTF8(data); at >= 0 {
 		d.bad(lineOf(data, at), "", `not UTF-8 (%s): save it as "CSV UTF-8", or as UTF-8 text`, likelyEncoding(data))
 		return nil, false

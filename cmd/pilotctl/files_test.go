@@ -165,6 +165,9 @@ func TestListingProblems(t *testing.T) {
 2: row 1.role: "boss" is not one of owner, admin, member
 3: row 2.external_id: is required
 4: row 3: A is listed at row 1 already (case does not matter)`},
+		"other.csv":    {"external_id,SamAccountName\na,x\nb,y\n", "1: samaccountname: unknown column; known are accountenabled, active, disabled, display_name, email, enabled, external_id, groups, role"},
+		"breaks.csv":   {"external_id,display_name\na,x\nb,\"B\n(night)\"\n", "3: row 2.display_name: holds a line break, a tab or another control character"},
+		"sheet.csv":    {"PK\x03\x04\x14\x00\x06\x00\xff\xfe", "1: this is a workbook or another archive, not text: save the sheet as \"CSV UTF-8\""},
 		"disabled.csv": {"external_id,disabled\na,maybe\n", `2: row 1.disabled: want true or false, not the text "maybe"`},
 		"ragged.csv":   {"external_id,role\na\n", "2: has 1 field, but there are 2 columns: a field that holds the separator is put in quotes; or the file was cut off"},
 		"empty.csv":    {"", " the file is empty"},
