@@ -182,6 +182,51 @@ func (i *impostor) vote(term uint64, last *raft.Log) (resp raft.RequestVoteRespo
 	return resp, err
 }
 
+// TestADamagedEntryIsSentAgain: a damaged entry comes in the place of one that
+// was never committed. It is refused before raft gives up its own entry: after
+// that raft would not know where its log ends, could not take the next entry,
+// and as leader would leave a hole.
+func TestADamagedEntryIsSentAgain(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil)
+	a := c.members[0]
+	older, newer := c.impostor(c.members[1], a), c.impostor(c.members[2], a)
+	log := a.entries()
+	last, term := log[len(log)-1], a.raft.CurrentTerm()
+	after := func(i *impostor, term uint64, damaged bool) (raft.AppendEntriesResponse, error) {
+		e := i.entry(last.Index+1, term)
+		if damaged {
+			e.Data = []byte("damaged")
+		}
+		return i.send(raft.AppendEntriesRequest{Term: term, PrevLogEntry: last.Index, PrevLogTerm: last.Term, Entries: []*raft.Log{e}})
+	}
+	if resp, err := after(older, term+1, false); err != nil || !resp.Success {
+		t.Fatalf("refused: %+v %v", resp, err)
+	}
+	if resp, err := after(newer, term+2, true); err == nil && resp.Success {
+		t.Fatal("a damaged entry was accepted")
+	}
+	if got := a.entries(); got[len(got)-1].Index != last.Index+1 {
+		t.Errorf("the log ends at %d after a damaged entry, want %d", got[len(got)-1].Index, last.Index+1)
+	}
+	if resp, err := after(newer, term+2, false); err != nil || !resp.Success {
+		t.Errorf("refused after a damaged one: %+v %v", resp, err)
+	}
+}
+
+// entry is what the impostor's store would make of an empty entry.
+func (i *impostor) entry(index, term uint64) *raft.Log {
+	s, err := store.Open(i.to.t.TempDir(), store.KindBolt, store.Options{Member: i.id})
+	e := &raft.Log{Index: index, Term: term, Type: raft.LogNoop}
+	if err == nil {
+		err = errors.Join(s.StoreLog(e), s.Close())
+	}
+	if err != nil {
+		i.to.t.Fatal(err)
+	}
+	return e
+}
+
 // end is how a member that must stop does.
 func (m *member) end() fatalCall {
 	m.t.Helper()

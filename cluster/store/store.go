@@ -224,8 +224,8 @@ func (s *Store) StoreLogs(logs []*raft.Log) error {
 	for _, l := range logs {
 		if Made(l) {
 			l.Extensions = sum(l, s.maker)
-		} else if !sumMatches(l) {
-			return fmt.Errorf("%w: index %d, term %d", ErrReceived, l.Index, l.Term)
+		} else if err := Verify(l); err != nil {
+			return err
 		}
 		fault.Journal(l.Index, l.Term, uint8(l.Type), l.Data)
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 
 	"github.com/google/uuid"
@@ -59,6 +60,15 @@ func Maker(l *raft.Log) string {
 		return ""
 	}
 	return id.String()
+}
+
+// Verify is nil for an entry that another member has sent as its store made it,
+// else [ErrReceived].
+func Verify(l *raft.Log) error {
+	if sumMatches(l) {
+		return nil
+	}
+	return fmt.Errorf("%w: index %d, term %d", ErrReceived, l.Index, l.Term)
 }
 
 // Made reports whether an entry comes from this member's own raft and was

@@ -76,6 +76,9 @@ func (g *Guard) inspect(a *raft.AppendEntriesRequest) error {
 	if err := newerThan(a); err != nil {
 		return err
 	}
+	if err := whole(a.Entries); err != nil {
+		return err
+	}
 	if err := g.leads(a.Term, string(a.ID)); err != nil {
 		return err
 	}
@@ -99,6 +102,18 @@ func (g *Guard) inspect(a *raft.AppendEntriesRequest) error {
 			if err := g.same(e.Index, e.Term, e.Extensions, string(a.ID)); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// whole refuses damaged entries before raft makes room for them. Raft deletes
+// its own entries first, and when the new ones cannot be stored it no longer
+// knows where its log ends.
+func whole(entries []*raft.Log) error {
+	for _, e := range entries {
+		if err := store.Verify(e); err != nil {
+			return err
 		}
 	}
 	return nil
