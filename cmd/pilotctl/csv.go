@@ -127,21 +127,26 @@ func (d *document) readCSV(t table, l *listing) {
 	}
 }
 
-// checkColumns reports whether rows can be understood.
+// checkColumns reports whether rows can be understood. Where a column is not
+// known, what its cells say is no news.
 func (d *document) checkColumns(t table) bool {
 	at, seen, good := &yaml.Node{Line: t.skipped + 1}, map[string]bool{}, true
+	misspelt := false // external_id
 	for _, column := range t.header {
 		switch {
 		case column == "": // behind the last one; its cells have to be empty
 		case !listingColumns[column]:
-			d.bad(at, column, "unknown column%s", nearest(column, listingColumns))
+			meant := nearest(column, listingColumns)
+			misspelt = misspelt || strings.Contains(meant, "did you mean external_id?")
+			d.bad(at, column, "unknown column%s", meant)
+			good = false
 		case seen[column]:
 			d.bad(at, column, "is there twice")
 			good = false
 		}
 		seen[column] = true
 	}
-	if !seen["external_id"] {
+	if !seen["external_id"] && !misspelt {
 		d.bad(at, "external_id", "there is no such column; columns are separated by commas, semicolons or tabs")
 		return false
 	}

@@ -160,9 +160,11 @@ func TestListingProblems(t *testing.T) {
 5: entries[2]: A is listed at entries[0] already (case does not matter)
 6: entries[3]: want an object, not the text "text"
 7: remove-unlisted: unknown key; did you mean remove_unlisted?`},
-		"rows.csv": {"external_id,role,mail\na,boss,\n,admin,\nA,,\n",
-			`1: mail: unknown column; did you mean email?
-2: row 1.role: "boss" is not one of owner, admin, member
+		"column.csv": {"external_id,rol,disabeld\na,boss,x\n", "1: rol: unknown column; did you mean role?\n1: disabeld: unknown column; did you mean disabled?"},
+		"person.csv": {"External-ID,role\na,admin\n", "1: external-id: unknown column; did you mean external_id?"},
+		"nobody.csv": {"role,email\nadmin,a\n", "1: external_id: there is no such column; columns are separated by commas, semicolons or tabs"},
+		"rows.csv": {"external_id,role,email\na,boss,\n,admin,\nA,,\n",
+			`2: row 1.role: "boss" is not one of owner, admin, member
 3: row 2.external_id: is required
 4: row 3: A is listed at row 1 already (case does not matter)`},
 		"other.csv":    {"external_id,SamAccountName\na,x\nb,y\n", "1: samaccountname: unknown column; known are accountenabled, active, disabled, display_name, email, enabled, external_id, groups, role"},
