@@ -99,7 +99,15 @@ func (r *registry) answer(conn *server.ConnState, req *protocol.Request) (any, *
 	case *protocol.Register:
 		return r.register(conn, b), nil
 	case *protocol.NodeRequest:
-		return r.about(req.Type, typ, b.NodeID)
+		if b.RequesterID != 0 && !r.signedBy(req, b.RequesterID) {
+			return nil, protocol.Refusef(protocol.CodeSignatureInvalid, "signature verification failed")
+		}
+		reply, e := r.about(req.Type, typ, b.NodeID)
+		if found, ok := reply.(protocol.LookupReply); ok && b.RequesterID != 0 {
+			found.ExternalID = "for-members@example.org"
+			reply = found
+		}
+		return reply, e
 	case *protocol.SetHostname:
 		r.nodes[b.NodeID].hostname = b.Hostname
 		return protocol.SetHostnameReply{Hostname: b.Hostname, NodeID: b.NodeID, Type: typ}, nil
@@ -173,12 +181,16 @@ func (r *registry) authorise(req *protocol.Request) *protocol.Error {
 	if n == nil {
 		return protocol.Refusef(protocol.CodeNotFound, "node %d: node not found", signer)
 	}
-	signature, _ := base64.StdEncoding.DecodeString(string(req.Signature))
-	signed := ed25519.Verify(n.key[:], []byte(protocol.ChallengeText(row, req.Body)), signature)
-	if signed || admin && row.Auth == protocol.AuthSignatureOrAdmin {
+	if r.signedBy(req, signer) || admin && row.Auth == protocol.AuthSignatureOrAdmin {
 		return nil
 	}
 	return protocol.Refusef(protocol.CodeSignatureInvalid, "signature verification failed")
+}
+
+func (r *registry) signedBy(req *protocol.Request, signer uint32) bool {
+	n := r.nodes[signer]
+	signature, _ := base64.StdEncoding.DecodeString(string(req.Signature))
+	return n != nil && ed25519.Verify(n.key[:], []byte(protocol.ChallengeText(req.Command, req.Body)), signature)
 }
 
 func (r *registry) register(conn *server.ConnState, b *protocol.Register) any {

@@ -108,7 +108,7 @@ func (s *session) callOptions() []client.CallOption {
 
 // call sends a command and returns its raw reply.
 func (s *session) call(wire string, body protocol.Body, opts ...client.CallOption) (json.RawMessage, error) {
-	res, err := s.client.Do(s.ctx, wire, body, append(s.callOptions(), opts...)...)
+	res, err := s.do(wire, body, append(s.callOptions(), opts...))
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +117,39 @@ func (s *session) call(wire string, body protocol.Body, opts ...client.CallOptio
 	}
 	s.tellAge(res)
 	return res.Raw, nil
+}
+
+// do sends a command. What may be signed is signed, for a member may then see
+// more; a reader whose key counts no more still sees what everybody does.
+func (s *session) do(wire string, body protocol.Body, opts []client.CallOption) (*client.Result, error) {
+	if named := s.inOwnName(wire, body); named != nil {
+		res, err := s.client.Do(s.ctx, wire, named, opts...)
+		if !errors.Is(err, client.ErrRejected) {
+			return res, err
+		}
+	}
+	return s.client.Do(s.ctx, wire, body, opts...)
+}
+
+// inOwnName is a read that anybody may send as the read of the own node, nil
+// when there is none, or the administrator's token shows everything.
+func (s *session) inOwnName(wire string, body protocol.Body) protocol.Body {
+	row := protocol.Must(wire)
+	own := s.ownNode()
+	if !row.Optional || row.Writes() || s.identity == nil || own == 0 || row.Lists && s.opts.AdminToken != "" {
+		return nil
+	}
+	switch b := body.(type) {
+	case *protocol.NodeRequest:
+		named := *b
+		named.RequesterID = own
+		return &named
+	case *protocol.ListNodes:
+		named := *b
+		named.RequesterID = own
+		return &named
+	}
+	return nil
 }
 
 // tellAge says once that what was read is of the past.
