@@ -116,7 +116,7 @@ func classify(cmd *cobra.Command, err error, flags globalFlags) failureReport {
 	if e.Code == protocol.CodeAdminToken && flags.adminTokenFile == "" && !hasAdminToken(flags) {
 		r.Code = "auth_required"
 	}
-	if errors.Is(err, context.DeadlineExceeded) && e.Outcome != protocol.OutcomeUnknown && e.Code != client.CodeUnreachable {
+	if errors.Is(err, context.DeadlineExceeded) && e.Outcome != protocol.OutcomeUnknown && e.Code != client.CodeUnreachable && e.Code != protocol.CodeNoLeader {
 		r.Code = protocol.CodeTimeout
 	}
 	r.exit, r.Hint = exitCode(e), hint(r.Code, e)
@@ -177,7 +177,7 @@ var hints = map[string]string{
 	protocol.CodeRateLimited:        "wait a minute and try again",
 	protocol.CodeNoLeader:           "wait a few seconds and try again; reads go on with --consistency stale; if it stays, see: pilotctl cluster status",
 	protocol.CodeOverloaded:         "wait a few seconds and try again",
-	protocol.CodeTimeout:            "try again, with a longer --timeout; see: pilotctl cluster status",
+	protocol.CodeTimeout:            "see whether there is a leader: pilotctl cluster status; reads go on with --consistency stale; or try again, with a longer --timeout",
 	protocol.CodeTimeoutRead:        "try again or ask another member with --addr; see: pilotctl cluster members",
 	protocol.CodeShuttingDown:       "ask another member with --addr",
 	protocol.CodeQuarantined:        "ask another member with --addr, and have this one repaired; see: pilotctl cluster status",

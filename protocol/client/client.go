@@ -210,6 +210,8 @@ type progress struct {
 	said *Error
 	// took is how long that answer took.
 	took time.Duration
+	// silent took a request and did not answer in time; dead took no connection.
+	silent, dead []string
 }
 
 // run tries until there is an answer or no reason to go on.
@@ -224,6 +226,7 @@ func (c *Client) run(ctx context.Context, p *call) (*Result, *Error) {
 		if p.writes && f.kind == unknown {
 			state.maybeApplied = true
 		}
+		state.note(ctx, f)
 		if f.kind == notApplied {
 			state.said, state.took = f.err, time.Since(begun)
 			if lastChance(ctx, state.took) {
@@ -231,7 +234,7 @@ func (c *Client) run(ctx context.Context, p *call) (*Result, *Error) {
 			}
 		}
 		if err := ctx.Err(); err != nil {
-			return nil, f.recall(state.said).giveUp(state.maybeApplied, err)
+			return nil, state.tell(f).giveUp(state.maybeApplied, err)
 		}
 		if f.kind == final || c.opts.RetryFor < 0 || (f.kind == unknown && !p.resendable) {
 			return nil, f.giveUp(state.maybeApplied, nil)
@@ -241,10 +244,10 @@ func (c *Client) run(ctx context.Context, p *call) (*Result, *Error) {
 		}
 		pause, reason := c.plan(&state, f)
 		if reason != nil {
-			return nil, f.recall(state.said).giveUp(state.maybeApplied, reason)
+			return nil, state.tell(f).giveUp(state.maybeApplied, reason)
 		}
 		if err := sleep(ctx, pause); err != nil {
-			return nil, f.recall(state.said).giveUp(state.maybeApplied, err)
+			return nil, state.tell(f).giveUp(state.maybeApplied, err)
 		}
 	}
 }

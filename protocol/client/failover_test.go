@@ -214,6 +214,29 @@ func TestAnswersThatAreTriedAgain(t *testing.T) {
 	}
 }
 
+// That a member is dead is no news when another is there and silent: what is
+// missing is a leader.
+func TestSilenceSaysMoreThanADeadMember(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(&member{addr: "a:1", answer: func(int, request) string { return hang }}, &member{addr: "b:1", down: true}, &member{addr: "c:1", down: true})
+		cl := c.client(t, client.Options{Timeout: time.Second, RetryFor: 2 * time.Second})
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		_, err := cl.Lookup(ctx, 7)
+		e := wantError(t, err, protocol.CodeTimeout, protocol.OutcomeNotApplied)
+		if want := "a:1 took the request and did not answer in time; b:1, c:1 cannot be reached: the cluster may have no leader"; !strings.HasPrefix(e.Text, want) {
+			t.Errorf("%v", err)
+		}
+		ctx, cancel = context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		_, err = cl.SetPoloScore(ctx, 7, 1)
+		e = wantError(t, err, protocol.CodeOutcomeUnknown, protocol.OutcomeUnknown)
+		if !strings.Contains(e.Text, "the cluster may have no leader") {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
 // "Not applied" about the second attempt says nothing about the first.
 func TestUnknownIsNotForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
