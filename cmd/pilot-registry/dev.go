@@ -49,7 +49,8 @@ clients, base-port+100+i for members and base-port+200+i for operators. Ctrl-C s
 
 The ready file is written when a leader serves, and rewritten whenever a process or the leader changes:
   {"nodes":[{"id":…,"wire":"127.0.0.1:9000","peer":…,"ops":…,"pid":…}],"leader":…}
-A member that does not run has no pid in it. A data directory is used by one dev at a time, and keeps its ports.`,
+A member that does not run has no pid in it; "leader" is empty when a process ended and nobody leads yet.
+A data directory is used by one dev at a time, and keeps its ports.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.validate(); err != nil {
 				return err
@@ -176,6 +177,10 @@ func initialised(dir string) bool {
 	return err == nil
 }
 
+// joinWithin bounds how long a member takes to join, and how long its token is
+// good: nobody else is to use it.
+const joinWithin = 30 * time.Second
+
 // join brings member i into the cluster with a token from the first member.
 func (d *dev) join(ctx context.Context, i int) error {
 	a, err := cluster.DialAdmin(d.dir(0))
@@ -183,9 +188,9 @@ func (d *dev) join(ctx context.Context, i int) error {
 		return err
 	}
 	defer a.Close()
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, joinWithin)
 	defer cancel()
-	token, _, err := a.JoinToken(ctx, false, time.Hour)
+	token, _, err := a.JoinToken(ctx, false, joinWithin)
 	if err != nil {
 		return fmt.Errorf("join token for member %d: %w", i+1, err)
 	}

@@ -75,36 +75,51 @@ func (d *dev) status(ctx context.Context, i int) (s protocol.ClusterStatusReply,
 
 // watch keeps the ready file current until ctx ends.
 func (d *dev) watch(ctx context.Context) error {
-	var last []byte
-	greeted := false
+	var h heralded
 	for {
 		leader, complete := d.survey(ctx)
-		// The first time all members must serve; afterwards a leader is enough.
-		if leader != "" && (greeted || complete && d.allRun()) {
-			doc, err := json.Marshal(d.document(leader))
-			if err != nil {
-				return err
-			}
-			if !bytes.Equal(doc, last) {
-				if err := d.announce(doc); err != nil {
-					return err
-				}
-				last = doc
-			}
-			if !greeted {
-				greeted = true
-				d.greet(leader)
-			}
-		}
-		if !greeted {
-			if err := d.deadMember(); err != nil {
-				return err
-			}
+		if err := d.herald(&h, leader, complete); err != nil {
+			return err
 		}
 		if !pause(ctx, surveyEvery) {
 			return nil
 		}
 	}
+}
+
+// heralded is what the ready file and the terminal have been told.
+type heralded struct {
+	greeted bool
+	doc     []byte
+	leader  string
+}
+
+// herald writes what has changed to the ready file. The first time all members
+// must serve. Afterwards a process that ended is news also without a leader.
+func (d *dev) herald(h *heralded, leader string, complete bool) error {
+	if !h.greeted && (leader == "" || !complete || !d.allRun()) {
+		return d.deadMember()
+	}
+	if leader == "" { // an election alone is no news
+		if same, err := json.Marshal(d.document(h.leader)); err != nil || bytes.Equal(same, h.doc) {
+			return err
+		}
+	}
+	doc, err := json.Marshal(d.document(leader))
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(doc, h.doc) {
+		if err := d.announce(doc); err != nil {
+			return err
+		}
+		h.doc, h.leader = doc, leader
+	}
+	if !h.greeted {
+		h.greeted = true
+		d.greet(leader)
+	}
+	return nil
 }
 
 // allRun reports whether every member is a process of this dev.
