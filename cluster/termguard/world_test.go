@@ -72,7 +72,8 @@ func newWorld(pause func(), timeout time.Duration, overtake bool) *world {
 	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout, c.CommitTimeout = timeout, timeout, 10*time.Millisecond, time.Millisecond
 	c.ShutdownOnRemove, c.NoLegacyTelemetry = false, true
 	w.config = c
-	must(raft.BootstrapCluster(c, w.store, w.store, raft.NewInmemSnapshotStore(), w.wire.transport(guest), raft.Configuration{Servers: servers}))
+	_, unused := raft.NewInmemTransport("")
+	must(raft.BootstrapCluster(c, w.store, w.store, raft.NewInmemSnapshotStore(), unused, raft.Configuration{Servers: servers}))
 	w.start()
 	return w
 }
