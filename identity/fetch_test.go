@@ -127,6 +127,7 @@ func TestWebhook(t *testing.T) {
 		{"empty id", `{"verified":true}`, 200, "", protocol.CodeIdentityFailed, "identity webhook returned empty external_id"},
 		{"long id", `{"verified":true,"external_id":"` + strings.Repeat("a", 1025) + `"}`, 200, "", protocol.CodeTooLarge, "external identity too long (max 1024 bytes)"},
 		{"unprintable id", `{"verified":true,"external_id":"a\nb"}`, 200, "", protocol.CodeInvalid, "invalid external identity: it contains characters that do not print"},
+		{"blank id", `{"verified":true,"external_id":" \u00a0 "}`, 200, "", protocol.CodeInvalid, "invalid external identity: it is blank, and names nobody"},
 		{"said twice", `{"verified":false,"external_id":"root","verified":true}`, 200, "", protocol.CodeIdentityFailed, "parse identity response: json: duplicate key 'verified' in object"},
 		{"verified as text", `{"verified":"true","external_id":"root"}`, 200, "", protocol.CodeIdentityFailed, "parse identity response: *"},
 		{"no JSON", `OK`, 200, "", protocol.CodeIdentityFailed, "parse identity response: invalid character 'O' looking for beginning of value"},

@@ -101,6 +101,9 @@ func CheckExternalID(id string) *protocol.Error {
 	if len(id) > protocol.MaxTextBytes {
 		return protocol.Errorf(protocol.CodeTooLarge, "external identity too long (max %d bytes)", protocol.MaxTextBytes)
 	}
+	if strings.TrimSpace(id) == "" {
+		return protocol.Errorf(protocol.CodeInvalid, "invalid external identity: it is blank, and names nobody")
+	}
 	for _, r := range id {
 		if !printable(r) {
 			return protocol.Errorf(protocol.CodeInvalid, "invalid external identity: it contains characters that do not print")

@@ -218,6 +218,9 @@ func (r *SetExternalID) Validate() *Error {
 	if garbled(r.ExternalID) {
 		return Errorf(CodeInvalid, "invalid external_id: it %s", notUTF8)
 	}
+	if r.ExternalID != "" && trim(r.ExternalID) == "" {
+		return Errorf(CodeInvalid, "invalid external_id: it is blank, and names nobody; an empty one takes the external id away")
+	}
 	return nil
 }
 

@@ -100,3 +100,13 @@ func TestQuoteShowsWhatNobodySees(t *testing.T) {
 		}
 	}
 }
+
+// A blank external id would count as one where the network asks for one.
+func TestBlankExternalIDBindsNobody(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string]bool{"": true, " \t": false, "a": true} {
+		if e := (&SetExternalID{NodeID: 1, ExternalID: id}).Validate(); (e == nil) != want {
+			t.Errorf("%q: %v", id, e)
+		}
+	}
+}
