@@ -109,7 +109,7 @@ func (n *Node) ReadIndex(ctx context.Context) (uint64, *protocol.Error) {
 		}
 		if !rest(ctx, changed, pause) {
 			return 0, protocol.NotAppliedf(protocol.CodeNoLeader,
-				"the read could not be confirmed in time (%s; %s); check `pilotctl cluster status`, or ask for consistency stale", err.Text, n.reachability())
+				"the state could not be confirmed in time (%s; %s); nothing was changed; check `pilotctl cluster status`; a read can ask for consistency stale", err.Text, n.reachability())
 		}
 	}
 }
