@@ -323,10 +323,14 @@ func TestManualPromotion(t *testing.T) {
 	if isVoter(m, m.id) {
 		t.Error("promoted although promotion is manual")
 	}
+	c.eventually("the feature level allows the event", func() bool { return m.Root().Level() >= 2 })
 	if perr := m.Promote(t.Context(), m.id); perr != nil {
 		t.Fatal(perr)
 	}
 	c.eventually("the vote arrives", func() bool { return isVoter(m, m.id) })
+	c.eventually("the audit log has it", func() bool {
+		return lastEvent(m, protocol.EventClusterMemberPromoted) == "system  member_id="+m.id+" asked_at="+m.id
+	})
 }
 
 func TestDataDirs(t *testing.T) {

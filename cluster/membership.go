@@ -138,7 +138,7 @@ func (n *Node) lead(ctx context.Context, req adminRequest) (adminReply, *protoco
 	case opJoinToken:
 		return n.mintJoinToken(ctx, req)
 	case opPromote:
-		return adminReply{}, n.promote(req.ID)
+		return adminReply{}, n.promote(ctx, req)
 	case opRemove:
 		return adminReply{}, n.remove(ctx, req)
 	case opTransfer:
@@ -177,10 +177,10 @@ func (n *Node) configuredServer(id string) (raft.Server, *protocol.Error) {
 	return raft.Server{}, protocol.Errorf(protocol.CodeNotFound, "no member %s in this cluster; `pilotctl cluster members` lists them", id)
 }
 
-func (n *Node) promote(id string) *protocol.Error {
+func (n *Node) promote(ctx context.Context, req adminRequest) *protocol.Error {
 	n.membership.Lock()
 	defer n.membership.Unlock()
-	s, err := n.configuredServer(id)
+	s, err := n.configuredServer(req.ID)
 	if err != nil {
 		return err
 	}
@@ -188,7 +188,14 @@ func (n *Node) promote(id string) *protocol.Error {
 		return nil
 	}
 	fault.Hit(fault.MembershipBefore)
-	return changeOutcome(n.raft.AddVoter(s.ID, s.Address, 0, changeTimeout).Error())
+	if err := changeOutcome(n.raft.AddVoter(s.ID, s.Address, 0, changeTimeout).Error()); err != nil {
+		return err
+	}
+	err = n.proposeFor(ctx, req.By, fsm.KindMemberPromoted, fsm.MemberPromoted{MemberID: req.ID, AskedAt: req.By.At})
+	if err != nil && err.Code != protocol.CodeFeatureNotActive {
+		return protocol.Unknownf(err.Code, "member %s has a vote now, but that may be missing in the audit log: %s", req.ID, err.Text)
+	}
+	return nil
 }
 
 // remove takes a member out of the cluster: first its record, then its place

@@ -134,18 +134,18 @@ func (n *Node) Status(ctx context.Context) protocol.ClusterStatusReply {
 		MemberID:        n.id, Members: members, Nodes: root.NodeCount(), State: st.State, Term: st.Term, Version: n.cfg.Version,
 		Type: "cluster_status_ok",
 	}
-	r.Problems, r.Next = n.problems(st, members)
+	r.Problems, r.NextSteps = n.problems(st, members)
+	if len(r.NextSteps) > 0 {
+		r.Next = r.NextSteps[0]
+	}
 	r.Ready = ready(n.Checks())
 	return r
 }
 
-// problems names what is wrong, the worst first, and the next thing to do.
-func (n *Node) problems(st memberStatus, members []protocol.ClusterMember) (out []string, next string) {
+// problems names what is wrong, the worst first, and the next thing to do about each.
+func (n *Node) problems(st memberStatus, members []protocol.ClusterMember) (out, next []string) {
 	add := func(do, format string, args ...any) {
-		out = append(out, fmt.Sprintf(format, args...))
-		if next == "" {
-			next = do
-		}
+		out, next = append(out, fmt.Sprintf(format, args...)), append(next, do)
 	}
 	if st.Quarantined != "" {
 		add("stop this member and join again with an empty data directory", "this member is quarantined: %s", st.Quarantined)

@@ -189,10 +189,13 @@ const (
 	// KindLeadershipTransferred records that leadership was handed over because
 	// somebody asked for it; body LeadershipTransferred.
 	KindLeadershipTransferred
+	// KindMemberPromoted records that a member was given a vote because
+	// somebody asked for it; body MemberPromoted.
+	KindMemberPromoted
 )
 
 // KindLast is the newest internal kind this version knows.
-const KindLast = KindLeadershipTransferred
+const KindLast = KindMemberPromoted
 
 // KindSince is the feature level from which an internal kind may be proposed.
 func KindSince(code protocol.Code) uint32 {
@@ -282,6 +285,12 @@ type LeadershipTransferred struct {
 	From    string `json:"from"`
 	To      string `json:"to"`
 	AskedAt string `json:"asked_at"`
+}
+
+// MemberPromoted is the body of KindMemberPromoted.
+type MemberPromoted struct {
+	MemberID string `json:"member_id"`
+	AskedAt  string `json:"asked_at"`
 }
 
 // AuditNote is the body of KindAuditNote: counts of refusals by command and code.

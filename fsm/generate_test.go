@@ -300,6 +300,7 @@ func (g *generator) internal() Envelope {
 		{KindPutJWKS, PutJWKS{Term: g.root.LeaderTerm(), URL: "https://idp/1", Doc: []byte{byte(g.int("doc", 0, 3))}, Keys: []string{"k"}, LeftOut: []LeftOut{{"odd", "why"}}}},
 		{KindPutJWKS, PutJWKS{Term: g.root.LeaderTerm(), URL: "https://idp/1", Failed: "down"}},
 		{KindCountRequests, CountRequests{Member: fmt.Sprint("m", g.int("member", 1, 3)), Boot: fmt.Sprint("b", g.int("boot", 1, 2)), Total: uint64(g.int("total", 0, 9))}},
+		{KindMemberPromoted, MemberPromoted{MemberID: fmt.Sprint("m", g.int("promoted", 2, 3)), AskedAt: "m1"}},
 		{KindLeadershipTransferred, LeadershipTransferred{From: "m1", To: fmt.Sprint("m", g.int("leader", 2, 3)), AskedAt: "m1"}},
 		{KindRaiseLevel, RaiseLevel{From: 1, To: 2, Term: g.root.LeaderTerm()}},
 		{KindClusterInit, ClusterInit{ClusterID: "other", Level: 1}},

@@ -45,6 +45,7 @@ var kinds = [...]kindHandler{
 	KindCountRequests - InternalBase: bind("count_requests", decideCountRequests),
 
 	KindLeadershipTransferred - InternalBase: bind("leadership_transferred", decideLeadershipTransferred),
+	KindMemberPromoted - InternalBase:        bind("member_promoted", decideMemberPromoted),
 }
 
 func internalKind(code protocol.Code) kindHandler {

@@ -144,6 +144,20 @@ func decideLeadershipTransferred(_ *view, b *LeadershipTransferred) (effect, *pr
 	}, nil
 }
 
+// decideMemberPromoted notes a vote that somebody asked for. Who votes is no
+// part of the state either.
+func decideMemberPromoted(_ *view, b *MemberPromoted) (effect, *protocol.Error) {
+	for _, id := range []string{b.MemberID, b.AskedAt} {
+		if e := checkName("member_promoted", id); e != nil {
+			return nil, e
+		}
+	}
+	return func(x *txn) any {
+		x.begin(protocol.EventClusterMemberPromoted).str("member_id", b.MemberID).str("asked_at", b.AskedAt).end()
+		return ok("member_promoted")
+	}, nil
+}
+
 // decideActivateKey switches to a keyring version that every member holds.
 func decideActivateKey(v *view, b *ActivateKey) (effect, *protocol.Error) {
 	if e := v.fenced(b.Term); e != nil {

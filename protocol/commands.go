@@ -202,7 +202,7 @@ var Commands = []Command{
 	{Code: 64, Name: "cluster_join_token", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeCluster, Since: 1,
 		newBody: body[ClusterJoinToken](), newReply: reply[ClusterJoinTokenReply](), Doc: "mint a token that lets one new member in"},
 	{Code: 65, Name: "cluster_promote", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeCluster, Since: 1,
-		newBody: body[ClusterTarget](), newReply: reply[ClusterChangeReply](), Doc: "make a non-voting member a voter"},
+		Events: []string{EventClusterMemberPromoted}, newBody: body[ClusterTarget](), newReply: reply[ClusterChangeReply](), Doc: "make a non-voting member a voter"},
 	{Code: 66, Name: "cluster_remove", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeCluster, Since: 1,
 		newBody: body[ClusterTarget](), newReply: reply[ClusterChangeReply](), Doc: "remove a member from the cluster"},
 	{Code: 67, Name: "audit_chain", Group: GroupAudit, Auth: AuthAdmin, Mode: ModeRead, Since: 2,

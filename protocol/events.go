@@ -82,6 +82,7 @@ const (
 	EventClusterTokenSeeded    = "cluster.token_seeded"
 	EventClusterTokenRevoked   = "cluster.token_revoked"
 	EventMemberJoined          = "cluster.member_joined"
+	EventClusterMemberPromoted = "cluster.member_promoted"
 	EventMemberRemoved         = "cluster.member_removed"
 	EventFeatureLevelRaised    = "cluster.feature_level_raised"
 	EventLeadershipTransferred = "cluster.leadership_transferred"
@@ -119,7 +120,7 @@ var Events = map[string]EventClass{
 	EventPoloUpdated: ClassActivity, EventPoloSet: ClassActivity,
 	EventExternalIDSet: ClassSecurity, EventPersonForgotten: ClassSecurity, EventIDPConfigured: ClassSecurity, EventAuditExportConfigured: ClassSecurity,
 	EventDirectorySynced: ClassSecurity, EventBeaconRegistered: ClassActivity,
-	EventClusterTokenSeeded: ClassSecurity, EventClusterTokenRevoked: ClassSecurity, EventMemberJoined: ClassSecurity, EventMemberRemoved: ClassSecurity,
+	EventClusterTokenSeeded: ClassSecurity, EventClusterTokenRevoked: ClassSecurity, EventMemberJoined: ClassSecurity, EventClusterMemberPromoted: ClassSecurity, EventMemberRemoved: ClassSecurity,
 	EventFeatureLevelRaised: ClassSecurity, EventLeadershipTransferred: ClassSecurity, EventKeyringRotated: ClassSecurity,
 	EventAuditNote:         ClassSecurity,
 	EventWebhookConfigured: ClassSecurity, EventIdentityWebhook: ClassSecurity, EventIDPKeysChanged: ClassSecurity,

@@ -350,13 +350,15 @@ type ClusterStatusReply struct {
 	MemberID        string          `json:"member_id"`
 	Members         []ClusterMember `json:"members"`
 	Next            string          `json:"next,omitempty"`
-	Nodes           int             `json:"nodes"`
-	Problems        []string        `json:"problems,omitempty"`
-	Ready           bool            `json:"ready"`
-	State           string          `json:"state"`
-	Term            uint64          `json:"term"`
-	Type            string          `json:"type"`
-	Version         string          `json:"version"`
+	// NextSteps are what to do about each of the problems; Next is the first.
+	NextSteps []string `json:"next_steps,omitempty"`
+	Nodes     int      `json:"nodes"`
+	Problems  []string `json:"problems,omitempty"`
+	Ready     bool     `json:"ready"`
+	State     string   `json:"state"`
+	Term      uint64   `json:"term"`
+	Type      string   `json:"type"`
+	Version   string   `json:"version"`
 }
 
 // ClusterJoinTokenReply answers cluster_join_token. Name is the token's name,

@@ -17,6 +17,10 @@ var Metrics = []cluster.MetricInfo{
 	{Name: "pilot_audit_export_active", Kind: "gauge", Help: "1 while an audit export is configured"},
 	{Name: "pilot_webhook_configured", Kind: "gauge", Help: "1 while a webhook is configured"},
 	{Name: "pilot_idp_configured", Kind: "gauge", Help: "1 while an identity provider is configured"},
+	{Name: "pilot_jwks_keys", Kind: "gauge", Help: "keys of the identity provider in use; absent before the first fetch, as are the next two"},
+	{Name: "pilot_jwks_keys_left_out", Kind: "gauge", Help: "keys of the identity provider that cannot be used"},
+	{Name: "pilot_jwks_fetch_age_seconds", Kind: "gauge", Help: "how long ago the identity provider's keys were last confirmed"},
+	{Name: "pilot_jwks_failing_seconds", Kind: "gauge", Help: "how long fetching the identity provider's keys has been failing, 0 while it works"},
 	{Name: "pilot_audit_sink_lag_events", Kind: "gauge", Help: "events that a sink is behind", Labels: []string{"sink"}},
 	{Name: "pilot_audit_sink_delivered_total", Kind: "counter", Help: "events delivered to the sinks of a name since the cluster began, also after the sink is gone", Labels: []string{"sink"}},
 	{Name: "pilot_audit_sink_failed_total", Kind: "counter", Help: "events of them that became dead letters", Labels: []string{"sink"}},
@@ -89,4 +93,22 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	put("pilot_audit_export_active", yes(exports > 0))
 	put("pilot_webhook_configured", yes(webhooks > 0))
 	put("pilot_idp_configured", yes(idp))
+	collectKeys(root, put)
 }
+
+// collectKeys tells about the identity provider's keys, in log time.
+func collectKeys(root *fsm.Root, put func(string, float64, ...string)) {
+	status, failing := root.KeyStatus(), 0.0
+	if status.Failing != 0 {
+		failing = age(root, status.Failing)
+	}
+	put("pilot_jwks_failing_seconds", failing)
+	if _, fetched, ok := root.JWKS(); ok {
+		put("pilot_jwks_keys", float64(len(status.Keys)))
+		put("pilot_jwks_keys_left_out", float64(len(status.LeftOut)))
+		put("pilot_jwks_fetch_age_seconds", age(root, fetched))
+	}
+}
+
+// age is how long ago a log time was, in seconds.
+func age(root *fsm.Root, ms int64) float64 { return float64(max(root.Now()-ms, 0)) / 1000 }

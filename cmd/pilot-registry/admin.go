@@ -88,14 +88,11 @@ func printStatus(out io.Writer, s protocol.ClusterStatusReply) error {
 	if err := printMembers(out, s.Members); err != nil {
 		return err
 	}
-	for _, p := range s.Problems {
-		fmt.Fprintf(out, "\nproblem: %s", p)
-	}
-	if len(s.Problems) > 0 {
-		fmt.Fprintln(out)
-	}
-	if s.Next != "" {
-		fmt.Fprintf(out, "next: %s\n", s.Next)
+	for i, p := range s.Problems {
+		fmt.Fprintf(out, "\nproblem: %s\n", p)
+		if i < len(s.NextSteps) {
+			fmt.Fprintf(out, "  next: %s\n", s.NextSteps[i])
+		}
 	}
 	return nil
 }

@@ -83,7 +83,10 @@ func (a *app) report(cmd *cobra.Command, err error) int {
 		fmt.Fprintf(a.stderr, "%s\n", line)
 		return r.exit
 	}
-	fmt.Fprintf(a.stderr, "error: %s\nhint:  %s\n", r.Message, r.Hint)
+	fmt.Fprintf(a.stderr, "error: %s\n", r.Message)
+	if r.Hint != "" {
+		fmt.Fprintf(a.stderr, "hint:  %s\n", r.Hint)
+	}
 	return r.exit
 }
 
@@ -192,6 +195,16 @@ var hints = map[string]string{
 	protocol.CodeTooLarge:           "ask for less, as with --limit, or send less at a time",
 	protocol.CodeJWKS:               "see what the last fetch of the provider's keys met: pilotctl idp show; once its URL answers, try again",
 	protocol.CodeIdentityFailed:     "see which webhook or provider verifies tokens: pilotctl idp show; once it answers as it should, try again",
+	protocol.CodeSignatureExpired:   "set the clock of this machine and run the command again",
+	protocol.CodeSignatureEarly:     "set the clock of this machine and run the command again",
+	protocol.CodeLegacySignature:    "run a pilotctl of the cluster's version: it signs whole requests",
+	protocol.CodeURLRefused:         "give another address, or have every member allow it with outbound.allow_targets",
+	protocol.CodeIDPNotConfigured:   "configure one: pilotctl idp set",
+	protocol.CodeAlgorithm:          "have the provider sign with an algorithm and key that are accepted; see: pilotctl idp show",
+	protocol.CodeJWKSKey:            "see which keys are in use and which are left out: pilotctl idp show",
+	protocol.CodeIdentityRejected:   "get a new token from the provider; what one is worth says: pilotctl idp validate",
+	protocol.CodeIdentityRequired:   "register with --identity-token-file, or have an administrator run: pilotctl identity set-external-id",
+	protocol.CodeAuditBehind:        "see which sink is behind, and why: pilotctl audit sinks",
 	protocol.CodeInternal:           "look into the log of the member that answered",
 }
 
@@ -228,8 +241,5 @@ func hint(code string, e *client.Error) string {
 	if h := commandHint(code, e.Command); h != "" {
 		return h
 	}
-	if h := hints[code]; h != "" {
-		return h
-	}
-	return "see: pilotctl cluster status"
+	return hints[code]
 }

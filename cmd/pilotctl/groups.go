@@ -183,7 +183,7 @@ func (a *app) clusterCommand() *cobra.Command {
 			return &protocol.ClusterJoinTokenName{Name: args[0]}, nil
 		}))
 	return groupCommand("cluster", "show and change the cluster",
-		a.wireCommand("status", "cluster_status", exactly(0), nil), a.wireCommand("members", "cluster_members", exactly(0), nil),
+		a.clusterStatus(), a.wireCommand("members", "cluster_members", exactly(0), nil),
 		target("transfer-leadership [member-id]", "cluster_transfer_leadership", between(0, 1)),
 		token, target("promote <member-id>", "cluster_promote", exactly(1)), remove, a.subscribeCommand())
 }

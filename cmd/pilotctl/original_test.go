@@ -57,6 +57,21 @@ func TestHintsFitTheCommand(t *testing.T) {
 	}
 }
 
+// What is no matter of the cluster's health is not sent there.
+func TestEveryCodeHasAHintOfItsOwn(t *testing.T) {
+	t.Parallel()
+	health := map[string]bool{protocol.CodeNoLeader: true, protocol.CodeTimeout: true, protocol.CodeQuarantined: true, protocol.CodeFeatureNotActive: true}
+	for _, c := range protocol.ErrorCodes {
+		got := hint(c.Code, &client.Error{Code: c.Code, Command: "validate_token"})
+		if got == "" && c.Code != protocol.CodeOutcomeUnknown || strings.Contains(got, "cluster status") != health[c.Code] {
+			t.Errorf("%s: %q", c.Code, got)
+		}
+	}
+	if got := hint("code_of_a_newer_version", &client.Error{}); got != "" {
+		t.Errorf("a code that is not known: %q", got)
+	}
+}
+
 // Programs that drive the original's command line begin with context.
 func TestContextDescribesTheCommands(t *testing.T) {
 	t.Parallel()

@@ -158,5 +158,5 @@ func (r *registry) answerNetworks(req *protocol.Request, typ string) (any, *prot
 		return protocol.ClusterMembersReply{Members: members, Type: typ}, nil
 	}
 	return protocol.ClusterStatusReply{ClusterID: "c1", MemberID: "m1", LeaderID: "m1", State: "Leader", Ready: true, Nodes: len(r.nodes), Members: members,
-		Problems: []string{"m2 is not reachable"}, Term: 4, Type: typ}, nil
+		Problems: []string{"m2 is not reachable", "member m2: it lags"}, NextSteps: []string{"start the members that are down", "look at member m2"}, Next: "start the members that are down", Term: 4, Type: typ}, nil
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -134,7 +136,31 @@ func (a *app) idpCommand() *cobra.Command {
 	})
 	show := a.wireCommand("show", "get_idp_config", exactly(0), nil)
 	show.Aliases = []string{"get"}
+	show.RunE = a.showIDP
 	return groupCommand("idp", "set and show the identity provider, and validate its tokens", set, show, a.validateToken(), a.identityWebhook())
+}
+
+// showIDP says also of keys that were never fetched that they were not.
+func (a *app) showIDP(cmd *cobra.Command, _ []string) error {
+	s, done, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer done()
+	raw, err := s.call("get_idp_config", nil)
+	if err != nil {
+		return err
+	}
+	var r protocol.GetIDPConfigReply
+	if err := json.Unmarshal(raw, &r); err != nil {
+		return fmt.Errorf("unreadable reply: %w", err)
+	}
+	idp := protocol.IDP{Type: r.IDPType}
+	if !r.Configured || !idp.BuiltIn() || r.KeysFetchedAt != "" || a.flags.json || a.flags.output != "table" {
+		return a.print(raw, &r)
+	}
+	r.Keys = []string{"not fetched yet"}
+	return printTable(a.stdout, &r)
 }
 
 // roleMapping reads VALUE=NETWORK:ROLE; a value may have both signs itself.
