@@ -80,7 +80,7 @@ func TestCEFSource(t *testing.T) {
 func TestSeverity(t *testing.T) {
 	want := map[string]int{
 		protocol.EventMemberKicked: 6, protocol.EventNetworkDeleted: 6, protocol.EventSinkDeleted: 6,
-		protocol.EventMemberPromoted: 4, protocol.EventMemberDemoted: 4,
+		protocol.EventMemberPromoted: 4, protocol.EventMemberDemoted: 4, protocol.EventClusterMemberPromoted: 4,
 	}
 	for action := range protocol.Events {
 		w := want[action]
