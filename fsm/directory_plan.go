@@ -97,14 +97,20 @@ func (v *view) planSync(net uint16, n *network, entries []protocol.DirectoryEntr
 }
 
 // index keeps the entries that count: those with an external id, of several
-// with the same the last, in the order of the listing.
+// with the same the last, in the order of the listing. An id that is listed as
+// disabled and as not disabled may be two people's, whom a program could not
+// tell apart, so nobody is removed for it.
 func (p *syncPlan) index(entries []protocol.DirectoryEntry) {
-	keys := make([]string, len(entries))
+	keys, contradicted := make([]string, len(entries)), map[string]bool{}
 	for i := range entries {
 		if keys[i] = personOf(&entries[i]); keys[i] == "" {
 			continue
 		}
-		if _, twice := p.last[keys[i]]; twice {
+		before, twice := p.last[keys[i]]
+		if twice && entries[before].Disabled != entries[i].Disabled {
+			contradicted[keys[i]] = true
+		}
+		if twice {
 			p.warn("%s is listed more than once: the last entry counts", protocol.Quote(entries[i].ExternalID))
 		}
 		p.last[keys[i]] = i
@@ -112,7 +118,12 @@ func (p *syncPlan) index(entries []protocol.DirectoryEntry) {
 	for i := range entries {
 		if keys[i] != "" && p.last[keys[i]] == i {
 			p.last[keys[i]] = len(p.entries)
-			p.entries = append(p.entries, entries[i])
+			e := entries[i]
+			if e.Disabled && contradicted[keys[i]] {
+				p.warn("%s is listed as disabled and as not disabled: nobody is removed for it; list the id once", protocol.Quote(e.ExternalID))
+			}
+			e.Disabled = e.Disabled && !contradicted[keys[i]]
+			p.entries = append(p.entries, e)
 			keys[i] = "" // its place in last is another now
 		}
 	}

@@ -390,3 +390,22 @@ func TestDirectoryKeepsEnds(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// An id that lost its accents is another person's: josé, who has left, takes
+// nobody along.
+func TestAnIDListedAsDisabledAndNotRemovesNobody(t *testing.T) {
+	for _, entries := range [][]protocol.DirectoryEntry{
+		{{ExternalID: "jose@x"}, {ExternalID: "jose@x", Disabled: true}},
+		{{ExternalID: "jose@x", Disabled: true}, {ExternalID: "jose@x"}, {ExternalID: "jose@x", Disabled: true}},
+	} {
+		p := &syncPlan{last: map[string]int{}}
+		p.index(entries)
+		if len(p.entries) != 1 || p.entries[0].Disabled || !strings.Contains(p.warnings[len(p.warnings)-1], "nobody is removed for it") {
+			t.Errorf("%+v: %+v %q", entries, p.entries, p.warnings)
+		}
+	}
+	p := &syncPlan{last: map[string]int{}}
+	if p.index([]protocol.DirectoryEntry{{ExternalID: "ann@x", Disabled: true}, {ExternalID: "ann@x", Disabled: true}}); !p.entries[0].Disabled {
+		t.Error("an id that is disabled in every entry stays")
+	}
+}

@@ -51,12 +51,17 @@ func (g *govModel) sync(c *govCall, n *modelNet) bool {
 		return false
 	}
 	said := map[string]*protocol.DirectoryEntry{} // the last of each wins
+	enabled := map[string]bool{}                  // whoever is listed as such once is not disabled
 	var order []string
 	for i := range c.people {
-		p := &c.people[i]
+		p := c.people[i]
 		key := strings.ToLower(p.ExternalID)
 		order = append(slices.DeleteFunc(order, func(k string) bool { return k == key }), key)
-		said[key] = p
+		enabled[key] = enabled[key] || !p.Disabled
+		said[key] = &p
+	}
+	for key, p := range said {
+		p.Disabled = p.Disabled && !enabled[key]
 	}
 	at := func(key string) (list []*modelMember) {
 		for _, m := range n.members {
