@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package audit renders what happened. The events themselves are part of the
 // replicated state; this package is where they take the forms that people and
 // other systems read.

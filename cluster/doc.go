@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package cluster is the engine room of the registry: it keeps the state
 // machine of package fsm the same on every member through raft, brings writes
 // to the leader and answers when a read may be served.

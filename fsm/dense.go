@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package fsm
 
 // dense is a copy-on-write store for keys that are given out one after the

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package fsm is the deterministic core of the registry: the replicated
 // state, every decision about it, its snapshot and its digest.
 //

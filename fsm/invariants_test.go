@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package fsm
 
 // checkGovernance holds a state to the promises about networks: one owner of

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package fsm
 
 // token is a stored token. spentBy names the member that used a join token up,

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package fsm
 
 // levelGovernance is the feature level that brings invites, roles that are

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package identity answers who is calling: it verifies Ed25519 signatures
 // over the protocol's challenges, and identity tokens by the keys of a
 // provider or by asking the operator's webhook.

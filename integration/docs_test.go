@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package integration
 
 import (
@@ -200,5 +202,15 @@ func TestLinksResolve(t *testing.T) {
 	}
 	if links < 50 {
 		t.Errorf("only %d links were found", links)
+	}
+}
+
+// TestEveryFileNamesItsLicence: tools that collect licences look at files one by one.
+func TestEveryFileNamesItsLicence(t *testing.T) {
+	out, err := exec.Command("git", "-C", "..", "grep", "-L", "SPDX-License-Identifier: Apache-2.0", "--", "*.go", "*.sh", ":!*/testdata/*").Output()
+	if len(out) > 0 {
+		t.Errorf("without a line // SPDX-License-Identifier: Apache-2.0:\n%s", out)
+	} else if err != nil && len(out) == 0 {
+		t.Logf("git grep: %v", err) // it finds nothing, or is not there
 	}
 }

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs random schedules of elections, floods beside a client that behaves, then the examples of the product page, the
 # search for secrets and the longer upgrades, end to end, with the programs of the system that they need. What is missing is
 # installed if that is possible here, otherwise named: its test is then skipped.

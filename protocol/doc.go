@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package protocol is the wire contract of the Pilot registry: one table of
 // commands, the request and reply types, framing, error codes, challenges,
 // event names and virtual addresses.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package protocol
 
 // IDKeys are the forms by which an external id is compared. They are made

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package delivery is the leader's work for the sinks of the event log: it
 // reads the events after a sink's cursor, has it delivered, and proposes the new
 // cursor.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package exprpolicy says whether daemons could load an expression policy. It
 // is the one place that knows the language of the expressions: the state
 // machine stores documents and never looks into them, so that members of

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package fault holds the points at which tests make a member fail: crash,
 // pause, an error of the disk, a wrong clock, another route to a peer.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package guess slows down whoever tries tokens. It counts the wrong ones of
 // each source: the first in a minute cost nothing, then each look at a token
 // takes longer, then none is looked at for a while. The right token still

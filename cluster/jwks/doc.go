@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package jwks keeps the keys of the identity provider in the replicated
 // state: the leader fetches them, every member validates tokens with them.
 //

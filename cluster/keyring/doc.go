@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package keyring holds the cluster's secret keys: versioned pairs of an AEAD
 // key, for secrets that must be read back, and an HMAC key, for credentials
 // that only have to be recognised. It also keeps the cluster's self-signed

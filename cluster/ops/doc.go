@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package ops is the operator's HTTP listener of a member: liveness,
 // readiness, metrics and, when switched on, profiles.
 //

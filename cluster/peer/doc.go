@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package peer is the connection between the members of a cluster: one TCP
 // listener per member, TLS 1.3 on every byte, and the application protocol
 // (ALPN) deciding what a connection is for:

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package store keeps a member's Raft log and its term and vote on disk.
 //
 // Promise: what it returns is what was stored. Every log entry carries the id

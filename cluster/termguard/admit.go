@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 //lint:file-ignore SA1019 the checksum of the previous entry travels in the field Leader, which raft leaves alone
 
 package termguard

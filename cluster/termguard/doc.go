@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package termguard stands between raft and its log, its votes and its
 // transport, and keeps raft out of terms that belong to other members.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 //lint:file-ignore SA1019 raft itself still reads the fields Leader and Candidate
 
 package termguard

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command pilot-registry is a member of a Pilot registry cluster, and the
 // operator's tool for the member on this machine.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command pilotctl is the tool of operators and node owners: it talks to any
 // member of a Pilot registry cluster.
 //

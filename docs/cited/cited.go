@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package cited finds the command lines that documents, messages and comments
 // name, so that the tests of the programs can see whether they exist.
 //

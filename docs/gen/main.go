@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command gen writes the generated references of docs/ from the tables of the
 // code: commands, events, metrics and settings. With -check it fails when a
 // file is not up to date.

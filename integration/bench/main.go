@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command bench measures a three-member cluster on this machine and prints
 // one table. Load generator and members share the machine, so figures of
 // different runs must not be compared; the columns of one run may be.

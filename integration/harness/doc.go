@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package harness starts real clusters for black-box tests and benchmarks:
 // `pilot-registry dev` with its member processes, on free loopback ports.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package hostile attacks a running cluster with everything that a stranger or
 // a node with a key can flood, all at once, while a client that behaves goes on
 // writing.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command planted proves that the tests can fail: it plants one bug after
 // another into a copy of the source and runs what the bug's patch names, in its
 // lines "Noticed-by: PACKAGE TESTS" or "Noticed-by: soak", cheapest first. Each

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package client is the Go SDK of the Pilot registry.
 //
 //	id, err := client.LoadIdentity(path)

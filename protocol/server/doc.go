@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package server is the front door of a member: it listens for clients, reads
 // frames, bounds what a client may cost, and hands typed requests to a Backend.
 //

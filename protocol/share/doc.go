@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package share divides what several callers use together, so that a flood
 // meets its own ceiling and nobody else's.
 //

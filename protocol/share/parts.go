@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package share
 
 // Parts divide a total. A holder may have Each, a wider group of holders

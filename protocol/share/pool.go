@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package share
 
 // Pool hands out parts of a total to holders. It remembers only holders that

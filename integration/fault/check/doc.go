@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package check judges histories of a cluster under test, with two checkers
 // that do not trust each other.
 //

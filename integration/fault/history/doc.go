@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package history records what clients of a cluster under test asked and what
 // they learnt, on one clock.
 //

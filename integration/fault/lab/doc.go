@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package lab runs a cluster in which everything can be made to fail: real
 // member processes on loopback addresses of their own, and between any two of
 // them, and between clients and members, a relay that loses, holds, delays and

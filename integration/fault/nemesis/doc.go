@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package nemesis makes a cluster fail according to a plan.
 //
 // A plan is made from a seed, printed as JSON and can be played again. It is a

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package report draws one page per run: what was asked over time and how it
 // ended, which faults were active, who led, how long writes were interrupted,
 // and for every violation the history of the key that shows it.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package soak runs a cluster under load and under faults for a while, and
 // judges it: workloads through relays, a seeded plan of faults, final reads,
 // both checkers, and the checks that need neither.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package workload puts load on a cluster under test and records what came of
 // it, so that package check can judge.
 //

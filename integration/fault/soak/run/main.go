@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 //go:build linux
 
 // Command run soaks a cluster under faults, seed after seed: see package soak.
