@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -208,9 +209,11 @@ func TestLinksResolve(t *testing.T) {
 // TestEveryFileNamesItsLicence: tools that collect licences look at files one by one.
 func TestEveryFileNamesItsLicence(t *testing.T) {
 	out, err := exec.Command("git", "-C", "..", "grep", "-L", "SPDX-License-Identifier: Apache-2.0", "--", "*.go", "*.sh", ":!*/testdata/*").Output()
-	if len(out) > 0 {
+	var exit *exec.ExitError
+	switch {
+	case len(out) > 0:
 		t.Errorf("without a line // SPDX-License-Identifier: Apache-2.0:\n%s", out)
-	} else if err != nil && len(out) == 0 {
-		t.Logf("git grep: %v", err) // it finds nothing, or is not there
+	case err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1): // 1: there is none
+		t.Skipf("git cannot list the files: %v", err)
 	}
 }

@@ -12,24 +12,8 @@ import (
 // Commands and flags that pages, messages and comments name exist.
 func TestNamedCommandsExist(t *testing.T) {
 	t.Parallel()
-	root := newRoot()
-	lines, err := cited.Lines("../..", "pilot-registry")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(lines) < 20 {
-		t.Fatalf("only %d command lines were found", len(lines))
-	}
-	for _, l := range lines {
-		cmd, rest, _ := root.Find(l.Words)
-		if len(rest) > 0 && cmd.HasSubCommands() && cited.IsName(rest[0]) {
-			t.Errorf("%s: pilot-registry %s: %s has no command %s", l.Where, strings.Join(l.Words, " "), cmd.CommandPath(), rest[0])
-			continue
-		}
-		for _, f := range l.Flags() {
-			if f != "help" && f != "version" && cmd.Flags().Lookup(f) == nil && cmd.InheritedFlags().Lookup(f) == nil {
-				t.Errorf("%s: pilot-registry %s: %s has no flag --%s", l.Where, strings.Join(l.Words, " "), cmd.CommandPath(), f)
-			}
-		}
+	missing, seen, err := cited.Missing("../..", newRoot())
+	if err != nil || seen < 20 || len(missing) > 0 {
+		t.Errorf("%d command lines, error %v:\n%s", seen, err, strings.Join(missing, "\n"))
 	}
 }

@@ -6,7 +6,7 @@
 // Promise: what it returns stands in a page, a string or a comment of this
 // repository as a command line, with the place where it stands.
 //
-// Non-goals: it does not know which commands there are.
+// Non-goals: it runs nothing and does not look at the values of flags.
 package cited
 
 import (
@@ -19,6 +19,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/spf13/cobra"
 )
 
 // Line is a command line without the name of its program.
@@ -114,8 +116,28 @@ func add(found []Line, where, text, program string) []Line {
 	return append(found, Line{where, words[1:]})
 }
 
-// Flags are the names of the long flags of a line.
-func (l Line) Flags() (names []string) {
+// Missing says which command lines of a program, named below a folder, have a
+// command or a flag that the program does not have, and how many lines it saw.
+func Missing(folder string, program *cobra.Command) (missing []string, seen int, err error) {
+	lines, err := Lines(folder, program.Name())
+	for _, l := range lines {
+		said := l.Where + ": " + program.Name() + " " + strings.Join(l.Words, " ") + ": "
+		cmd, rest, _ := program.Find(l.Words) // what is not found is in rest
+		if len(rest) > 0 && cmd.HasSubCommands() && name.MatchString(rest[0]) {
+			missing = append(missing, said+cmd.CommandPath()+" has no command "+rest[0])
+			continue
+		}
+		for _, f := range l.flags() {
+			if f != "help" && f != "version" && cmd.Flags().Lookup(f) == nil && cmd.InheritedFlags().Lookup(f) == nil {
+				missing = append(missing, said+cmd.CommandPath()+" has no flag --"+f)
+			}
+		}
+	}
+	return missing, len(lines), err
+}
+
+// flags are the names of the long flags of a line.
+func (l Line) flags() (names []string) {
 	for _, w := range l.Words {
 		if m := flag.FindStringSubmatch(w); m != nil {
 			names = append(names, m[1])
@@ -124,10 +146,8 @@ func (l Line) Flags() (names []string) {
 	return names
 }
 
-var flag = regexp.MustCompile(`^\[?--([a-z][a-z0-9-]*)`)
-
-// IsName reports whether a word can be the name of a command: neither a flag
-// nor a placeholder.
-func IsName(w string) bool { return name.MatchString(w) }
-
-var name = regexp.MustCompile(`^[a-z][a-z-]*$`)
+var (
+	flag = regexp.MustCompile(`^\[?--([a-z][a-z0-9-]*)`)
+	// name is what can be the name of a command: no flag and no placeholder.
+	name = regexp.MustCompile(`^[a-z][a-z-]*$`)
+)
