@@ -90,21 +90,9 @@ func (b *batcher) submit(ctx context.Context, env fsm.Envelope, term uint64) (fs
 		return fsm.Result{}, err
 	}
 	it := &item{env: env, term: term, done: make(chan struct{})}
-	b.mu.Lock()
-	switch {
-	case b.stopped:
-		b.mu.Unlock()
-		return fsm.Result{}, protocol.NotAppliedf(codeNotLeader, "this member is stopping")
-	case len(b.queue) >= b.limits.Queue:
-		b.mu.Unlock()
-		return fsm.Result{}, protocol.NotAppliedf(protocol.CodeOverloaded, "%d writes are waiting at the leader (limit %d); send the request again later", b.limits.Queue, b.limits.Queue)
-	case b.bytes+n > b.limits.QueueBytes:
-		b.mu.Unlock()
-		return fsm.Result{}, protocol.NotAppliedf(protocol.CodeOverloaded, "writes of %d bytes are waiting at the leader (limit %d); send the request again later", b.bytes, b.limits.QueueBytes)
+	if err := b.enqueue(it, n); err != nil {
+		return fsm.Result{}, err
 	}
-	b.queue = append(b.queue, it)
-	b.bytes += n
-	b.mu.Unlock()
 	select {
 	case b.wake <- struct{}{}:
 	default:
@@ -124,6 +112,23 @@ func (b *batcher) submit(ctx context.Context, env fsm.Envelope, term uint64) (fs
 	default:
 		return fsm.Result{}, protocol.Unknownf(protocol.CodeOutcomeUnknown, "the command was written but not decided in time")
 	}
+}
+
+// enqueue lets a command of n bytes wait for the next entry.
+func (b *batcher) enqueue(it *item, n int) *protocol.Error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.stopped:
+		return protocol.NotAppliedf(codeNotLeader, "this member is stopping")
+	case len(b.queue) >= b.limits.Queue:
+		return protocol.NotAppliedf(protocol.CodeOverloaded, "%d writes are waiting at the leader (limit %d); send the request again later", b.limits.Queue, b.limits.Queue)
+	case b.bytes+n > b.limits.QueueBytes:
+		return protocol.NotAppliedf(protocol.CodeOverloaded, "writes of %d bytes are waiting at the leader (limit %d); send the request again later", b.bytes, b.limits.QueueBytes)
+	}
+	b.queue = append(b.queue, it)
+	b.bytes += n
+	return nil
 }
 
 // drop removes a cancelled command, so that those who gave up do not fill the queue.

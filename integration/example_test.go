@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -126,10 +127,25 @@ func anyone(t *testing.T, c *harness.Cluster, args ...string) (string, error) {
 	return out.String(), nil
 }
 
-// leaderGone kills the leader and waits until another member leads.
+// leaderGone kills the leader and waits until a member leads and every member serves again.
 func leaderGone(t *testing.T, c *harness.Cluster) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	hurtLeader(ctx, t, c, "kill")
+	if _, err := c.Await(ctx, func(r harness.Ready) bool { return r.Leader != "" && serves(r) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// serves reports whether every member takes connections of clients.
+func serves(r harness.Ready) bool {
+	for _, n := range r.Nodes {
+		conn, err := net.Dial("tcp", n.Wire)
+		if err != nil {
+			return false
+		}
+		_ = conn.Close()
+	}
+	return true
 }
