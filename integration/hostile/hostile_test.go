@@ -131,7 +131,7 @@ func newSiege(t *testing.T) *siege {
 	t.Cleanup(siem.Close)
 	s.admin(w, map[string]any{"type": "set_external_id", "node_id": s.other.ID, "external_id": "carol@example.com"})
 	s.admin(w, map[string]any{"type": "set_identity_webhook", "url": verifier.URL})
-	s.admin(w, map[string]any{"type": "set_audit_export", "format": "json", "endpoint": siem.URL, "required": true, "max_lag": 2000})
+	s.admin(w, map[string]any{"type": "set_audit_export", "format": "json", "endpoint": siem.URL, "required": true})
 	return s
 }
 
