@@ -36,12 +36,12 @@ var (
 
 // Files of package protocol that Apply does not come by: they read and write
 // what goes over the wire.
-var frontDoorOnly = []string{"address.go", "auditlog.go", "decode.go", "encode.go", "frame.go", "hostport.go", "urls.go", "signed.go", "parts.go",
+var frontDoorOnly = []string{"address.go", "auditlog.go", "decode.go", "encode.go", "frame.go", "urls.go", "signed.go", "uploadparts.go",
 	"read.go", "unknown.go", "networkrules.go", "secret.go"}
 
 // Uses that Apply does not come by, in files that it does.
 var exactEnough = map[string]string{
-	"requests.go strings.TrimSpace": "of cluster_* commands, which are not of the log",
+	"cluster.go strings.TrimSpace": "of cluster_* commands, which are not of the log",
 }
 
 // Members of different versions, built with different versions of Go, apply

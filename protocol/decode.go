@@ -235,3 +235,20 @@ func either(names []string) string {
 	}
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
+
+// Body is a typed request: the fields of one command without the envelope.
+//
+// Field tags: `json` names the field in the replicated log and, unless a
+// `wire` tag says otherwise, on the wire. `wire:"-"` marks facts that a member
+// adds before proposing and that no client can set. Credentials carry
+// `json:"-"`, so they cannot enter the log.
+type Body interface {
+	// Validate checks what can be checked without state, in the protocol's
+	// order, and normalises the fields in place. It must be idempotent: it
+	// runs at the front door and again in Apply.
+	Validate() *Error
+}
+
+type noFields struct{}
+
+func (noFields) Validate() *Error { return nil }

@@ -4,7 +4,6 @@ package protocol
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 )
 
@@ -30,31 +29,6 @@ var stateFields = map[string]bool{"disabled": true, "enabled": false, "active": 
 
 func entryKeys() []string {
 	return []string{"external_id", "role", "disabled", "enabled", "active", "accountEnabled", "display_name", "email", "groups", "node_id", "tags"}
-}
-
-// decodeField reads the entries.
-func (r *DirectorySync) decodeField(in *reader, name string, raw any) bool {
-	if name != "entries" {
-		return false
-	}
-	list, ok := raw.([]any)
-	if !ok {
-		if raw != nil {
-			in.complain(name, "a list of entries", raw)
-		}
-		return true
-	}
-	in.rule = ""
-	r.Entries = make([]DirectoryEntry, 0, min(len(list), maxEntries))
-	for i := range list {
-		e, problem := readEntry(list[i])
-		if problem != "" {
-			in.refuse(Errorf(CodeInvalid, "entry %d cannot be read, so nothing of the listing was applied: %s", i+1, problem))
-			return true
-		}
-		r.Entries = append(r.Entries, e)
-	}
-	return true
 }
 
 // readEntry reads an entry, or says what is wrong with it.
@@ -156,22 +130,3 @@ const notUTF8 = "holds U+FFFD, which stands for bytes that were not UTF-8: expor
 // garbled reports whether a text holds the mark of bytes that could not be
 // read: whoever it names, it does not name them any more.
 func garbled(s string) bool { return strings.Contains(s, "\uFFFD") }
-
-// problem says what is wrong with an entry, "" when nothing is.
-func (e *DirectoryEntry) problem() string {
-	switch {
-	case trim(e.ExternalID) == "":
-		return "external_id is required"
-	case garbled(e.ExternalID):
-		return "external_id " + notUTF8
-	case len(e.ExternalID) > MaxTextBytes:
-		return "external_id too long (max " + strconv.Itoa(MaxTextBytes) + " bytes)"
-	case hasControl(e.ExternalID, false):
-		return "external_id " + controlInside
-	case hasControl(e.DisplayName, false):
-		return "display_name " + controlInside
-	case e.Role != "" && e.Role != RoleOwner && e.Role != RoleAdmin && e.Role != RoleMember:
-		return "invalid role " + Quote(e.Role) + ": want owner, admin or member"
-	}
-	return ""
-}

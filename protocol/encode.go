@@ -4,6 +4,7 @@ package protocol
 
 import (
 	"encoding/json"
+	"net"
 	"reflect"
 	"strings"
 )
@@ -79,4 +80,9 @@ func SanitizeEndpoint(source, listen string) string {
 		host = "[" + host + "]"
 	}
 	return host + ":" + port
+}
+
+func splitHostPort(s string) (host, port string, ok bool) {
+	host, port, err := net.SplitHostPort(s)
+	return host, port, err == nil
 }

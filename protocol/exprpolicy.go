@@ -9,6 +9,15 @@ import (
 	"strings"
 )
 
+// exprPolicyCommands are the rows of commands.go about this subject.
+var exprPolicyCommands = []Command{
+	{Code: 132, Name: "set_expr_policy", Group: GroupPolicy, Auth: AuthRole, Roles: rolesAdmin, Mode: ModeWrite, Since: 2,
+		Challenge: "set_expr_policy:{node_id}:{network_id}:{policy_sha256}", Signer: "node_id", Events: []string{EventExprPolicySet, EventExprPolicyCleared},
+		newBody: body[SetExprPolicy](), newReply: reply[SetExprPolicyReply](), Doc: "set or clear a network's expression policy"},
+	{Code: 133, Name: "get_expr_policy", Group: GroupPolicy, Auth: AuthOpen, Mode: ModeRead, Since: 2,
+		newBody: body[NetworkRequest](), newReply: reply[GetExprPolicyReply](), Doc: "show a network's expression policy"},
+}
+
 // MaxExprPolicyBytes bounds an expression policy, so that a reply with it fits
 // a frame of any client.
 const MaxExprPolicyBytes = 60 << 10

@@ -52,34 +52,8 @@ type IDBody interface {
 	EachID(visit func(id string, keys *IDKeys))
 }
 
-// EachID visits the id that is bound.
-func (r *SetExternalID) EachID(visit func(string, *IDKeys)) { visit(r.ExternalID, &r.Keys) }
-
-// EachID visits the verified id.
-func (r *Register) EachID(visit func(string, *IDKeys)) { visit(r.ExternalID, &r.Keys) }
-
 // EachID visits the person asked about.
 func (r *PersonRequest) EachID(visit func(string, *IDKeys)) { visit(r.ExternalID, &r.Keys) }
-
-// EachID visits the person asked about.
-func (r *GetAuditLog) EachID(visit func(string, *IDKeys)) { visit(r.ExternalID, &r.Keys) }
-
-// EachID visits the people listed.
-func (r *DirectorySync) EachID(visit func(string, *IDKeys)) {
-	for i := range r.Entries {
-		visit(r.Entries[i].ExternalID, &r.Entries[i].Keys)
-	}
-}
-
-// EachID visits those whom roles wait for.
-func (r *ProvisionNetwork) EachID(visit func(string, *IDKeys)) {
-	if r.Blueprint == nil {
-		return
-	}
-	for i := range r.Blueprint.Roles {
-		visit(r.Blueprint.Roles[i].ExternalID, &r.Blueprint.Roles[i].Keys)
-	}
-}
 
 // FormsBody is a request that looks for an id in what was written down before.
 type FormsBody interface {
@@ -90,6 +64,3 @@ type FormsBody interface {
 
 // SetForms fills in Forms.
 func (r *PersonRequest) SetForms(forms func(string) []string) { r.Forms = forms(r.ExternalID) }
-
-// SetForms fills in Forms.
-func (r *GetAuditLog) SetForms(forms func(string) []string) { r.Forms = forms(r.ExternalID) }

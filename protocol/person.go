@@ -2,6 +2,15 @@
 
 package protocol
 
+// personCommands are the rows of commands.go about this subject.
+var personCommands = []Command{
+	{Code: 122, Name: "person_export", Group: GroupIdentity, Auth: AuthAdmin, Mode: ModeRead, Lists: true, Since: 2,
+		newBody: body[PersonRequest](), newReply: reply[PersonExportReply](), Doc: "show what is known of a person, by external id"},
+	{Code: 123, Name: "person_forget", Group: GroupIdentity, Auth: AuthAdmin, Mode: ModeWrite, Since: 2,
+		Events:  []string{EventPersonForgotten, EventNodeDeregistered, EventExternalIDSet, EventOwnerLost, EventOwnershipTransferred},
+		newBody: body[PersonRequest](), newReply: reply[PersonForgetReply](), Doc: "erase what is known of a person, by external id"},
+}
+
 // PersonRequest names a person by external id, in any form that matches.
 type PersonRequest struct {
 	ExternalID string `json:"external_id"`

@@ -2,8 +2,6 @@
 
 package protocol
 
-import "strconv"
-
 // RoleMapping gives those whose tokens have a value in the role claim a role
 // in a network.
 type RoleMapping struct {
@@ -34,33 +32,4 @@ func checkRoleMap(claim string, list []RoleMapping) *Error {
 		}
 	}
 	return nil
-}
-
-// decodeField reads role_map; all else is read by its type.
-func (r *SetIDPConfig) decodeField(in *reader, name string, raw any) bool {
-	if name != "role_map" {
-		return false
-	}
-	list, ok := raw.([]any)
-	if !ok && raw != nil {
-		in.complain(name, "a list of objects", raw)
-	}
-	for i, e := range list {
-		entry, ok := e.(map[string]any)
-		where := name + "[" + strconv.Itoa(i) + "]"
-		if !ok {
-			in.complain(where, "an object with value, network_id and role", e)
-			continue
-		}
-		for field := range entry {
-			if field != "value" && field != "network_id" && field != "role" {
-				in.refuse(Errorf(CodeInvalid, "invalid %s: it has no field %s: want value, network_id and role", where, Quote(field)))
-			}
-		}
-		r.RoleMap = append(r.RoleMap, RoleMapping{
-			Value: in.text(where+".value", entry["value"]), Role: in.text(where+".role", entry["role"]),
-			NetworkID: uint16(in.whole(where+".network_id", entry["network_id"], 0xffff)),
-		})
-	}
-	return true
 }

@@ -9,3 +9,26 @@ import "strings"
 func TrimSecret(s string) string {
 	return strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(s), "\ufeff"))
 }
+
+// Secret is a credential. It prints as [redacted] and encodes as null, so
+// that it cannot reach a log, a reply or the replicated log by accident.
+type Secret string
+
+// String hides the secret.
+func (Secret) String() string { return "[redacted]" }
+
+// GoString hides the secret from %#v.
+func (Secret) GoString() string { return "[redacted]" }
+
+// MarshalJSON hides the secret.
+func (Secret) MarshalJSON() ([]byte, error) { return []byte("null"), nil }
+
+// MAC is a keyed hash that stands for a credential in the replicated log and
+// state: HMAC-SHA256 under version Key of the cluster keyring.
+type MAC struct {
+	Key uint32 `json:"k"`
+	Sum []byte `json:"m"`
+}
+
+// IsZero reports whether the MAC stands for no credential.
+func (m MAC) IsZero() bool { return len(m.Sum) == 0 }

@@ -2,6 +2,47 @@
 
 package protocol
 
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"errors"
+	"fmt"
+)
+
+// PublicKey is an Ed25519 public key (RFC 8032), 32 raw bytes.
+type PublicKey [ed25519.PublicKeySize]byte
+
+// String renders the key in standard base64 with padding, as on the wire.
+func (k PublicKey) String() string { return base64.StdEncoding.EncodeToString(k[:]) }
+
+// SmallOrder reports whether a key is an encoding of a point of small order.
+func (k PublicKey) SmallOrder() bool {
+	k[31] &= 0x7f
+	for i := range smallOrderY {
+		if k == smallOrderY[i] {
+			return true
+		}
+	}
+	return false
+}
+
+// ParsePublicKey reads a key in standard base64 with padding. Like the
+// protocol's decoder it skips CR and LF and tolerates non-zero trailing bits,
+// so different texts may name one key: compare keys, never texts.
+func ParsePublicKey(s string) (PublicKey, error) {
+	raw, err := base64.StdEncoding.DecodeString(s)
+	if err != nil {
+		return PublicKey{}, fmt.Errorf("decode public key: %w", err)
+	}
+	if len(raw) != ed25519.PublicKeySize {
+		return PublicKey{}, fmt.Errorf("invalid public key size: %d", len(raw))
+	}
+	if k := PublicKey(raw); !k.SmallOrder() {
+		return k, nil
+	}
+	return PublicKey{}, errors.New("this public key has a small order, so signatures by it prove nothing; make another")
+}
+
 // A public key of small order is one of the eight points whose multiples run in
 // a circle of at most eight. For such a key a signature can be made that is
 // right for every message, or for one in eight, without any secret: it proves
@@ -18,15 +59,4 @@ var smallOrderY = [...]PublicKey{
 	{0xee, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f},
 	{0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05},
 	{0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a},
-}
-
-// SmallOrder reports whether a key is an encoding of a point of small order.
-func (k PublicKey) SmallOrder() bool {
-	k[31] &= 0x7f
-	for i := range smallOrderY {
-		if k == smallOrderY[i] {
-			return true
-		}
-	}
-	return false
 }

@@ -7,6 +7,16 @@ import (
 	"strings"
 )
 
+// sinkCommands are the rows of commands.go about this subject.
+var sinkCommands = []Command{
+	{Code: 68, Name: "audit_sink_put", Group: GroupAudit, Auth: AuthAdmin, Mode: ModeWrite, RefusesUnknown: true, Since: 2, Events: []string{EventSinkConfigured},
+		newBody: body[AuditSinkPut](), newReply: reply[AuditSinkReply](), Doc: "create or replace a sink of the audit log"},
+	{Code: 69, Name: "audit_sink_delete", Group: GroupAudit, Auth: AuthAdmin, Mode: ModeWrite, Since: 2, Events: []string{EventSinkDeleted},
+		newBody: body[SinkName](), newReply: reply[AuditSinkReply](), Doc: "delete a sink of the audit log"},
+	{Code: 70, Name: "audit_sink_list", Group: GroupAudit, Auth: AuthAdmin, Mode: ModeRead, Since: 2,
+		newBody: body[AuditQuery](), newReply: reply[AuditSinkListReply](), Doc: "list the sinks of the audit log and how far each is"},
+}
+
 // Kinds of sinks: consumers of the event log, each with a replicated cursor.
 const (
 	SinkExport  = "export"
@@ -173,17 +183,6 @@ func (s *SinkConfig) canBatch() bool {
 	return s.Kind == SinkExport && (s.Format == FormatJSON || s.Format == FormatCEF && web)
 }
 
-// Ways in which messages of syslog over TCP and TLS end.
-const (
-	FramingOctets  = "octet_counting"
-	FramingNewline = "newline"
-	FramingNUL     = "nul"
-)
-
-func validFraming(f string) bool {
-	return f == FramingOctets || f == FramingNewline || f == FramingNUL
-}
-
 func (s *SinkConfig) canFrame() bool {
 	stream := strings.HasPrefix(s.Endpoint, "tcp://") || strings.HasPrefix(s.Endpoint, "tls://")
 	return s.Kind == SinkExport && s.Format == FormatCEF && stream
@@ -207,6 +206,22 @@ func (s *SinkConfig) Targets() []Target {
 	return []Target{{Field: "endpoint", URL: s.Endpoint}}
 }
 
+// Wants reports whether the sink's filters let an event through.
+func (s *SinkConfig) Wants(e *AuditEvent) bool {
+	return MatchAction(s.Actions, e.Action) && (len(s.Networks) == 0 || contains(s.Networks, e.Attr("network_id")))
+}
+
+// Ways in which messages of syslog over TCP and TLS end.
+const (
+	FramingOctets  = "octet_counting"
+	FramingNewline = "newline"
+	FramingNUL     = "nul"
+)
+
+func validFraming(f string) bool {
+	return f == FramingOctets || f == FramingNewline || f == FramingNUL
+}
+
 func validSinkName(s string) bool {
 	for _, c := range []byte(s) {
 		if c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
@@ -225,11 +240,6 @@ func parseNetworkID(s string) (id uint16, ok bool) {
 		n = n*10 + int(c-'0')
 	}
 	return uint16(n), s != "" && n <= 0xffff
-}
-
-// Wants reports whether the sink's filters let an event through.
-func (s *SinkConfig) Wants(e *AuditEvent) bool {
-	return MatchAction(s.Actions, e.Action) && (len(s.Networks) == 0 || contains(s.Networks, e.Attr("network_id")))
 }
 
 // MatchAction reports whether an action is one of the patterns: whole
@@ -261,4 +271,117 @@ func CheckWebhookSecret(s Secret) *Error {
 		return Errorf(CodeInvalid, "invalid secret: want whsec_ and the base64 of 24 to 64 random bytes")
 	}
 	return nil
+}
+
+// AuditSinkPut creates or replaces a sink.
+type AuditSinkPut struct {
+	Name     string   `json:"name"`
+	Kind     string   `json:"kind"`
+	Format   string   `json:"format,omitempty"`
+	Endpoint string   `json:"endpoint,omitempty"`
+	Index    string   `json:"index,omitempty"`
+	Source   string   `json:"source,omitempty"`
+	Ack      bool     `json:"ack,omitempty"`
+	Framing  string   `json:"framing,omitempty"`
+	Batch    bool     `json:"batch,omitempty"`
+	Required bool     `json:"required,omitempty"`
+	MaxLag   uint32   `json:"max_lag,omitempty"`
+	Actions  []string `json:"actions,omitempty"`
+	Networks []string `json:"networks,omitempty"`
+	// Secret is the token of an export or the signing secret of a webhook. Without
+	// one a sink whose endpoint stays keeps the secret it has.
+	Secret Secret `json:"-" wire:"secret"`
+
+	SecretSealed Sealed `json:"secret_sealed,omitzero" wire:"-"`
+}
+
+// Sink is the sink in the request.
+func (r *AuditSinkPut) Sink() SinkConfig {
+	return SinkConfig{Name: r.Name, Kind: r.Kind, Format: r.Format, Endpoint: r.Endpoint, Index: r.Index, Source: r.Source, Ack: r.Ack,
+		Batch: r.Batch, Framing: r.Framing, Required: r.Required, MaxLag: r.MaxLag, Actions: r.Actions, Networks: r.Networks}
+}
+
+// Validate looks at the sink.
+func (r *AuditSinkPut) Validate() *Error {
+	if r.Kind == SinkWebhook && r.Secret != "" {
+		if e := CheckWebhookSecret(r.Secret); e != nil {
+			return e
+		}
+	}
+	s := r.Sink()
+	return s.Check()
+}
+
+// Targets is the sink's address.
+func (r *AuditSinkPut) Targets() []Target {
+	s := r.Sink()
+	return s.Targets()
+}
+
+// SealFields names the secret.
+func (r *AuditSinkPut) SealFields() []SealField {
+	return []SealField{{SinkSecretName(r.Name), r.Secret, &r.SecretSealed}}
+}
+
+// SinkName names a sink.
+type SinkName struct {
+	Name string `json:"name"`
+}
+
+// Validate asks for the name.
+func (r *SinkName) Validate() *Error {
+	if r.Name == "" {
+		return Errorf(CodeInvalid, "name is required")
+	}
+	return nil
+}
+
+// SinkTotals count the events of all sinks of a name since the cluster began.
+type SinkTotals struct {
+	DeliveredTotal uint64 `json:"delivered_total,omitempty"`
+	FailedTotal    uint64 `json:"failed_total,omitempty"`
+	DroppedTotal   uint64 `json:"dropped_total,omitempty"`
+}
+
+// SinkTrouble is why a sink is not getting on; empty while it is.
+type SinkTrouble struct {
+	// Error is what the last try said, Stalled when the trouble began (RFC 3339).
+	Error   string `json:"error,omitempty"`
+	Stalled string `json:"stalled,omitempty"`
+	// Tries is how often in a row it was tried in vain, NextTry when it is tried
+	// next (RFC 3339), by log time.
+	Tries   uint32 `json:"tries,omitempty"`
+	NextTry string `json:"next_try,omitempty"`
+}
+
+// AuditSink is a sink and how far it is.
+type AuditSink struct {
+	SinkConfig
+	// HasSecret says that a token or signing secret is stored.
+	HasSecret bool `json:"has_secret,omitempty"`
+	// Seq is the newest event that was delivered, filtered or given up; Lag is
+	// how many events after it are still to be delivered.
+	Seq uint64 `json:"seq"`
+	Lag uint64 `json:"lag"`
+	// Delivered, Failed and Dropped count events since the sink has its address:
+	// sent, put aside as dead letters, overtaken by retention.
+	Delivered uint64 `json:"delivered"`
+	Failed    uint64 `json:"failed"`
+	Dropped   uint64 `json:"dropped"`
+	DLQSize   int    `json:"dlq_size"`
+	SinkTotals
+	SinkTrouble
+}
+
+// AuditSinkReply answers audit_sink_put, audit_sink_delete and audit_replay.
+type AuditSinkReply struct {
+	Name string `json:"name"`
+	Seq  uint64 `json:"seq,omitempty"`
+	Type string `json:"type"`
+}
+
+// AuditSinkListReply answers audit_sink_list, by name.
+type AuditSinkListReply struct {
+	Sinks []AuditSink `json:"sinks"`
+	Type  string      `json:"type"`
 }
