@@ -32,7 +32,7 @@ type Config struct {
 	Health func() Health
 	// Status is shown as JSON under /status.
 	Status func(ctx context.Context) any
-	// Pprof serves /debug/pprof/.
+	// Pprof serves /debug/pprof/ to this machine.
 	Pprof bool
 	// Hosts are the names under which the listener may be asked, beside
 	// localhost and IP addresses.
@@ -68,11 +68,10 @@ func Handler(c Config) http.Handler {
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(c.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	if c.Pprof {
-		mux.HandleFunc("/debug/pprof/", pprof.Index)
-		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+		for path, show := range map[string]http.HandlerFunc{"": pprof.Index, "cmdline": pprof.Cmdline,
+			"profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace} {
+			mux.Handle("/debug/pprof/"+path, onlyHere(show))
+		}
 	}
 	return checkHost(c.Hosts, mux)
 }

@@ -68,7 +68,7 @@ type peerConfig struct {
 
 type opsConfig struct {
 	Listen string `yaml:"listen" help:"HTTP address of health, metrics and status; empty switches it off"`
-	Pprof  bool   `yaml:"pprof" help:"serve profiles under /debug/pprof/"`
+	Pprof  bool   `yaml:"pprof" help:"serve profiles under /debug/pprof/, to callers on this machine"`
 
 	Hosts []string `yaml:"hosts" help:"names under which ops may be asked beside localhost and IP addresses, as a scraper uses them; health is answered under any name"`
 }

@@ -5,6 +5,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -78,6 +80,9 @@ func (c *config) warnings() []string {
 	if c.Wire.TLS == wireTLSFiles {
 		w = append(w, "wire.tls is files: clients that pin a certificate pin one leaf; use the same files on every member")
 	}
+	if host, _, err := net.SplitHostPort(c.Ops.Listen); err == nil && !onThisMachine(host) {
+		w = append(w, "ops.listen can be reached from other machines: status and metrics are shown there without proof")
+	}
 	if c.Compat.OwnerReclaim {
 		w = append(w, "compat.owner_reclaim is on: whoever knows a node's owner name can take over its id")
 	}
@@ -97,4 +102,10 @@ func (c *config) warnings() []string {
 		w = append(w, "rate_limits.enabled is false: one source can use up this member")
 	}
 	return w
+}
+
+// onThisMachine reports whether a listener at the host is heard by this machine only.
+func onThisMachine(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
 }

@@ -239,18 +239,15 @@ func serveOps(c *config, node *cluster.Node, registry prometheus.Gatherer, log h
 	if err != nil {
 		return nil, fmt.Errorf("ops listener: %w", err)
 	}
-	s := &http.Server{
-		Handler: ops.Handler(ops.Config{
-			Gatherer: registry, Pprof: c.Ops.Pprof, Hosts: c.Ops.Hosts,
-			Ready: func(ctx context.Context) []ops.Check { return readiness(node) },
-			Health: func() ops.Health {
-				root := node.Root()
-				return ops.Health{NodesOnline: root.NodeCount(), Uptime: root.Age() / 1000, Version: buildVersion().Version}
-			},
-			Status: func(ctx context.Context) any { return node.Status(ctx) },
-		}),
-		ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
-	}
+	s := ops.NewServer(ops.Handler(ops.Config{
+		Gatherer: registry, Pprof: c.Ops.Pprof, Hosts: c.Ops.Hosts,
+		Ready: func(ctx context.Context) []ops.Check { return readiness(node) },
+		Health: func() ops.Health {
+			root := node.Root()
+			return ops.Health{NodesOnline: root.NodeCount(), Uptime: root.Age() / 1000, Version: buildVersion().Version}
+		},
+		Status: func(ctx context.Context) any { return node.Status(ctx) },
+	}))
 	go func() {
 		if err := s.Serve(ops.Places(l)); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			log.Error("ops listener ended", "error", err)
