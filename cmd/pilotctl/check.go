@@ -10,6 +10,10 @@ type validated struct {
 	Roles    int       `json:"roles,omitempty"`
 	Valid    bool      `json:"valid"`
 	Problems []problem `json:"problems,omitempty"`
+
+	// Columns are those of an export, by what they are taken for.
+	Columns map[string]string `json:"columns,omitempty"`
+	Unused  []string          `json:"unused_columns,omitempty"`
 }
 
 // reportValid prints what was found; problems are an error, and with -o json

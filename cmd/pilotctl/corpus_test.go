@@ -42,7 +42,7 @@ func outcome(t *testing.T, path, kind string) string {
 		}
 		return fmt.Sprintf("%s, %s", b.Name, plural(len(b.Roles), "role"))
 	}
-	l, d, err := readListing(path)
+	l, d, err := readListing(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

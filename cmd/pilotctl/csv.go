@@ -20,8 +20,10 @@ var separators = []rune{',', ';', '\t'}
 
 // table is CSV as spreadsheets and directories write it.
 type table struct {
-	header []string // in lower case
+	header []string
 	comma  rune
+	// asked says what columns are, as far as their names do not.
+	asked map[string]string
 	// skipped is how many lines stand before the header.
 	skipped int
 	body    []byte
@@ -29,8 +31,8 @@ type table struct {
 
 // findTable recognises CSV by its line of column names, with or without the
 // lines that some programs write before it.
-func findTable(text []byte) (t table, ok bool) {
-	t.body = text
+func findTable(text []byte, asked map[string]string) (t table, ok bool) {
+	t.body, t.asked = text, asked
 	for {
 		line, rest, more := bytes.Cut(t.body, []byte("\n"))
 		trimmed := strings.TrimSpace(string(line))
@@ -57,7 +59,7 @@ func (t *table) findHeader(line string) bool {
 	}
 	for _, comma := range separators {
 		columns := columnsOf(line, comma)
-		if slices.Contains(columns, "external_id") {
+		if slices.ContainsFunc(columns, t.namesPerson) {
 			t.comma, t.header = comma, columns
 			return true
 		}
@@ -68,13 +70,18 @@ func (t *table) findHeader(line string) bool {
 	return false
 }
 
+// namesPerson reports whether a column is one that listings need.
+func (t *table) namesPerson(column string) bool {
+	return knownColumn(strings.ToLower(column)) == "external_id" || column != "" && strings.EqualFold(column, t.asked["external_id"])
+}
+
 // plausible reports whether the first line looks like column names, although
 // the one that is needed is not among them.
 func (t *table) plausible() bool {
 	if len(t.header) < 2 {
 		return false
 	}
-	first := t.header[0]
+	first := strings.ToLower(t.header[0])
 	return first != "" && first[0] >= 'a' && first[0] <= 'z' && !strings.Contains(first, ":")
 }
 
@@ -87,18 +94,14 @@ func columnsOf(line string, comma rune) []string {
 		return nil
 	}
 	for i := range columns {
-		columns[i] = strings.ToLower(strings.TrimSpace(columns[i]))
+		columns[i] = strings.TrimSpace(columns[i])
 	}
 	return columns
 }
 
-// listingColumns are those that listings have; false are not used.
-var listingColumns = map[string]bool{"external_id": true, "role": true, "disabled": true, "enabled": true, "active": true, "accountenabled": true,
-	"display_name": true, "email": true, "groups": true}
-
 // readCSV reads rows through the same checks as entries of the other forms.
-func (d *document) readCSV(t table, l *listing) {
-	if !d.checkColumns(t) {
+func (d *document) readCSV(t table, l *listing, asked map[string]string) {
+	if !d.checkColumns(t, l, asked) {
 		return
 	}
 	in := csv.NewReader(bytes.NewReader(t.body))
@@ -131,28 +134,32 @@ func (d *document) readCSV(t table, l *listing) {
 
 // checkColumns reports whether rows can be understood. Where a column is not
 // known, what its cells say is no news.
-func (d *document) checkColumns(t table) bool {
-	at, seen, good := &yaml.Node{Line: t.skipped + 1}, map[string]bool{}, true
+func (d *document) checkColumns(t table, l *listing, asked map[string]string) bool {
+	at, before := &yaml.Node{Line: t.skipped + 1}, len(d.problems)
+	chosen, problems := chooseColumns(t.header, asked)
+	for _, text := range problems {
+		d.bad(at, "", "%s", text)
+	}
+	l.columns = chosen
+	seen := map[string]bool{}
 	misspelt := false // external_id
 	for _, column := range t.header {
+		lower := strings.ToLower(column)
 		switch {
-		case column == "": // behind the last one; its cells have to be empty
-		case !listingColumns[column]:
-			meant := nearest(column, listingColumns)
+		case column == "", chosen.unusedHere(lower): // of one without a name, the cells have to be empty
+		case chosen.of[lower] == "":
+			meant := nearest(column, chosen.of)
 			misspelt = misspelt || strings.Contains(meant, "did you mean external_id?")
 			d.bad(at, column, "unknown column%s", meant)
-			good = false
-		case seen[column]:
+		case seen[lower]:
 			d.bad(at, column, "is there twice")
-			good = false
 		}
-		seen[column] = true
+		seen[lower] = true
 	}
-	if !seen["external_id"] && !misspelt {
-		d.bad(at, "external_id", "there is no such column; columns are separated by commas, semicolons or tabs")
-		return false
+	if !slices.ContainsFunc(t.header, func(column string) bool { return chosen.of[strings.ToLower(column)] == "external_id" }) && !misspelt && len(problems) == 0 {
+		d.bad(at, "external_id", "there is no such column; columns are separated by commas, semicolons or tabs; --column external_id=NAME says that another one is it")
 	}
-	return good
+	return len(d.problems) == before
 }
 
 func (d *document) readRow(t table, row []string, at *yaml.Node, l *listing, first map[string]string) {
@@ -161,35 +168,33 @@ func (d *document) readRow(t table, row []string, at *yaml.Node, l *listing, fir
 	path := "row " + strconv.Itoa(len(l.Entries)+1)
 	for i, column := range t.header {
 		cell := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: strings.TrimSpace(row[i]), Line: at.Line}
-		d.readCell(&e, &s, cell, path, column)
+		switch lower := strings.ToLower(column); {
+		case cell.Value == "":
+		case column == "":
+			d.bad(cell, path+".", "%s stands under no column", kindOf(cell))
+		default:
+			d.readCell(&e, &s, cell, path+"."+column, l.columns.of[lower])
+		}
 	}
 	e.Disabled = d.settle(&s, at, path)
 	d.addEntry(at, path, e, l, first)
 }
 
-func (d *document) readCell(e *listingEntry, s *entryState, n *yaml.Node, path, column string) {
-	path += "." + column
-	switch column {
-	case "":
-		if n.Value != "" {
-			d.bad(n, path, "%s stands under no column", kindOf(n))
-		}
+// readCell reads a cell that is not empty.
+func (d *document) readCell(e *listingEntry, s *entryState, n *yaml.Node, path, role string) {
+	switch role {
 	case "external_id":
 		d.externalID(&e.ExternalID)(n, path)
 	case "role":
 		d.role(&e.Role)(n, path)
+	case "disabled", "enabled", "status":
+		d.state(s, role)(n, path)
 	case "display_name":
 		e.DisplayName = n.Value
 	case "email":
 		e.Email = n.Value
 	case "groups":
-		if n.Value != "" {
-			e.Groups = strings.FieldsFunc(n.Value, func(r rune) bool { return r == ';' || r == '|' })
-		}
-	default: // of an unknown column that is all there is to say
-		if n.Value != "" && listingColumns[column] {
-			d.state(s, column)(n, path)
-		}
+		e.Groups = strings.FieldsFunc(n.Value, func(r rune) bool { return r == ';' || r == '|' })
 	}
 }
 

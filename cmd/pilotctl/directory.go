@@ -21,11 +21,19 @@ const listingFileHelp = `
 The file is CSV with a line of column names, or JSON or YAML, in UTF-8 or UTF-16;
 - is standard input. CSV has commas, semicolons or tabs. Entries have external_id,
 role (owner, admin or member), display_name, and disabled or its opposite: enabled,
-active or accountEnabled; email and groups are accepted. In CSV, groups are
-separated by ; or |`
+active or accountEnabled, or a status in words; email and groups are accepted. In
+CSV, groups are separated by ; or |
+
+Exports of Entra ID, Google Workspace, Okta and Active Directory are read as they
+are, as far as their column names leave no doubt; columns they have besides are not
+used. Where there is doubt, and for other exports, --column says which column, or
+key of an entry, is what:
+
+  --column external_id=userPrincipalName --column status=Zustand`
 
 func (a *app) validateListing() *cobra.Command {
-	return &cobra.Command{
+	var columns func() (map[string]string, error)
+	cmd := &cobra.Command{
 		Use: "validate <file>", Short: "check a directory listing without a registry", Args: exactly(1),
 		Long:              "Check a directory listing without a registry. Everything that is wrong is told at once, with its line; the exit code is then 2.\n" + listingFileHelp,
 		Example:           "  pilotctl directory validate people.csv",
@@ -34,23 +42,30 @@ func (a *app) validateListing() *cobra.Command {
 			if err := a.checkOutput(cmd); err != nil {
 				return err
 			}
-			l, d, err := readListing(args[0])
+			asked, err := columns()
 			if err != nil {
 				return err
 			}
-			return a.reportValid(d, validated{File: args[0], Entries: len(l.Entries)})
+			l, d, err := readListing(args[0], asked)
+			if err != nil {
+				return err
+			}
+			return a.reportValid(d, validated{File: args[0], Entries: len(l.Entries), Columns: l.columns.from, Unused: l.columns.unused})
 		},
 	}
+	columns = addColumns(cmd)
+	return cmd
 }
 
 // listingFlags say more about a listing than its file does.
 type listingFlags struct {
 	network        string
 	removeUnlisted bool
+	columns        func() (map[string]string, error)
 }
 
 func addListing(cmd *cobra.Command, a *app) *listingFlags {
-	f := &listingFlags{}
+	f := &listingFlags{columns: addColumns(cmd)}
 	cmd.Flags().StringVar(&f.network, "network", "", "`id` of the network (default: network_id of the file)")
 	cmd.Flags().BoolVar(&f.removeUnlisted, "remove-unlisted", false, "remove members that have an external id and are not in the listing")
 	must(cmd.RegisterFlagCompletionFunc("network", func(cmd *cobra.Command, _ []string, text string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -65,7 +80,11 @@ func (a *app) directoryRun(f *listingFlags, do func(s *session, l *listing) erro
 		if err := a.checkOutput(cmd); err != nil {
 			return err
 		}
-		l, d, err := readListing(args[0])
+		asked, err := f.columns()
+		if err != nil {
+			return err
+		}
+		l, d, err := readListing(args[0], asked)
 		if err != nil {
 			return err
 		}
@@ -77,6 +96,9 @@ func (a *app) directoryRun(f *listingFlags, do func(s *session, l *listing) erro
 			return err
 		}
 		defer done()
+		if l.columns.exported {
+			s.say("%s: %s", clean(args[0]), l.columns.summary())
+		}
 		if f.network != "" {
 			if l.NetworkID, err = s.networkArg(f.network); err != nil {
 				return err

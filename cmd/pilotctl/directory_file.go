@@ -16,6 +16,8 @@ type listing struct {
 	NetworkID      uint16         `json:"network_id,omitempty"`
 	RemoveUnlisted bool           `json:"remove_unlisted,omitempty"`
 	Entries        []listingEntry `json:"entries"`
+
+	columns *columns
 }
 
 type listingEntry struct {
@@ -28,27 +30,28 @@ type listingEntry struct {
 }
 
 // readListing reads a listing: CSV with a line of column names, or JSON or
-// YAML, an object or only its entries. What it is, its contents say.
-func readListing(path string) (*listing, *document, error) {
+// YAML, an object or only its entries. What it is, its contents say; asked says
+// what its columns are, as far as their names do not.
+func readListing(path string, asked map[string]string) (*listing, *document, error) {
 	data, err := readDocument(path)
 	if err != nil {
 		return nil, nil, err
 	}
 	d := &document{file: path}
-	l := &listing{}
+	l := &listing{columns: &columns{of: ownColumns}}
 	text, ok := d.decode(data)
 	if !ok {
 		return l, d, nil
 	}
-	t, isTable := findTable(text)
+	t, isTable := findTable(text, asked)
 	switch {
 	case len(strings.TrimSpace(string(text))) == 0:
 		d.bad(nil, "", "the file is empty")
 	case isTable, namedTable(path), t.plausible():
-		d.readCSV(t, l)
+		d.readCSV(t, l, asked)
 	default:
 		if root := d.parse(text); root != nil {
-			d.readListing(root, l)
+			d.readListing(root, l, asked)
 		}
 	}
 	if len(l.Entries) == 0 && len(d.problems) == 0 {
@@ -63,13 +66,19 @@ func namedTable(path string) bool {
 	return ending == ".csv" || ending == ".tsv"
 }
 
-func (d *document) readListing(root *yaml.Node, l *listing) {
+func (d *document) readListing(root *yaml.Node, l *listing, asked map[string]string) {
 	first := map[string]string{}
 	entries := func(n *yaml.Node, path string) {
+		if !d.chooseKeys(n, path, l, asked) {
+			return
+		}
 		d.list(n, path, func(n *yaml.Node, path string) { d.readEntry(n, path, l, first) })
 	}
 	if root = resolved(root); root.Kind == yaml.SequenceNode {
 		entries(root, "entries")
+		return
+	}
+	if d.readPage(root, entries) {
 		return
 	}
 	d.object(root, "", map[string]field{
@@ -83,23 +92,33 @@ func (d *document) readEntry(n *yaml.Node, path string, l *listing, first map[st
 	var e listingEntry
 	var s entryState
 	ignored := func(*yaml.Node, string) {}
-	d.objectInAnyCase(n, path, map[string]field{
-		"external_id": d.externalID(&e.ExternalID), "role": d.role(&e.Role),
-		"disabled": d.state(&s, "disabled"), "enabled": d.state(&s, "enabled"), "active": d.state(&s, "active"), "accountenabled": d.state(&s, "accountenabled"),
-		"display_name": d.text(&e.DisplayName), "email": d.text(&e.Email), "node_id": ignored, "tags": ignored,
+	fields := map[string]field{
+		"external_id": d.externalID(&e.ExternalID), "role": d.role(&e.Role), "display_name": d.text(&e.DisplayName),
+		"disabled": d.state(&s, "disabled"), "enabled": d.state(&s, "enabled"), "status": d.state(&s, "status"),
+		"active": d.state(&s, "enabled"), "accountenabled": d.state(&s, "enabled"),
+		"email": d.text(&e.Email), "node_id": ignored, "tags": ignored,
 		"groups": func(n *yaml.Node, path string) {
 			d.list(n, path, func(n *yaml.Node, path string) {
 				e.Groups = append(e.Groups, "")
 				d.text(&e.Groups[len(e.Groups)-1])(n, path)
 			})
 		},
-	})
+	}
+	if l.columns.exported {
+		d.readExported(n, path, l.columns, fields)
+	} else {
+		d.objectInAnyCase(n, path, fields)
+	}
 	e.Disabled = d.settle(&s, n, path)
 	d.addEntry(n, path, e, l, first)
 }
 
 func (d *document) addEntry(n *yaml.Node, path string, e listingEntry, l *listing, first map[string]string) {
-	d.need(n, path, "external_id", strings.TrimSpace(e.ExternalID))
+	if name := l.columns.from["external_id"]; name != "" && n.Kind == yaml.MappingNode && strings.TrimSpace(e.ExternalID) == "" {
+		d.bad(n, path+"."+name, "is empty, so that this names nobody: leave such accounts out of the export")
+	} else {
+		d.need(n, path, "external_id", strings.TrimSpace(e.ExternalID))
+	}
 	d.once(n, path, e.ExternalID, first)
 	d.plain(n, path+".external_id", e.ExternalID)
 	d.plain(n, path+".display_name", e.DisplayName)
@@ -111,52 +130,6 @@ func (d *document) plain(n *yaml.Node, path, text string) {
 	if protocol.HasControl(text) {
 		d.bad(n, path, "holds a line break, a tab or another control character")
 	}
-}
-
-// stateColumns say whether a person is in.
-var stateColumns = map[string]bool{"disabled": true, "enabled": true, "active": true, "accountenabled": true}
-
-// entryState is what an entry says about whether its person is in.
-type entryState struct{ disabled, enabled []string }
-
-// state reads one of the ways in which directories say whether a person is
-// in: disabled, or the opposite.
-func (d *document) state(s *entryState, name string) field {
-	return func(n *yaml.Node, path string) {
-		yes, ok := yesNo(n)
-		if !ok {
-			d.bad(n, path, "want true or false, not %s", kindOf(n))
-			return
-		}
-		if yes == (name == "disabled") {
-			s.disabled = append(s.disabled, name)
-		} else {
-			s.enabled = append(s.enabled, name)
-		}
-	}
-}
-
-// yesNo reads a boolean as directories and spreadsheets write it.
-func yesNo(n *yaml.Node) (yes, ok bool) {
-	if n.Kind != yaml.ScalarNode || n.Tag != "!!bool" && n.Tag != "!!str" {
-		return false, false
-	}
-	switch text := strings.ToLower(strings.TrimSpace(n.Value)); text {
-	case "yes", "1":
-		return true, true
-	case "no", "0":
-		return false, true
-	default:
-		return protocol.ReadYesNo(text)
-	}
-}
-
-// settle says whether the person is disabled.
-func (d *document) settle(s *entryState, n *yaml.Node, path string) bool {
-	if len(s.disabled) > 0 && len(s.enabled) > 0 {
-		d.bad(n, path, "%s and %s contradict each other", s.disabled[0], s.enabled[0])
-	}
-	return len(s.disabled) > 0
 }
 
 // role reads a role, in any letter case.

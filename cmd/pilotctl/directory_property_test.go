@@ -178,12 +178,24 @@ func (r rows) written(t *rapid.T, format string) []byte {
 	return encoded
 }
 
+// exports are the columns of listings and of directories' exports, for a role,
+// an id, a state and a name, with what the state of those is who are in or out.
+var exports = []struct {
+	columns []string
+	in, out string
+}{
+	{[]string{"role", "external_id", "Enabled", "display_name"}, "", "False"},
+	{[]string{"role", "userPrincipalName", "accountEnabled", "displayName"}, "True", "False"},
+	{[]string{"role", "Email Address [Required]", "Status [READ ONLY]", "Org Unit Path [Required]"}, "Active", "Suspended"},
+	{[]string{"role", "login", "status", "title"}, "LOCKED_OUT", "DEPROVISIONED"},
+}
+
 // breaks are the ways in which programs and people spoil listings, before and
 // after they are written down.
 var breakRows = map[string]func(t *rapid.T, r *rows){
 	"renamed column": func(t *rapid.T, r *rows) {
 		i := rapid.IntRange(0, len(r.columns)-1).Draw(t, "column")
-		r.columns[i] = rapid.SampledFrom([]string{"externalId", "mail", "Benutzer", "rolle", "External ID", "state", ""}).Draw(t, "name")
+		r.columns[i] = rapid.SampledFrom([]string{"externalId", "mail", "Benutzer", "rolle", "External ID", "state", "status", "login", "id", "disabled", ""}).Draw(t, "name")
 	},
 	"repeated rows": func(t *rapid.T, r *rows) {
 		for range rapid.IntRange(1, 5).Draw(t, "times") {
@@ -192,6 +204,14 @@ var breakRows = map[string]func(t *rapid.T, r *rows){
 	},
 	"other case": func(t *rapid.T, r *rows) {
 		r.each(rapid.SampledFrom([]func(string) string{strings.ToUpper, strings.ToLower, strings.ToTitle}).Draw(t, "case"))
+	},
+	"unknown words for the state": func(t *rapid.T, r *rows) {
+		word := rapid.SampledFrom([]string{"on leave", "Gesperrt", "-", "2", "ACTIVE?"}).Draw(t, "word")
+		for _, row := range r.cells {
+			if rapid.Bool().Draw(t, "this") {
+				row[2] = word
+			}
+		}
 	},
 	"no accents": func(_ *rapid.T, r *rows) {
 		r.each(func(s string) string {
@@ -221,7 +241,7 @@ var breakRows = map[string]func(t *rapid.T, r *rows){
 }
 
 func (r *rows) each(f func(string) string) {
-	i := r.column("external_id")
+	i := max(r.column("external_id"), r.column("userPrincipalName"), r.column("Email Address [Required]"), r.column("login"))
 	for _, row := range r.cells {
 		row[i] = f(row[i])
 	}
@@ -288,16 +308,17 @@ func TestNoBrokenListingRemovesWhoShouldStay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ids := someIDs(t)
 		leaves := map[int]bool{}
-		r := rows{columns: []string{"role", "external_id", "Enabled", "display_name"}}
+		x := rapid.SampledFrom(exports).Draw(t, "export")
+		r := rows{columns: slices.Clone(x.columns)}
 		for i, id := range ids {
-			enabled := ""
+			state := x.in
 			if i > 0 && rapid.IntRange(0, 9).Draw(t, "leaves") == 0 {
-				leaves[i], enabled = true, "False"
+				leaves[i], state = true, x.out
 				if rapid.Bool().Draw(t, "unlisted") {
 					continue
 				}
 			}
-			r.cells = append(r.cells, []string{rapid.SampledFrom([]string{"", "member", "Admin"}).Draw(t, "role"), id, enabled, "N. N."})
+			r.cells = append(r.cells, []string{rapid.SampledFrom([]string{"", "member", "Admin"}).Draw(t, "role"), id, state, "N. N."})
 		}
 		format := rapid.SampledFrom([]string{"csv", "semicolons", "tabs", "json", "yaml"}).Draw(t, "format")
 		how := rapid.SampledFrom(append(sortedKeys(breakRows), sortedKeys(breakBytes)...)).Draw(t, "broken")
@@ -312,7 +333,7 @@ func TestNoBrokenListingRemovesWhoShouldStay(t *testing.T) {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		l, d, err := readListing(path)
+		l, d, err := readListing(path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

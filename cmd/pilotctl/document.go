@@ -111,14 +111,13 @@ func (d *document) members(n *yaml.Node, path string, fields map[string]field, p
 		name, value := plain(p.key.Value), resolved(p.value)
 		at := strings.TrimPrefix(path+"."+p.key.Value, ".")
 		read, known := fields[name]
-		_, state := stateColumns[name]
 		switch {
 		case path == "" && strings.HasPrefix(name, "x-"):
 		case !known:
 			d.bad(p.key, at, "unknown key%s", nearest(p.key.Value, fields))
 		case seen[name]:
 			d.bad(p.key, at, "given twice")
-		case value.Tag != "!!null" || state: // null is as good as absent
+		case value.Tag != "!!null" || saysState(name): // null is as good as absent
 			read(value, at)
 		}
 		seen[name] = true
@@ -138,7 +137,9 @@ const (
 // pairs are the members of a mapping, with those that merge keys (<<) bring
 // and that it does not have itself.
 func (d *document) pairs(n *yaml.Node, path string, depth int) (list []keyValue) {
-	d.merges++
+	if depth > 0 {
+		d.merges++
+	}
 	switch {
 	case d.merges > maxMerges: // told already
 		return nil

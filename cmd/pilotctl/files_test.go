@@ -139,7 +139,7 @@ func TestListingFormsAreEqual(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{"l.csv": csvText, "l.yaml": yamlText, "l.json": string(asJSON), "stdin": csvText} {
-		l, d, err := readListing(write(t, name, text))
+		l, d, err := readListing(write(t, name, text), nil)
 		if err != nil || d.err() != nil {
 			t.Fatal(name, err, d.err())
 		}
@@ -163,13 +163,13 @@ func TestListingProblems(t *testing.T) {
 6: entries[3]: want an object, not the text "text"
 7: remove-unlisted: unknown key; did you mean remove_unlisted?`},
 		"column.csv": {"external_id,rol,disabeld\na,boss,x\n", "1: rol: unknown column; did you mean role?\n1: disabeld: unknown column; did you mean disabled?"},
-		"person.csv": {"External-ID,role\na,admin\n", "1: external-id: unknown column; did you mean external_id?"},
-		"nobody.csv": {"role,email\nadmin,a\n", "1: external_id: there is no such column; columns are separated by commas, semicolons or tabs"},
+		"person.csv": {"External-ID,role\na,admin\n", "1: External-ID: unknown column; did you mean external_id?"},
+		"nobody.csv": {"role,email\nadmin,a\n", "1: external_id: there is no such column; columns are separated by commas, semicolons or tabs; --column external_id=NAME says that another one is it"},
 		"rows.csv": {"external_id,role,email\na,boss,\n,admin,\nA,,\n",
 			`2: row 1.role: "boss" is not one of owner, admin, member
 3: row 2.external_id: is required
 4: row 3: A is listed at row 1 already (case does not matter)`},
-		"other.csv":    {"external_id,SamAccountName\na,x\nb,y\n", "1: samaccountname: unknown column; known are accountenabled, active, disabled, display_name, email, enabled, external_id, groups, role"},
+		"other.csv":    {"external_id,SamAccountName\na,x\nb,y\n", "1: SamAccountName: unknown column; known are accountenabled, active, disabled, display_name, email, enabled, external_id, groups, role, status"},
 		"breaks.csv":   {"external_id,display_name\na,x\nb,\"B\n(night)\"\n", "3: row 2.display_name: holds a line break, a tab or another control character"},
 		"sheet.csv":    {"PK\x03\x04\x14\x00\x06\x00\xff\xfe", "1: this is a workbook or another archive, not text: save the sheet as \"CSV UTF-8\""},
 		"disabled.csv": {"external_id,disabled\na,maybe\n", `2: row 1.disabled: want true or false, not the text "maybe"`},
@@ -177,7 +177,7 @@ func TestListingProblems(t *testing.T) {
 		"empty.csv":    {"", " the file is empty"},
 		"header.csv":   {"external_id\n", " entries: there are none; a listing without entries changes nothing"},
 	} {
-		_, d, err := readListing(write(t, name, test.text))
+		_, d, err := readListing(write(t, name, test.text), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -187,10 +187,61 @@ func TestListingProblems(t *testing.T) {
 	}
 }
 
+// An export is read as the reader says, where its names leave a doubt or say
+// nothing.
+func TestColumnsAreWhatTheReaderSays(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		file  string
+		asked map[string]string
+		want  string
+	}{
+		"the id of Entra ID":   {"entra-portal.csv", map[string]string{"external_id": "ID"}, "0b1e5a52-3f0c-4c1d-9c3e-0d6f6f0f2a11 in, 6f9619ff-8b86-d011-b42d-00c04fc964ff out"},
+		"its name":             {"entra-portal.csv", map[string]string{"external_id": "userPrincipalName"}, "alice@example.org in, carl@example.org out"},
+		"Active Directory":     {"get-aduser.csv", map[string]string{"external_id": "SamAccountName"}, "alice in, carl out"},
+		"a key within another": {"okta-api-users.json", map[string]string{"external_id": "profile.login"}, "alice@example.org in, carl@example.org out"},
+		"names of one's own":   {"personnel.csv", map[string]string{"external_id": "Personalnummer", "disabled": "gesperrt"}, "1001 in, 1002 out"},
+		"no column is it":      {"okta-unknown-status.csv", map[string]string{"status": ""}, "alice@example.org in, bob@example.org in"},
+		"a misspelt one":       {"misspelt-state.csv", map[string]string{"disabled": "disabeld"}, "alice@example.org in, carl@example.org out"},
+		"no such column":       {"okta-users.csv", map[string]string{"external_id": "upn"}, "1: --column external_id=upn: there is no such column; there are login, firstName, lastName, email, status, created, statusChanged"},
+		"no such key":          {"graph-users.json", map[string]string{"role": "title"}, "3: value: --column role=title: there is no such column; there are userPrincipalName, displayName, accountEnabled"},
+		"unreadable state":     {"okta-users.csv", map[string]string{"enabled": "firstName"}, `2: row 1.firstName: want true or false, not the text "Alice"`},
+		"no id":                {"okta-users.csv", map[string]string{"external_id": ""}, "1: external_id: there is no such column; columns are separated by commas, semicolons or tabs; --column external_id=NAME says that another one is it"},
+	} {
+		l, d, err := readListing(filepath.Join(corpusDir, test.file), test.asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _, _ := strings.Cut(complaints(d), "\n")
+		if len(d.problems) == 0 {
+			var people []string
+			for _, e := range l.Entries {
+				people = append(people, e.ExternalID+map[bool]string{false: " in", true: " out"}[e.Disabled])
+			}
+			got = strings.Join(people, ", ")
+		}
+		if got != test.want {
+			t.Errorf("%s: %s, want %s", name, got, test.want)
+		}
+	}
+}
+
+// What of an export is not used is named.
+func TestUnusedColumnsAreNamed(t *testing.T) {
+	t.Parallel()
+	l, d, err := readListing(filepath.Join(corpusDir, "entra-columns.csv"), nil)
+	if err != nil || d.err() != nil {
+		t.Fatal(err, d.err())
+	}
+	if got, want := l.columns.summary(), "external_id is userPrincipalName, enabled is accountEnabled, display_name is displayName; not used: state, userType"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 // A file of a few lines cannot keep the tool busy.
 func TestMergeKeysThatMultiplyAreRefused(t *testing.T) {
 	t.Parallel()
-	_, d, err := readListing(write(t, "bomb.yaml", "- &a {<<: [*a, *a, *a, *a, *a, *a, *a, *a], external_id: x}\n"))
+	_, d, err := readListing(write(t, "bomb.yaml", "- &a {<<: [*a, *a, *a, *a, *a, *a, *a, *a], external_id: x}\n"), nil)
 	if err != nil || complaints(d) != "1: entries[0]: merge keys (<<) lead to each other in a circle, or too often" {
 		t.Errorf("%v, %s", err, complaints(d))
 	}

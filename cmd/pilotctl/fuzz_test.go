@@ -32,7 +32,7 @@ func FuzzFiles(f *testing.F) {
 			if err := os.WriteFile(path, data, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			l, d, err := readListing(path)
+			l, d, err := readListing(path, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
