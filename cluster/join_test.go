@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -460,25 +459,6 @@ func TestGuessingAJoinTokenStopsAtTheSource(t *testing.T) {
 	if _, err := tryJoin(t, c.token(false, 0), freeAddr(t)); err != nil {
 		t.Errorf("the right token from elsewhere: %v", err)
 	}
-}
-
-// lines remembers how long the longest write was.
-type lines struct {
-	mu  sync.Mutex
-	max int
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.max = max(l.max, len(b))
-	return len(b), nil
-}
-
-func (l *lines) longest() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.max
 }
 
 // Who has seen a token that was spent, and the name of the member that spent

@@ -160,8 +160,8 @@ func (n *Node) handleJoiner(ctx context.Context, remote string, payload []byte) 
 	if e == nil {
 		return reply, nil
 	}
-	if e.Code == protocol.CodeTokenInvalid {
-		n.cfg.Guesses.Wrong(remote, guess.Join)
+	if e.Code == protocol.CodeTokenInvalid || e.Code == protocol.CodeInvalid {
+		n.cfg.Guesses.Wrong(remote, guess.Join) // what cannot be read has no right token either
 	}
 	// Little of the request is written: whoever reaches the port has made it.
 	n.log.Warn("join refused", "remote", remote, "code", e.Code, "error", identity.Clean(e.Text))
