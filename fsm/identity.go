@@ -86,3 +86,36 @@ func (v *view) shownIdentity(c *call, requester uint32, n *node) string {
 	}
 	return ""
 }
+
+// setIdentityWebhook replaces the webhook that verifies identity tokens.
+func (x *txn) setIdentityWebhook(url string) {
+	if x.config().identityURL != url {
+		x.reconfigured(func(s *settings) { s.identityURL = url })
+	}
+	x.begin(protocol.EventIdentityWebhook).str("status", statusOf(url != "")).str("url", shownURL(url)).end()
+}
+
+func decideSetIdentityWebhook(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.SetIdentityWebhook)
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	reply := &protocol.SetIdentityWebhookReply{Type: "set_identity_webhook_ok", Status: statusOf(r.URL != "")}
+	if v.config().identityURL == r.URL {
+		return c.unchanged(reply)
+	}
+	return func(x *txn) any {
+		x.setIdentityWebhook(r.URL)
+		return reply
+	}, nil
+}
+
+// IdentityWebhook is the webhook that verifies identity tokens: the one that
+// was set, else that of a provider that is one; "" when there is none.
+func (r *Root) IdentityWebhook() string {
+	s := r.config()
+	if s.identityURL == "" && s.idp.Type != "" && !s.idp.BuiltIn() {
+		return s.idp.URL
+	}
+	return s.identityURL
+}

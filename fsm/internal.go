@@ -66,9 +66,6 @@ func (x *txn) applyInternal(c *command) (r Result, decided bool) {
 	return Result{Index: x.index, Reply: encodeReply(effect(x))}, true
 }
 
-// ok is the reply of internal kinds that say nothing else.
-func ok(name string) any { return rawReply(`{"type":"` + name + `_ok"}`) }
-
 func staleTerm(term, newest uint64) *protocol.Error {
 	return protocol.Refusef(protocol.CodeStaleTerm, "term %d is over: term %d has begun", term, newest)
 }
@@ -195,3 +192,6 @@ func decideAuditNote(v *view, b *AuditNote) (effect, *protocol.Error) {
 		return ok("audit_note")
 	}, nil
 }
+
+// ok is the reply of internal kinds that say nothing else.
+func ok(name string) any { return rawReply(`{"type":"` + name + `_ok"}`) }

@@ -4,13 +4,9 @@ package fsm
 
 import (
 	"slices"
-	"time"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
-
-// utc renders log time as RFC 3339 in UTC with second resolution.
-func utc(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
 
 func readLookup(v *view, c *call) (any, *protocol.Error) {
 	n := v.live(c.body.(*protocol.NodeRequest).NodeID)

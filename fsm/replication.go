@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -261,18 +260,6 @@ func (r *Root) docConfiguration(doc *ReplicationDoc) {
 	if s, ok := r.sinks.get(protocol.SinkNameExport); ok {
 		doc.AuditExportConfig = &DocExport{Format: s.Format, Endpoint: shownURL(s.Endpoint), Index: s.Index, Source: s.Source}
 	}
-}
-
-func decimal(id uint32) string { return strconv.FormatUint(uint64(id), 10) }
-
-func utcNano(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339Nano) }
-
-// utcOrNone renders a time, and none as nothing.
-func utcOrNone(ms int64) string {
-	if ms == 0 {
-		return ""
-	}
-	return utc(ms)
 }
 
 func (r *Root) docNode(n *node) DocNode {

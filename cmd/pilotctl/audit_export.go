@@ -152,3 +152,23 @@ func jsonLine(v any) ([]byte, error) {
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
+
+// auditExportAlias is export under the original's name and verbs.
+func (a *app) auditExportAlias() *cobra.Command {
+	set := a.exportSet()
+	token := set.Flags().String("splunk-token", "", "the `token`; others on the machine can see it: --secret-file is better")
+	must(set.RegisterFlagCompletionFunc("splunk-token", cobra.NoFileCompletions))
+	set.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if *token != "" && cmd.Flags().Changed("secret-file") {
+			return usagef(cmd, "--splunk-token and --secret-file exclude each other")
+		}
+		a.splunkToken = *token
+		return nil
+	}
+	set.Example = "  pilotctl audit-export set --format splunk_hec --endpoint https://splunk:8088/services/collector --secret-file hec.token"
+	off := a.wireCommand("disable", "set_audit_export", exactly(0), func(*session, []string) (protocol.Body, error) {
+		return &protocol.SetAuditExport{}, nil
+	})
+	off.Short, off.Long = "switch the audit export off", longHelp(protocol.Must("set_audit_export"), "switch the audit export off")
+	return groupCommand("audit-export", "set and show the audit export, like export", set, a.wireCommand("get", "get_audit_export", exactly(0), nil), off)
+}

@@ -28,3 +28,36 @@ func (a *app) identityCommand() *cobra.Command {
 	clearIt.Example = "  pilotctl identity clear-external-id 7"
 	return groupCommand("identity", "bind nodes to external identities", get, set, clearIt)
 }
+
+// validateToken asks what an identity token is worth.
+func (a *app) validateToken() *cobra.Command {
+	cmd := a.wireCommand("validate", "validate_token", exactly(0), nil)
+	file := cmd.Flags().String("token-file", "", "`file` with the identity token; - is standard input")
+	cmd.RunE = a.runner("validate_token", func(s *session, _ []string) (protocol.Body, error) {
+		if *file == "" {
+			return nil, usagef(s.cmd, "--token-file is required")
+		}
+		token, err := readSecret("--token-file", *file)
+		return &protocol.ValidateToken{Token: protocol.Secret(token)}, err
+	})
+	cmd.Example = "  pilotctl idp validate --token-file ./alice.jwt"
+	return cmd
+}
+
+// identityWebhook sets the webhook that verifies identity tokens.
+func (a *app) identityWebhook() *cobra.Command {
+	cmd := a.wireCommand("webhook [url]", "set_identity_webhook", between(0, 1), nil)
+	cmd.Example = "  pilotctl idp webhook https://id.example.org/verify\n  pilotctl idp webhook --off"
+	off := addOff(cmd)
+	cmd.RunE = a.runner("set_identity_webhook", func(s *session, args []string) (protocol.Body, error) {
+		if *off == (len(args) == 1) || len(args) == 1 && args[0] == "" {
+			return nil, usagef(s.cmd, "give a URL, or --off")
+		}
+		r := &protocol.SetIdentityWebhook{}
+		if !*off {
+			r.URL = args[0]
+		}
+		return r, nil
+	})
+	return cmd
+}

@@ -8,12 +8,61 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-
-	"github.com/spf13/cobra"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/client"
+	"github.com/spf13/cobra"
 )
+
+func (a *app) keyCommand() *cobra.Command {
+	set := a.wireCommand("set-expiry <time>", "set_key_expiry", exactly(1), func(s *session, args []string) (protocol.Body, error) {
+		at, err := expiry(args[0], time.Now())
+		if err != nil {
+			return nil, usagef(s.cmd, "%v", err)
+		}
+		id, err := s.node()
+		return &protocol.SetKeyExpiry{NodeID: id, ExpiresAt: at}, err
+	})
+	set.Long += "\n\nThe time is RFC 3339, as in 2027-01-31T10:00:00Z, or a span from now, as in 720h or 30d."
+	clearIt := a.wireCommand("clear-expiry", "set_key_expiry", exactly(0), func(s *session, _ []string) (protocol.Body, error) {
+		id, err := s.node()
+		return &protocol.SetKeyExpiry{NodeID: id, ExpiresAt: "never"}, err
+	})
+	clearIt.Short, clearIt.Long = "clear the day a node's key ends", longHelp(protocol.Must("set_key_expiry"), "clear the day a node's key ends")
+	return groupCommand("key", "show, expire and rotate keys",
+		a.wireCommand("info [node]", "get_key_info", between(0, 1), forNodeArg), set, clearIt, a.rotateKeyCommand("rotate"))
+}
+
+// expiry reads a point in time or a span from now.
+func expiry(text string, now time.Time) (string, error) {
+	if _, err := time.Parse(time.RFC3339, text); err == nil {
+		return text, nil
+	}
+	d, ok := span(text)
+	if !ok || d <= 0 {
+		return "", errExpiry(text)
+	}
+	return now.Add(d).UTC().Format(time.RFC3339), nil
+}
+
+// span reads a duration, also in days.
+func span(text string) (time.Duration, bool) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		return time.Duration(n) * 24 * time.Hour, err == nil
+	}
+	d, err := time.ParseDuration(text)
+	return d, err == nil
+}
+
+type errExpiry string
+
+func (e errExpiry) Error() string {
+	return "invalid time " + strconv.Quote(string(e)) + ": want RFC 3339, as in 2027-01-31T10:00:00Z, or a span, as in 720h or 30d"
+}
 
 // rotateKeyCommand replaces the node's key. The new key is on disk before it
 // is sent and stays there until the registry is known to have it or not, so
@@ -99,14 +148,6 @@ func (r *rotation) begin() (finished bool, err error) {
 		hint: "check --node-id and --identity; move " + r.path + " away only if you know that its key is not in use"}
 }
 
-func (s *session) registeredKey(node uint32) (protocol.PublicKey, error) {
-	reply, err := s.client.Lookup(s.ctx, node, client.WithConsistency(protocol.Linearizable, 0))
-	if err != nil {
-		return protocol.PublicKey{}, err
-	}
-	return protocol.ParsePublicKey(reply.PublicKey)
-}
-
 // failed looks at what the registry has after an error. The new key is dropped
 // only when it certainly is not in use.
 func (r *rotation) failed(failure error) error {
@@ -145,4 +186,12 @@ func (r *rotation) install(raw json.RawMessage) error {
 		r.say("note: %v", err)
 	}
 	return r.print(raw, &protocol.RotateKeyReply{})
+}
+
+func (s *session) registeredKey(node uint32) (protocol.PublicKey, error) {
+	reply, err := s.client.Lookup(s.ctx, node, client.WithConsistency(protocol.Linearizable, 0))
+	if err != nil {
+		return protocol.PublicKey{}, err
+	}
+	return protocol.ParsePublicKey(reply.PublicKey)
 }

@@ -9,6 +9,49 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
+// setWebhook is what set_webhook and blueprints do.
+func (x *txn) setWebhook(c protocol.SinkConfig, secret protocol.Sealed, keep bool) {
+	if c.Endpoint == "" {
+		x.dropSink(protocol.SinkNameWebhook)
+	}
+	x.begin(protocol.EventWebhookConfigured).str("status", statusOf(c.Endpoint != "")).str("url", shownURL(c.Endpoint)).end()
+	if c.Endpoint != "" { // the webhook is not told of its own beginning
+		x.putSink(c, secret, keep)
+	}
+}
+
+func decideSetWebhook(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.SetWebhook)
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	if e := v.checkSinks(protocol.SinkNameWebhook); e != nil && r.URL != "" {
+		return nil, e
+	}
+	reply := &protocol.SetWebhookReply{Type: "set_webhook_ok", Status: statusOf(r.URL != ""), URL: r.URL}
+	if v.sameSink(protocol.SinkNameWebhook, r.Sink(), r.SecretSealed) {
+		return c.unchanged(reply)
+	}
+	return func(x *txn) any {
+		x.setWebhook(r.Sink(), r.SecretSealed, false)
+		return reply
+	}, nil
+}
+
+func readWebhook(v *view, c *call) (any, *protocol.Error) {
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	n, totals := v.sinkCount(protocol.SinkNameWebhook)
+	reply := &protocol.GetWebhookReply{Type: "get_webhook_ok", Delivered: n.delivered, Failed: n.failed, Dropped: n.dropped, SinkTotals: totals}
+	if s, ok := v.sinks.get(protocol.SinkNameWebhook); ok {
+		cur, _ := v.cursors.get(protocol.SinkNameWebhook)
+		reply.Enabled, reply.URL, reply.Signed = true, s.Endpoint, !s.secret.IsZero()
+		reply.DLQSize, reply.SinkTrouble = len(v.letterKeys(s.Name)), cur.shown()
+	}
+	return reply, nil
+}
+
 // maxReasonBytes bounds why a letter is dead.
 const maxReasonBytes = 256
 

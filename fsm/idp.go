@@ -49,14 +49,6 @@ func (x *txn) setIDP(idp protocol.IDP, requireIdentity bool, roles []protocol.Ro
 	w.str("type", idp.Type).str("url", shownURL(idp.URL)).end()
 }
 
-// setIdentityWebhook replaces the webhook that verifies identity tokens.
-func (x *txn) setIdentityWebhook(url string) {
-	if x.config().identityURL != url {
-		x.reconfigured(func(s *settings) { s.identityURL = url })
-	}
-	x.begin(protocol.EventIdentityWebhook).str("status", statusOf(url != "")).str("url", shownURL(url)).end()
-}
-
 // shownURL is an address as events show it: what stands after the question
 // mark may be a token, and events go to every sink.
 func shownURL(url string) string {
@@ -110,21 +102,6 @@ func readIDP(v *view, c *call) (any, *protocol.Error) {
 	return reply, nil
 }
 
-func decideSetIdentityWebhook(v *view, c *call) (effect, *protocol.Error) {
-	r := c.body.(*protocol.SetIdentityWebhook)
-	if e := v.admin(c); e != nil {
-		return nil, e
-	}
-	reply := &protocol.SetIdentityWebhookReply{Type: "set_identity_webhook_ok", Status: statusOf(r.URL != "")}
-	if v.config().identityURL == r.URL {
-		return c.unchanged(reply)
-	}
-	return func(x *txn) any {
-		x.setIdentityWebhook(r.URL)
-		return reply
-	}, nil
-}
-
 // identified refuses a node without an external id where the configuration
 // asks for one.
 func (v *view) identified(net *network, n *node) *protocol.Error {
@@ -143,16 +120,6 @@ func (r *Root) IDP() (idp protocol.IDP, ok bool) {
 
 // RoleMap says what the values of the role claim mean. The slice must not be changed.
 func (r *Root) RoleMap() []protocol.RoleMapping { return r.config().roleMap }
-
-// IdentityWebhook is the webhook that verifies identity tokens: the one that
-// was set, else that of a provider that is one; "" when there is none.
-func (r *Root) IdentityWebhook() string {
-	s := r.config()
-	if s.identityURL == "" && s.idp.Type != "" && !s.idp.BuiltIn() {
-		return s.idp.URL
-	}
-	return s.identityURL
-}
 
 // ConfigRevision counts the changes of the registry-wide configuration.
 func (r *Root) ConfigRevision() uint64 { return r.config().revision }

@@ -160,3 +160,23 @@ func (a *app) aliases() []*cobra.Command {
 		a.auditExportAlias(),
 	}
 }
+
+// punchCommand asks for the endpoints of two nodes that want to meet.
+func (a *app) punchCommand() *cobra.Command {
+	cmd := a.wireCommand("punch <node> [node]", "punch", between(1, 2), func(s *session, args []string) (protocol.Body, error) {
+		own, err := s.node()
+		if err != nil {
+			return nil, err
+		}
+		r := &protocol.Punch{RequesterID: own, NodeA: own}
+		if len(args) == 2 {
+			if r.NodeA, err = s.nodeArg(args[0]); err != nil {
+				return nil, err
+			}
+		}
+		r.NodeB, err = s.nodeArg(args[len(args)-1])
+		return r, err
+	})
+	cmd.Long += "\n\nOf two nodes one is usually the own one: with one argument it is."
+	return cmd
+}

@@ -25,6 +25,12 @@ type auditFilter struct {
 	person       personNames // nil for everybody
 }
 
+func (f auditFilter) wants(e *Event) bool {
+	return (f.NetworkID == 0 || e.NetworkID() == f.NetworkID) && (f.NodeID == 0 || aboutNode(e, f.NodeID)) &&
+		(f.Action == "" || protocol.MatchAction([]string{f.Action}, e.Action)) &&
+		(f.person == nil || aboutPerson(e, f.person)) && (f.since == 0 || e.Time >= f.since) && (f.until == 0 || e.Time < f.until)
+}
+
 func (v *view) newAuditFilter(r *protocol.GetAuditLog) auditFilter {
 	ms := func(s string) int64 {
 		if t, ok := protocol.ParseTime(s); ok {
@@ -37,12 +43,6 @@ func (v *view) newAuditFilter(r *protocol.GetAuditLog) auditFilter {
 		f.person = v.namesOf(r.ExternalID, r.Keys.MatchOf(r.ExternalID), r.Forms)
 	}
 	return f
-}
-
-func (f auditFilter) wants(e *Event) bool {
-	return (f.NetworkID == 0 || e.NetworkID() == f.NetworkID) && (f.NodeID == 0 || aboutNode(e, f.NodeID)) &&
-		(f.Action == "" || protocol.MatchAction([]string{f.Action}, e.Action)) &&
-		(f.person == nil || aboutPerson(e, f.person)) && (f.since == 0 || e.Time >= f.since) && (f.until == 0 || e.Time < f.until)
 }
 
 // aboutNode reports whether a node acted or is named by an attribute.
@@ -177,4 +177,95 @@ func readAuditChain(v *view, c *call) (any, *protocol.Error) {
 			AnchorSeq: ch.AnchorSeq, Anchor: hex.EncodeToString(ch.Anchor[:]), Count: ch.Count, Bytes: ch.Bytes, Cut: ch.Cut})
 	}
 	return reply, nil
+}
+
+// setAuditExport is what set_audit_export and blueprints do. The new export
+// begins with the event of its own configuration.
+func (x *txn) setAuditExport(c protocol.SinkConfig, secret protocol.Sealed, keep bool) {
+	if c.Endpoint == "" {
+		x.dropSink(protocol.SinkNameExport)
+		x.begin(protocol.EventAuditExportConfigured).str("status", protocol.StatusDisabled).end()
+		return
+	}
+	x.putSink(c, secret, keep)
+	x.begin(protocol.EventAuditExportConfigured).str("format", c.Format).str("endpoint", shownURL(c.Endpoint)).end()
+}
+
+func decideSetAuditExport(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.SetAuditExport)
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	if e := v.checkSinks(protocol.SinkNameExport); e != nil && !r.Off() {
+		return nil, e
+	}
+	reply := &protocol.SetAuditExportReply{Type: "set_audit_export_ok", Status: statusOf(!r.Off())}
+	s := r.Sink()
+	if r.Off() {
+		s.Endpoint = ""
+	} else {
+		reply.Format, reply.Endpoint = r.Format, r.Endpoint
+	}
+	if v.sameSink(protocol.SinkNameExport, s, r.TokenSealed) {
+		return c.unchanged(reply)
+	}
+	return func(x *txn) any {
+		x.setAuditExport(s, r.TokenSealed, false)
+		return reply
+	}, nil
+}
+
+func readAuditExport(v *view, c *call) (any, *protocol.Error) {
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	n, totals := v.sinkCount(protocol.SinkNameExport)
+	reply := &protocol.GetAuditExportReply{Type: "get_audit_export_ok", SinkTotals: totals}
+	if s, ok := v.sinks.get(protocol.SinkNameExport); ok {
+		cur, _ := v.cursors.get(protocol.SinkNameExport)
+		lag := v.lag(cur)
+		reply.Enabled, reply.Format, reply.Endpoint, reply.Required = true, s.Format, s.Endpoint, s.Required
+		reply.Lag, reply.DLQSize, reply.SinkTrouble = &lag, len(v.letterKeys(s.Name)), cur.shown()
+		reply.Delivered, reply.Exported, reply.Failed, reply.Dropped = &n.delivered, &n.delivered, n.failed, &n.dropped
+	}
+	return reply, nil
+}
+
+// decideReplay sets a sink back. What it delivered counts again.
+func decideReplay(v *view, c *call) (effect, *protocol.Error) {
+	r := c.body.(*protocol.AuditReplay)
+	if e := v.admin(c); e != nil {
+		return nil, e
+	}
+	s, ok := v.sinks.get(r.Name)
+	cur, _ := v.cursors.get(r.Name)
+	if !ok {
+		return nil, noSink(r.Name)
+	}
+	if r.FromSeq > cur.seq+1 {
+		return nil, protocol.Refusef(protocol.CodeInvalid, "invalid from_seq: sink %s is at event %d and cannot skip events", protocol.Quote(r.Name), cur.seq)
+	}
+	return func(x *txn) any {
+		next := *cur
+		next.seq = r.FromSeq - 1
+		for i := range next.passed {
+			// What retention cut off cannot be delivered again and is no gap.
+			next.passed[i] = x.meta.chains[i].Cut
+			x.events[i].ascend(0, func(seq uint64, _ eventRecord) bool {
+				if seq <= next.seq {
+					next.passed[i]++
+				}
+				return seq <= next.seq
+			})
+		}
+		x.countBacklog(r.Name, -1)
+		x.cursors.put(x, r.Name, &next)
+		x.countBacklog(r.Name, 1)
+		again := *s
+		again.gen = x.config().revision + 1
+		x.sinks.put(x, r.Name, &again)
+		x.reconfigured(func(*settings) {})
+		x.begin(protocol.EventAuditReplayed).str("name", r.Name).num("seq", r.FromSeq).end()
+		return &protocol.AuditSinkReply{Type: "audit_replay_ok", Name: r.Name, Seq: next.seq}
+	}, nil
 }

@@ -5,102 +5,11 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"github.com/pilotregistry/pilotregistry/protocol"
-	"github.com/pilotregistry/pilotregistry/protocol/client"
+	"github.com/spf13/cobra"
 )
-
-func (a *app) webhookCommand() *cobra.Command {
-	set := a.wireCommand("set [url]", "set_webhook", between(0, 1), nil)
-	set.Example = "  pilotctl webhook set https://hooks.example.org/audit --secret-file webhook.secret\n  pilotctl webhook set --off"
-	secret := addSecretFile(set, "the signing secret: whsec_ and base64")
-	off := addOff(set)
-	set.RunE = a.runner("set_webhook", func(s *session, args []string) (protocol.Body, error) {
-		if *off == (len(args) == 1) || len(args) == 1 && args[0] == "" {
-			return nil, usagef(s.cmd, "give a URL, or --off")
-		}
-		r := &protocol.SetWebhook{}
-		if *off {
-			return r, nil
-		}
-		var err error
-		r.URL = args[0]
-		r.Secret, err = secret.read()
-		return r, err
-	})
-	return groupCommand("webhook", "set and show the audit webhook and its dead letters", set, a.wireCommand("show", "get_webhook", exactly(0), nil),
-		groupCommand("dlq", "list, retry and drop dead letters", a.deadLetters(), a.changeLetters("retry [event-id]", "dlq_retry"),
-			a.changeLetters("drop [event-id]", "dlq_drop")))
-}
-
-// letterTable is what the table shows of dead letters; -o json has all of it.
-type letterTable struct {
-	Letters []letterRow `json:"letters"`
-}
-
-type letterRow struct {
-	EventID  uint64 `json:"event_id"`
-	Action   string `json:"action"`
-	Happened string `json:"timestamp"`
-	Attempts uint32 `json:"attempts"`
-	FailedAt string `json:"failed_at"`
-	Retrying bool   `json:"retrying,omitempty"`
-	Reason   string `json:"reason"`
-}
-
-func addSink(cmd *cobra.Command) *string {
-	name := cmd.Flags().String("sink", protocol.SinkNameWebhook, "`name` of the sink")
-	must(cmd.RegisterFlagCompletionFunc("sink", cobra.NoFileCompletions))
-	return name
-}
-
-func (a *app) deadLetters() *cobra.Command {
-	cmd := a.wireCommand("list", "dlq_list", exactly(0), nil)
-	sink := addSink(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, done, err := a.open(cmd)
-		if err != nil {
-			return err
-		}
-		defer done()
-		raw, err := s.call("dlq_list", &protocol.DeadLetters{Name: *sink})
-		if *sink == protocol.SinkNameWebhook && client.CodeOf(err) == protocol.CodeNotFound {
-			s.say("no webhook is configured, so there are no dead letters; set one with: pilotctl webhook set")
-			return a.printValue(protocol.DLQListReply{Type: "dlq_list_ok", Letters: []protocol.DeadLetter{}}, &letterTable{})
-		}
-		if err != nil {
-			return err
-		}
-		return s.print(raw, &letterTable{})
-	}
-	return cmd
-}
-
-func (a *app) changeLetters(use, wire string) *cobra.Command {
-	cmd := a.wireCommand(use, wire, between(0, 1), nil)
-	sink := addSink(cmd)
-	all := cmd.Flags().Bool("all", false, "all dead letters of the sink")
-	cmd.RunE = a.runner(wire, func(s *session, args []string) (protocol.Body, error) {
-		r := &protocol.DeadLetters{Name: *sink}
-		if *all == (len(args) == 1) {
-			return nil, usagef(s.cmd, "give an event id, or --all")
-		}
-		if *all {
-			return r, nil
-		}
-		id, err := strconv.ParseUint(args[0], 10, 64)
-		if err != nil || id == 0 {
-			return nil, usagef(s.cmd, "invalid event id %q: want a number; pilotctl webhook dlq list shows them", args[0])
-		}
-		r.EventID = id
-		return r, nil
-	})
-	return cmd
-}
 
 func (a *app) idpCommand() *cobra.Command {
 	set := a.wireCommand("set", "set_idp_config", exactly(0), nil)

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) clusterCommand() *cobra.Command {
+	target := func(use, wire string, args cobra.PositionalArgs) *cobra.Command {
+		cmd := a.wireCommand(use, wire, args, nil)
+		cmd.ValidArgsFunction = a.completeMembers
+		cmd.RunE = a.runner(wire, func(s *session, args []string) (protocol.Body, error) {
+			r := &protocol.ClusterTarget{}
+			if len(args) > 0 {
+				r.MemberID = args[0]
+			}
+			r.Force, _ = s.cmd.Flags().GetBool("force")
+			return r, nil
+		})
+		return cmd
+	}
+	remove := target("remove <member-id>", "cluster_remove", exactly(1))
+	remove.Flags().Bool("force", false, "remove the member even when that endangers the quorum")
+	token := a.wireCommand("join-token", "cluster_join_token", exactly(0), nil)
+	nonvoter := token.Flags().Bool("nonvoter", false, "the new member stays without a vote")
+	ttl := token.Flags().Duration("ttl", time.Hour, "how long the token is good, at most 168h")
+	token.RunE = a.runner("cluster_join_token", func(s *session, _ []string) (protocol.Body, error) {
+		if *ttl < time.Second || *ttl > 7*24*time.Hour {
+			return nil, usagef(s.cmd, "invalid --ttl %v: want 1s to 168h", *ttl)
+		}
+		return &protocol.ClusterJoinToken{NonVoter: *nonvoter, TTLSeconds: uint32(*ttl / time.Second)}, nil
+	})
+	token.AddCommand(a.wireCommand("list", "cluster_join_token_list", exactly(0), nil),
+		a.wireCommand("revoke <name>", "cluster_join_token_revoke", exactly(1), func(_ *session, args []string) (protocol.Body, error) {
+			return &protocol.ClusterJoinTokenName{Name: args[0]}, nil
+		}))
+	return groupCommand("cluster", "show and change the cluster",
+		a.clusterStatus(), a.wireCommand("members", "cluster_members", exactly(0), nil),
+		target("transfer-leadership [member-id]", "cluster_transfer_leadership", between(0, 1)),
+		token, target("promote <member-id>", "cluster_promote", exactly(1)), remove, a.subscribeCommand())
+}
+
+func (a *app) clusterStatus() *cobra.Command {
+	cmd := a.wireCommand("status", "cluster_status", exactly(0), nil)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, done, err := a.open(cmd)
+		if err != nil {
+			return err
+		}
+		defer done()
+		raw, err := s.call("cluster_status", nil)
+		if err != nil {
+			return err
+		}
+		var r protocol.ClusterStatusReply
+		if err := json.Unmarshal(raw, &r); err != nil {
+			return fmt.Errorf("unreadable reply: %w", err)
+		}
+		if a.flags.json || a.flags.output != "table" {
+			return a.print(raw, &r)
+		}
+		return a.printStatus(r)
+	}
+	return cmd
+}
+
+// printStatus puts each problem on a line of its own, and below it what to do.
+func (a *app) printStatus(r protocol.ClusterStatusReply) error {
+	problems, steps := r.Problems, r.NextSteps
+	if len(steps) == 0 && r.Next != "" { // of a member of an older version
+		steps = []string{r.Next}
+	}
+	r.Problems, r.NextSteps, r.Next = nil, nil, ""
+	if err := printTable(a.stdout, &r); err != nil || len(problems) == 0 {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "\nPROBLEMS\n")
+	for i, p := range problems {
+		fmt.Fprintf(a.stdout, "  %s\n", clean(p))
+		if i < len(steps) && steps[i] != "" {
+			fmt.Fprintf(a.stdout, "    next: %s\n", clean(steps[i]))
+		}
+	}
+	return nil
+}
