@@ -243,14 +243,15 @@ func (c *conn) drain() {
 	}
 }
 
-// armRead sets the read deadline unless draining has begun.
+// armRead sets the read deadline unless draining has begun. It is one of
+// writing too: whoever reads TLS answers a change of keys.
 func (c *conn) armRead(d time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.draining {
 		return false
 	}
-	return c.nc.SetReadDeadline(time.Now().Add(d)) == nil
+	return c.nc.SetDeadline(time.Now().Add(d)) == nil
 }
 
 func (c *conn) isDraining() bool {

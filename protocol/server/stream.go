@@ -92,6 +92,8 @@ func (w *streamWriter) send(frame []byte) error {
 		return err
 	}
 	w.conn.replied = true
+	// What is read meanwhile may have to be answered, see conn.armRead.
+	_ = w.conn.nc.SetWriteDeadline(time.Now().Add(w.conn.srv.cfg.Timeouts.StreamInbound))
 	if !w.first {
 		w.first = true
 		close(w.started)
