@@ -26,7 +26,7 @@ run: build ## start a three-member cluster on this machine (Ctrl-C stops it)
 .PHONY: test
 test: build check ## everything a change must pass, under 8 minutes on two cores
 	$(GO) test -timeout 8m $(PKGS)
-	$(GO) test -tags raftwal -timeout 2m ./cluster/store
+	$(GO) test -tags raftwal -timeout 2m ./cluster/base/store
 
 .PHONY: race
 race: ## all tests under the race detector

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pilotregistry/pilotregistry/cluster/peer"
+	"github.com/pilotregistry/pilotregistry/cluster/base/peer"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 

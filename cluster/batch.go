@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
-	"github.com/pilotregistry/pilotregistry/cluster/fault"
-	"github.com/pilotregistry/pilotregistry/cluster/termguard"
+	"github.com/pilotregistry/pilotregistry/cluster/base/fault"
+	"github.com/pilotregistry/pilotregistry/cluster/base/termguard"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/pilotregistry/pilotregistry/cluster/keyring"
-	"github.com/pilotregistry/pilotregistry/cluster/peer"
+	"github.com/pilotregistry/pilotregistry/cluster/base/keyring"
+	"github.com/pilotregistry/pilotregistry/cluster/base/peer"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pilotregistry/pilotregistry/cluster/fault"
+	"github.com/pilotregistry/pilotregistry/cluster/base/fault"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/pilotregistry/pilotregistry/cluster/guess"
-	"github.com/pilotregistry/pilotregistry/cluster/peer"
-	"github.com/pilotregistry/pilotregistry/cluster/store"
+	"github.com/pilotregistry/pilotregistry/cluster/base/guess"
+	"github.com/pilotregistry/pilotregistry/cluster/base/peer"
+	"github.com/pilotregistry/pilotregistry/cluster/base/store"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/prometheus/client_golang/prometheus"
 )

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/pilotregistry/pilotregistry/cluster/keyring"
-	"github.com/pilotregistry/pilotregistry/cluster/peer"
+	"github.com/pilotregistry/pilotregistry/cluster/base/keyring"
+	"github.com/pilotregistry/pilotregistry/cluster/base/peer"
 )
 
 // UnusableError says that a data directory must not be used: starting again

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
-	"github.com/pilotregistry/pilotregistry/cluster/store"
+	"github.com/pilotregistry/pilotregistry/cluster/base/store"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/prometheus/client_golang/prometheus"

@@ -15,8 +15,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
-	"github.com/pilotregistry/pilotregistry/cluster/guess"
-	"github.com/pilotregistry/pilotregistry/cluster/peer"
+	"github.com/pilotregistry/pilotregistry/cluster/base/guess"
+	"github.com/pilotregistry/pilotregistry/cluster/base/peer"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )

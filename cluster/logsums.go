@@ -8,7 +8,7 @@ import (
 	"fmt"
 
 	"github.com/hashicorp/raft"
-	"github.com/pilotregistry/pilotregistry/cluster/store"
+	"github.com/pilotregistry/pilotregistry/cluster/base/store"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 

@@ -13,10 +13,10 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
-	"github.com/pilotregistry/pilotregistry/cluster/keyring"
-	"github.com/pilotregistry/pilotregistry/cluster/peer"
-	"github.com/pilotregistry/pilotregistry/cluster/store"
-	"github.com/pilotregistry/pilotregistry/cluster/termguard"
+	"github.com/pilotregistry/pilotregistry/cluster/base/keyring"
+	"github.com/pilotregistry/pilotregistry/cluster/base/peer"
+	"github.com/pilotregistry/pilotregistry/cluster/base/store"
+	"github.com/pilotregistry/pilotregistry/cluster/base/termguard"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
-	"github.com/pilotregistry/pilotregistry/cluster/store"
-	"github.com/pilotregistry/pilotregistry/cluster/termguard"
+	"github.com/pilotregistry/pilotregistry/cluster/base/store"
+	"github.com/pilotregistry/pilotregistry/cluster/base/termguard"
 )
 
 // openRaft opens the store and starts raft, bootstrapping a new cluster.

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pilotregistry/pilotregistry/cluster/store"
+	"github.com/pilotregistry/pilotregistry/cluster/base/store"
 )
 
 // lateMember makes a cluster of three in which one member was away for so long

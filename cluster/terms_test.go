@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
-	"github.com/pilotregistry/pilotregistry/cluster/peer"
-	"github.com/pilotregistry/pilotregistry/cluster/store"
+	"github.com/pilotregistry/pilotregistry/cluster/base/peer"
+	"github.com/pilotregistry/pilotregistry/cluster/base/store"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pilotregistry/pilotregistry/cluster/peer"
+	"github.com/pilotregistry/pilotregistry/cluster/base/peer"
 )
 
 // TestAPauseOfTheMemberIsNotAStall: the guard's own ticker comes late when the

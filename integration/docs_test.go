@@ -74,8 +74,8 @@ func TestEveryDeviationHasATest(t *testing.T) {
 func TestDesignNamesRealFunctions(t *testing.T) {
 	functions := declaredFunctions(t)
 	for _, page := range []string{
-		"docs/architecture.md", "fsm/DESIGN.md", "cluster/DESIGN.md", "cluster/gateway/DESIGN.md",
-		"cluster/delivery/DESIGN.md", "integration/fault/DESIGN.md",
+		"docs/architecture.md", "fsm/DESIGN.md", "cluster/DESIGN.md", "cluster/service/gateway/DESIGN.md",
+		"cluster/service/delivery/DESIGN.md", "integration/fault/DESIGN.md",
 	} {
 		text, err := os.ReadFile(filepath.Join("..", page))
 		if err != nil {

@@ -22,7 +22,7 @@ have_rsyslog || install_rsyslog ||
   echo "== missing: rsyslogd with TLS. As root on Debian: apt-get install rsyslog rsyslog-openssl. What is missing is not tested against it now."
 
 echo "== 10,000 random schedules of elections against one raft instance"
-SCHEDULES=10000 "${GO:-go}" test -count=1 -timeout 8m -run '^TestEntriesBelongToTheirLeader$' -v ./cluster/termguard
+SCHEDULES=10000 "${GO:-go}" test -count=1 -timeout 8m -run '^TestEntriesBelongToTheirLeader$' -v ./cluster/base/termguard
 
 echo "== floods of everything that is shared, for a minute, beside a client that behaves"
 PILOT_E2E=1 "${GO:-go}" test -count=1 -timeout 8m -v ./integration/hostile

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pilotregistry/pilotregistry/cluster/fault"
+	"github.com/pilotregistry/pilotregistry/cluster/base/fault"
 	"github.com/pilotregistry/pilotregistry/integration/fault/lab"
 	"github.com/pilotregistry/pilotregistry/integration/fault/nemesis"
 	"github.com/pilotregistry/pilotregistry/integration/fault/soak"

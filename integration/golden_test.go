@@ -19,7 +19,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
-	"github.com/pilotregistry/pilotregistry/cluster/store"
+	"github.com/pilotregistry/pilotregistry/cluster/base/store"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/integration/harness"
 )

@@ -29,7 +29,9 @@ var importRules = []struct {
 	{"fsm", []string{"protocol"}, "the state machine is deterministic and alone"},
 	{"identity", []string{"protocol"}, "who is calling does not depend on what is stored"},
 	{"audit", []string{"protocol"}, "rendering does not depend on what is stored"},
-	{"cluster", []string{"fsm", "identity", "audit", "protocol", "cluster"}, "the engine room uses the core, never the programs"},
+	{"cluster/base", []string{"fsm", "protocol", "cluster/base"}, "what the engine stands on does not know the engine"},
+	{"cluster", []string{"fsm", "identity", "protocol", "cluster/base"}, "the engine knows none of the services that use it"},
+	{"cluster/service", []string{"fsm", "identity", "audit", "protocol", "cluster"}, "services use the engine and the core, never the programs"},
 	{"cmd/pilot-registry", []string{"fsm", "identity", "audit", "protocol", "cluster"}, "the composition root"},
 	{"cmd/pilotctl", []string{"protocol"}, "the tool of operators and node owners talks the wire protocol only"},
 	{"docs/cited", nil, "reading pages needs nothing of ours"},
@@ -41,7 +43,7 @@ var importRules = []struct {
 var onlyUnder = map[string]string{
 	"github.com/hashicorp/raft": "cluster",
 	"go.etcd.io/bbolt":          "cluster",
-	"github.com/expr-lang/expr": "cluster/exprpolicy",
+	"github.com/expr-lang/expr": "cluster/service/exprpolicy",
 	"golang.org/x/text":         "identity",
 }
 

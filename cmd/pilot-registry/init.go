@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pilotregistry/pilotregistry/cluster"
-	"github.com/pilotregistry/pilotregistry/cluster/keyring"
+	"github.com/pilotregistry/pilotregistry/cluster/base/keyring"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
 )

@@ -16,9 +16,9 @@ import (
 
 	"github.com/pilotregistry/pilotregistry/audit"
 	"github.com/pilotregistry/pilotregistry/cluster"
-	"github.com/pilotregistry/pilotregistry/cluster/delivery"
-	"github.com/pilotregistry/pilotregistry/cluster/gateway"
-	"github.com/pilotregistry/pilotregistry/cluster/jwks"
+	"github.com/pilotregistry/pilotregistry/cluster/service/delivery"
+	"github.com/pilotregistry/pilotregistry/cluster/service/gateway"
+	"github.com/pilotregistry/pilotregistry/cluster/service/jwks"
 	"github.com/pilotregistry/pilotregistry/identity"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )

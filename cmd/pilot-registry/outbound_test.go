@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pilotregistry/pilotregistry/cluster/gateway"
+	"github.com/pilotregistry/pilotregistry/cluster/service/gateway"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 

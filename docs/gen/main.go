@@ -15,9 +15,9 @@ import (
 	"strings"
 
 	"github.com/pilotregistry/pilotregistry/cluster"
-	"github.com/pilotregistry/pilotregistry/cluster/delivery"
-	"github.com/pilotregistry/pilotregistry/cluster/jwks"
-	"github.com/pilotregistry/pilotregistry/cluster/ops"
+	"github.com/pilotregistry/pilotregistry/cluster/service/delivery"
+	"github.com/pilotregistry/pilotregistry/cluster/service/jwks"
+	"github.com/pilotregistry/pilotregistry/cluster/service/ops"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 

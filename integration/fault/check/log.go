@@ -11,7 +11,7 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/pilotregistry/pilotregistry/cluster/store"
+	"github.com/pilotregistry/pilotregistry/cluster/base/store"
 	"github.com/pilotregistry/pilotregistry/fsm"
 )
 

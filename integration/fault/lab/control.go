@@ -12,7 +12,7 @@ import (
 	"net"
 	"time"
 
-	"github.com/pilotregistry/pilotregistry/cluster/fault"
+	"github.com/pilotregistry/pilotregistry/cluster/base/fault"
 )
 
 // Order is what is to happen at a point of a member's code.

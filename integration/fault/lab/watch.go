@@ -18,7 +18,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pilotregistry/pilotregistry/cluster/fault"
+	"github.com/pilotregistry/pilotregistry/cluster/base/fault"
 )
 
 // Sample is what a member's metrics said at a moment.

@@ -9,7 +9,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/pilotregistry/pilotregistry/cluster/fault"
+	"github.com/pilotregistry/pilotregistry/cluster/base/fault"
 	"github.com/pilotregistry/pilotregistry/integration/fault/lab"
 )
 

@@ -10,7 +10,7 @@ import (
 	"math/rand/v2"
 	"strings"
 
-	"github.com/pilotregistry/pilotregistry/cluster/fault"
+	"github.com/pilotregistry/pilotregistry/cluster/base/fault"
 	"github.com/pilotregistry/pilotregistry/integration/fault/lab"
 )
 

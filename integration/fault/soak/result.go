@@ -15,7 +15,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/pilotregistry/pilotregistry/cluster/fault"
+	"github.com/pilotregistry/pilotregistry/cluster/base/fault"
 	"github.com/pilotregistry/pilotregistry/integration/fault/check"
 	"github.com/pilotregistry/pilotregistry/integration/fault/lab"
 	"github.com/pilotregistry/pilotregistry/integration/fault/nemesis"

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/cluster/service/jwks"
+	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/identity"
+	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/server"
+	"github.com/pilotregistry/pilotregistry/protocol/share"
+)
+
+// maxVerifications bounds the questions to the identity webhook that are
+// under way: whoever may register can cause them.
+const maxVerifications = 64
+
+// refreshEvery is the least time, in milliseconds of log time, between two
+// questions of this member for newer keys.
+const refreshEvery = int64(time.Minute / time.Millisecond)
+
+// rejectedBy begins the texts in which the webhook's refusals come.
+const rejectedBy = "identity verification rejected: "
+
+// identities verifies identity tokens before anything is proposed.
+type identities struct {
+	slots    slots
+	verdicts *verdicts
+
+	mu     sync.Mutex
+	source []byte // what keys were read from
+	hs256  bool
+	keys   *identity.KeySet
+
+	asked  int64         // when newer keys were last asked for
+	config uint64        // for which configuration that was
+	asking chan struct{} // closed when the question under way is answered
+}
+
+func newIdentities() *identities {
+	return &identities{slots: slots{pool: share.NewPool[share.Source](verifications)}, verdicts: newVerdicts()}
+}
+
+// identify verifies the identity token of a registration and notes the
+// external id. It answers what needs no verification: a repeated request, and
+// a registration that is refused anyway. nil means: go on.
+func (g *Gateway) identify(ctx context.Context, conn *server.ConnState, req *protocol.Request, b *protocol.Register) []byte {
+	b.ExternalID, b.ClaimedRoles = "", nil
+	root, e := g.confirmed(ctx)
+	if e != nil {
+		return protocol.EncodeError(e)
+	}
+	v := g.dryRun(root, conn, req)
+	switch {
+	case v.replay != nil:
+		return g.answer(conn, *v.replay)
+	case v.refusal != nil:
+		return g.refuse(conn, req, v.refusal)
+	}
+	o := g.judgeFor(ctx, root, conn, b)
+	switch {
+	case o == nil: // nothing is configured, so the token means nothing
+		return nil
+	case o.Err != nil:
+		g.verified("error")
+		return protocol.EncodeError(o.Err)
+	case !o.Verified:
+		reason := identity.Clean(o.Reason)
+		if !strings.HasPrefix(reason, rejectedBy) {
+			reason = "identity verification failed: " + reason
+		}
+		return protocol.EncodeError(protocol.Errorf(protocol.CodeIdentityRejected, "%s", reason))
+	case o.ExternalID == "":
+		return protocol.EncodeError(protocol.Errorf(protocol.CodeIdentityRejected, "identity verification failed: the token has no subject (sub)"))
+	}
+	if e := identity.CheckExternalID(o.ExternalID); e != nil {
+		return protocol.EncodeError(e)
+	}
+	b.ExternalID = o.ExternalID
+	if o.HasRoles {
+		b.ClaimedRoles = claimedRoles(root.RoleMap(), o.Roles)
+	}
+	return nil
+}
+
+// claimedRoles are the roles that the values of a role claim give: in each
+// network that the map names the highest, or that of a member.
+func claimedRoles(list []protocol.RoleMapping, values []string) (roles []protocol.ClaimedRole) {
+	for _, m := range list {
+		i := slices.IndexFunc(roles, func(r protocol.ClaimedRole) bool { return r.NetworkID == m.NetworkID })
+		if i < 0 {
+			i, roles = len(roles), append(roles, protocol.ClaimedRole{NetworkID: m.NetworkID})
+		}
+		if m.Role == protocol.RoleAdmin && slices.Contains(values, m.Value) {
+			roles[i].Admin = true
+		}
+	}
+	return roles
+}
+
+// judgeFor finds out what the token of a registration is worth. The webhook is
+// asked once for each key that brings a token, and not again at once for a
+// token that it has refused.
+func (g *Gateway) judgeFor(ctx context.Context, root *fsm.Root, conn *server.ConnState, b *protocol.Register) *protocol.TokenOutcome {
+	idp, configured := root.IDP()
+	asks := root.IdentityWebhook() != "" && !(configured && idp.BuiltIn())
+	if asks {
+		if subject, known := g.ids.verdicts.verifiedAs(root, b.PublicKey, b.IdentityToken); known {
+			return &protocol.TokenOutcome{Verified: true, Subject: subject, ExternalID: subject}
+		}
+		if reason, known := g.ids.verdicts.rejection(root, b.IdentityToken); known {
+			return &protocol.TokenOutcome{Reason: reason}
+		}
+	}
+	o := g.judge(ctx, root, conn, b.IdentityToken)
+	switch {
+	case o == nil:
+	case o.Verified:
+		g.ids.verdicts.rememberVerified(root, b.PublicKey, b.IdentityToken, o.Subject)
+	case o.Err == nil && asks:
+		g.ids.verdicts.rememberRejected(root, b.IdentityToken, o.Reason)
+	}
+	return o
+}
+
+// judge finds out what a token is worth in the configured way: by the
+// provider's keys, or by asking the webhook. nil when no way is configured.
+func (g *Gateway) judge(ctx context.Context, root *fsm.Root, conn *server.ConnState, token protocol.Secret) *protocol.TokenOutcome {
+	idp, configured := root.IDP()
+	var o *protocol.TokenOutcome
+	switch hook := root.IdentityWebhook(); {
+	case configured && idp.BuiltIn():
+		o = g.validate(ctx, root, token)
+	case hook != "":
+		o = g.ask(ctx, conn, hook, token)
+	default:
+		return nil
+	}
+	switch {
+	case o.Verified:
+		g.verified("verified")
+	case o.Err == nil:
+		g.verified("rejected")
+	}
+	return o
+}
+
+func (g *Gateway) verified(result string) {
+	if g.policy.OnVerified != nil {
+		g.policy.OnVerified(result)
+	}
+}
+
+// ask puts the question to the identity webhook.
+func (g *Gateway) ask(ctx context.Context, conn *server.ConnState, url string, token protocol.Secret) *protocol.TokenOutcome {
+	if g.policy.Webhook == nil {
+		return &protocol.TokenOutcome{Err: protocol.NotAppliedf(protocol.CodeIdentityFailed, "this member cannot ask the identity webhook; ask another member")}
+	}
+	source := share.OfText(conn.Source)
+	limit, done := g.ids.slots.take(source, g.policy.Exempt.HasText(conn.Source))
+	if limit != share.Within {
+		whose := ""
+		if limit != share.WholeTotal {
+			whose = " for " + source.String()
+		}
+		return &protocol.TokenOutcome{Err: protocol.NotAppliedf(protocol.CodeOverloaded, "too many identity verifications are under way%s; try again shortly", whose)}
+	}
+	defer done()
+	id, e := g.policy.Webhook(ctx, url, token)
+	switch {
+	case e == nil:
+		return &protocol.TokenOutcome{Verified: true, Subject: id, ExternalID: id}
+	case e.Code == protocol.CodeIdentityRejected:
+		return &protocol.TokenOutcome{Reason: e.Text}
+	}
+	return &protocol.TokenOutcome{Err: e}
+}
+
+// validate judges a token by the replicated keys. A key that is not known yet
+// may be new: the leader is asked for newer ones, once, and the token is
+// judged again.
+func (g *Gateway) validate(ctx context.Context, root *fsm.Root, token protocol.Secret) *protocol.TokenOutcome {
+	v, e := g.validateWith(root, token)
+	if e != nil && (e.Code == protocol.CodeJWKSKey || e.Code == protocol.CodeJWKS) {
+		if newer := g.newerKeys(ctx, root); newer != nil {
+			v, e = g.validateWith(newer, token)
+		}
+	}
+	if e != nil {
+		return &protocol.TokenOutcome{Err: e}
+	}
+	return &protocol.TokenOutcome{Verified: v.Verified, Subject: v.Subject, Issuer: v.Issuer, Reason: v.Reason,
+		ExternalID: v.ExternalID, Roles: v.Roles, HasRoles: v.HasRoles}
+}
+
+func (g *Gateway) validateWith(root *fsm.Root, token protocol.Secret) (identity.Verdict, *protocol.Error) {
+	idp, _ := root.IDP()
+	keys, e := g.keySet(root, idp)
+	if e != nil {
+		return identity.Verdict{}, e
+	}
+	p := identity.Provider{Issuer: idp.Issuer, ClientID: idp.ClientID, AllowHS256: !idp.RefuseHS256, ExternalIDClaim: idp.ExternalIDClaim, RoleClaim: idp.RoleClaim}
+	return identity.Validate(p, token, keys, time.UnixMilli(root.Now()))
+}
+
+// keySet reads the replicated keys; nil when there are none yet. They are
+// read once for all tokens.
+func (g *Gateway) keySet(root *fsm.Root, idp protocol.IDP) (*identity.KeySet, *protocol.Error) {
+	doc, fetched, ok := root.JWKS()
+	of := root.KeyStatus()
+	switch {
+	case !ok && of.Failed != "":
+		return nil, protocol.NotAppliedf(protocol.CodeJWKS, "JWKS: the identity provider's keys cannot be had since %s: %s; an administrator sees more with: pilotctl idp show",
+			time.UnixMilli(of.Failing).UTC().Format(time.RFC3339), of.Failed)
+	case !ok:
+		return nil, nil
+	case root.Now()-fetched > jwks.MaxAge.Milliseconds():
+		return nil, protocol.NotAppliedf(protocol.CodeJWKS, "JWKS: the identity provider's keys could not be fetched for %s and are used no longer: %s", jwks.MaxAge, of.Failed)
+	}
+	g.ids.mu.Lock()
+	defer g.ids.mu.Unlock()
+	if len(g.ids.source) == len(doc) && &g.ids.source[0] == &doc[0] && g.ids.hs256 != idp.RefuseHS256 {
+		return g.ids.keys, nil
+	}
+	keys, err := jwks.Decode(doc, g.engine.Keyring(), !idp.RefuseHS256, of.LeftOut)
+	if err != nil {
+		return nil, protocol.NotAppliedf(protocol.CodeJWKS, "JWKS: %v", err)
+	}
+	g.ids.source, g.ids.hs256, g.ids.keys = doc, !idp.RefuseHS256, keys
+	return keys, nil
+}
+
+// newerKeys has the leader fetch the keys, at most once a minute; everybody
+// who needs them in the meantime waits for the same fetch. It returns the
+// state with whatever keys there are then, nil when nobody was asked.
+func (g *Gateway) newerKeys(ctx context.Context, root *fsm.Root) *fsm.Root {
+	if g.policy.RefreshKeys == nil {
+		return nil
+	}
+	g.ids.mu.Lock()
+	running := g.ids.asking
+	first := running == nil
+	if first {
+		if g.ids.asked != 0 && root.Now()-g.ids.asked < refreshEvery && g.ids.config == root.ConfigRevision() {
+			g.ids.mu.Unlock()
+			return nil
+		}
+		running = make(chan struct{})
+		g.ids.asking, g.ids.asked, g.ids.config = running, root.Now(), root.ConfigRevision()
+	}
+	g.ids.mu.Unlock()
+	if first {
+		// The fetch is for all who wait, so it does not end with the first one's request.
+		go func() {
+			defer close(running)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), identity.FetchTimeout+time.Second)
+			defer cancel()
+			if e := g.policy.RefreshKeys(ctx); e != nil {
+				g.log.Debug("the identity provider's keys are not newer", "error", e.Text)
+			}
+			g.ids.mu.Lock()
+			g.ids.asking = nil
+			g.ids.mu.Unlock()
+		}()
+	}
+	select {
+	case <-running:
+	case <-ctx.Done():
+		return nil
+	}
+	newer, e := g.confirmed(ctx)
+	if e != nil {
+		return nil
+	}
+	return newer
+}
