@@ -41,8 +41,6 @@ const (
 	maxDelay   = 2 * time.Second
 	// maxSources bounds the sources that are remembered.
 	maxSources = 1 << 14
-	// maxNotes bounds the different notes that are kept.
-	maxNotes = 200
 )
 
 // Config is what a Guard needs; a zero field means its default.
@@ -61,7 +59,7 @@ type Guard struct {
 
 	mu      sync.Mutex
 	sources *share.Table[share.Source, tally]
-	notes   map[string]uint64
+	notes   *share.Notes
 }
 
 // tally is the number of wrong tokens that still count; it shrinks by
@@ -80,7 +78,7 @@ func New(cfg Config) *Guard {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Guard{cfg: cfg, sources: share.NewTable[share.Source, tally](maxSources), notes: map[string]uint64{}}
+	return &Guard{cfg: cfg, sources: share.NewTable[share.Source, tally](maxSources), notes: share.NewNotes()}
 }
 
 // Admit says whether a token from a source, "host:port", is looked at now. It
@@ -127,7 +125,7 @@ func (g *Guard) refuse(s share.Source, kind Kind, wait time.Duration) *protocol.
 	if g.cfg.OnRefused != nil {
 		g.cfg.OnRefused(kind)
 	}
-	g.note(string(kind) + " token_not_looked_at " + s.String())
+	g.note(string(kind)+" token_not_looked_at", s)
 	return protocol.NotAppliedf(protocol.CodeRateLimited,
 		"too many wrong tokens from %s: no token from there is looked at for %s; the right one works from elsewhere", s, wait)
 }
@@ -139,7 +137,7 @@ func (g *Guard) Wrong(source string, kind Kind) {
 	}
 	s := share.OfText(source)
 	if kind != Admin { // wrong admin tokens are noted with the command they came with
-		g.note(string(kind) + " token_invalid " + s.String())
+		g.note(string(kind)+" token_invalid", s)
 	}
 	if g.cfg.Exempt.HasText(source) {
 		return
@@ -158,21 +156,16 @@ func (g *Guard) slots(s share.Source, now time.Time) [2]share.Slot[tally] {
 	return g.sources.Slots(s, func(t *tally) bool { return t.now(now) == 0 })
 }
 
-func (g *Guard) note(what string) {
+func (g *Guard) note(what string, from share.Source) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if _, known := g.notes[what]; !known && len(g.notes) >= maxNotes {
-		what = "other"
-	}
-	g.notes[what]++
+	g.notes.Add(share.Note{What: what, From: from}, 1)
 }
 
 // Notes takes what happened since the last call, for the audit log: how often
 // what became of tokens of which source.
-func (g *Guard) Notes() map[string]uint64 {
+func (g *Guard) Notes() map[share.Note]uint64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	notes := g.notes
-	g.notes = map[string]uint64{}
-	return notes
+	return g.notes.Take()
 }

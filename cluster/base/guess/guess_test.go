@@ -122,13 +122,14 @@ func TestGuessersAreExemptCountedAndNoted(t *testing.T) {
 		t.Errorf("%d wrong, %d refused", wrong, refused)
 	}
 	notes := g.Notes()
-	if notes["network token_invalid 192.0.2.1"] != 100 || notes["admin token_not_looked_at 192.0.2.1"] != 1 || len(g.Notes()) != 0 {
+	here := share.OfText("192.0.2.1")
+	if notes[share.Note{What: "network token_invalid", From: here}] != 100 || notes[share.Note{What: "admin token_not_looked_at", From: here}] != 1 || len(g.Notes()) != 0 {
 		t.Error(notes)
 	}
 	for i := range 1000 {
 		g.Wrong(fmt.Sprintf("192.0.%d.%d:1", i/250, i%250), Network)
 	}
-	if n := g.Notes(); len(n) > maxNotes+1 || n["other"] == 0 {
+	if n := g.Notes(); len(n) > share.MaxNotes || n[share.Note{What: "other"}] == 0 {
 		t.Errorf("%d notes", len(n))
 	}
 }

@@ -124,7 +124,7 @@ func New(engine Engine, policy Policy, log hclog.Logger) *Gateway {
 	if policy.Verifier == nil {
 		policy.Verifier = publicVerifier()
 	}
-	return &Gateway{engine: engine, policy: policy, log: log.Named("gateway"), ids: newIdentities(), legacyUsers: newLegacyUsers()}
+	return &Gateway{engine: engine, policy: policy, log: log.Named("gateway"), ids: newIdentities(), refused: refusals{notes: share.NewNotes()}, legacyUsers: newLegacyUsers()}
 }
 
 // Serve answers one request. Who has tried many wrong tokens waits, or is not

@@ -3,10 +3,17 @@
 package gateway_test
 
 import (
+	"encoding/json"
+	"fmt"
+	"maps"
 	"testing"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/pilotregistry/pilotregistry/cluster/service/gateway"
+	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/server"
 )
 
 // An administrator sees every guess at the admin token in the audit log,
@@ -42,5 +49,36 @@ func TestNoGuessAtTheAdminTokenGoesUnseen(t *testing.T) {
 				t.Errorf("%d notes in the audit log, want 1", notes)
 			}
 		})
+	}
+}
+
+// Who guesses from many addresses of a site of his own does not crowd out of
+// the log who else is guessing.
+func TestNobodyHidesTheGuessesOfOthers(t *testing.T) {
+	e := newEngine(t)
+	g := gateway.New(e, gateway.Policy{}, hclog.NewNullLogger())
+	guessFrom := func(source string) {
+		t.Helper()
+		req, err := protocol.ParseRequest([]byte(`{"type":"set_webhook","admin_token":"guess"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Serve(t.Context(), &server.ConnState{Source: source}, req)
+	}
+	for i := range 300 {
+		guessFrom(fmt.Sprintf("[2001:db8:1:1::%x]:1", i+1)) // one network
+		guessFrom(fmt.Sprintf("[2001:db8:2:%x::1]:1", i+1)) // one site
+	}
+	guessFrom("203.0.113.7:1")
+	gateway.NoteNow(g, t.Context())
+	notes := map[string]uint64{}
+	for _, env := range e.proposals {
+		var note fsm.AuditNote
+		if env.Code == fsm.KindAuditNote && json.Unmarshal(env.Body, &note) == nil {
+			maps.Copy(notes, note.Notes)
+		}
+	}
+	if notes["set_webhook admin_token_invalid 203.0.113.7"] != 1 || notes["set_webhook admin_token_invalid 2001:db8:1:1::/64"] == 0 || notes["other 2001:db8:2::/48"] == 0 {
+		t.Errorf("%d notes: %v", len(notes), notes)
 	}
 }

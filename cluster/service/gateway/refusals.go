@@ -5,13 +5,13 @@ package gateway
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"sync"
 	"time"
 
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
+	"github.com/pilotregistry/pilotregistry/protocol/share"
 )
 
 // Refused privileged commands go into the event log as counts: one note per
@@ -21,12 +21,9 @@ import (
 // NoteEvery is the usual interval between notes.
 const NoteEvery = 10 * time.Second
 
-// maxNoted bounds the different refusals of one note; the rest is counted together.
-const maxNoted = 200
-
 type refusals struct {
-	mu     sync.Mutex
-	counts map[string]uint64
+	mu    sync.Mutex
+	notes *share.Notes
 }
 
 // noted are the codes that say that somebody may not do what was asked.
@@ -49,48 +46,26 @@ func isNoted(req *protocol.Request, code string) bool {
 }
 
 func (g *Gateway) note(conn *server.ConnState, req *protocol.Request, code string) {
-	host, _, err := net.SplitHostPort(conn.Source)
-	if err != nil {
-		host = conn.Source
-	}
-	g.refused.add(req.Type + " " + code + " " + host)
+	g.refused.add(map[share.Note]uint64{{What: req.Type + " " + code, From: share.OfText(conn.Source)}: 1})
 }
 
 func privileged(row *protocol.Command) bool {
 	return row.Auth == protocol.AuthAdmin || row.Auth == protocol.AuthRole || row.Auth == protocol.AuthSignatureOrAdmin || row.Enterprise
 }
 
-func (r *refusals) add(what string) {
+// add counts notes, also those that could not be written and are given back.
+func (r *refusals) add(counts map[share.Note]uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.counts == nil {
-		r.counts = map[string]uint64{}
+	for note, n := range counts {
+		r.notes.Add(note, n)
 	}
-	if _, known := r.counts[what]; !known && len(r.counts) >= maxNoted {
-		what = "other"
-	}
-	r.counts[what]++
 }
 
-func (r *refusals) take() map[string]uint64 {
+func (r *refusals) take() map[share.Note]uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := r.counts
-	r.counts = nil
-	return out
-}
-
-// give puts counts back that could not be noted.
-func (r *refusals) give(counts map[string]uint64) {
-	for what, n := range counts {
-		r.add(what)
-		r.mu.Lock()
-		if _, known := r.counts[what]; !known {
-			what = "other"
-		}
-		r.counts[what] += n - 1
-		r.mu.Unlock()
-	}
+	return r.notes.Take()
 }
 
 // NoteRefusals puts what was refused into the event log, until ctx ends.
@@ -108,12 +83,16 @@ func (g *Gateway) NoteRefusals(ctx context.Context, every time.Duration) {
 }
 
 func (g *Gateway) noteRefusals(ctx context.Context) {
-	g.refused.give(g.policy.Guesses.Notes())
+	g.refused.add(g.policy.Guesses.Notes())
 	counts := g.refused.take()
 	if len(counts) == 0 {
 		return
 	}
-	body, err := json.Marshal(fsm.AuditNote{Term: g.engine.Root().LeaderTerm(), Notes: counts})
+	notes := map[string]uint64{}
+	for note, n := range counts {
+		notes[note.String()] += n
+	}
+	body, err := json.Marshal(fsm.AuditNote{Term: g.engine.Root().LeaderTerm(), Notes: notes})
 	if err != nil { // strings and numbers always encode
 		panic(err)
 	}
@@ -122,6 +101,6 @@ func (g *Gateway) noteRefusals(ctx context.Context) {
 		e = res.Err
 	}
 	if e != nil && (e.Outcome == protocol.OutcomeNotApplied || e.Code == protocol.CodeStaleTerm) {
-		g.refused.give(counts)
+		g.refused.add(counts)
 	}
 }
