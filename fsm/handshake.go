@@ -6,11 +6,33 @@ import (
 	"encoding/json"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/share"
 )
 
 // maxPollBytes bounds a poll_handshakes reply, so that it fits the 64 KiB
 // frames of deployed clients with room for the envelope.
 const maxPollBytes = 60 << 10
+
+// inboxShares are the requests that wait for a node. One machine can register
+// many nodes, which together do not fill the inbox of another.
+var inboxShares = share.Parts{Total: protocol.MaxHandshakeInbox}
+
+// waitingFor counts what waits for a node, of a bearer's source and of all, and says
+// whether something of the sender is among it.
+func (v *view) waitingFor(to, from uint32, by *bearer) (held share.Use, pending bool) {
+	v.eachRequest(to, func(_ uint64, q *request) bool {
+		held.Total++
+		if q.source == by.source {
+			held.Own++
+		}
+		if by.wide != by.source && q.wide == by.wide {
+			held.Group++
+		}
+		pending = pending || q.from == from
+		return true
+	})
+	return held, pending
+}
 
 // handshakeSigned checks the signature of the handshake commands, which have
 // texts of their own and ask nothing of a keyless sender (docs/protocol/trust.md#handshakes).
@@ -42,14 +64,14 @@ func decideRequestHandshake(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.handshakeSigned(c, from, "request"); e != nil {
 		return nil, e
 	}
-	waiting, pending := 0, false
-	v.eachRequest(r.ToNodeID, func(_ uint64, q *request) bool {
-		waiting++
-		pending = pending || q.from == from.id
-		return true
-	})
-	if waiting >= protocol.MaxHandshakeInbox {
+	by := bearerOf(r, c.actor, c.source)
+	held, pending := v.waitingFor(r.ToNodeID, from.id, &by)
+	switch inboxShares.Allows(held, 1) {
+	case share.Within:
+	case share.WholeTotal:
 		return nil, protocol.Refusef(protocol.CodeLimitReached, "handshake inbox full for node %d", r.ToNodeID)
+	default:
+		return nil, protocol.Refusef(protocol.CodeLimitReached, "handshake inbox full for node %d: what came from %s is as much as there is still room for; try again when the node has polled", r.ToNodeID, by.source)
 	}
 	if pending {
 		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "handshake request already pending from node %d", from.id)
@@ -62,7 +84,7 @@ func decideRequestHandshake(v *view, c *call) (effect, *protocol.Error) {
 			x.setSides(from.id, r.ToNodeID, x.sides(from.id, r.ToNodeID)|asked)
 		}
 		x.meta.queueSeq++
-		x.requests.put(x, queueKey(r.ToNodeID, x.meta.queueSeq), &request{from: from.id, at: x.meta.now, justification: r.Justification})
+		x.requests.put(x, queueKey(r.ToNodeID, x.meta.queueSeq), &request{from: from.id, at: x.meta.now, justification: r.Justification, source: by.source, wide: by.wide})
 		x.begin(protocol.EventHandshakeRelayed).num("from_node_id", uint64(from.id)).num("to_node_id", uint64(r.ToNodeID)).end()
 		return &protocol.RequestHandshakeReply{Type: "request_handshake_ok", Status: "delivered"}
 	}, nil
@@ -105,22 +127,41 @@ func (x *txn) answerAsk(node, peer uint32, accept bool) {
 	x.setSides(node, peer, s&^asked)
 }
 
-// queueResponse appends to a node's responses; beyond the cap the oldest goes.
+// queueResponse appends to a node's responses; beyond the cap an earlier one goes.
 func (x *txn) queueResponse(to uint32, q *response) {
-	var oldest string
 	waiting := 0
-	x.eachResponse(to, func(seq uint64, _ *response) bool {
-		if waiting == 0 {
-			oldest = queueKey(to, seq)
-		}
+	x.eachResponse(to, func(uint64, *response) bool {
 		waiting++
 		return true
 	})
 	if waiting >= protocol.MaxHandshakeResponses {
-		x.responses.drop(x, oldest)
+		x.responses.drop(x, queueKey(to, x.leastMissed(to, q.from)))
 	}
 	x.meta.queueSeq++
 	x.responses.put(x, queueKey(to, x.meta.queueSeq), q)
+}
+
+// leastMissed is the response to a node that makes room for another of a
+// sender: the oldest of whom there are most. For anybody can respond to
+// anybody; the first answer of somebody whom the node has asked does not count.
+func (v *view) leastMissed(to, sender uint32) (seq uint64) {
+	many := map[uint32]int{sender: 1}
+	v.eachResponse(to, func(_ uint64, q *response) bool {
+		many[q.from]++
+		return true
+	})
+	most := -1
+	v.eachResponse(to, func(at uint64, q *response) bool {
+		n := many[q.from]
+		if _, asked := own(to, q.from); v.sides(to, q.from)&asked != 0 {
+			n--
+		}
+		if n > most {
+			most, seq = n, at
+		}
+		return true
+	})
+	return seq
 }
 
 func (v *view) eachRequest(id uint32, f func(seq uint64, q *request) bool) {

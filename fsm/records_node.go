@@ -157,21 +157,23 @@ func readNode(d *decoder, level uint32) *node {
 
 var nodeSchema = schema[uint32, *node]{kindNode, appendKey32, readKey32, readNode}
 
-// request is a handshake request in a node's inbox.
+// request is a handshake request in a node's inbox. It is counted for the
+// source that it came from, and for the /48 around that where there is one.
 type request struct {
 	from          uint32
 	at            int64
 	justification string
+	source, wide  string
 }
 
 func (r *request) appendTo(dst []byte, _ uint32) []byte {
 	dst = appendUvarint(dst, uint64(r.from))
 	dst = appendVarint(dst, r.at)
-	return appendString(dst, r.justification)
+	return appendString(appendString(appendString(dst, r.justification), r.source), r.wide)
 }
 
 func readRequest(d *decoder, _ uint32) *request {
-	return &request{from: d.uvarint32(), at: d.varint(), justification: d.str()}
+	return &request{from: d.uvarint32(), at: d.varint(), justification: d.str(), source: d.str(), wide: d.str()}
 }
 
 var requestSchema = schema[string, *request]{kindRequest, appendKeyStr, readQueueKey, readRequest}

@@ -138,10 +138,10 @@ func TestHandshakeCaps(t *testing.T) {
 		id := w.register(i)
 		ask := &protocol.RequestHandshake{FromNodeID: id, ToNodeID: to, Justification: strings.Repeat("<", protocol.MaxTextBytes)}
 		if i > protocol.MaxHandshakeInbox {
-			w.refused("request_handshake", ask, as(id), protocol.CodeLimitReached, fmt.Sprintf("handshake inbox full for node %d", to))
+			w.refused("request_handshake", ask, asFrom(id, i), protocol.CodeLimitReached, fmt.Sprintf("handshake inbox full for node %d", to))
 			break
 		}
-		w.do("request_handshake", ask, as(id))
+		w.do("request_handshake", ask, asFrom(id, i))
 	}
 	for i := range protocol.MaxHandshakeResponses + 5 {
 		w.do("respond_handshake", &protocol.RespondHandshake{NodeID: uint32(i%90) + 2, PeerID: to, Accept: i%2 == 0}, as(uint32(i%90)+2))
