@@ -15,6 +15,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/cluster/base/termguard"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/share"
 )
 
 // Codes between members; they never reach clients.
@@ -35,21 +36,19 @@ const (
 
 // item is one command on its way into an entry.
 type item struct {
-	env   fsm.Envelope
-	term  uint64 // 0: any term
-	state atomic.Int32
-	done  chan struct{}
-	res   fsm.Result
-	err   *protocol.Error
+	env    fsm.Envelope
+	source share.Source // whose place in the queue it has
+	term   uint64       // 0: any term
+	state  atomic.Int32
+	done   chan struct{}
+	res    fsm.Result
+	err    *protocol.Error
 }
 
 func (it *item) finish(res fsm.Result, err *protocol.Error) {
 	it.res, it.err = res, err
 	close(it.done)
 }
-
-// size estimates the encoded length of a command.
-func size(e *fsm.Envelope) int { return len(e.Body) + len(e.Source) + len(e.RequestID) + 128 }
 
 // batcher is the leader's group commit: while one entry is on its way through
 // raft, arriving commands gather; they leave together as the next one. There
@@ -59,8 +58,7 @@ type batcher struct {
 	limits Limits
 
 	mu      sync.Mutex
-	queue   []*item
-	bytes   int // of what is in queue
+	queue   *queue
 	stopped bool
 	wake    chan struct{}
 
@@ -71,15 +69,14 @@ type batcher struct {
 }
 
 func newBatcher(n *Node) *batcher {
-	b := &batcher{node: n, limits: n.cfg.Limits, wake: make(chan struct{}, 1)}
+	b := &batcher{node: n, limits: n.cfg.Limits, queue: newQueue(n.cfg.Limits, n.cfg.Exempt), wake: make(chan struct{}, 1)}
 	b.last.Store(time.Now().UnixNano())
 	return b
 }
 
 // submit waits until the command is decided, on this member as leader.
 func (b *batcher) submit(ctx context.Context, env fsm.Envelope, term uint64) (fsm.Result, *protocol.Error) {
-	n := size(&env)
-	if n > b.limits.CommandBytes {
+	if n := size(&env); n > b.limits.CommandBytes {
 		return fsm.Result{}, protocol.NotAppliedf(protocol.CodeTooLarge, "command of %d bytes (max %d per log entry); send less at a time", n, b.limits.CommandBytes)
 	}
 	b.node.awaitTerm(ctx)
@@ -90,7 +87,7 @@ func (b *batcher) submit(ctx context.Context, env fsm.Envelope, term uint64) (fs
 		return fsm.Result{}, err
 	}
 	it := &item{env: env, term: term, done: make(chan struct{})}
-	if err := b.enqueue(it, n); err != nil {
+	if err := b.enqueue(it); err != nil {
 		return fsm.Result{}, err
 	}
 	select {
@@ -114,41 +111,28 @@ func (b *batcher) submit(ctx context.Context, env fsm.Envelope, term uint64) (fs
 	}
 }
 
-// enqueue lets a command of n bytes wait for the next entry.
-func (b *batcher) enqueue(it *item, n int) *protocol.Error {
+// enqueue lets a command wait for the next entry.
+func (b *batcher) enqueue(it *item) *protocol.Error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch {
-	case b.stopped:
+	if b.stopped {
 		return protocol.NotAppliedf(codeNotLeader, "this member is stopping")
-	case len(b.queue) >= b.limits.Queue:
-		return protocol.NotAppliedf(protocol.CodeOverloaded, "%d writes are waiting at the leader (limit %d); send the request again later", b.limits.Queue, b.limits.Queue)
-	case b.bytes+n > b.limits.QueueBytes:
-		return protocol.NotAppliedf(protocol.CodeOverloaded, "writes of %d bytes are waiting at the leader (limit %d); send the request again later", b.bytes, b.limits.QueueBytes)
 	}
-	b.queue = append(b.queue, it)
-	b.bytes += n
-	return nil
+	return b.queue.push(it)
 }
 
 // drop removes a cancelled command, so that those who gave up do not fill the queue.
 func (b *batcher) drop(it *item) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for i, q := range b.queue {
-		if q == it {
-			b.queue = append(b.queue[:i], b.queue[i+1:]...)
-			b.bytes -= size(&it.env)
-			return
-		}
-	}
+	b.queue.remove(it)
 }
 
 // waiting is the number of commands that are not in an entry yet.
 func (b *batcher) waiting() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.queue)
+	return len(b.queue.items)
 }
 
 // run is the one goroutine that talks to raft.Apply for clients' commands.
@@ -169,10 +153,9 @@ func (b *batcher) run(ctx context.Context) {
 func (b *batcher) stop() {
 	b.mu.Lock()
 	b.stopped = true
-	queue := b.queue
-	b.queue, b.bytes = nil, 0
+	waiting := b.queue.all()
 	b.mu.Unlock()
-	for _, it := range queue {
+	for _, it := range waiting {
 		if it.state.CompareAndSwap(itemWaiting, itemTaken) {
 			it.finish(fsm.Result{}, protocol.NotAppliedf(codeNotLeader, "this member is stopping"))
 		}
@@ -183,24 +166,7 @@ func (b *batcher) stop() {
 func (b *batcher) take() []*item {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var items []*item
-	bytes, i := 0, 0
-	for ; i < len(b.queue) && len(items) < b.limits.BatchCommands; i++ {
-		it := b.queue[i]
-		n := size(&it.env)
-		if len(items) > 0 && bytes+n > b.limits.BatchBytes {
-			break
-		}
-		if it.state.CompareAndSwap(itemWaiting, itemTaken) {
-			items = append(items, it)
-			bytes += n
-		}
-		b.bytes -= n
-	}
-	rest := copy(b.queue, b.queue[i:])
-	clear(b.queue[rest:])
-	b.queue = b.queue[:rest]
-	return items
+	return b.queue.next()
 }
 
 // send puts the commands into one entry and gives each its own outcome.

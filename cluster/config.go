@@ -11,6 +11,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/cluster/base/peer"
 	"github.com/pilotregistry/pilotregistry/cluster/base/store"
 	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/protocol/share"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -112,6 +113,8 @@ type Config struct {
 	Clock           Clock
 	// Guesses slows down machines that try join tokens; nil for a default one.
 	Guesses *guess.Guard
+	// Exempt are the addresses that no bound per source applies to.
+	Exempt share.Ranges
 	// Registry receives the metrics of this member; nil for none.
 	Registry prometheus.Registerer
 	// Fatal ends the process; the default logs and exits. It is called once,

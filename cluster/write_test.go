@@ -227,9 +227,11 @@ func testOverloaded(t *testing.T, limit func(*Limits)) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	errs := make(chan *protocol.Error, 32)
-	for range 32 {
+	for i := range 32 {
 		go func() {
-			_, perr := leader.Propose(ctx, increment(t, node, ""))
+			env := increment(t, node, "")
+			env.Source = fmt.Sprintf("192.0.2.%d:1", i) // one place each
+			_, perr := leader.Propose(ctx, env)
 			errs <- perr
 		}()
 	}

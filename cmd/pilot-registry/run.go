@@ -99,7 +99,7 @@ func runMember(ctx context.Context, c *config) error {
 		return err
 	}
 	engine := c.cluster(wire.Addr().String(), log, registry)
-	engine.Guesses = bounds.guesses
+	engine.Guesses, engine.Exempt = bounds.guesses, bounds.exempt
 	engine.Extra = append(engine.Extra, out.keys, out.sinks(c.Outbound.FileDir, log))
 	node, err := cluster.Start(ctx, engine)
 	if unusable := (*cluster.UnusableError)(nil); errors.As(err, &unusable) {
