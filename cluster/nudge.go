@@ -14,17 +14,18 @@ type NudgedDuty interface {
 	Duty
 	// Nudge asks the running duty and waits until it has looked, or ctx ends.
 	// It is called on the leader.
-	Nudge(ctx context.Context) *protocol.Error
+	Nudge(ctx context.Context, urgent bool) *protocol.Error
 }
 
 type nudgeRequest struct {
 	Duty      string `json:"duty"`
+	Urgent    bool   `json:"urgent,omitempty"`
 	Forwarded bool   `json:"forwarded,omitempty"`
 }
 
 // Nudge asks the leader's duty of a name to work at once and waits for it.
-func (n *Node) Nudge(ctx context.Context, duty string) *protocol.Error {
-	_, e := n.nudge(ctx, &nudgeRequest{Duty: duty})
+func (n *Node) Nudge(ctx context.Context, duty string, urgent bool) *protocol.Error {
+	_, e := n.nudge(ctx, &nudgeRequest{Duty: duty, Urgent: urgent})
 	return e
 }
 
@@ -40,7 +41,7 @@ func (n *Node) nudge(ctx context.Context, req *nudgeRequest) ([]byte, *protocol.
 	return n.routeOnce(ctx, rpcNudge, &req.Forwarded, req, func(ctx context.Context) ([]byte, *protocol.Error) {
 		for _, d := range n.cfg.Extra {
 			if nudged, ok := d.(NudgedDuty); ok && d.Name() == req.Duty {
-				return nil, nudged.Nudge(ctx)
+				return nil, nudged.Nudge(ctx, req.Urgent)
 			}
 		}
 		return nil, protocol.NotAppliedf(protocol.CodeNotImplemented, "member %s has no duty %q to nudge", n.id, req.Duty)

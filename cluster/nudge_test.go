@@ -18,7 +18,7 @@ type nudged struct {
 
 func (n nudged) Run(ctx context.Context, _ DutyEnv) { <-ctx.Done() }
 
-func (n nudged) Nudge(context.Context) *protocol.Error {
+func (n nudged) Nudge(context.Context, bool) *protocol.Error {
 	n.nudges <- n.member
 	return protocol.NotAppliedf(protocol.CodeJWKS, "looked in vain")
 }
@@ -32,13 +32,13 @@ func TestNudgeReachesTheLeader(t *testing.T) {
 	})
 	leader := c.leader()
 	for _, m := range c.members {
-		if e := m.Nudge(t.Context(), "probe"); e == nil || e.Code != protocol.CodeJWKS || e.Text != "looked in vain" {
+		if e := m.Nudge(t.Context(), "probe", false); e == nil || e.Code != protocol.CodeJWKS || e.Text != "looked in vain" {
 			t.Errorf("the answer is %v", e)
 		}
 		if got := <-nudges; c.members[got] != leader {
 			t.Errorf("member %d was nudged, and it does not lead", got)
 		}
-		if e := m.Nudge(t.Context(), "nobody"); e == nil || e.Code != protocol.CodeNotImplemented {
+		if e := m.Nudge(t.Context(), "nobody", false); e == nil || e.Code != protocol.CodeNotImplemented {
 			t.Errorf("nobody was nudged: %v", e)
 		}
 	}

@@ -91,8 +91,8 @@ func TestSignatureAttacks(t *testing.T) {
 		} {
 			expect(t, alg+" "+name, outcome(identity.Validate(provider, protocol.Secret(tok), set, now)), reason)
 		}
-		expect(t, alg+" more dots", outcome(identity.Validate(provider, protocol.Secret(good+".AAAA"), set, now)), "decode signature: illegal base64 data at input byte*")
-		expect(t, alg+" line break", outcome(identity.Validate(provider, protocol.Secret(good+"\n"), set, now)), "decode signature: illegal base64 data*")
+		expect(t, alg+" more dots", outcome(identity.Validate(provider, protocol.Secret(good+".AAAA"), set, now)), "decode signature: byte *")
+		expect(t, alg+" line break", outcome(identity.Validate(provider, protocol.Secret(good+"\n"), set, now)), "decode signature: byte *")
 		expect(t, alg, outcome(identity.Validate(provider, protocol.Secret(good), set, now)), "ok alice")
 	}
 }
@@ -134,7 +134,7 @@ func TestKidTricks(t *testing.T) {
 	kid := func(v any) protocol.Secret {
 		return sign(text(members{"alg": "RS256"}.with("kid", v)), text(claims()), "RS256", nil)
 	}
-	notFound := func(s string) string { return protocol.CodeJWKSKey + ": JWKS: JWKS key \"" + s + "\" not found" }
+	notFound := func(s string) string { return protocol.CodeJWKSKey + ": JWKS: JWKS key \"" + s + "\" not found: the provider's keys are *" }
 	secret := sign(`{"alg":"HS256"}`, text(claims()), "HS256", keys().oct)
 	expect(t, "a secret among other keys", outcome(identity.Validate(provider, secret, keySet(t, jwkOf("RSA", "k1"), jwkOf("oct", "k2")), now)),
 		protocol.CodeJWKSKey+": JWKS: JWT missing required 'kid' header; JWKS has 2 keys")
@@ -207,7 +207,7 @@ func TestClaims(t *testing.T) {
 		{"no audience", claims().with("aud", nil), `audience mismatch: got [], want "registry"`},
 		{"null audience", claims().with("aud", any(rawNull{})), `audience mismatch: got [], want "registry"`},
 		{"audience in a list", claims().with("aud", []string{"a", "registry"}), "ok alice"},
-		{"audience number", claims().with("aud", 1), "token_invalid: invalid token: parse JWT claims: *"},
+		{"audience number", claims().with("aud", 1), "token_invalid: invalid token: parse JWT claims: aud is neither a text nor a list of texts"},
 		{"audience mixed", claims().with("aud", []any{"registry", 1}), "token_invalid: invalid token: parse JWT claims: *"},
 		{"no exp", claims().with("exp", nil), "token has no expiry (exp is required)"},
 		{"null exp", claims().with("exp", rawNull{}), "token has no expiry (exp is required)"},
@@ -217,13 +217,15 @@ func TestClaims(t *testing.T) {
 		{"expired within the skew", claims().with("exp", at-60), "ok alice"},
 		{"expired by a fraction", claims().with("exp", float64(at)-60.5), "token expired at 1799999939.5 (now 1800000000)"},
 		{"fraction", claims().with("exp", float64(at)+0.25), "ok alice"},
-		{"exp text", claims().with("exp", "1900000000"), "token_invalid: invalid token: parse JWT claims: *"},
+		{"exp text", claims().with("exp", "1900000000"), "token_invalid: invalid token: parse JWT claims: exp, nbf and iat have to be numbers of seconds"},
 		{"exp beyond", claims().with("exp", 1e300), "token_invalid: invalid token: parse JWT claims: *"},
 		{"nbf", claims().with("nbf", at+61), "token not yet valid (nbf 1800000061, now 1800000000)"},
 		{"nbf within the skew", claims().with("nbf", at+60), "ok alice"},
 		{"nbf fraction", claims().with("nbf", float64(at)+60.5), "token not yet valid (nbf 1800000060.5, now 1800000000)"},
-		{"iat fraction", claims().with("iat", float64(at)+1000.5), "ok alice"},
-		{"sub number", claims().with("sub", 7), "token_invalid: invalid token: parse JWT claims: *"},
+		{"iat within the skew", claims().with("iat", float64(at)+59.5), "ok alice"},
+		{"iat ahead", claims().with("iat", float64(at)+60.5), "token issued in the future (iat 1800000060.5, now 1800000000): a clock is wrong"},
+		{"a logout", claims().with("events", members{"http://schemas.openid.net/event/backchannel-logout": members{}}), "token_invalid: invalid token: it is a security event, such as a logout (it has the claim events), and no token of a person's identity"},
+		{"sub number", claims().with("sub", 7), `token_invalid: invalid token: parse JWT claims: "sub" wants a text, not a number`},
 	} {
 		expect(t, c.name, outcome(identity.Validate(provider, token("RS256", "k", c.claims), set, now)), c.want)
 	}
@@ -247,17 +249,18 @@ func TestMalformedTokens(t *testing.T) {
 		{"empty", "", protocol.CodeInvalid + ": token is required"},
 		{"one part", "abc", bad + "invalid JWT: expected 3 parts, got 1"},
 		{"two parts", "a.b", bad + "invalid JWT: expected 3 parts, got 2"},
-		{"padded header", head + "=.e30.AA", bad + "decode JWT header: illegal base64 data*"},
-		{"standard alphabet", "+/+/.e30.AA", bad + "decode JWT header: illegal base64 data*"},
-		{"line break", head[:8] + "\n" + head[8:] + ".e30.AA", bad + "decode JWT header: illegal base64 data at input byte 8"},
-		{"spare bits", head[:len(head)-1] + "R.e30.AA", bad + "decode JWT header: illegal base64 data at input byte 3*"},
-		{"header no JSON", b64([]byte("{")) + ".e30.AA", bad + "parse JWT header: unexpected end of JSON input"},
+		{"padded header", head + "=.e30.AA", bad + "decode JWT header: it has padding (=), which tokens are written without"},
+		{"as in a header", "Bearer " + head + ".e30.AA", bad + `it begins with "Bearer ", which belongs to a header: send what comes after it`},
+		{"standard alphabet", "+/+/.e30.AA", bad + "decode JWT header: it has '+', which base64url does not: it was encoded with another alphabet"},
+		{"line break", head[:8] + "\n" + head[8:] + ".e30.AA", bad + "decode JWT header: byte 9 is '\\n', which base64url does not have"},
+		{"spare bits", head[:len(head)-1] + "R.e30.AA", bad + "decode JWT header: it is no base64url of this length: something was cut off or changed"},
+		{"header no JSON", b64([]byte("{")) + ".e30.AA", bad + "parse JWT header: it ends too early; was it cut off?"},
 		{"header null", b64([]byte("null")) + ".e30.AA", bad + "parse JWT header: not a JSON object"},
-		{"claims no base64", head + ".***.AA", bad + "decode JWT claims: illegal base64 data at input byte 0"},
+		{"claims no base64", head + ".***.AA", bad + "decode JWT claims: byte 1 is '*', which base64url does not have"},
 		{"claims list", head + "." + b64([]byte("[]")) + ".AA", bad + "parse JWT claims: not a JSON object"},
-		{"two algorithms", raw(`{"alg":"none","alg":"RS256","kid":"k"}`, good), bad + "parse JWT header: json: duplicate key 'alg' in object"},
-		{"two names", raw(`{"alg":"RS256","kid":"x","kid":"k"}`, good), bad + "parse JWT header: json: duplicate key 'kid' in object"},
-		{"two subjects", raw(`{"alg":"RS256","kid":"k"}`, `{"sub":"alice","iss":"https://idp.test","aud":"registry","exp":1900000000,"sub":"root"}`), bad + "parse JWT claims: json: duplicate key 'sub' in object"},
+		{"two algorithms", raw(`{"alg":"none","alg":"RS256","kid":"k"}`, good), bad + "parse JWT header: it has \"alg\" twice"},
+		{"two names", raw(`{"alg":"RS256","kid":"x","kid":"k"}`, good), bad + "parse JWT header: it has \"kid\" twice"},
+		{"two subjects", raw(`{"alg":"RS256","kid":"k"}`, `{"sub":"alice","iss":"https://idp.test","aud":"registry","exp":1900000000,"sub":"root"}`), bad + "parse JWT claims: it has \"sub\" twice"},
 		{"case of a claim", raw(`{"alg":"RS256","kid":"k"}`, `{"sub":"alice","iss":"https://idp.test","aud":"registry","EXP":1900000000}`), "token has no expiry (exp is required)"},
 		{"case of alg", raw(`{"ALG":"RS256","kid":"k"}`, good), protocol.CodeAlgorithm + ": unsupported JWT algorithm: "},
 		{"too long", strings.Repeat("a", identity.MaxTokenBytes+1), protocol.CodeTooLarge + ": invalid token: too long (max 16384 bytes)"},
@@ -265,4 +268,63 @@ func TestMalformedTokens(t *testing.T) {
 	} {
 		expect(t, c.name, outcome(identity.Validate(provider, protocol.Secret(c.token), set, now)), c.want)
 	}
+}
+
+// TestTokensOfAnotherKindAreNoIdentities: what says in its header that it is
+// something else is refused, whoever signed it (RFC 8725, 3.11).
+func TestTokensOfAnotherKindAreNoIdentities(t *testing.T) {
+	set := keySet(t, jwkOf("RSA", "k"))
+	for typ, good := range map[string]bool{
+		"": true, "JWT": true, "jwt": true, "application/jwt": true, "at+jwt": true, "application/at+jwt": true, "Bearer": true,
+		"logout+jwt": false, "LOGOUT+JWT": false, "application/logout+jwt": false, "secevent+jwt": false, "dpop+jwt": false, "dc+sd-jwt": false, "JWT+x": false,
+	} {
+		header := text(members{"alg": "RS256", "kid": "k", "typ": typ})
+		want := "ok alice"
+		if !good {
+			want = protocol.CodeTokenInvalid + `: invalid token: its header says that it is a "` + typ + `", which is no token of a person's identity`
+		}
+		expect(t, typ, outcome(identity.Validate(provider, sign(header, text(claims()), "RS256", nil), set, now)), want)
+	}
+}
+
+// TestVerifiedIsWhatCanRegister: a token whose claim is no external id is not
+// verified, whoever asks.
+func TestVerifiedIsWhatCanRegister(t *testing.T) {
+	set := keySet(t, jwkOf("RSA", "k"))
+	byClaim := provider
+	byClaim.ExternalIDClaim = "oid"
+	for id, want := range map[string]string{
+		"alice":                   "ok",
+		strings.Repeat("a", 1024): "ok",
+		" \u00a0":                 "invalid external identity: it is blank, and names nobody",
+		strings.Repeat("a", 1025): "external identity too long (max 1024 bytes)",
+		"a\nb":                    "invalid external identity: it contains characters that do not print",
+		"a\u202eb":                "invalid external identity: it contains characters that do not print",
+	} {
+		v, e := identity.Validate(provider, token("RS256", "k", claims().with("sub", id)), set, now)
+		if e != nil || v.Verified != (want == "ok") || !v.Verified && v.Reason != want {
+			t.Errorf("sub %.10q: %+v, %v", id, v, e)
+		}
+		v, e = identity.Validate(byClaim, token("RS256", "k", claims().with("oid", id)), set, now)
+		if e != nil || v.Verified != (want == "ok") || !v.Verified && v.Reason != want {
+			t.Errorf("oid %.10q: %+v, %v", id, v, e)
+		}
+	}
+	expect(t, "no sub", outcome(identity.Validate(provider, token("RS256", "k", claims().with("sub", nil)), set, now)), "the token has no subject (sub)")
+	expect(t, "no sub, none asked for", outcome(identity.Validate(byClaim, token("RS256", "k", claims().with("sub", nil).with("oid", "a")), set, now)), "ok ")
+}
+
+// TestAnUnknownKeyIsToldWithTheKnownOnes: the reader sees what is there, and
+// how old it is.
+func TestAnUnknownKeyIsToldWithTheKnownOnes(t *testing.T) {
+	p := provider
+	p.Fetched = now
+	many := []members{}
+	for i := range 10 {
+		many = append(many, jwkOf("RSA", string(rune('a'+i))).with("alg", "RS256"))
+	}
+	expect(t, "two", outcome(identity.Validate(p, token("RS256", "z", claims()), keySet(t, jwkOf("RSA", "a"), jwkOf("EC", "b")), now)),
+		protocol.CodeJWKSKey+`: JWKS: JWKS key "z" not found: the provider's keys are "a" RSA, "b" EC, fetched 2027-01-15T08:00:00Z`)
+	expect(t, "ten", outcome(identity.Validate(p, token("RS256", "z", claims()), keySet(t, many...), now)),
+		protocol.CodeJWKSKey+`: JWKS: JWKS key "z" not found: the provider's keys are "a" RSA RS256, "b" RSA RS256, *`)
 }

@@ -144,7 +144,7 @@ func hasKeys(raw []byte) bool {
 func (f *Fetcher) jwksURI(raw []byte, at, issuer string) (string, error) {
 	var d discovery
 	if err := json.Unmarshal(raw, &d); err != nil {
-		return "", fmt.Errorf("parse discovery document: %s", Clean(err.Error()))
+		return "", fmt.Errorf("parse discovery document: %s", problem(err, raw, &d))
 	}
 	base, found := strings.CutSuffix(at, wellKnown)
 	switch {

@@ -126,6 +126,16 @@ func (s *KeySet) Names() (names []string) {
 	return names
 }
 
+// shown are the first of the names, in one line.
+func (s *KeySet) shown() string {
+	const most = 8
+	names := s.Names()
+	if len(names) > most {
+		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}
+
 // String names the key and says why it is not used.
 func (l LeftOut) String() string { return fmt.Sprintf("key %q: %s", Clean(l.Key), l.Why) }
 
@@ -168,7 +178,7 @@ func ParseJWKS(raw []byte, allowHS256 bool) (*KeySet, error) {
 		Keys *[]json.RawMessage `json:"keys"`
 	}
 	if err := json.Unmarshal(raw, &doc); err != nil {
-		return nil, fmt.Errorf("parse JWKS: %s", Clean(err.Error()))
+		return nil, fmt.Errorf("parse JWKS: %s", problem(err, raw, &doc))
 	}
 	if doc.Keys == nil {
 		return nil, errors.New("parse JWKS: the document has no member \"keys\"")
@@ -224,7 +234,7 @@ func (s *KeySet) holds(key *Key) bool {
 func parseKey(member []byte, allowHS256 bool) (Key, error) {
 	var raw rawKey
 	if err := json.Unmarshal(member, &raw); err != nil {
-		return Key{}, err
+		return Key{}, errors.New(problem(err, member, &raw))
 	}
 	k := Key{Kid: raw.Kid, Kty: raw.Kty, Alg: raw.Alg}
 	switch {
@@ -243,8 +253,11 @@ func parseKey(member []byte, allowHS256 bool) (Key, error) {
 	case raw.Kty == "oct" && !allowHS256:
 		return k, errors.New("shared secrets are refused by refuse_hs256")
 	}
-	for _, b64 := range []*string{&raw.N, &raw.E, &raw.X, &raw.Y, &raw.K} {
+	for i, b64 := range []*string{&raw.N, &raw.E, &raw.X, &raw.Y, &raw.K} {
 		*b64 = plainBase64.Replace(strings.TrimRight(*b64, "="))
+		if why := base64Problem(*b64); why != "" {
+			return k, fmt.Errorf("its member %q is not base64: %s", "nexyk"[i:i+1], why)
+		}
 	}
 	plain, err := json.Marshal(raw) // without the members that are not read
 	if err != nil {

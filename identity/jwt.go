@@ -5,7 +5,6 @@ package identity
 import (
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -50,6 +49,8 @@ type tokenClaims struct {
 // audience is a string or a list of strings.
 type audience []string
 
+var errAudience = errors.New("aud is neither a text nor a list of texts")
+
 // UnmarshalJSON reads both forms; null is the same as none.
 func (a *audience) UnmarshalJSON(raw []byte) error {
 	var one string
@@ -62,11 +63,11 @@ func (a *audience) UnmarshalJSON(raw []byte) error {
 	}
 	var many []*string
 	if json.Unmarshal(raw, &many) != nil {
-		return errors.New("aud must be string or []string")
+		return errAudience
 	}
 	for _, s := range many {
 		if s == nil {
-			return errors.New("aud must be string or []string")
+			return errAudience
 		}
 		*a = append(*a, *s)
 	}
@@ -80,7 +81,7 @@ type numericDate float64
 func (d *numericDate) UnmarshalJSON(raw []byte) error {
 	f, err := strconv.ParseFloat(string(raw), 64)
 	if err != nil || math.IsNaN(f) || math.Abs(f) > 1<<53 {
-		return errors.New("a date must be a number of seconds")
+		return errors.New("exp, nbf and iat have to be numbers of seconds")
 	}
 	*d = numericDate(f)
 	return nil
@@ -97,6 +98,9 @@ func invalidToken(format string, args ...any) *protocol.Error {
 // breaks, no member twice.
 func parseToken(secret protocol.Secret) (*token, *protocol.Error) {
 	raw := string(secret)
+	if scheme, _, found := strings.Cut(raw, " "); found && strings.EqualFold(scheme, "bearer") {
+		return nil, invalidToken(`it begins with "Bearer ", which belongs to a header: send what comes after it`)
+	}
 	if len(raw) > MaxTokenBytes {
 		return nil, protocol.Errorf(protocol.CodeTooLarge, "invalid token: too long (max %d bytes)", MaxTokenBytes)
 	}
@@ -117,6 +121,10 @@ func parseToken(secret protocol.Secret) (*token, *protocol.Error) {
 	switch {
 	case t.header.Crit != nil || t.header.B64 != nil:
 		return nil, invalidToken("its header asks for an extension (crit), and none is supported")
+	case foreign(t.header.Typ):
+		return nil, invalidToken("its header says that it is a %q, which is no token of a person's identity", Clean(t.header.Typ))
+	case t.all["events"] != nil:
+		return nil, invalidToken("it is a security event, such as a logout (it has the claim events), and no token of a person's identity")
 	case len(t.header.Kid) > maxKidBytes:
 		return nil, invalidToken("its kid is longer than %d bytes", maxKidBytes)
 	}
@@ -126,23 +134,30 @@ func parseToken(secret protocol.Secret) (*token, *protocol.Error) {
 func decodePart(name, part string, into any) *protocol.Error {
 	b, err := decodeBase64(part)
 	if err != nil {
-		return invalidToken("decode JWT %s: %v", name, err)
+		return invalidToken("decode JWT %s: %s", name, base64Problem(part))
 	}
 	// A JSON null would leave everything empty.
 	if !strings.HasPrefix(strings.TrimLeft(string(b), " \t\r\n"), "{") {
 		return invalidToken("parse JWT %s: not a JSON object", name)
 	}
 	if err := json.Unmarshal(b, into); err != nil {
-		return invalidToken("parse JWT %s: %s", name, Clean(err.Error()))
+		return invalidToken("parse JWT %s: %s", name, problem(err, b, into))
 	}
 	return nil
+}
+
+// foreign reports whether a token says outright that it is one of another kind
+// (RFC 8725, 3.11), as logout+jwt. Values that name no kind mean nothing.
+func foreign(typ string) bool {
+	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
+	return strings.Contains(typ, "+") && typ != "at+jwt"
 }
 
 // decodeBase64 reads unpadded base64url and nothing else; the standard
 // library would skip line breaks.
 func decodeBase64(s string) ([]byte, error) {
-	if i := strings.IndexAny(s, "\r\n"); i >= 0 {
-		return nil, fmt.Errorf("illegal base64 data at input byte %d", i)
+	if strings.ContainsAny(s, "\r\n") {
+		return nil, errors.New("a line break")
 	}
 	return base64.RawURLEncoding.Strict().DecodeString(s)
 }

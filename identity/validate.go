@@ -28,6 +28,8 @@ type Provider struct {
 	// the one with groups or roles, "" for none.
 	ExternalIDClaim string
 	RoleClaim       string
+	// Fetched is when the keys were, for the reader of a refusal.
+	Fetched time.Time
 }
 
 // Verdict is what came of a token that could be judged.
@@ -75,6 +77,12 @@ func Validate(p Provider, secret protocol.Secret, keys *KeySet, now time.Time) (
 	if reason := t.readClaims(p, &v); reason != "" {
 		return no(reason), nil
 	}
+	if v.ExternalID == "" {
+		return no("the token has no subject (sub)"), nil
+	}
+	if e := CheckExternalID(v.ExternalID); e != nil {
+		return no(e.Text), nil
+	}
 	return v, nil
 }
 
@@ -92,6 +100,8 @@ func (c *tokenClaims) check(p Provider, now time.Time) string {
 		return "token expired at " + c.Expires.String() + " (now " + unixText(now) + ")"
 	case c.NotBefore != nil && float64(*c.NotBefore) > at+skew.Seconds():
 		return "token not yet valid (nbf " + c.NotBefore.String() + ", now " + unixText(now) + ")"
+	case c.IssuedAt != nil && float64(*c.IssuedAt) > at+skew.Seconds():
+		return "token issued in the future (iat " + c.IssuedAt.String() + ", now " + unixText(now) + "): a clock is wrong"
 	}
 	return ""
 }
@@ -133,7 +143,7 @@ func (t *token) chooseKey(p Provider, keys *KeySet) (*Key, *protocol.Error) {
 	case len(named) == 0 && keys.whyNot(kid) != "":
 		return nil, protocol.Refusef(protocol.CodeJWKSKey, "JWKS: JWKS key %q not found: the provider's key of that name is not used: %s", Clean(kid), keys.whyNot(kid))
 	case len(named) == 0:
-		return nil, protocol.Refusef(protocol.CodeJWKSKey, "JWKS: JWKS key %q not found", Clean(kid))
+		return nil, protocol.Refusef(protocol.CodeJWKSKey, "JWKS: JWKS key %q not found: the provider's keys are %s%s", Clean(kid), keys.shown(), fetchedText(p.Fetched))
 	case len(fit) > 1:
 		return nil, protocol.Refusef(protocol.CodeJWKSKey, "JWKS: %d different keys of the provider are named %q and fit %s; it has to give them different names", len(fit), Clean(kid), alg)
 	case len(named) > 1:
@@ -144,10 +154,17 @@ func (t *token) chooseKey(p Provider, keys *KeySet) (*Key, *protocol.Error) {
 	return nil, protocol.Refusef(protocol.CodeAlgorithm, "key type mismatch: %s requires %s key, got %s", alg, want, Clean(named[0].Kty))
 }
 
+func fetchedText(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return ", fetched " + at.UTC().Format(time.RFC3339)
+}
+
 // verify checks the signature with a key of the right type and says what is wrong.
 func (t *token) verify(key *Key) string {
-	if _, err := decodeBase64(t.signature); err != nil {
-		return "decode signature: " + err.Error()
+	if why := base64Problem(t.signature); why != "" {
+		return "decode signature: " + why
 	}
 	alg := t.header.Alg
 	jws, err := jose.ParseSignedCompact(t.raw, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})

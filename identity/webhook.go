@@ -46,7 +46,7 @@ func (w *Webhook) Verify(ctx context.Context, url string, token protocol.Secret)
 	}
 	var a webhookAnswer
 	if err := json.Unmarshal(raw, &a); err != nil {
-		return "", webhookFailed("parse identity response: %s", Clean(err.Error()))
+		return "", webhookFailed("parse identity response: %s", problem(err, raw, &a))
 	}
 	a.Error = strings.ReplaceAll(a.Error, string(token), "***") // the answer to the node may be logged
 	switch {

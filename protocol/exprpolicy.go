@@ -55,7 +55,7 @@ func ParseExprPolicy(text string) (*ExprPolicy, *Error) {
 	}
 	p := &ExprPolicy{}
 	if err := json.Unmarshal([]byte(text), p); err != nil {
-		return bad("invalid JSON: %v", err)
+		return bad("invalid JSON: %s", JSONProblem(err, []byte(text)))
 	}
 	switch {
 	case p.Version != exprPolicyVersion:

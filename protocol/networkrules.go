@@ -58,7 +58,7 @@ func (r *NetworkRules) bounded() *Error {
 func ParseNetworkRules(text string) (*NetworkRules, *Error) {
 	r := &NetworkRules{}
 	if err := json.Unmarshal([]byte(text), r); err != nil {
-		return nil, badRules("invalid JSON: %v", err)
+		return nil, badRules("invalid JSON: %s", JSONProblem(err, []byte(text)))
 	}
 	return r, nil
 }

@@ -163,7 +163,7 @@ func (c *config) readFile(path string) error {
 	dec := yaml.NewDecoder(f)
 	dec.KnownFields(true)
 	if err := dec.Decode(c); err != nil && err.Error() != "EOF" {
-		return fmt.Errorf("%s: %w", path, err)
+		return inWordsOfTheFile(path, err)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -142,6 +143,31 @@ func TestAnOpenOpsListenerIsNamed(t *testing.T) {
 		c.Ops.Listen = listen
 		if got := strings.Contains(strings.Join(c.warnings(), "\n"), "ops.listen"); got != named {
 			t.Errorf("ops.listen %q: named is %t, want %t", listen, got, named)
+		}
+	}
+}
+
+// A mistake in the file is told by line and in its own words.
+func TestConfigurationMistakesAreToldByLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"wire:\n  lissten: x\n":            "c.yaml:2: unknown setting lissten; did you mean listen?",
+		"flux: 1\n":                        "c.yaml:1: unknown setting flux; all are shown by: pilot-registry config reference",
+		"wire:\n  request_timeout: soon\n": `c.yaml:2: want a duration such as 5s, not "soon"`,
+		"wire:\n  max_conns: many\n":       `c.yaml:2: want a whole number, not "many"`,
+		"compat:\n  owner_reclaim: 7\n":    `c.yaml:2: want true or false, not "7"`,
+		"raft: [1]\n":                      "c.yaml:1: want settings, each with its value, not a list",
+		"data_dir: a\ndata_dir: b\n":       `c.yaml:2: "data_dir" is given twice`,
+		"a: b: c\n":                        "c.yaml: it is not YAML: mapping values are not allowed in this context",
+		"data_dir: x\n\ty: z\n":            "c.yaml:2: it is not YAML: found a tab character that violates indentation",
+	} {
+		path := filepath.Join(t.TempDir(), "c.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := defaultConfig()
+		err := c.readFile(path)
+		if got := strings.ReplaceAll(fmt.Sprint(err), path, "c.yaml"); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
 		}
 	}
 }

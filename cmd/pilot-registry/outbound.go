@@ -124,5 +124,5 @@ func (o *outbound) policy(p *gateway.Policy, node *cluster.Node, fileDir string)
 		return e
 	}
 	p.Webhook = o.webhook.Verify
-	p.RefreshKeys = func(ctx context.Context) *protocol.Error { return node.Nudge(ctx, jwks.Name) }
+	p.RefreshKeys = func(ctx context.Context, urgent bool) *protocol.Error { return node.Nudge(ctx, jwks.Name, urgent) }
 }

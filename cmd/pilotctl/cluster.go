@@ -60,7 +60,7 @@ func (a *app) clusterStatus() *cobra.Command {
 		}
 		var r protocol.ClusterStatusReply
 		if err := json.Unmarshal(raw, &r); err != nil {
-			return fmt.Errorf("unreadable reply: %w", err)
+			return unreadable(err, raw)
 		}
 		if a.flags.json || a.flags.output != "table" {
 			return a.print(raw, &r)

@@ -174,7 +174,7 @@ and go when --confirm-removals has their number, or --plan the same plan.` + "\n
 func unconfirmed(raw json.RawMessage, c *change) error {
 	var reply directoryReply
 	if err := json.Unmarshal(raw, &reply); err != nil {
-		return fmt.Errorf("unreadable reply: %w", err)
+		return unreadable(err, raw)
 	}
 	unlisted := removed(reply.Actions, actionUnlisted)
 	switch all := uint32(reply.Disabled); {

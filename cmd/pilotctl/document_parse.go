@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
 // parse reads JSON or YAML. JSON is what starts like JSON.
@@ -53,7 +55,7 @@ func (d *document) badJSON(data []byte) {
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		line += bytes.Count(data[:syntax.Offset], []byte("\n"))
 	}
-	d.bad(&yaml.Node{Line: line}, "", "%v", err)
+	d.bad(&yaml.Node{Line: line}, "", "%s", protocol.JSONProblem(err, data))
 }
 
 func (d *document) badYAML(err error, data []byte) {

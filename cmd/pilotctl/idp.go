@@ -4,7 +4,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -64,7 +63,7 @@ func (a *app) showIDP(cmd *cobra.Command, _ []string) error {
 	}
 	var r protocol.GetIDPConfigReply
 	if err := json.Unmarshal(raw, &r); err != nil {
-		return fmt.Errorf("unreadable reply: %w", err)
+		return unreadable(err, raw)
 	}
 	idp := protocol.IDP{Type: r.IDPType}
 	if !r.Configured || !idp.BuiltIn() || r.KeysFetchedAt != "" || a.flags.json || a.flags.output != "table" {

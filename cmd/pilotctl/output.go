@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
 func (a *app) checkOutput(cmd *cobra.Command) error {
@@ -18,6 +20,11 @@ func (a *app) checkOutput(cmd *cobra.Command) error {
 		return nil
 	}
 	return usagef(cmd, "invalid output form %q: want table, json or yaml", a.flags.output)
+}
+
+// unreadable is the error for a reply that is not what a member answers.
+func unreadable(err error, raw []byte) error {
+	return fmt.Errorf("unreadable reply: %s; is the member of another version?", protocol.JSONProblem(err, raw))
 }
 
 // print writes a reply in the form that was asked for. typed is the reply
@@ -29,7 +36,7 @@ func (a *app) print(raw json.RawMessage, typed any) error {
 	case a.flags.output == "json":
 		var out bytes.Buffer
 		if err := json.Indent(&out, raw, "", "  "); err != nil {
-			return fmt.Errorf("unreadable reply: %w", err)
+			return unreadable(err, raw)
 		}
 		_, err := fmt.Fprintf(a.stdout, "%s\n", out.Bytes())
 		return err
@@ -37,7 +44,7 @@ func (a *app) print(raw json.RawMessage, typed any) error {
 		return printYAML(a.stdout, raw)
 	}
 	if err := json.Unmarshal(raw, typed); err != nil {
-		return fmt.Errorf("unreadable reply: %w", err)
+		return unreadable(err, raw)
 	}
 	return printTable(a.stdout, typed)
 }
@@ -45,7 +52,7 @@ func (a *app) print(raw json.RawMessage, typed any) error {
 func (a *app) printEnvelope(raw json.RawMessage) error {
 	var line bytes.Buffer
 	if err := json.Compact(&line, raw); err != nil {
-		return fmt.Errorf("unreadable reply: %w", err)
+		return unreadable(err, raw)
 	}
 	_, err := fmt.Fprintf(a.stdout, "{\"data\":%s,\"status\":\"ok\"}\n", line.Bytes())
 	return err

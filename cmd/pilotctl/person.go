@@ -154,7 +154,7 @@ func ask[T any](s *session, wire string, body protocol.Body, opts ...client.Call
 	s.tellAge(res)
 	reply := new(T)
 	if err := json.Unmarshal(res.Raw, reply); err != nil {
-		return nil, fmt.Errorf("unreadable reply: %w", err)
+		return nil, unreadable(err, res.Raw)
 	}
 	return reply, nil
 }

@@ -140,7 +140,7 @@ func (s *session) plan(kind string, planned any, out string, typed any, look fun
 		Hostnames   int `json:"hostnames"`
 	}
 	if err := json.Unmarshal(raw, &reply); err != nil {
-		return fmt.Errorf("unreadable reply: %w", err)
+		return unreadable(err, raw)
 	}
 	if out != "" {
 		p, err := newPlan(kind, planned, cmp.Or(reply.Name, fmt.Sprint(reply.NetworkID)), reply.Revision, reply.Actions)

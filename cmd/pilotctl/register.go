@@ -64,7 +64,7 @@ func (s *session) register(r *protocol.Register) error {
 	}
 	var reply protocol.RegisterReply
 	if err := json.Unmarshal(raw, &reply); err != nil {
-		return fmt.Errorf("unreadable reply: %w", err)
+		return unreadable(err, raw)
 	}
 	if old := s.identity.NodeID(); old != reply.NodeID {
 		if old != 0 {

@@ -108,7 +108,7 @@ func Call[R any](ctx context.Context, c *Client, command string, body protocol.B
 	reply := new(R)
 	if err := json.Unmarshal(res.Raw, reply); err != nil {
 		p := &call{row: protocol.ByName(command), requestID: res.RequestID, writes: protocol.ByName(command).Writes()}
-		return nil, p.fail(unknown, CodeMalformedReply, res.Addr, []error{err}, "unreadable reply: %v", err).err
+		return nil, p.fail(unknown, CodeMalformedReply, res.Addr, []error{err}, "unreadable reply: %s; is the member of another version?", protocol.JSONProblem(err, res.Raw)).err
 	}
 	return reply, nil
 }

@@ -21,8 +21,8 @@ func match(expression string) string {
 // What every daemon would refuse is refused, with the reason, before anybody loads it.
 func TestPolicyThatNoDaemonLoadsIsRefused(t *testing.T) {
 	for text, want := range map[string]string{
-		`{`:                            "expr_policy: invalid JSON: unexpected end of JSON input",
-		`[]`:                           "expr_policy: invalid JSON: json: cannot unmarshal array into Go value of type protocol.ExprPolicy",
+		`{`:                            "expr_policy: invalid JSON: it ends too early; was it cut off?",
+		`[]`:                           "expr_policy: invalid JSON: it wants an object, not a list",
 		`{"version":2,"rules":[{}]}`:   "expr_policy: unsupported version 2 (want 1)",
 		`{}`:                           "expr_policy: unsupported version 0 (want 1)",
 		`{"version":1}`:                "expr_policy: at least one rule is required",

@@ -91,7 +91,7 @@ type Policy struct {
 	Webhook func(ctx context.Context, url string, token protocol.Secret) (externalID string, e *protocol.Error)
 	// RefreshKeys has the leader fetch the identity provider's keys and
 	// returns when it has; nil when there is nobody to ask.
-	RefreshKeys func(ctx context.Context) *protocol.Error
+	RefreshKeys func(ctx context.Context, urgent bool) *protocol.Error
 	// Verifier has the keys of the verifier of accounts; the default is the public one.
 	Verifier *identity.Verifier
 	// Guesses slows down who tries tokens; the default slows down everybody.

@@ -76,11 +76,6 @@ func (g *Gateway) identify(ctx context.Context, conn *server.ConnState, req *pro
 			reason = "identity verification failed: " + reason
 		}
 		return protocol.EncodeError(protocol.Errorf(protocol.CodeIdentityRejected, "%s", reason))
-	case o.ExternalID == "":
-		return protocol.EncodeError(protocol.Errorf(protocol.CodeIdentityRejected, "identity verification failed: the token has no subject (sub)"))
-	}
-	if e := identity.CheckExternalID(o.ExternalID); e != nil {
-		return protocol.EncodeError(e)
 	}
 	b.ExternalID = o.ExternalID
 	if o.HasRoles {
@@ -206,6 +201,9 @@ func (g *Gateway) validateWith(root *fsm.Root, token protocol.Secret) (identity.
 		return identity.Verdict{}, e
 	}
 	p := identity.Provider{Issuer: idp.Issuer, ClientID: idp.ClientID, AllowHS256: !idp.RefuseHS256, ExternalIDClaim: idp.ExternalIDClaim, RoleClaim: idp.RoleClaim}
+	if _, fetched, ok := root.JWKS(); ok {
+		p.Fetched = time.UnixMilli(fetched)
+	}
 	return identity.Validate(p, token, keys, time.UnixMilli(root.Now()))
 }
 
@@ -236,6 +234,26 @@ func (g *Gateway) keySet(root *fsm.Root, idp protocol.IDP) (*identity.KeySet, *p
 	return keys, nil
 }
 
+// keysAgain has the keys fetched at once when the provider is configured as it
+// is already: whoever does that has a reason.
+func (g *Gateway) keysAgain(ctx context.Context, root *fsm.Root, body protocol.Body) {
+	r, is := body.(*protocol.SetIDPConfig)
+	if !is || g.policy.RefreshKeys == nil {
+		return
+	}
+	now, _ := root.IDP()
+	if then := r.IDP(); !then.BuiltIn() || then.URL != now.URL || then.Issuer != now.Issuer || then.RefuseHS256 != now.RefuseHS256 {
+		return // a change of these is a fetch anyway
+	}
+	go func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), identity.FetchTimeout+time.Second)
+		defer cancel()
+		if e := g.policy.RefreshKeys(ctx, true); e != nil {
+			g.log.Debug("the identity provider's keys could not be fetched anew", "error", e.Text)
+		}
+	}()
+}
+
 // newerKeys has the leader fetch the keys, at most once a minute; everybody
 // who needs them in the meantime waits for the same fetch. It returns the
 // state with whatever keys there are then, nil when nobody was asked.
@@ -261,7 +279,7 @@ func (g *Gateway) newerKeys(ctx context.Context, root *fsm.Root) *fsm.Root {
 			defer close(running)
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), identity.FetchTimeout+time.Second)
 			defer cancel()
-			if e := g.policy.RefreshKeys(ctx); e != nil {
+			if e := g.policy.RefreshKeys(ctx, false); e != nil {
 				g.log.Debug("the identity provider's keys are not newer", "error", e.Text)
 			}
 			g.ids.mu.Lock()

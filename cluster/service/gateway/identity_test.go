@@ -93,7 +93,7 @@ func TestRegisterWithATokenThatIsNotGood(t *testing.T) {
 		{"expired", idp{1}.token(strings.Replace(alice, "1800000300", "1700000000", 1)), protocol.CodeIdentityRejected, "identity verification failed: token expired at 1700000000"},
 		{"forged", idp{1}.token(alice)[:120] + "A" + idp{1}.token(alice)[121:], "", ""},
 		{"no subject", idp{1}.token(strings.Replace(alice, "alice@idp", "", 1)), protocol.CodeIdentityRejected, "identity verification failed: the token has no subject (sub)"},
-		{"unprintable subject", idp{1}.token(strings.Replace(alice, "alice@idp", `a\u0000b`, 1)), protocol.CodeInvalid, "invalid external identity"},
+		{"unprintable subject", idp{1}.token(strings.Replace(alice, "alice@idp", `a\u0000b`, 1)), protocol.CodeIdentityRejected, "identity verification failed: invalid external identity: it contains characters that do not print"},
 	} {
 		r := c.registerWith(x.token)
 		if r["type"] != "error" || x.code != "" && r["code"] != x.code || !strings.HasPrefix(r["error"].(string), x.text) {
@@ -180,7 +180,7 @@ func TestARegistrationThatIsRefusedAsksNobody(t *testing.T) {
 func TestAnUnknownKeyIsAskedForOnce(t *testing.T) {
 	e := newEngine(t)
 	refreshes := 0
-	c := newClient(t, e, gateway.Policy{RefreshKeys: func(context.Context) *protocol.Error {
+	c := newClient(t, e, gateway.Policy{RefreshKeys: func(context.Context, bool) *protocol.Error {
 		refreshes++
 		e.putKeys(idp{2}, keysURL)
 		return nil
@@ -195,6 +195,37 @@ func TestAnUnknownKeyIsAskedForOnce(t *testing.T) {
 		if r := c.registerWith(idp{3}.token(alice)); r["code"] != protocol.CodeJWKSKey || refreshes != 1 {
 			t.Errorf("%d refreshes, %v", refreshes, r)
 		}
+	}
+}
+
+// Who configures the provider as it is has a reason to: the keys are fetched at
+// once. A change is a fetch anyway.
+func TestConfiguringTheSameProviderFetches(t *testing.T) {
+	e := newEngine(t)
+	fetched := make(chan bool, 9)
+	c := newClient(t, e, gateway.Policy{RefreshKeys: func(_ context.Context, urgent bool) *protocol.Error {
+		fetched <- urgent
+		return nil
+	}})
+	c.configure(protocol.IDPOIDC, keysURL)
+	e.catchUp()
+	c.configure(protocol.IDPOIDC, keysURL+"/2")
+	e.catchUp()
+	if len(fetched) != 0 {
+		t.Error("a change has asked for keys")
+	}
+	c.configure(protocol.IDPOIDC, keysURL+"/2")
+	if urgent := <-fetched; !urgent {
+		t.Error("it is not urgent")
+	}
+	if r := c.call(map[string]any{"type": "set_idp_config", "idp_type": protocol.IDPOIDC, "url": keysURL + "/2", "issuer": "https://idp.test", "admin_token": "wrong"}); r["type"] != "error" {
+		t.Fatal(r)
+	}
+	c.configure(protocol.IDPLDAP, "https://hook.example/verify")
+	e.catchUp()
+	c.configure(protocol.IDPLDAP, "https://hook.example/verify")
+	if len(fetched) != 0 {
+		t.Error("a stranger, or a provider without keys, has asked for keys")
 	}
 }
 
@@ -239,7 +270,8 @@ func TestValidateToken(t *testing.T) {
 	before := e.machine.Root().Digest()
 	for _, x := range []struct{ name, token, want string }{
 		{"good", idp{1}.token(alice), `{"issuer":"https://idp.test","subject":"alice@idp","type":"validate_token_ok","verified":true}`},
-		{"no subject", idp{1}.token(strings.Replace(alice, "alice@idp", "", 1)), `{"issuer":"https://idp.test","subject":"","type":"validate_token_ok","verified":true}`},
+		{"no subject", idp{1}.token(strings.Replace(alice, "alice@idp", "", 1)), `{"error":"the token has no subject (sub)","type":"validate_token_ok","verified":false}`},
+		{"unknown key", idp{2}.token(alice), `{"code":"jwks_key_not_found","error":"JWKS: JWKS key \"k2\" not found: the provider's keys are \"k1\" OKP, fetched 2027-01-15T08:00:00Z","type":"error"}`},
 		{"issuer", idp{1}.token(`{"iss":"x"}`), `{"error":"issuer mismatch: got \"x\", want \"https://idp.test\"","type":"validate_token_ok","verified":false}`},
 		{"no token", "x", `{"code":"token_invalid","error":"invalid token: invalid JWT: expected 3 parts, got 1","type":"error"}`},
 	} {

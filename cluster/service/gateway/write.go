@@ -41,7 +41,9 @@ func (g *Gateway) write(ctx context.Context, conn *server.ConnState, req *protoc
 		return g.refuse(conn, req, v.refusal)
 	case req.Unread != nil: // nothing else is wrong with it
 		return protocol.EncodeError(req.Unread.Err)
-	case v.unchanged != nil:
+	}
+	g.keysAgain(ctx, root, req.Body)
+	if v.unchanged != nil {
 		return g.answer(conn, fsm.Result{Index: root.Index(), Reply: v.unchanged})
 	}
 	return g.propose(ctx, conn, req, v.call)

@@ -48,15 +48,21 @@ type Fetch func(ctx context.Context, url, issuer string, allowHS256 bool) (set *
 // member has met a key it does not know.
 type Duty struct {
 	fetch   Fetch
-	asks    chan chan *protocol.Error
+	asks    chan ask
 	fetches *prometheus.CounterVec
+}
+
+// ask is a wish for a fetch; an urgent one is a person's.
+type ask struct {
+	urgent bool
+	answer chan *protocol.Error
 }
 
 var _ cluster.NudgedDuty = (*Duty)(nil)
 
 // New makes the duty.
 func New(fetch Fetch) *Duty {
-	return &Duty{fetch: fetch, asks: make(chan chan *protocol.Error),
+	return &Duty{fetch: fetch, asks: make(chan ask),
 		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{Name: Metrics[0].Name, Help: Metrics[0].Help}, Metrics[0].Labels)}
 }
 
@@ -72,14 +78,14 @@ func (d *Duty) Collector() prometheus.Collector { return d.fetches }
 func (d *Duty) Name() string { return Name }
 
 // Nudge asks for a fetch and waits for its end. Keys that are younger than a
-// minute are not fetched again.
-func (d *Duty) Nudge(ctx context.Context) *protocol.Error {
+// minute are not fetched again, unless it is urgent.
+func (d *Duty) Nudge(ctx context.Context, urgent bool) *protocol.Error {
 	answer := make(chan *protocol.Error, 1)
 	late := func() *protocol.Error {
 		return protocol.NotAppliedf(protocol.CodeTimeout, "JWKS: the leader did not fetch the identity provider's keys in time; try again")
 	}
 	select {
-	case d.asks <- answer:
+	case d.asks <- ask{urgent, answer}:
 	case <-ctx.Done():
 		return late()
 	}
@@ -96,15 +102,19 @@ func (d *Duty) Run(ctx context.Context, env cluster.DutyEnv) {
 	k := &keeper{Duty: d}
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
-	_ = k.look(ctx, env, false)
+	_ = k.look(ctx, env, byItself)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			_ = k.look(ctx, env, false) // it has logged what went wrong
-		case answer := <-d.asks:
-			answer <- k.look(ctx, env, true)
+			_ = k.look(ctx, env, byItself) // it has logged what went wrong
+		case a := <-d.asks:
+			why := asked
+			if a.urgent {
+				why = urgently
+			}
+			a.answer <- k.look(ctx, env, why)
 		}
 	}
 }
@@ -126,9 +136,19 @@ type keeper struct {
 	failures  int
 }
 
+// reason is why the keeper looks.
+type reason int
+
+const (
+	byItself reason = iota
+	// asked is for a key that a member does not know, urgently for a person.
+	asked
+	urgently
+)
+
 // look fetches the keys if they are due, or if somebody asks and it has not
 // been done lately. The error is of the fetch.
-func (k *keeper) look(ctx context.Context, env cluster.DutyEnv, asked bool) *protocol.Error {
+func (k *keeper) look(ctx context.Context, env cluster.DutyEnv, why reason) *protocol.Error {
 	root, now := env.Root(), env.Now().UnixMilli()
 	idp, ok := root.IDP()
 	if !ok || !idp.BuiltIn() {
@@ -151,9 +171,11 @@ func (k *keeper) look(ctx context.Context, env cluster.DutyEnv, asked bool) *pro
 	}
 	seen := max(fetched, k.confirmed)
 	switch {
-	case asked && (now-k.asked < nudgeEvery.Milliseconds() || good && now-seen < nudgeEvery.Milliseconds()):
+	case why == urgently && k.confirmed != 0 && now-k.confirmed < lookEvery.Milliseconds():
 		return nil
-	case asked:
+	case why == asked && (now-k.asked < nudgeEvery.Milliseconds() || good && now-seen < nudgeEvery.Milliseconds()):
+		return nil
+	case why != byItself:
 		k.asked = now
 	case now < k.notBefore || good && now < max(seen, k.inherited)+(ttl-refreshAhead).Milliseconds():
 		return nil

@@ -106,8 +106,8 @@ func (w *world) Propose(_ context.Context, env fsm.Envelope) (fsm.Result, *proto
 	return results[0], nil
 }
 
-func (w *world) look(asked bool) *protocol.Error {
-	return w.keeper.look(context.Background(), w, asked)
+func (w *world) look(byAsking bool) *protocol.Error {
+	return w.keeper.look(context.Background(), w, map[bool]reason{true: asked}[byAsking])
 }
 
 func (w *world) expect(what string, fetches int) {
@@ -225,6 +225,32 @@ func TestNudgesAreBounded(t *testing.T) {
 	w.expect("a minute later", 4)
 }
 
+// A person who asks has a reason that the cache does not know.
+func TestAPersonGetsAFetchAtOnce(t *testing.T) {
+	w := newWorld(t)
+	urgently := func() *protocol.Error { return w.keeper.look(context.Background(), w, urgently) }
+	w.doc = okp(1)
+	w.configure(oidc)
+	_ = w.look(false)
+	_ = urgently()
+	w.expect("the keys are of this moment", 1)
+	w.pass(lookEvery)
+	w.doc = okp(2)
+	if e := urgently(); e != nil || w.keys(false).Find("k2") == nil {
+		t.Error("the new key is not there", e)
+	}
+	w.expect("asked for", 2)
+	w.pass(lookEvery)
+	w.doc = ""
+	if e := urgently(); e == nil {
+		t.Error("the failure is not reported")
+	}
+	w.doc = okp(3)
+	if e := urgently(); e != nil || w.keys(false).Find("k3") == nil {
+		t.Error("it was held back after a failure", e)
+	}
+}
+
 func TestUnchangedKeysAreNoEvent(t *testing.T) {
 	w := newWorld(t)
 	w.doc = okp(1)
@@ -280,13 +306,13 @@ func TestNudgeReachesTheRunningDuty(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); w.keeper.Duty.Run(ctx, w) }()
-	if e := w.keeper.Duty.Nudge(ctx); e != nil {
+	if e := w.keeper.Duty.Nudge(ctx, false); e != nil {
 		t.Error(e)
 	}
 	cancel()
 	<-done
 	w.expect("configured and nudged at once", 1)
-	if e := w.keeper.Duty.Nudge(ctx); e == nil || e.Outcome != protocol.OutcomeNotApplied {
+	if e := w.keeper.Duty.Nudge(ctx, false); e == nil || e.Outcome != protocol.OutcomeNotApplied {
 		t.Errorf("nobody runs: %v", e)
 	}
 }
