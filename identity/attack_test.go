@@ -134,7 +134,9 @@ func TestKidTricks(t *testing.T) {
 	kid := func(v any) protocol.Secret {
 		return sign(text(members{"alg": "RS256"}.with("kid", v)), text(claims()), "RS256", nil)
 	}
-	notFound := func(s string) string { return protocol.CodeJWKSKey + ": JWKS: JWKS key \"" + s + "\" not found: the provider's keys are *" }
+	notFound := func(s string) string {
+		return protocol.CodeJWKSKey + ": JWKS: JWKS key \"" + s + "\" not found: the provider's keys are *"
+	}
 	secret := sign(`{"alg":"HS256"}`, text(claims()), "HS256", keys().oct)
 	expect(t, "a secret among other keys", outcome(identity.Validate(provider, secret, keySet(t, jwkOf("RSA", "k1"), jwkOf("oct", "k2")), now)),
 		protocol.CodeJWKSKey+": JWKS: JWT missing required 'kid' header; JWKS has 2 keys")
