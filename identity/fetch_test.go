@@ -132,7 +132,7 @@ func TestWebhook(t *testing.T) {
 		{"blank id", `{"verified":true,"external_id":" \u00a0 "}`, 200, "", protocol.CodeInvalid, "invalid external identity: it is blank, and names nobody"},
 		{"said twice", `{"verified":false,"external_id":"root","verified":true}`, 200, "", protocol.CodeIdentityFailed, "parse identity response: it has \"verified\" twice"},
 		{"verified as text", `{"verified":"true","external_id":"root"}`, 200, "", protocol.CodeIdentityFailed, `parse identity response: "verified" wants true or false, not a text`},
-		{"no JSON", `OK`, 200, "", protocol.CodeIdentityFailed, "parse identity response: it is not JSON: line 1, column 1 has 'O' where that cannot be"},
+		{"no JSON", `OK`, 200, "", protocol.CodeIdentityFailed, "parse identity response: it is not JSON: line 1, column 1 has \"O\" where that cannot be"},
 		{"nothing", ``, 200, "", protocol.CodeIdentityFailed, "parse identity response: it is empty"},
 		{"too long", `{"verified":true,"external_id":"root"}` + strings.Repeat(" ", 4096), 200, "", protocol.CodeIdentityFailed, "parse identity response: longer than 4096 bytes"},
 		{"created", `{"verified":true,"external_id":"root"}`, 201, "", protocol.CodeIdentityFailed, "identity webhook returned status 201"},

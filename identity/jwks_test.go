@@ -22,7 +22,7 @@ func TestKeySets(t *testing.T) {
 		want string // the error, or what the skipped ones are skipped for
 	}{
 		{"all types", document(jwkOf("RSA", "a"), jwkOf("EC", "b"), jwkOf("OKP", "c"), jwkOf("oct", "d")), "a b c d", ""},
-		{"no JSON", []byte("<html>"), "", "parse JWKS: it is not JSON: line 1, column 1 has '<' where that cannot be"},
+		{"no JSON", []byte("<html>"), "", "parse JWKS: it is not JSON: line 1, column 1 has \"<\" where that cannot be"},
 		{"empty", nil, "", "parse JWKS: it is empty"},
 		{"list", []byte("[]"), "", "parse JWKS: it wants an object, not a list"},
 		{"no keys member", []byte("{}"), "", `parse JWKS: the document has no member "keys"`},

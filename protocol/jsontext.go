@@ -7,9 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
-	"strconv"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -30,16 +29,16 @@ func JSONProblem(err error, document []byte) string {
 	}
 	field := "it"
 	if kind.Field != "" {
-		field = strconv.Quote(kind.Field)
+		field = Quote(kind.Field)
 	}
 	return field + wants + " not " + given(kind.Value)
 }
 
 func syntaxProblem(err *json.SyntaxError, document []byte) string {
-	if len(bytes.TrimSpace(document)) == 0 {
+	if len(bytes.Trim(document, " \t\r\n")) == 0 {
 		return "it is empty"
 	}
-	if strings.Contains(err.Error(), "unexpected end") {
+	if errors.Is(json.NewDecoder(bytes.NewReader(document)).Decode(new(any)), io.ErrUnexpectedEOF) {
 		return "it ends too early; was it cut off?"
 	}
 	at := int(max(err.Offset-1, 0))
@@ -47,7 +46,7 @@ func syntaxProblem(err *json.SyntaxError, document []byte) string {
 	line := 1 + bytes.Count(before, []byte("\n"))
 	column := 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
 	r, _ := utf8.DecodeRune(document[len(before):])
-	return fmt.Sprintf("it is not JSON: line %d, column %d has %q where that cannot be", line, column, r)
+	return fmt.Sprintf("it is not JSON: line %d, column %d has %s where that cannot be", line, column, Quote(string(r)))
 }
 
 // wanted names what a Go type is in JSON.

@@ -101,7 +101,7 @@ name: twice
 1: name: network name must be lowercase alphanumeric with hyphens, start/end with alphanumeric`},
 		"JSON has lines too": {"{\n \"name\": \"lab\",\n \"policy\": {\n  \"max_members\": 1.5, \"allowed_ports\": 80}}",
 			"4: policy.max_members: want a whole number from 0 to 10000, not 1.5\n4: policy.allowed_ports: want a list, not 80"},
-		"broken JSON":    {"{\"name\": \"lab\"\n\"join_rule\": 1}", `2: it is not JSON: line 2, column 1 has '"' where that cannot be`},
+		"broken JSON":    {"{\"name\": \"lab\"\n\"join_rule\": 1}", `2: it is not JSON: line 2, column 1 has "\"" where that cannot be`},
 		"tab":            {"name: lab\n\tjoin_rule: open\n", "2: a tab in front of a key: YAML wants spaces there"},
 		"no name":        {"enterprise: true\n", "1: name: is required"},
 		"no token":       {"name: lab\njoin_rule: token\n", "2: join_token: is required when join_rule is token"},
