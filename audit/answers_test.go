@@ -4,6 +4,7 @@ package audit
 
 import (
 	"bytes"
+	"compress/gzip"
 	"net/http"
 	"strings"
 	"testing"
@@ -24,8 +25,8 @@ func TestTheCollectorsCodesAreExplained(t *testing.T) {
 	}{
 		{200, `{"text":"Success","code":0}`, "", false, false},
 		{200, `{"text":"` + sent + `","code":9}`, "the collector answered 200 with code 9: it is busy", false, false},
-		{200, `<html>` + sent, "the answer is not that of an event collector, which says code 0: check the endpoint", false, false},
-		{200, ``, "the answer is not that of an event collector, which says code 0: check the endpoint", false, false},
+		{200, `<html>` + sent, "the answer is a page (HTML or XML), where an event collector says code 0: check the endpoint, and what stands before it", false, false},
+		{200, ``, "the answer is empty, where an event collector says code 0: check the endpoint, and what stands before it", false, false},
 		{400, `{"text":"Data channel is missing","code":10}`, "the collector answered 400 with code 10: the token wants indexer acknowledgement: set ack", true, false},
 		{400, `{"text":"Incorrect index","code":7,"invalid-event-number":1}`, "the collector answered 400 with code 7: the index is wrong, or the token may not write to it: check index, or allow it for the token", true, false},
 		{400, `{"text":"Invalid data format","code":6}`, "the collector answered 400 with code 6: it does not like the data", true, true},
@@ -96,5 +97,45 @@ func TestSyslogFraming(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// An answer that cannot be read is described: what is wrong is mostly between
+// here and the collector.
+func TestAnAnswerThatCannotBeReadIsDescribed(t *testing.T) {
+	const tail = ", where an event collector says code 0: check the endpoint, and what stands before it"
+	var packed bytes.Buffer
+	zip := gzip.NewWriter(&packed)
+	_, _ = zip.Write([]byte(`{"text":"Success","code":0}`))
+	_ = zip.Close()
+	for name, c := range map[string]struct {
+		header map[string]string
+		body   string
+		want   string
+	}{
+		"packed":              {map[string]string{"Content-Encoding": "gzip"}, packed.String(), "the answer is compressed (gzip), which nobody asked for"},
+		"packed, not said":    {nil, packed.String(), "the answer is compressed (gzip), which nobody asked for"},
+		"packed otherwise":    {map[string]string{"Content-Encoding": "br"}, "\x0b\x02\x80", "the answer is compressed (br), which nobody asked for"},
+		"the token as a form": {map[string]string{"Content-Encoding": "hunter2"}, "hunter2", "the answer is not JSON"},
+		"connection lost":     {map[string]string{"Content-Length": "100"}, `{"text":"Suc`, "the answer broke off after 12 bytes"},
+		"cut off before":      {nil, `{"text":"Suc`, "the answer ends in the middle of its JSON"},
+		"another service":     {nil, `{"status":"ok"}`, "the answer is JSON without a code"},
+		"a list":              {nil, `[0]`, "the answer is JSON without a code"},
+		"text":                {nil, `OK`, "the answer is not JSON"},
+	} {
+		r := receive(t, func(_ int, w http.ResponseWriter, _ request) {
+			for k, v := range c.header {
+				w.Header().Set(k, v)
+			}
+			_, _ = w.Write([]byte(c.body))
+		})
+		client := &http.Client{Transport: &http.Transport{DisableCompression: true}}
+		o := export(protocol.FormatSplunk, r.URL)
+		o.Client = client
+		done, err := open(t, o).Deliver(t.Context(), some(1, 1))
+		if done != 0 || err == nil || err.Error() != c.want+tail {
+			t.Errorf("%s: %d delivered, %v, want %s", name, done, err, c.want)
+		}
+		client.CloseIdleConnections()
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -69,10 +70,10 @@ func (h *hec) Deliver(ctx context.Context, events []protocol.AuditEvent) (int, e
 	done := 0
 	for done < len(events) {
 		body, n := batch(events[done:], batchEvents, h.render)
-		answer, err := h.post(ctx, h.url, body, nil)
-		err = understood(answer, err)
+		a, err := h.post(ctx, h.url, body, nil)
+		err = understood(a, err)
 		if err == nil && h.ack != nil {
-			err = failed("acknowledgement from "+h.ack.Host, h.indexed(ctx, answer), h.secret)
+			err = failed("acknowledgement from "+h.ack.Host, h.indexed(ctx, a), h.secret)
 		}
 		if err != nil {
 			return done, err
@@ -84,11 +85,11 @@ func (h *hec) Deliver(ctx context.Context, events []protocol.AuditEvent) (int, e
 
 // understood takes the collector at its word: success is 200 with code 0, and
 // anything else says why in a code.
-func understood(answer []byte, err error) error {
+func understood(a answer, err error) error {
 	var reply struct {
 		Code *int `json:"code"`
 	}
-	said := json.Unmarshal(answer, &reply) == nil && reply.Code != nil
+	said := json.Unmarshal(a.body, &reply) == nil && reply.Code != nil
 	var status *StatusError
 	switch {
 	case errors.As(err, &status):
@@ -99,11 +100,38 @@ func understood(answer []byte, err error) error {
 	case err != nil:
 		return err
 	case !said:
-		return errors.New("the answer is not that of an event collector, which says code 0: check the endpoint")
+		return errors.New(a.whatCame() + ", where an event collector says code 0: check the endpoint, and what stands before it")
 	case *reply.Code != 0:
 		return &StatusError{Status: http.StatusOK, Code: *reply.Code}
 	}
 	return nil
+}
+
+// packings are the encodings of answers that there are.
+var packings = []string{"gzip", "x-gzip", "deflate", "compress", "br", "zstd"}
+
+// whatCame describes an answer that cannot be read, without repeating it.
+func (a answer) whatCame() string {
+	if i := slices.Index(packings, strings.ToLower(a.encoding)); i >= 0 {
+		return "the answer is compressed (" + packings[i] + "), which nobody asked for"
+	}
+	start := bytes.TrimSpace(a.body)
+	var syntax *json.SyntaxError
+	switch err := json.Unmarshal(start, new(any)); {
+	case a.cut:
+		return "the answer broke off after " + strconv.Itoa(len(a.body)) + " bytes"
+	case len(start) == 0:
+		return "the answer is empty"
+	case bytes.HasPrefix(start, []byte("\x1f\x8b")):
+		return "the answer is compressed (gzip), which nobody asked for"
+	case start[0] == '<':
+		return "the answer is a page (HTML or XML)"
+	case err == nil:
+		return "the answer is JSON without a code"
+	case start[0] == '{' && errors.As(err, &syntax) && int(syntax.Offset) >= len(start):
+		return "the answer ends in the middle of its JSON"
+	}
+	return "the answer is not JSON"
 }
 
 // hecTexts says what the collector's codes mean and what to do. What it says
@@ -145,11 +173,11 @@ func (h *hec) askable(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.timeout)
 	defer cancel()
-	answer, err := h.do(ctx, h.ack, []byte(`{"acks":[0]}`), http.Header{})
+	a, err := h.do(ctx, h.ack, []byte(`{"acks":[0]}`), http.Header{})
 	var reply struct {
 		Code int `json:"code"`
 	}
-	if json.Unmarshal(answer, &reply) == nil && reply.Code == ackDisabled {
+	if json.Unmarshal(a.body, &reply) == nil && reply.Code == ackDisabled {
 		return errors.New("indexer acknowledgement is not enabled for the token: enable it in Splunk, or switch ack off")
 	}
 	var status *StatusError
@@ -174,11 +202,11 @@ const (
 )
 
 // indexed waits until the indexer says that it has the batch behind an answer.
-func (h *hec) indexed(ctx context.Context, answer []byte) error {
+func (h *hec) indexed(ctx context.Context, a answer) error {
 	var taken struct {
 		AckID *uint64 `json:"ackId"`
 	}
-	if json.Unmarshal(answer, &taken) != nil || taken.AckID == nil {
+	if json.Unmarshal(a.body, &taken) != nil || taken.AckID == nil {
 		return errors.New("the answer has no ackId: is indexer acknowledgement enabled for the token?")
 	}
 	id := strconv.FormatUint(*taken.AckID, 10)
@@ -197,15 +225,15 @@ func (h *hec) indexed(ctx context.Context, answer []byte) error {
 }
 
 func (h *hec) acked(ctx context.Context, id string) (bool, error) {
-	answer, err := h.do(ctx, h.ack, []byte(`{"acks":[`+id+`]}`), http.Header{})
+	a, err := h.do(ctx, h.ack, []byte(`{"acks":[`+id+`]}`), http.Header{})
 	if err != nil {
 		return false, err
 	}
 	var reply struct {
 		Acks map[string]bool `json:"acks"`
 	}
-	if err := json.NewDecoder(bytes.NewReader(answer)).Decode(&reply); err != nil {
-		return false, errors.New("the answer about acknowledgements is no JSON object")
+	if err := json.NewDecoder(bytes.NewReader(a.body)).Decode(&reply); err != nil {
+		return false, errors.New("asked for an acknowledgement: " + a.whatCame())
 	}
 	return reply.Acks[id], nil
 }

@@ -69,19 +69,28 @@ func (c *caller) keepCookies() {
 
 // post sends a body, with the headers of extra too, and returns the
 // beginning of the answer to it.
-func (c *caller) post(ctx context.Context, u *url.URL, body []byte, extra http.Header) ([]byte, error) {
+func (c *caller) post(ctx context.Context, u *url.URL, body []byte, extra http.Header) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	answer, err := c.do(ctx, u, body, extra)
-	return answer, failed("POST to "+u.Host, err, c.secret)
+	a, err := c.do(ctx, u, body, extra)
+	return a, failed("POST to "+u.Host, err, c.secret)
 }
 
-// do sends a body. The beginning of the answer comes also with a [StatusError];
-// it may repeat what was sent and is not to be shown.
-func (c *caller) do(ctx context.Context, u *url.URL, body []byte, extra http.Header) ([]byte, error) {
+// answer is what a receiver said.
+type answer struct {
+	// body is the beginning of it. It may repeat what was sent and is not to be shown.
+	body []byte
+	// encoding is how it says that the body is packed, "" for not at all.
+	encoding string
+	// cut says that the body broke off.
+	cut bool
+}
+
+// do sends a body. The answer comes also with a [StatusError].
+func (c *caller) do(ctx context.Context, u *url.URL, body []byte, extra http.Header) (a answer, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return a, err
 	}
 	for _, h := range []http.Header{c.header, extra} {
 		for k, v := range h {
@@ -90,15 +99,16 @@ func (c *caller) do(ctx context.Context, u *url.URL, body []byte, extra http.Hea
 	}
 	resp, err := c.client.Do(req)
 	if err != nil {
-		return nil, err
+		return a, err
 	}
 	// The status is the receiver's answer, also when the rest does not arrive.
-	answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	a.cut, a.encoding = err != nil, resp.Header.Get("Content-Encoding")
 	_ = resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return answer, &StatusError{Status: resp.StatusCode, After: retryAfter(resp.Header.Get("Retry-After"), time.Now()), Code: -1}
+		return a, &StatusError{Status: resp.StatusCode, After: retryAfter(resp.Header.Get("Retry-After"), time.Now()), Code: -1}
 	}
-	return answer, nil
+	return a, nil
 }
 
 // retryAfter reads how long a receiver asks to wait, in seconds or until a date.
