@@ -55,7 +55,7 @@ func (f *Fetcher) find(ctx context.Context, url, issuer string) (raw []byte, fro
 	case unreachable(err):
 		return nil, "", err
 	default:
-		from, err = f.discover(ctx, url, issuer, err)
+		from, err = f.discover(ctx, url, issuer, neither(raw, err))
 	}
 	if err == nil {
 		raw, err = f.get(ctx, from)
@@ -63,12 +63,23 @@ func (f *Fetcher) find(ctx context.Context, url, issuer string) (raw []byte, fro
 	return raw, from, err
 }
 
+// neither says why a document is not used: it did not come, or is no key set
+// and no discovery document.
+func neither(raw []byte, err error) error {
+	if err != nil {
+		return err
+	}
+	why := ""
+	var any map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &any); err != nil {
+		why = ": " + problem(err, raw, &any)
+	}
+	return errors.New("the document is neither a key set nor a discovery document" + why)
+}
+
 // discover treats a URL that is not a key set as an issuer URL. When that fails
 // too, what went wrong first is what counts.
 func (f *Fetcher) discover(ctx context.Context, url, issuer string, first error) (string, error) {
-	if first == nil {
-		first = errors.New("the document is neither a key set nor a discovery document")
-	}
 	if strings.HasSuffix(url, wellKnown) {
 		return "", first
 	}

@@ -61,8 +61,9 @@ func TestFetch(t *testing.T) {
 		{"private jwks_uri", map[string]string{wk: `{"issuer":"{base}","jwks_uri":"http://10.0.0.1/keys"}`}, wk, "", "", "JWKS: jwks_uri: URL cannot be called: 10.0.0.1 is a private address*"},
 		{"discovery that leads to discovery", map[string]string{wk: `{"issuer":"{base}","jwks_uri":"{base}` + wk + `"}`}, wk, "", "", `JWKS: parse JWKS: the document has no member "keys"`},
 		{"nothing", nil, "/keys", "", "", "JWKS: JWKS endpoint returned status 404"},
-		{"a page", map[string]string{"/keys": "<html>"}, "/keys", "", "", "JWKS: the document is neither a key set nor a discovery document"},
-		{"cut off", map[string]string{"/keys": keysDoc[:40]}, "/keys", "", "", "JWKS: the document is neither a key set nor a discovery document"},
+		{"a page", map[string]string{"/keys": "<html>"}, "/keys", "", "", `JWKS: the document is neither a key set nor a discovery document: it is not JSON: line 1, column 1 has "<" where that cannot be`},
+		{"another document", map[string]string{"/keys": "{}"}, "/keys", "", "", "JWKS: the document is neither a key set nor a discovery document"},
+		{"cut off", map[string]string{"/keys": keysDoc[:40]}, "/keys", "", "", "JWKS: the document is neither a key set nor a discovery document: it ends too early; was it cut off?"},
 		{"oversize", map[string]string{"/keys": keysDoc + strings.Repeat(" ", identity.MaxJWKSBytes)}, "/keys", "", "", "JWKS: the document is longer than 1048576 bytes"},
 		{"no usable key", map[string]string{"/keys": string(document(jwkOf("oct", "k")))}, "/keys", "", "", "JWKS: the key set has no usable key: *"},
 	} {

@@ -130,8 +130,10 @@ func (g *globalFlags) clientOptions(cmd *cobra.Command) (client.Options, error) 
 		Addrs: g.addresses(config), Consistency: protocol.Level(g.consistency), MaxStaleness: g.maxStaleness,
 		Timeout: g.timeout, RetryFor: g.timeout, UnreachableFor: 2 * time.Second,
 	}
-	if len(o.Addrs) > 1 { // leaves time for another member when one hangs
-		o.Timeout = g.timeout / 2
+	// A member without a leader says so after seven seconds and is to be heard,
+	// also when it is busy; another member is asked when one hangs.
+	if len(o.Addrs) > 1 {
+		o.Timeout = g.timeout * 2 / 3
 	}
 	switch {
 	case g.maxStaleness == 0:

@@ -64,6 +64,10 @@ var hints = map[string]string{
 // the code says is as good.
 func commandHint(code, command string) string {
 	switch {
+	case code == protocol.CodeTokenInvalid && (command == "validate_token" || command == "register"):
+		return "give the token as the provider issues it: three parts with dots between them, nothing before or after"
+	case code == protocol.CodeTokenInvalid && !strings.Contains(command, "network"):
+		return "check the token"
 	case code == protocol.CodeAlreadyExists && slices.Contains([]string{"transfer_ownership", "promote_member", "demote_member", "join_network"}, command):
 		return "it is so already: there is nothing to do"
 	case code != protocol.CodeNotFound:

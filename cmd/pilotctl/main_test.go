@@ -192,3 +192,17 @@ func TestExpiry(t *testing.T) {
 		}
 	}
 }
+
+// A member without a leader answers after its request timeout, and late when
+// it is busy. Whoever has hung up by then learns that nobody knows.
+func TestAMemberWithoutALeaderIsHeard(t *testing.T) {
+	t.Setenv("PILOT_ADDR", "127.0.0.1:1,127.0.0.1:2")
+	g := &globalFlags{timeout: 15 * time.Second}
+	o, err := g.clientOptions(&cobra.Command{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if requestTimeout := 7 * time.Second; o.Timeout < requestTimeout+2*time.Second || o.Timeout > g.timeout-2*time.Second {
+		t.Errorf("a reply is awaited for %v of %v", o.Timeout, g.timeout)
+	}
+}

@@ -51,6 +51,10 @@ func TestHintsFitTheCommand(t *testing.T) {
 		{protocol.CodeNotFound, "lookup", "pilotctl register", "sinks"},
 		{protocol.CodeNotFound, "set_idp_config", "pilotctl network list", "register"},
 		{protocol.CodeFeatureNotActive, "lookup", "cluster status", ""},
+		{protocol.CodeTokenInvalid, "validate_token", "three parts", "owner of the network"},
+		{protocol.CodeTokenInvalid, "register", "three parts", "owner of the network"},
+		{protocol.CodeTokenInvalid, "join_network", "owner of the network", ""},
+		{protocol.CodeTokenInvalid, "subscribe_replication", "check the token", "network"},
 	} {
 		got := hint(c.code, &client.Error{Code: c.code, Command: c.command})
 		if !strings.Contains(got, c.want) || c.never != "" && strings.Contains(got, c.never) {
