@@ -320,7 +320,7 @@ func (c *Client) attempt(ctx context.Context, p *call) (*Result, *failure) {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-ctx.Done():
-		return nil, p.fail(final, CodeCanceled, "", []error{ctx.Err()}, "no connection became free: %v", ctx.Err())
+		return nil, p.fail(final, CodeCanceled, "", []error{ctx.Err()}, "no connection became free: %s", inWords(ctx.Err()))
 	}
 	conn, f := c.take(ctx, p)
 	if f != nil {
@@ -349,7 +349,7 @@ func (c *Client) exchangeFailure(p *call, conn *conn, err error) *failure {
 	if errors.Is(err, errSpeaksTLS) {
 		return p.fail(untrusted, CodeUntrusted, conn.addr, []error{err}, "%s: %v", conn.addr, err)
 	}
-	f := p.fail(unknown, protocol.CodeOutcomeUnknown, conn.addr, []error{err}, "connection to %s failed before the reply came: %v", conn.addr, err)
+	f := p.fail(unknown, protocol.CodeOutcomeUnknown, conn.addr, []error{err}, "connection to %s failed before the reply came: %s", conn.addr, inWords(err))
 	if !p.writes {
 		f.err.Code = CodeUnreachable
 	}

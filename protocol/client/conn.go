@@ -82,7 +82,7 @@ func (c *Client) take(ctx context.Context, p *call) (*conn, *failure) {
 		if isUntrusted(err) {
 			kind, code = untrusted, CodeUntrusted
 		}
-		return nil, p.fail(kind, code, addr, []error{err}, "cannot reach registry at %s: %v", addr, err)
+		return nil, p.fail(kind, code, addr, []error{err}, "cannot reach registry at %s: %s", addr, inWords(err))
 	}
 	conn = newConn(nc, addr)
 	c.mu.Lock()

@@ -189,7 +189,7 @@ func (f *failure) giveUp(maybeApplied bool, cause error) *Error {
 		e.Text = "the request was sent and its outcome is not known; last: " + e.Text
 	}
 	if cause != nil {
-		e.Text = strings.TrimSuffix(e.Text, ".") + " (gave up: " + cause.Error() + ")"
+		e.Text = strings.TrimSuffix(e.Text, ".") + " (gave up: " + inWords(cause) + ")"
 		e.causes = append([]error{cause}, e.causes...)
 	}
 	return &e

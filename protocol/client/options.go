@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -129,11 +130,15 @@ func normalAddrs(list []string) ([]string, error) {
 		if a == "" {
 			continue
 		}
+		if strings.ContainsAny(a, "/ \t") {
+			return nil, fmt.Errorf("invalid address %q: want host:port, without a scheme, path or space", a)
+		}
 		if _, _, err := net.SplitHostPort(a); err != nil {
 			a = net.JoinHostPort(strings.Trim(a, "[]"), DefaultPort)
-			if _, _, err := net.SplitHostPort(a); err != nil {
-				return nil, fmt.Errorf("invalid address %q: want host:port", a)
-			}
+		}
+		_, port, err := net.SplitHostPort(a)
+		if n, wrong := strconv.ParseUint(port, 10, 16); err != nil || wrong != nil || n == 0 {
+			return nil, fmt.Errorf("invalid address %q: want host:port, the port from 1 to 65535", a)
 		}
 		out = append(out, a)
 	}
