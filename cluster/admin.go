@@ -81,7 +81,7 @@ func (a *AdminClient) Members(ctx context.Context) ([]protocol.ClusterMember, er
 // JoinToken mints a join token, valid for ttl (1 h when 0).
 func (a *AdminClient) JoinToken(ctx context.Context, nonvoter bool, ttl time.Duration) (string, time.Time, error) {
 	if ttl < 0 || ttl > joinTokenMaxTTL {
-		return "", time.Time{}, fmt.Errorf("a join token can be valid for up to %s", joinTokenMaxTTL)
+		return "", time.Time{}, fmt.Errorf("a join token cannot be valid for %s: want more than nothing and at most 720h, which is 30 days", ttl)
 	}
 	orDefault(&ttl, joinTokenTTL)
 	r, err := a.call(ctx, adminRequest{Op: opJoinToken, NonVoter: nonvoter, TTLMS: ttl.Milliseconds()})

@@ -57,7 +57,7 @@ type adminReply struct {
 // JoinToken mints a token that lets one new member in, for ttl (1 h when 0).
 func (n *Node) JoinToken(ctx context.Context, nonvoter bool, ttl time.Duration) (token string, expires time.Time, err *protocol.Error) {
 	if ttl < 0 || ttl > joinTokenMaxTTL {
-		return "", time.Time{}, protocol.Errorf(protocol.CodeInvalid, "a join token can be valid for up to %s", joinTokenMaxTTL)
+		return "", time.Time{}, protocol.Errorf(protocol.CodeInvalid, "a join token cannot be valid for %s: want more than nothing and at most 720h, which is 30 days", ttl)
 	}
 	orDefault(&ttl, joinTokenTTL)
 	r, err := n.onLeader(ctx, adminRequest{Op: opJoinToken, NonVoter: nonvoter, TTLMS: ttl.Milliseconds()})

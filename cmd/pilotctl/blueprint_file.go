@@ -214,10 +214,15 @@ func (d *document) blueprintAuditExport(b *blueprint) field {
 // need reports a key that is missing or empty, unless something else is wrong
 // with it.
 func (d *document) need(n *yaml.Node, path, key, value string) {
-	path = strings.TrimPrefix(path+"."+key, ".")
-	wrong := slices.ContainsFunc(d.problems, func(p problem) bool { return p.Path == path })
-	if n.Kind == yaml.MappingNode && value == "" && !wrong {
-		d.bad(n, path, "is required")
+	if n.Kind == yaml.MappingNode && value == "" {
+		d.badOnce(n, strings.TrimPrefix(path+"."+key, "."), "is required")
+	}
+}
+
+// badOnce complains unless there is a complaint about the same place already.
+func (d *document) badOnce(n *yaml.Node, path, text string) {
+	if !slices.ContainsFunc(d.problems, func(p problem) bool { return p.Path == path }) {
+		d.bad(n, path, "%s", text)
 	}
 }
 

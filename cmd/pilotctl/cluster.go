@@ -28,6 +28,7 @@ func (a *app) clusterCommand() *cobra.Command {
 	remove := target("remove <member-id>", "cluster_remove", exactly(1))
 	remove.Flags().Bool("force", false, "remove the member even when that endangers the quorum")
 	token := a.wireCommand("join-token", "cluster_join_token", exactly(0), nil)
+	token.SuggestFor = []string{"add", "invite"} // as pilot-registry calls it
 	nonvoter := token.Flags().Bool("nonvoter", false, "the new member stays without a vote")
 	ttl := token.Flags().Duration("ttl", time.Hour, "how long the token is good, at most 168h")
 	token.RunE = a.runner("cluster_join_token", func(s *session, _ []string) (protocol.Body, error) {

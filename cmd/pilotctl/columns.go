@@ -63,6 +63,8 @@ func chooseColumns(names []string, asked map[string]string) (c *columns, problem
 		case name == "": // left aside
 		case !is:
 			problems = append(problems, fmt.Sprintf("--column %s=%s: there is no such column; there are %s", role, name, listed(names)))
+		case c.of[strings.ToLower(name)] != "":
+			problems = append(problems, fmt.Sprintf("--column %s=%s: it is the %s already", role, name, c.of[strings.ToLower(name)]))
 		default:
 			c.take(role, byName[strings.ToLower(name)])
 		}
@@ -80,9 +82,12 @@ func (c *columns) take(role, name string) { c.of[strings.ToLower(name)], c.from[
 func (c *columns) recognise(byName, asked map[string]string) (problems []string) {
 	candidates := map[string][]string{}
 	for _, lower := range slices.Sorted(maps.Keys(byName)) {
-		if role := knownColumn(lower); c.of[lower] == "" && !isAsked(asked, role) {
+		if role := knownColumn(lower); role != "" && c.of[lower] == "" && !isAsked(asked, role) {
 			candidates[role] = append(candidates[role], byName[lower])
 		}
+	}
+	if ids := candidates["external_id"]; len(ids) == 1 && strings.EqualFold(ids[0], "id") && len(candidates) == 1 {
+		delete(candidates, "external_id") // many files have one that are no directory's
 	}
 	for _, role := range columnRoles {
 		switch names := candidates[role]; {

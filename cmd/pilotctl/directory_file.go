@@ -115,7 +115,7 @@ func (d *document) readEntry(n *yaml.Node, path string, l *listing, first map[st
 
 func (d *document) addEntry(n *yaml.Node, path string, e listingEntry, l *listing, first map[string]string) {
 	if name := l.columns.from["external_id"]; name != "" && n.Kind == yaml.MappingNode && strings.TrimSpace(e.ExternalID) == "" {
-		d.bad(n, path+"."+name, "is empty, so that this names nobody: leave such accounts out of the export")
+		d.badOnce(n, path+"."+name, "is empty, so that this names nobody: leave such accounts out of the export")
 	} else {
 		d.need(n, path, "external_id", strings.TrimSpace(e.ExternalID))
 	}

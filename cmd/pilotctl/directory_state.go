@@ -43,7 +43,8 @@ func (d *document) state(s *entryState, role string) field {
 func (d *document) isIn(n *yaml.Node, path, role string) (in, known bool) {
 	if role == "status" {
 		if in, known = readStatus(n); !known {
-			d.bad(n, path, "%s is no status known here: %s are in, %s are out; with --column status= the column is left aside", kindOf(n), strings.Join(statusIn, ", "), strings.Join(statusOut, ", "))
+			d.bad(n, path, "want a status that is known here, not %s: in are %s; out are %s; --column status= leaves the column aside",
+				kindOf(n), strings.Join(statusIn, ", "), strings.Join(statusOut, ", "))
 		}
 		return in, known
 	}

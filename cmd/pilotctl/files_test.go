@@ -162,9 +162,11 @@ func TestListingProblems(t *testing.T) {
 5: entries[2]: A is listed at entries[0] already (case does not matter)
 6: entries[3]: want an object, not the text "text"
 7: remove-unlisted: unknown key; did you mean remove_unlisted?`},
-		"column.csv": {"external_id,rol,disabeld\na,boss,x\n", "1: rol: unknown column; did you mean role?\n1: disabeld: unknown column; did you mean disabled?"},
-		"person.csv": {"External-ID,role\na,admin\n", "1: External-ID: unknown column; did you mean external_id?"},
-		"nobody.csv": {"role,email\nadmin,a\n", "1: external_id: there is no such column; columns are separated by commas, semicolons or tabs; --column external_id=NAME says that another one is it"},
+		"column.csv":  {"external_id,rol,disabeld\na,boss,x\n", "1: rol: unknown column; did you mean role?\n1: disabeld: unknown column; did you mean disabled?"},
+		"person.csv":  {"External-ID,role\na,admin\n", "1: External-ID: unknown column; did you mean external_id?"},
+		"nobody.csv":  {"role,email\nadmin,a\n", "1: external_id: there is no such column; columns are separated by commas, semicolons or tabs; --column external_id=NAME says that another one is it"},
+		"numbers.csv": {"id,name\n1001,Alice\n", "1: id: unknown column; known are accountenabled, active, disabled, display_name, email, enabled, external_id, groups, role, status\n1: name: unknown column; known are accountenabled, active, disabled, display_name, email, enabled, external_id, groups, role, status\n1: external_id: there is no such column; columns are separated by commas, semicolons or tabs; --column external_id=NAME says that another one is it"},
+		"number.json": {`[{"login":1}]`, "1: entries[0].login: want text, not 1; put it in quotes"},
 		"rows.csv": {"external_id,role,email\na,boss,\n,admin,\nA,,\n",
 			`2: row 1.role: "boss" is not one of owner, admin, member
 3: row 2.external_id: is required
@@ -206,6 +208,7 @@ func TestColumnsAreWhatTheReaderSays(t *testing.T) {
 		"no such column":       {"okta-users.csv", map[string]string{"external_id": "upn"}, "1: --column external_id=upn: there is no such column; there are login, firstName, lastName, email, status, created, statusChanged"},
 		"no such key":          {"graph-users.json", map[string]string{"role": "title"}, "3: value: --column role=title: there is no such column; there are userPrincipalName, displayName, accountEnabled"},
 		"unreadable state":     {"okta-users.csv", map[string]string{"enabled": "firstName"}, `2: row 1.firstName: want true or false, not the text "Alice"`},
+		"one column for two":   {"okta-users.csv", map[string]string{"external_id": "login", "display_name": "login"}, "1: --column external_id=login: it is the display_name already"},
 		"no id":                {"okta-users.csv", map[string]string{"external_id": ""}, "1: external_id: there is no such column; columns are separated by commas, semicolons or tabs; --column external_id=NAME says that another one is it"},
 	} {
 		l, d, err := readListing(filepath.Join(corpusDir, test.file), test.asked)
