@@ -71,7 +71,7 @@ func transportOutcome(err error) *protocol.Error {
 
 func encodeResult(r fsm.Result) []byte {
 	var flags byte
-	body := r.Reply
+	body := []byte(r.JSON())
 	if r.Replayed {
 		flags |= flagReplayed
 	}
@@ -93,7 +93,7 @@ func decodeResult(raw []byte) (fsm.Result, error) {
 	if raw[8]&flagRejected != 0 {
 		r.Err = peer.DecodeError(raw[9:])
 	} else {
-		r.Reply = raw[9:]
+		r.Reply = protocol.Rendered(raw[9:])
 	}
 	return r, nil
 }

@@ -216,7 +216,7 @@ func (c *cluster) node(m *member) uint32 {
 	body := &protocol.Register{PublicKey: base64.StdEncoding.EncodeToString(key[:]), Endpoint: "192.0.2.1:4000"}
 	res := m.must(env(c.t, "register", body))
 	var reply protocol.RegisterReply
-	if err := json.Unmarshal(res.Reply, &reply); err != nil {
+	if err := json.Unmarshal(res.JSON(), &reply); err != nil {
 		c.t.Fatal(err)
 	}
 	return reply.NodeID

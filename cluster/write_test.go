@@ -54,7 +54,7 @@ func TestRequestIDIsDecidedOnce(t *testing.T) {
 	node := c.node(leader)
 	first := leader.must(increment(t, node, "same"))
 	again := c.others(leader)[0].must(increment(t, node, "same"))
-	if !again.Replayed || again.Index != first.Index || string(again.Reply) != string(first.Reply) {
+	if !again.Replayed || again.Index != first.Index || string(again.JSON()) != string(first.JSON()) {
 		t.Errorf("second answer %+v differs from first %+v", again, first)
 	}
 	if got := leader.mustRead(node); got != 1 {
@@ -310,13 +310,13 @@ func TestResultsSurviveTheHop(t *testing.T) {
 	refusal := protocol.Refusef(protocol.CodeConflict, "taken")
 	later := protocol.NotAppliedf(protocol.CodeOverloaded, "later")
 	for _, want := range []fsm.Result{
-		{Index: 7, Reply: []byte(`{"a":1}`)},
-		{Index: 8, Reply: []byte(`{}`), Replayed: true},
+		{Index: 7, Reply: protocol.Rendered(`{"a":1}`)},
+		{Index: 8, Reply: protocol.Rendered(`{}`), Replayed: true},
 		{Index: 9, Err: refusal},
 		{Index: 10, Err: later, Replayed: true},
 	} {
 		got, err := decodeResult(encodeResult(want))
-		if err != nil || got.Index != want.Index || string(got.Reply) != string(want.Reply) || got.Replayed != want.Replayed {
+		if err != nil || got.Index != want.Index || string(got.JSON()) != string(want.JSON()) || got.Replayed != want.Replayed {
 			t.Errorf("got %+v, %v, want %+v", got, err, want)
 		}
 		if (got.Err == nil) != (want.Err == nil) || (got.Err != nil && *got.Err != *want.Err) {

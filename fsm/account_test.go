@@ -86,7 +86,7 @@ func TestOwnerGetsTheNodeBack(t *testing.T) {
 			t.Errorf("%s: event %q", name, got)
 		}
 		if r := w.apply(former)[0]; r.Err == nil {
-			t.Errorf("%s: the former key still signs: %s", name, r.Reply)
+			t.Errorf("%s: the former key still signs: %s", name, r.JSON())
 		}
 		r := w.do("register", &protocol.Register{PublicKey: testKey(2).String(), Endpoint: "198.51.100.1:2", Proven: true}, nil).(*protocol.RegisterReply)
 		if r.NodeID != a {

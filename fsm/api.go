@@ -67,12 +67,21 @@ type Result struct {
 	// Index is the log index at which the command was decided. For a replayed
 	// result it is the index of the first decision.
 	Index uint64
-	// Reply is the JSON reply without index, nil when Err is set.
-	Reply []byte
+	// Reply is one of the protocol's reply types, or [protocol.Rendered] when
+	// the decision is remembered; nil when Err is set.
+	Reply any
 	// Err is the decided refusal. Its outcome is rejected or not_applied, never unknown.
 	Err *protocol.Error
 	// Replayed is true when an earlier decision was returned.
 	Replayed bool
+}
+
+// JSON is the reply without index, nil when Err is set.
+func (r *Result) JSON() protocol.Rendered {
+	if r.Err != nil {
+		return nil
+	}
+	return render(r.Reply)
 }
 
 // Call is a request as the read and dry-run side of the state machine sees it.

@@ -30,7 +30,7 @@ func (x *txn) apply(c *command) Result {
 		r, decided = x.applyRow(b, c)
 	}
 	if minted && decided {
-		x.rememberMinted(c, r)
+		x.rememberMinted(c, &r)
 	}
 	return r
 }
@@ -85,7 +85,7 @@ func (x *txn) applyRow(b *binding, c *command) (r Result, decided bool) {
 		x.proven(signer, body)
 	}
 	if key != "" {
-		x.rememberResult(key, c.Hash, r, x.resultExpiry(ts, signed), signer, &by)
+		x.rememberResult(key, c.Hash, &r, x.resultExpiry(ts, signed), signer, &by)
 	}
 	return r, true
 }
@@ -128,7 +128,7 @@ func (x *txn) run(decide decision, c *call) Result {
 		}
 		return x.refuse(e)
 	}
-	return Result{Index: x.index, Reply: encodeReply(effect(x))}
+	return Result{Index: x.index, Reply: effect(x)}
 }
 
 func (x *txn) refuse(e *protocol.Error) Result { return Result{Index: x.index, Err: e} }

@@ -3,7 +3,6 @@
 package fsm
 
 import (
-	"encoding/json"
 	"strings"
 	"sync/atomic"
 
@@ -118,8 +117,8 @@ func (x *txn) dropBeacon(id uint32) {
 // is one copy in memory, however many read it.
 type beaconList struct {
 	revision uint64
-	until    int64 // the log time to which nothing in it expires
-	reply    json.RawMessage
+	until    int64  // the log time to which nothing in it expires
+	reply    any    // [protocol.Rendered]
 	relay    string // see [view.relay]
 }
 
@@ -166,7 +165,7 @@ func (v *view) listBeacons() *beaconList {
 		}
 		return true
 	})
-	l.reply = encodeReply(reply)
+	l.reply = render(reply)
 	v.beaconCache.Store(l)
 	return l
 }

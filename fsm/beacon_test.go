@@ -4,7 +4,6 @@ package fsm
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -22,13 +21,13 @@ func (w *world) announce(source string, id uint32, addr string, by who) *protoco
 	return r.Err
 }
 
-func (w *world) beaconList() json.RawMessage {
+func (w *world) beaconList() protocol.Rendered {
 	w.t.Helper()
 	r, e := w.m.Root().Read(w.call("beacon_list", &protocol.BeaconList{}, nil))
 	if e != nil {
 		w.t.Fatal(e)
 	}
-	return r.Reply.(json.RawMessage)
+	return r.Reply.(protocol.Rendered)
 }
 
 // A stranger announces as many beacons as it can, under the longest names: the

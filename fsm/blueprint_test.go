@@ -226,14 +226,14 @@ func TestProvisionStatus(t *testing.T) {
 		}
 		return r.Reply.(*protocol.ProvisionStatusReply)
 	}
-	if got := string(encodeReply(status("", 0))); got != `{"config_revision":1,"networks":[],"type":"get_provision_status_ok"}` {
+	if got := string(render(status("", 0))); got != `{"config_revision":1,"networks":[],"type":"get_provision_status_ok"}` {
 		t.Error(got)
 	}
 	b := fleet()
 	b.IdentityProvider, b.Webhooks, b.AuditExport = nil, nil, nil
 	w.provision(b)
 	w.provision(&protocol.Blueprint{Name: "plain"})
-	if got, want := string(encodeReply(status("", 0))), `{"config_revision":1,"networks":[{"allowed_ports":[7,80,443,1001],"enterprise":true,"join_rule":"invite",`+
+	if got, want := string(render(status("", 0))), `{"config_revision":1,"networks":[{"allowed_ports":[7,80,443,1001],"enterprise":true,"join_rule":"invite",`+
 		`"max_members":100,"members":0,"name":"prod-fleet","network_id":1,"rbac_pre_assignments":3,"revision":4},`+
 		`{"enterprise":false,"join_rule":"open","members":0,"name":"plain","network_id":2,"revision":1}],"type":"get_provision_status_ok"}`; got != want {
 		t.Errorf("%s\nwant %s", got, want)
@@ -254,7 +254,7 @@ func TestProvisionKeepsSecrets(t *testing.T) {
 	if r.Err != nil {
 		t.Fatal(r.Err)
 	}
-	all := string(env.Body) + string(r.Reply) + fmt.Sprint(w.m.Root().Events(protocol.ClassSecurity, 0, 1000))
+	all := string(env.Body) + string(r.JSON()) + fmt.Sprint(w.m.Root().Events(protocol.ClassSecurity, 0, 1000))
 	_ = w.m.Root().eachRecord(func(rec []byte) error {
 		all += string(rec)
 		return nil

@@ -81,7 +81,7 @@ func applyAndCheck(t *testing.T, w *world, data []byte) {
 		return
 	}
 	for _, r := range rs {
-		if (r.Err == nil) == (r.Reply == nil) || r.Err != nil && (r.Err.Code == "" || r.Err.Text == "" || r.Err.Outcome == protocol.OutcomeUnknown) {
+		if (r.Err == nil) == (r.JSON() == nil) || r.Err != nil && (r.Err.Code == "" || r.Err.Text == "" || r.Err.Outcome == protocol.OutcomeUnknown) {
 			t.Fatalf("result %+v", r)
 		}
 	}

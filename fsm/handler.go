@@ -224,7 +224,7 @@ func (r *Root) DryRun(c *Call) *protocol.Error {
 
 // Decide is DryRun that also says whether the command would change
 // anything: if not, unchanged is its reply, otherwise nil.
-func (r *Root) Decide(c *Call) (unchanged []byte, e *protocol.Error) {
+func (r *Root) Decide(c *Call) (unchanged any, e *protocol.Error) {
 	h := handlers[c.Row.Name]
 	if h.decide == nil {
 		return nil, protocol.Errorf(protocol.CodeNotImplemented, "%s is not a write", c.Row.Name)
@@ -253,7 +253,7 @@ func (r *Root) Decide(c *Call) (unchanged []byte, e *protocol.Error) {
 	case e != nil && effect != nil: // Apply notes the refusal
 		return nil, nil
 	case e == nil && decided.same:
-		return encodeReply(effect(nil)), nil
+		return effect(nil), nil
 	}
 	return nil, e
 }
@@ -270,12 +270,9 @@ func (v *view) active(row *protocol.Command) *protocol.Error {
 		"%s needs feature level %d and the cluster is at %d; upgrade every member first", row.Name, row.Since, v.meta.level)
 }
 
-// rawReply is a reply that is already encoded.
-type rawReply []byte
-
-func encodeReply(reply any) []byte {
-	if raw, ok := reply.(rawReply); ok {
-		return raw
+func render(reply any) protocol.Rendered {
+	if rendered, ok := reply.(protocol.Rendered); ok {
+		return rendered
 	}
 	b, err := json.Marshal(reply)
 	if err != nil { // reply types hold only strings, numbers and lists of them

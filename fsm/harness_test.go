@@ -220,7 +220,7 @@ func (w *world) try(name string, body protocol.Body, by who) (any, *protocol.Err
 			return e != nil && (e.Code == dry.Code || e.Code == protocol.CodeSignatureInvalid || dry.Code == protocol.CodeSignatureRequired)
 		}
 		if r := w.apply(envelope(c))[0]; !sameCode(r.Err) {
-			w.t.Errorf("%s: the dry run refuses with %v, apply answers %s %v", name, dry, r.Reply, r.Err)
+			w.t.Errorf("%s: the dry run refuses with %v, apply answers %s %v", name, dry, r.JSON(), r.Err)
 		}
 		return nil, dry
 	}
@@ -233,13 +233,13 @@ func (w *world) try(name string, body protocol.Body, by who) (any, *protocol.Err
 	// What changes nothing says so, or is proposed in vain, again and again. A
 	// registration is a sign of life, whatever else it says.
 	if changed := w.contents() != before; changed == (same != nil) && !c.Row.Soft && c.Row.Mode == protocol.ModeWrite && name != "register" {
-		w.t.Errorf("%s: changed something: %v, and the dry run foresaw %s", name, changed, same)
-	} else if same != nil && string(same) != string(r.Reply) {
-		w.t.Errorf("%s: the dry run foresaw %s, apply answers %s", name, same, r.Reply)
+		w.t.Errorf("%s: changed something: %v, and the dry run foresaw %v", name, changed, same)
+	} else if same != nil && string(render(same)) != string(r.JSON()) {
+		w.t.Errorf("%s: the dry run foresaw %s, apply answers %s", name, render(same), r.JSON())
 	}
 	reply := c.Row.NewReply()
-	if err := json.Unmarshal(r.Reply, reply); err != nil {
-		w.t.Fatalf("%s: reply %s: %v", name, r.Reply, err)
+	if err := json.Unmarshal(r.JSON(), reply); err != nil {
+		w.t.Fatalf("%s: reply %s: %v", name, r.JSON(), err)
 	}
 	if c.Row.Plans && noPlan == nil {
 		w.asPlanned(planned, reply)

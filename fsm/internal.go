@@ -63,7 +63,7 @@ func (x *txn) applyInternal(c *command) (r Result, decided bool) {
 	if e != nil {
 		return x.refuse(e), e.Stateful
 	}
-	return Result{Index: x.index, Reply: encodeReply(effect(x))}, true
+	return Result{Index: x.index, Reply: effect(x)}, true
 }
 
 func staleTerm(term, newest uint64) *protocol.Error {
@@ -194,4 +194,4 @@ func decideAuditNote(v *view, b *AuditNote) (effect, *protocol.Error) {
 }
 
 // ok is the reply of internal kinds that say nothing else.
-func ok(name string) any { return rawReply(`{"type":"` + name + `_ok"}`) }
+func ok(name string) any { return protocol.Rendered(`{"type":"` + name + `_ok"}`) }

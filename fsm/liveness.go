@@ -3,7 +3,6 @@
 package fsm
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -61,14 +60,8 @@ func (x *txn) heartbeat(n *node) any {
 		x.edit(n, func(n *node) { n.state, n.offlineAt = stateLive, 0 })
 	}
 	x.sign(n.id)
-	reply := make(rawReply, 0, 80)
-	reply = append(reply, '{')
-	if n.expires != 0 && n.expires < x.meta.now+expiryWarning {
-		reply = append(reply, `"key_expiry_warning":true,`...)
-	}
-	reply = append(reply, `"time":`...)
-	reply = strconv.AppendInt(reply, x.meta.now/1000, 10)
-	return append(reply, `,"type":"heartbeat_ok"}`...)
+	warn := n.expires != 0 && n.expires < x.meta.now+expiryWarning
+	return &protocol.HeartbeatReply{KeyExpiryWarning: warn, Time: x.meta.now / 1000, Type: "heartbeat_ok"}
 }
 
 // silent reports whether a node that was last seen in the given second has

@@ -25,8 +25,8 @@ func TestHeartbeat(t *testing.T) {
 	net := w.network("lab", a, "open", true)
 	w.tick(minute)
 	r := w.apply(envelope(w.call("heartbeat", &protocol.NodeRequest{NodeID: a}, as(a))))[0]
-	if want := fmt.Sprintf(`{"time":%d,"type":"heartbeat_ok"}`, w.now/1000); string(r.Reply) != want {
-		t.Errorf("reply %s, want %s", r.Reply, want)
+	if want := fmt.Sprintf(`{"time":%d,"type":"heartbeat_ok"}`, w.now/1000); string(r.JSON()) != want {
+		t.Errorf("reply %s, want %s", r.JSON(), want)
 	}
 	if got := w.do("list_nodes", &protocol.ListNodes{NetworkID: net}, nil).(*protocol.ListNodesReply).Nodes[0].LastSeen; got != utc(w.now) {
 		t.Errorf("last seen %s, want %s", got, utc(w.now))

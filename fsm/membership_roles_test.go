@@ -121,13 +121,13 @@ func TestRoleAuthority(t *testing.T) {
 			late := envelope(w.call(row.Name, roleCommand(row.Name, 1, net, none), as(1)))
 			w.do("rotate_key", &protocol.RotateKey{NodeID: 1, NewPublicKey: testKey(50).String()}, as(1))
 			if r := w.apply(late)[0]; r.Err == nil || r.Err.Code != protocol.CodeSignatureInvalid {
-				t.Errorf("an old key's signature: %s, %v", r.Reply, r.Err)
+				t.Errorf("an old key's signature: %s, %v", r.JSON(), r.Err)
 			}
 			late = envelope(w.call(row.Name, roleCommand(row.Name, 1, net, none), as(1)))
 			w.do("transfer_ownership", &protocol.TransferOwnership{NetworkID: net, NewOwnerID: 4}, admin)
 			w.do("demote_member", &protocol.DemoteMember{NetworkID: net, TargetNodeID: 1}, admin)
 			if r := w.apply(late)[0]; r.Err == nil || r.Err.Code != protocol.CodePermissionDenied {
-				t.Errorf("a former owner: %s, %v", r.Reply, r.Err)
+				t.Errorf("a former owner: %s, %v", r.JSON(), r.Err)
 			}
 		})
 	}

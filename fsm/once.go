@@ -61,9 +61,20 @@ func (x *txn) settled(c *command) (Result, bool) {
 	return Result{}, false
 }
 
-func (x *txn) rememberMinted(c *command, r Result) {
+func (x *txn) rememberMinted(c *command, r *Result) {
 	x.minted.put(x, mintedKey(string(c.Session[:]), c.Seq),
-		&result{index: r.Index, expires: x.meta.now + mintedResultTTL, reply: string(r.Reply), refusal: r.Err})
+		&result{index: r.Index, expires: x.meta.now + mintedResultTTL, reply: r.keep(), refusal: r.Err})
+}
+
+// keep renders the reply as it is remembered. From now on the result has it
+// rendered too, so that nobody renders it again.
+func (r *Result) keep() string {
+	if r.Err != nil {
+		return ""
+	}
+	rendered := render(r.Reply)
+	r.Reply = rendered
+	return string(rendered)
 }
 
 // flushSessions stores the sessions an entry touched and forgets results that
@@ -253,9 +264,9 @@ func (v *view) idRoom(id string, body protocol.Body, b *bearer) (remember bool, 
 // rememberResult remembers what was decided. signer is the node that signed
 // the request, nil when none did: when the request itself has taken its key
 // away, that key goes on standing for the request.
-func (x *txn) rememberResult(key string, hash [32]byte, r Result, expires int64, signer *node, b *bearer) {
+func (x *txn) rememberResult(key string, hash [32]byte, r *Result, expires int64, signer *node, b *bearer) {
 	x.forgetResult(key)
-	res := &result{index: r.Index, expires: expires, hash: string(hash[:]), reply: string(r.Reply), refusal: r.Err, bearer: *b}
+	res := &result{index: r.Index, expires: expires, hash: string(hash[:]), reply: r.keep(), refusal: r.Err, bearer: *b}
 	if signer != nil && x.signer(Actor{Node: signer.id, KeyGen: signer.keyGen}) == nil {
 		res.signerGen, res.signerKey = signer.keyGen, signer.key
 	}

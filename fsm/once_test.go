@@ -37,14 +37,14 @@ func TestClientRequestIDs(t *testing.T) {
 	first := w.apply(envelope(c))[0]
 	again := w.apply(envelope(c), envelope(c))
 	for _, r := range again {
-		if !r.Replayed || string(r.Reply) != string(first.Reply) || r.Index != first.Index {
-			t.Errorf("a repetition got %+v, want %s at %d", r, first.Reply, first.Index)
+		if !r.Replayed || string(r.JSON()) != string(first.JSON()) || r.Index != first.Index {
+			t.Errorf("a repetition got %+v, want %s at %d", r, first.JSON(), first.Index)
 		}
 	}
 	if got := w.polo(a); got != 1 {
 		t.Errorf("score %d: the repetition was carried out", got)
 	}
-	if r, known, e := w.m.Root().Replay(c); !known || e != nil || string(r.Reply) != string(first.Reply) || r.Index != first.Index {
+	if r, known, e := w.m.Root().Replay(c); !known || e != nil || string(r.JSON()) != string(first.JSON()) || r.Index != first.Index {
 		t.Errorf("replay %+v %v %v", r, known, e)
 	}
 
@@ -128,8 +128,8 @@ func TestSoftCommandsAreNotRemembered(t *testing.T) {
 	env.Session, env.Seq = SessionID{1}, 1
 	w.apply(env)
 	w.tick(minute)
-	if r := w.apply(env)[0]; r.Replayed || !strings.Contains(string(r.Reply), fmt.Sprint(w.now/1000)) {
-		t.Errorf("got %s", r.Reply)
+	if r := w.apply(env)[0]; r.Replayed || !strings.Contains(string(r.JSON()), fmt.Sprint(w.now/1000)) {
+		t.Errorf("got %s", r.JSON())
 	}
 	if w.m.Root().results.len()+w.m.Root().minted.len()+w.m.Root().sessions.len() != 0 {
 		t.Error("a heartbeat was remembered")
@@ -172,7 +172,7 @@ func TestMintedIDs(t *testing.T) {
 		return r.Err != nil && r.Err.Code == protocol.CodeConflict && r.Err.Outcome == protocol.OutcomeNotApplied && strings.Contains(r.Err.Text, "already settled")
 	}
 	first := w.apply(minted(plusOne(w, a), 1, 5, 1))[0]
-	if r := w.apply(minted(plusOne(w, a), 1, 5, 1))[0]; !r.Replayed || string(r.Reply) != string(first.Reply) || r.Index != first.Index {
+	if r := w.apply(minted(plusOne(w, a), 1, 5, 1))[0]; !r.Replayed || string(r.JSON()) != string(first.JSON()) || r.Index != first.Index {
 		t.Errorf("a retry got %+v", r)
 	}
 	// Another session's numbers are its own.

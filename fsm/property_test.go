@@ -78,7 +78,7 @@ func sameResult(a, b Result) bool {
 	if (a.Err == nil) != (b.Err == nil) || a.Err != nil && *a.Err != *b.Err {
 		return false
 	}
-	return a.Index == b.Index && a.Replayed == b.Replayed && bytes.Equal(a.Reply, b.Reply)
+	return a.Index == b.Index && a.Replayed == b.Replayed && bytes.Equal(a.JSON(), b.JSON())
 }
 
 func checkChains(t *rapid.T, r *Root) {
@@ -111,7 +111,7 @@ func (m *onceModel) check(t *rapid.T, c *Envelope, r Result) {
 	switch {
 	case r.Replayed && !known:
 		t.Fatalf("%v was never decided and is replayed", key)
-	case r.Replayed && (!bytes.Equal(first.Reply, r.Reply) || first.Index != r.Index):
+	case r.Replayed && (!bytes.Equal(first.JSON(), r.JSON()) || first.Index != r.Index):
 		t.Fatalf("%v got another answer", key)
 	case !r.Replayed && (r.Err == nil || r.Err.Outcome != protocol.OutcomeNotApplied):
 		m.first[key] = r

@@ -119,7 +119,7 @@ func (r *result) replay() Result {
 		out.Err = &e
 		return out
 	}
-	out.Reply = []byte(r.reply)
+	out.Reply = protocol.Rendered(r.reply)
 	return out
 }
 

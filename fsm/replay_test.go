@@ -18,31 +18,31 @@ func TestStrangerDoesNotGetARememberedReply(t *testing.T) {
 		return withID(w.call("poll_handshakes", &protocol.PollHandshakes{NodeID: a, UpToRequest: 1 << 60, UpToResponse: 1 << 60}, by), "poll-1", 1)
 	}
 	first := w.apply(envelope(poll(as(a))))[0]
-	if first.Err != nil || !bytes.Contains(first.Reply, []byte("4711")) {
-		t.Fatalf("%s %v", first.Reply, first.Err)
+	if first.Err != nil || !bytes.Contains(first.JSON(), []byte("4711")) {
+		t.Fatalf("%s %v", first.JSON(), first.Err)
 	}
 	for name, by := range map[string]who{"nobody": nobody, "a wrong signature": forged, "another node": as(b), "an administrator": admin} {
 		c := poll(by)
 		c.Source = name // what one was refused is no business of the next
 		if r, known, e := w.m.Root().Replay(c); known || e != nil {
-			t.Errorf("%s: the front door answers %s %v", name, r.Reply, e)
+			t.Errorf("%s: the front door answers %s %v", name, r.JSON(), e)
 		}
 		if r := w.apply(envelope(c))[0]; r.Err == nil || r.Replayed {
-			t.Errorf("%s: Apply answers %s", name, r.Reply)
+			t.Errorf("%s: Apply answers %s", name, r.JSON())
 		}
 	}
 	again := poll(as(a))
-	if r, known, _ := w.m.Root().Replay(again); !known || !bytes.Equal(r.Reply, first.Reply) {
-		t.Errorf("who asked gets %s", r.Reply)
+	if r, known, _ := w.m.Root().Replay(again); !known || !bytes.Equal(r.JSON(), first.JSON()) {
+		t.Errorf("who asked gets %s", r.JSON())
 	}
 	// A key that was replaced since does not get it either, and what is
 	// remembered stays.
 	w.do("rotate_key", &protocol.RotateKey{NodeID: a, NewPublicKey: testKey(3).String()}, as(a))
 	if r := w.apply(envelope(again))[0]; r.Err == nil || r.Err.Code != protocol.CodeSignatureInvalid || r.Replayed {
-		t.Errorf("the key before got %s %v", r.Reply, r.Err)
+		t.Errorf("the key before got %s %v", r.JSON(), r.Err)
 	}
-	if r := w.apply(envelope(poll(as(a))))[0]; !r.Replayed || !bytes.Equal(r.Reply, first.Reply) {
-		t.Errorf("the key now gets %s %v", r.Reply, r.Err)
+	if r := w.apply(envelope(poll(as(a))))[0]; !r.Replayed || !bytes.Equal(r.JSON(), first.JSON()) {
+		t.Errorf("the key now gets %s %v", r.JSON(), r.Err)
 	}
 }
 
@@ -80,8 +80,8 @@ func TestARequestThatEndsItsKeyHappensOnce(t *testing.T) {
 		first Result
 		seed  int
 	}{{rotate, "r", first, 1}, {leave, "d", left, 3}} {
-		if r := w.apply(envelope(x.c))[0]; !r.Replayed || !bytes.Equal(r.Reply, x.first.Reply) || r.Index != x.first.Index {
-			t.Errorf("%s again: %s %v at %d, first at %d", x.c.Row.Name, r.Reply, r.Err, r.Index, x.first.Index)
+		if r := w.apply(envelope(x.c))[0]; !r.Replayed || !bytes.Equal(r.JSON(), x.first.JSON()) || r.Index != x.first.Index {
+			t.Errorf("%s again: %s %v at %d, first at %d", x.c.Row.Name, r.JSON(), r.Err, r.Index, x.first.Index)
 		}
 		key, gen, ok := w.m.Root().FormerKey(x.c.Row, a, x.id)
 		if !ok || gen != x.c.Actor.KeyGen || key != testKey(x.seed) {

@@ -128,7 +128,7 @@ func TestAFleetThatComesBackIsNotRefused(t *testing.T) {
 			t.Fatalf("registration %d: %v", seed, r.Err)
 		}
 		var reply protocol.RegisterReply
-		if err := json.Unmarshal(r.Reply, &reply); err != nil {
+		if err := json.Unmarshal(r.JSON(), &reply); err != nil {
 			t.Fatal(err)
 		}
 		return &reply, w.m.x.strangerIDs.total

@@ -73,11 +73,11 @@ func (w *world) poll(id uint32) *protocol.PollHandshakesReply {
 	if r.Err != nil {
 		w.t.Fatal(r.Err)
 	}
-	if len(r.Reply) > maxPollBytes {
-		w.t.Errorf("the reply has %d bytes", len(r.Reply))
+	if len(r.JSON()) > maxPollBytes {
+		w.t.Errorf("the reply has %d bytes", len(r.JSON()))
 	}
 	got := &protocol.PollHandshakesReply{}
-	if err := json.Unmarshal(r.Reply, got); err != nil {
+	if err := json.Unmarshal(r.JSON(), got); err != nil {
 		w.t.Fatal(err)
 	}
 	return got
@@ -184,12 +184,12 @@ func TestPollTakesWhatItWasShown(t *testing.T) {
 	w.do("request_handshake", &protocol.RequestHandshake{FromNodeID: b, ToNodeID: c}, as(b))
 	w.do("respond_handshake", &protocol.RespondHandshake{NodeID: b, PeerID: c}, as(b))
 	first := w.apply(envelope(shown))[0]
-	if !strings.Contains(string(first.Reply), `"from_node_id":1`) || strings.Contains(string(first.Reply), `"from_node_id":2`) || !strings.Contains(string(first.Reply), `"more":true`) {
-		t.Errorf("reply %s", first.Reply)
+	if !strings.Contains(string(first.JSON()), `"from_node_id":1`) || strings.Contains(string(first.JSON()), `"from_node_id":2`) || !strings.Contains(string(first.JSON()), `"more":true`) {
+		t.Errorf("reply %s", first.JSON())
 	}
 	again := w.apply(envelope(shown))[0]
-	if strings.Contains(string(again.Reply), "from_node_id") {
-		t.Errorf("taken twice: %s", again.Reply)
+	if strings.Contains(string(again.JSON()), "from_node_id") {
+		t.Errorf("taken twice: %s", again.JSON())
 	}
 	if got := w.poll(c); len(got.Requests) != 1 || len(got.Responses) != 1 {
 		t.Errorf("left %+v", got)

@@ -28,7 +28,7 @@ func (w *world) sendPart(r *protocol.DirectorySync) string {
 	if got.Err != nil {
 		w.t.Fatal(got.Err)
 	}
-	return string(got.Reply)
+	return string(got.JSON())
 }
 
 func TestUploads(t *testing.T) {
@@ -144,7 +144,7 @@ func TestLongReplies(t *testing.T) {
 		}
 		p := got.(*protocol.DirectorySyncReply)
 		planned, warned = append(planned, p.Actions...), append(warned, p.Warnings...)
-		if size := len(encodeReply(p)); size > 50<<10 {
+		if size := len(render(p)); size > 50<<10 {
 			t.Errorf("a page of %d bytes", size)
 		}
 		if c.Options.Cursor = p.NextCursor; p.NextCursor == "" {

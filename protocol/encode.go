@@ -49,6 +49,14 @@ func EncodeRequest(c *Command, b Body, cred Credentials, o Options) ([]byte, err
 	return json.Marshal(m)
 }
 
+// Rendered is a reply that is JSON already: it was remembered, is shared by all
+// who ask, or was made by another member. It is an object with at least one
+// member, and is never changed.
+type Rendered []byte
+
+// MarshalJSON returns the reply as it is.
+func (r Rendered) MarshalJSON() ([]byte, error) { return r, nil }
+
 // EncodeError renders an error reply.
 func EncodeError(e *Error) []byte {
 	b, err := json.Marshal(struct {

@@ -56,7 +56,7 @@ func (f *fleet) apply(code protocol.Code, admin bool, body any) json.RawMessage 
 	if e := results[0].Err; e != nil {
 		f.t.Fatalf("%d: %v", code, e)
 	}
-	return results[0].Reply
+	return json.RawMessage(results[0].JSON())
 }
 
 func (f *fleet) do(command string, body protocol.Body) json.RawMessage {

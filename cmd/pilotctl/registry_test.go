@@ -6,9 +6,9 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
-	"encoding/json"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
@@ -72,24 +72,18 @@ func (r *registry) Subscribe(context.Context, *server.ConnState, *protocol.Reque
 	return protocol.Errorf(protocol.CodeTokenInvalid, "replication not configured")
 }
 
-func (r *registry) Serve(_ context.Context, conn *server.ConnState, req *protocol.Request) []byte {
+func (r *registry) Serve(_ context.Context, conn *server.ConnState, req *protocol.Request) server.Reply {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	reply, e := r.answer(conn, req)
-	if e != nil {
-		return protocol.EncodeError(e)
-	}
-	encoded, err := json.Marshal(reply)
-	if err != nil {
-		panic(err)
-	}
+	body, e := r.answer(conn, req)
+	reply := server.Reply{Body: body, Err: e}
 	if req.Consistency == protocol.Stale {
-		encoded = append([]byte(`{"data_age_ms":60000,`), encoded[1:]...)
+		reply.Stale, reply.Age = true, time.Minute
 	}
 	if b, ok := req.Body.(*protocol.SetPoloScore); ok && b.NodeID == 9014 {
-		encoded = append([]byte(`{"replayed":true,`), encoded[1:]...)
+		reply.Index, reply.Replayed = 1, true
 	}
-	return encoded
+	return reply
 }
 
 func (r *registry) answer(conn *server.ConnState, req *protocol.Request) (any, *protocol.Error) {

@@ -13,10 +13,9 @@ import (
 type Backend interface {
 	// Serve answers one request of one connection. The request's options and
 	// body have been validated and the command is one that is built. Serve must
-	// honour ctx; the returned bytes are the complete JSON reply body. They are
-	// read until they have been sent and never changed, so several replies may
-	// be the same buffer.
-	Serve(ctx context.Context, conn *ConnState, req *protocol.Request) []byte
+	// honour ctx. The body of its reply is read until it has been sent and never
+	// changed, so several replies may have the same.
+	Serve(ctx context.Context, conn *ConnState, req *protocol.Request) Reply
 	// Repeats reports whether a registration only repeats what is known: its key
 	// is bound and it brings no identity token that would have to be verified.
 	// That exempts it from the registration limit. The answer may be stale.

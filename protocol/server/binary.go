@@ -87,7 +87,7 @@ func (c *conn) answerBinary(kind byte, req *protocol.Request, refused *protocol.
 			c.writeBinary(appendBinaryError(nil, "replication not supported over binary protocol: open a connection without the binary preamble"))
 			return errors.New("stream on a binary connection")
 		}
-		return c.answer(req, func(reply []byte) error {
+		return c.answer(req, Reply.JSON, func(reply []byte) error {
 			return c.writeParts([]byte{binaryJSON}, reply)
 		})
 	}
@@ -105,9 +105,7 @@ func (c *conn) answerBinary(kind byte, req *protocol.Request, refused *protocol.
 		}
 		return nil
 	}
-	return c.answer(req, func(reply []byte) error {
-		return c.writeBinary(encodeBinary(kind, reply))
-	})
+	return c.answer(req, func(r Reply) ([]byte, error) { return encodeBinary(kind, r), nil }, c.writeBinary)
 }
 
 // writeBinary writes a frame whose body already begins with its type byte.
@@ -144,33 +142,27 @@ func parseBinary(kind byte, payload []byte) (*protocol.Request, *protocol.Error)
 	return req, nil
 }
 
-// encodeBinary turns a JSON reply into the native frame body.
-func encodeBinary(kind byte, reply []byte) []byte {
-	var failure struct{ Error *string }
-	if err := json.Unmarshal(reply, &failure); err != nil {
-		return appendBinaryError(nil, "internal error: unreadable reply")
-	}
-	if failure.Error != nil {
-		return appendBinaryError(nil, *failure.Error)
+// encodeBinary renders a reply as the body of a native frame.
+func encodeBinary(kind byte, r Reply) []byte {
+	if r.Err != nil {
+		return appendBinaryError(nil, r.Err.Text)
 	}
 	out := []byte{kind | binaryReply}
 	var err error
-	switch kind {
-	case binaryHeartbeat:
-		var r protocol.HeartbeatReply
-		if err = json.Unmarshal(reply, &r); err == nil {
-			out = appendHeartbeat(out, &r)
+	switch body := r.Body.(type) {
+	case *protocol.HeartbeatReply:
+		out = appendHeartbeat(out, body)
+	case *protocol.LookupReply:
+		out, err = appendLookup(out, body)
+	case *protocol.ResolveReply:
+		out = appendResolve(out, body)
+	case protocol.Rendered: // a heartbeat that another member, the leader, has answered
+		var beat protocol.HeartbeatReply
+		if err = json.Unmarshal(body, &beat); err == nil {
+			out = appendHeartbeat(out, &beat)
 		}
-	case binaryLookup:
-		var r protocol.LookupReply
-		if err = json.Unmarshal(reply, &r); err == nil {
-			out, err = appendLookup(out, &r)
-		}
-	case binaryResolve:
-		var r protocol.ResolveReply
-		if err = json.Unmarshal(reply, &r); err == nil {
-			out = appendResolve(out, &r)
-		}
+	default:
+		err = fmt.Errorf("%T has none", body)
 	}
 	if err != nil {
 		return appendBinaryError(nil, "internal error: reply does not fit the binary form: "+err.Error())

@@ -4,11 +4,9 @@ package server_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -36,16 +34,12 @@ func binaryBackend(seen *[]string) *backend {
 		"resolve":     &protocol.ResolveReply{NodeID: 7, RealAddr: "203.0.113.9:4000", LANAddrs: []string{"10.0.0.4:4000"}, KeyAgeDays: &age, Type: "resolve_ok"},
 		"check_trust": &protocol.CheckTrustReply{Trusted: true, Type: "check_trust_ok"},
 	}
-	return &backend{serve: func(_ context.Context, _ *server.ConnState, req *protocol.Request) []byte {
+	return &backend{reply: func(req *protocol.Request) server.Reply {
 		*seen = append(*seen, fmt.Sprintf("%s %s %s", req.Type, protocol.ChallengeText(req.Command, req.Body), string(req.Signature)))
 		if r, ok := req.Body.(*protocol.NodeRequest); ok && r.NodeID == 99 {
-			return protocol.EncodeError(protocol.Errorf(protocol.CodeNotFound, "node 99: node not found"))
+			return server.Reply{Err: protocol.Errorf(protocol.CodeNotFound, "node 99: node not found")}
 		}
-		b, err := json.Marshal(replies[req.Type])
-		if err != nil {
-			panic(err)
-		}
-		return b
+		return server.Reply{Body: replies[req.Type]}
 	}}
 }
 
@@ -91,8 +85,8 @@ func TestBinaryMode(t *testing.T) {
 
 func TestBinaryUnknownKeyAge(t *testing.T) {
 	t.Parallel()
-	_, addr := start(t, server.Config{Backend: &backend{serve: func(context.Context, *server.ConnState, *protocol.Request) []byte {
-		return []byte(`{"node_id":1,"real_addr":"","type":"resolve_ok"}`)
+	_, addr := start(t, server.Config{Backend: &backend{reply: func(*protocol.Request) server.Reply {
+		return server.Reply{Body: &protocol.ResolveReply{NodeID: 1, Type: "resolve_ok"}}
 	}}})
 	p := dial(t, addr)
 	p.write([]byte(preamble))

@@ -102,15 +102,15 @@ func (c *conn) loop() error {
 		if err != nil {
 			return err
 		}
-		if err := c.answer(req, c.writeFrame); err != nil {
+		if err := c.answer(req, Reply.JSON, c.writeFrame); err != nil {
 			return err
 		}
 		c.srv.long.release(c, &c.longHeld)
 	}
 }
 
-// answer serves one request and writes its reply with write.
-func (c *conn) answer(req *protocol.Request, write func(reply []byte) error) error {
+// answer serves one request, encodes its reply and writes it with write.
+func (c *conn) answer(req *protocol.Request, encode form, write func(reply []byte) error) error {
 	if !c.begin() {
 		return errDraining
 	}
@@ -119,7 +119,7 @@ func (c *conn) answer(req *protocol.Request, write func(reply []byte) error) err
 		return c.stream(req)
 	}
 	defer c.srv.replies.release(c)
-	reply := c.srv.handle(c, req)
+	reply := c.srv.handle(c, req, encode)
 	if err := write(reply); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -113,6 +114,34 @@ func TestPanicInHandler(t *testing.T) {
 		t.Errorf("the connection did not survive: %+v", got)
 	}
 	if metrics.get("panicked set_visibility") != 1 || metrics.get("set_visibility internal") != 1 {
+		t.Errorf("not counted: %v", metrics)
+	}
+}
+
+// unreadable is a body that cannot be encoded.
+type unreadable struct{ panics bool }
+
+func (u unreadable) MarshalJSON() ([]byte, error) {
+	if u.panics {
+		panic("defect in the reply")
+	}
+	return nil, errors.New("defect in the reply")
+}
+
+func TestAReplyThatCannotBeEncodedIsAnError(t *testing.T) {
+	t.Parallel()
+	metrics := &counters{}
+	_, addr := start(t, server.Config{Metrics: metrics, Backend: &backend{reply: func(req *protocol.Request) server.Reply {
+		return server.Reply{Body: unreadable{panics: req.Type == "set_visibility"}}
+	}}})
+	p := dial(t, addr)
+	if got := p.ask(`{"type":"set_visibility","node_id":2}`); got.Code != protocol.CodeInternal || got.Outcome != "unknown" {
+		t.Errorf("%+v", got)
+	}
+	if got := p.ask(`{"type":"lookup","node_id":1}`); got.Code != protocol.CodeInternal {
+		t.Errorf("%+v", got)
+	}
+	if metrics.get("panicked set_visibility") != 1 || metrics.get("set_visibility internal") != 1 || metrics.get("lookup internal") != 1 {
 		t.Errorf("not counted: %v", metrics)
 	}
 }

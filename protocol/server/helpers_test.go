@@ -22,19 +22,23 @@ import (
 // request with its command's reply type and node id.
 type backend struct {
 	serve     func(ctx context.Context, conn *server.ConnState, req *protocol.Request) []byte
+	reply     func(req *protocol.Request) server.Reply
 	known     func(key string) bool
 	subscribe func(ctx context.Context, conn *server.ConnState, req *protocol.Request, send func([]byte) error) *protocol.Error
 }
 
-func (b *backend) Serve(ctx context.Context, conn *server.ConnState, req *protocol.Request) []byte {
+func (b *backend) Serve(ctx context.Context, conn *server.ConnState, req *protocol.Request) server.Reply {
 	if b.serve != nil {
-		return b.serve(ctx, conn, req)
+		return server.Reply{Body: protocol.Rendered(b.serve(ctx, conn, req))}
+	}
+	if b.reply != nil {
+		return b.reply(req)
 	}
 	id := uint32(0)
 	if r, ok := req.Body.(*protocol.NodeRequest); ok {
 		id = r.NodeID
 	}
-	return fmt.Appendf(nil, `{"node_id":%d,"type":%q}`, id, req.Command.ReplyType())
+	return server.Reply{Body: protocol.Rendered(fmt.Appendf(nil, `{"node_id":%d,"type":%q}`, id, req.Command.ReplyType()))}
 }
 
 func (b *backend) Repeats(r *protocol.Register) bool { return b.known != nil && b.known(r.PublicKey) }

@@ -3,7 +3,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"net"
 	"runtime/debug"
@@ -11,33 +10,55 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// handle takes a decoded request through the pipeline and
-// returns the reply body: row, rate limit, validation, backend.
-func (s *Server) handle(c *conn, req *protocol.Request) []byte {
+// handle takes a decoded request through the pipeline, that is row, rate
+// limit, validation and backend, and returns the reply as it is sent.
+func (s *Server) handle(c *conn, req *protocol.Request, encode form) []byte {
 	start := s.cfg.Now()
-	reply := stillCounts(req, s.process(c, req))
-	if len(reply) > protocol.MaxReplyBytes {
-		reply = protocol.EncodeError(protocol.Errorf(protocol.CodeTooLarge,
-			"reply too large: %d bytes (max %d); ask for a part with limit and cursor", len(reply), protocol.MaxReplyBytes))
+	reply := s.process(c, req)
+	reply.noteCounts(req)
+	out, code := s.encode(c, req, encode, reply)
+	if len(out) > protocol.MaxReplyBytes {
+		out, code = s.encode(c, req, encode, Reply{Err: protocol.Errorf(protocol.CodeTooLarge,
+			"reply too large: %d bytes (max %d); ask for a part with limit and cursor", len(out), protocol.MaxReplyBytes)})
 	}
 	reads := req.Command != nil && (req.Command.Mode == protocol.ModeRead || req.Command.Mode == protocol.ModeLocal)
-	if e := s.replies.settle(c, len(reply), !reads || len(reply) <= smallReply); e != nil {
-		reply = protocol.EncodeError(e)
-		_ = s.replies.settle(c, len(reply), true) // cannot fail
+	if e := s.replies.settle(c, len(out), !reads || len(out) <= smallReply); e != nil {
+		out, code = s.encode(c, req, encode, Reply{Err: e})
+		_ = s.replies.settle(c, len(out), true) // cannot fail
 	}
-	s.cfg.Metrics.Request(metricName(req), errorCode(reply), s.cfg.Now().Sub(start))
-	return reply
+	s.cfg.Metrics.Request(metricName(req), code, s.cfg.Now().Sub(start))
+	return out
 }
 
-func (s *Server) process(c *conn, req *protocol.Request) []byte {
+// encode renders a reply and returns it with its error code. One that cannot be
+// encoded becomes an error.
+func (s *Server) encode(c *conn, req *protocol.Request, encode form, reply Reply) (out []byte, code string) {
+	instead := func(e *protocol.Error) {
+		code = e.Code
+		out, _ = encode(Reply{Err: e}) // errors always encode
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			instead(s.panicked(c, req, p))
+		}
+	}()
+	out, err := encode(reply)
+	if err != nil {
+		instead(protocol.Errorf(protocol.CodeInternal, "the reply cannot be encoded: %v", err))
+		return out, code
+	}
+	return out, reply.Code()
+}
+
+func (s *Server) process(c *conn, req *protocol.Request) Reply {
 	if e := s.check(c, req); e != nil {
-		return protocol.EncodeError(e)
+		return Reply{Err: e}
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, s.cfg.Timeouts.Request)
 	defer cancel()
 	if req.Command.Lists {
 		if e := s.replies.reserve(ctx, c, protocol.MaxReplyBytes); e != nil {
-			return protocol.EncodeError(e)
+			return Reply{Err: e}
 		}
 	}
 	return s.callBackend(ctx, c, req)
@@ -96,16 +117,20 @@ func sourceIP(c *conn) string {
 
 // callBackend keeps a defect in one handler from ending the process. What the
 // handler had done by then is not known.
-func (s *Server) callBackend(ctx context.Context, c *conn, req *protocol.Request) (reply []byte) {
+func (s *Server) callBackend(ctx context.Context, c *conn, req *protocol.Request) (reply Reply) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.cfg.Metrics.Panicked(req.Command.Name)
-			s.cfg.Logger.Error("request handler panicked", "command", req.Command.Name,
-				"source", c.state.Source, "panic", p, "stack", string(debug.Stack()))
-			reply = protocol.EncodeError(panicError(req.Command))
+			reply = Reply{Err: s.panicked(c, req, p)}
 		}
 	}()
 	return s.cfg.Backend.Serve(ctx, &c.state, req)
+}
+
+func (s *Server) panicked(c *conn, req *protocol.Request, p any) *protocol.Error {
+	s.cfg.Metrics.Panicked(req.Command.Name)
+	s.cfg.Logger.Error("request handler panicked", "command", req.Command.Name,
+		"source", c.state.Source, "panic", p, "stack", string(debug.Stack()))
+	return panicError(req.Command)
 }
 
 func panicError(row *protocol.Command) *protocol.Error {
@@ -122,15 +147,4 @@ func metricName(req *protocol.Request) string {
 		return "unknown"
 	}
 	return req.Command.Name
-}
-
-// errorCode reads the code back from a reply made by protocol.EncodeError,
-// whose members have a fixed order; "" when the reply is a success.
-func errorCode(reply []byte) string {
-	rest, ok := bytes.CutPrefix(reply, []byte(`{"code":"`))
-	if !ok || !bytes.Contains(reply, []byte(`"type":"error"`)) {
-		return ""
-	}
-	code, _, _ := bytes.Cut(rest, []byte(`"`))
-	return string(code)
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -68,6 +69,9 @@ func noRoom(c *conn, limit share.Limit) *protocol.Error {
 		"too many reply bytes for %s are on their way; read the replies that were asked for, then try again, or ask for a part with limit and cursor", whose)
 }
 
+// firsts are buffers for the beginnings of replies, of at most firstWrite bytes.
+var firsts = sync.Pool{New: func() any { return new([]byte) }}
+
 // writeFrame writes one reply with its header. body may be shared: it is not
 // changed, and copied only as far as it goes out with the header.
 func (c *conn) writeFrame(body []byte) error { return c.writeParts(nil, body) }
@@ -81,8 +85,10 @@ func (c *conn) writeParts(prefix, body []byte) error {
 		return err
 	}
 	n := min(len(body), firstWrite-protocol.FrameHeaderBytes-len(prefix))
-	first := make([]byte, 0, protocol.FrameHeaderBytes+len(prefix)+n)
-	first = append(append(protocol.AppendFrameHeader(first, size), prefix...), body[:n]...)
+	buf := firsts.Get().(*[]byte)
+	defer firsts.Put(buf)
+	first := append(append(protocol.AppendFrameHeader((*buf)[:0], size), prefix...), body[:n]...)
+	*buf = first
 	_, err := c.rw.Write(first)
 	if err == nil && n < len(body) {
 		_, err = c.rw.Write(body[n:])

@@ -15,19 +15,19 @@ import (
 
 // cluster answers the commands about the cluster itself. They ask for the
 // admin token as this member knows it: status has to work without a quorum.
-func (g *Gateway) cluster(ctx context.Context, conn *server.ConnState, req *protocol.Request) []byte {
+func (g *Gateway) cluster(ctx context.Context, conn *server.ConnState, req *protocol.Request) server.Reply {
 	var actor fsm.Actor
 	if e := g.admin(g.engine.Root(), req, &actor); e != nil && req.Command.Auth == protocol.AuthAdmin {
 		return g.refuse(conn, req, e)
 	}
 	if req.Unread != nil {
-		return protocol.EncodeError(req.Unread.Err)
+		return server.Reply{Err: req.Unread.Err}
 	}
 	reply, e := g.clusterCommand(cluster.AskedBy(ctx, actor, conn.Source), req)
 	if e != nil {
-		return protocol.EncodeError(e)
+		return server.Reply{Err: e}
 	}
-	return encode(reply, 0)
+	return server.Reply{Body: reply}
 }
 
 func (g *Gateway) clusterCommand(ctx context.Context, req *protocol.Request) (any, *protocol.Error) {

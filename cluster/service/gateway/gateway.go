@@ -4,8 +4,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
-	"strconv"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -129,27 +127,27 @@ func New(engine Engine, policy Policy, log hclog.Logger) *Gateway {
 
 // Serve answers one request. Who has tried many wrong tokens waits, or is not
 // heard, when another token comes along.
-func (g *Gateway) Serve(ctx context.Context, conn *server.ConnState, req *protocol.Request) []byte {
+func (g *Gateway) Serve(ctx context.Context, conn *server.ConnState, req *protocol.Request) server.Reply {
 	kind := presented(req)
 	if kind == "" {
 		return g.serve(ctx, conn, req)
 	}
 	if e := g.policy.Guesses.Admit(ctx, conn.Source, kind); e != nil {
-		return protocol.EncodeError(e)
+		return server.Reply{Err: e}
 	}
 	reply := g.serve(ctx, conn, req)
-	if g.guessed(req, kind, reply) {
+	if g.guessed(req, kind, reply.Code()) {
 		g.policy.Guesses.Wrong(conn.Source, kind)
-		if kind == guess.Admin && !isNoted(req, replyCode(reply)) { // else it was noted as a refusal
+		if kind == guess.Admin && !isNoted(req, reply.Code()) { // else it was noted as a refusal
 			g.note(conn, req, protocol.CodeAdminToken)
 		}
 	}
 	return reply
 }
 
-func (g *Gateway) serve(ctx context.Context, conn *server.ConnState, req *protocol.Request) []byte {
+func (g *Gateway) serve(ctx context.Context, conn *server.ConnState, req *protocol.Request) server.Reply {
 	if e := g.closed(ctx, req); e != nil {
-		return protocol.EncodeError(e)
+		return server.Reply{Err: e}
 	}
 	if req.DryRun {
 		return g.plan(ctx, conn, req)
@@ -162,7 +160,7 @@ func (g *Gateway) serve(ctx context.Context, conn *server.ConnState, req *protoc
 	case protocol.ModeLocal, protocol.ModeCluster:
 		return g.cluster(ctx, conn, req)
 	}
-	return protocol.EncodeError(protocol.Errorf(protocol.CodeInternal, "%s cannot be answered here", req.Type))
+	return server.Reply{Err: protocol.Errorf(protocol.CodeInternal, "%s cannot be answered here", req.Type)}
 }
 
 // closed refuses what this member must not answer now, or what the operator closed.
@@ -196,31 +194,4 @@ func inactive(level uint32, req *protocol.Request) *protocol.Error {
 		return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "signed_request becomes available when all members are upgraded and the feature level is 2; sign the challenge of %s instead", row.Name)
 	}
 	return nil
-}
-
-// encode renders a reply; index is appended when it is not 0.
-func encode(reply any, index uint64) []byte {
-	if raw, ok := reply.(json.RawMessage); ok { // shared by all who read it
-		return withIndex(raw, index, false)
-	}
-	b, err := json.Marshal(reply)
-	if err != nil {
-		return protocol.EncodeError(protocol.Errorf(protocol.CodeInternal, "the reply cannot be encoded: %v", err))
-	}
-	return withIndex(b, index, false)
-}
-
-// withIndex adds index and replayed to a reply that is a JSON object with at least one member.
-func withIndex(b []byte, index uint64, replayed bool) []byte {
-	if index == 0 {
-		return b
-	}
-	out := make([]byte, 0, len(b)+40)
-	out = append(out, b[:len(b)-1]...)
-	out = append(out, `,"index":`...)
-	out = strconv.AppendUint(out, index, 10)
-	if replayed {
-		out = append(out, `,"replayed":true`...)
-	}
-	return append(out, '}')
 }

@@ -171,11 +171,20 @@ func (c *client) call(fields map[string]any) map[string]any {
 	if e := req.Body.Validate(); e != nil {
 		c.t.Fatal(e)
 	}
-	var reply map[string]any
-	if err := json.Unmarshal(c.g.Serve(context.Background(), c.conn, req), &reply); err != nil {
-		c.t.Fatal(err)
+	return object(c.t, c.g.Serve(context.Background(), c.conn, req))
+}
+
+// object is a reply as a client reads it.
+func object(t *testing.T, reply server.Reply) (fields map[string]any) {
+	t.Helper()
+	encoded, err := reply.JSON()
+	if err == nil {
+		err = json.Unmarshal(encoded, &fields)
 	}
-	return reply
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fields
 }
 
 func (c *client) register() uint32 {

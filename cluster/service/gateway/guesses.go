@@ -3,8 +3,6 @@
 package gateway
 
 import (
-	"bytes"
-
 	"github.com/pilotregistry/pilotregistry/cluster"
 	"github.com/pilotregistry/pilotregistry/cluster/base/guess"
 	"github.com/pilotregistry/pilotregistry/fsm"
@@ -23,11 +21,10 @@ func presented(req *protocol.Request) guess.Kind {
 	return ""
 }
 
-// guessed reports whether the token of a request was a wrong one that could
-// have told its sender something: the request was refused, or a right token
+// guessed reports whether the token of a request, answered with the error code
+// or "", was a wrong one that could have told its sender something: the request was refused, or a right token
 // would have shown more. A wrong token beside a good signature tells nothing.
-func (g *Gateway) guessed(req *protocol.Request, kind guess.Kind, reply []byte) bool {
-	code := replyCode(reply)
+func (g *Gateway) guessed(req *protocol.Request, kind guess.Kind, code string) bool {
 	if kind == guess.Network {
 		return code == protocol.CodeTokenInvalid
 	}
@@ -44,14 +41,4 @@ func (g *Gateway) guessed(req *protocol.Request, kind guess.Kind, reply []byte) 
 	}
 	stored, has := root.NetworkAdminToken(protocol.NetworkID(req.Command, req.Body))
 	return !has || !g.engine.Keyring().Verify(stored, purposeNetworkAdmin, string(req.AdminToken))
-}
-
-// replyCode reads the error code back from an encoded reply, "" for a success.
-func replyCode(reply []byte) string {
-	rest, failed := bytes.CutPrefix(reply, []byte(`{"code":"`))
-	if !failed {
-		return ""
-	}
-	code, _, _ := bytes.Cut(rest, []byte(`"`))
-	return string(code)
 }

@@ -49,39 +49,39 @@ func newIdentities() *identities {
 
 // identify verifies the identity token of a registration and notes the
 // external id. It answers what needs no verification: a repeated request, and
-// a registration that is refused anyway. nil means: go on.
-func (g *Gateway) identify(ctx context.Context, conn *server.ConnState, req *protocol.Request, b *protocol.Register) []byte {
+// a registration that is refused anyway.
+func (g *Gateway) identify(ctx context.Context, conn *server.ConnState, req *protocol.Request, b *protocol.Register) (answer server.Reply, answered bool) {
 	b.ExternalID, b.ClaimedRoles = "", nil
 	root, e := g.confirmed(ctx)
 	if e != nil {
-		return protocol.EncodeError(e)
+		return server.Reply{Err: e}, true
 	}
 	v := g.dryRun(root, conn, req)
 	switch {
 	case v.replay != nil:
-		return g.answer(conn, *v.replay)
+		return g.answer(conn, *v.replay), true
 	case v.refusal != nil:
-		return g.refuse(conn, req, v.refusal)
+		return g.refuse(conn, req, v.refusal), true
 	}
 	o := g.judgeFor(ctx, root, conn, b)
 	switch {
 	case o == nil: // nothing is configured, so the token means nothing
-		return nil
+		return server.Reply{}, false
 	case o.Err != nil:
 		g.verified("error")
-		return protocol.EncodeError(o.Err)
+		return server.Reply{Err: o.Err}, true
 	case !o.Verified:
 		reason := identity.Clean(o.Reason)
 		if !strings.HasPrefix(reason, rejectedBy) {
 			reason = "identity verification failed: " + reason
 		}
-		return protocol.EncodeError(protocol.Errorf(protocol.CodeIdentityRejected, "%s", reason))
+		return server.Reply{Err: protocol.Errorf(protocol.CodeIdentityRejected, "%s", reason)}, true
 	}
 	b.ExternalID = o.ExternalID
 	if o.HasRoles {
 		b.ClaimedRoles = claimedRoles(root.RoleMap(), o.Roles)
 	}
-	return nil
+	return server.Reply{}, false
 }
 
 // claimedRoles are the roles that the values of a role claim give: in each

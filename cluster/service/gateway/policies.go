@@ -47,12 +47,10 @@ func (g *Gateway) joined(ctx context.Context, req *protocol.Request, r fsm.Resul
 	}
 	rules, expr := g.engine.Root().NetworkDocuments(b.NetworkID)
 	var reply protocol.JoinNetworkReply
-	if rules == nil && expr == nil || json.Unmarshal(r.Reply, &reply) != nil {
+	if rules == nil && expr == nil || json.Unmarshal(r.JSON(), &reply) != nil {
 		return r
 	}
 	reply.Rules, reply.ExprPolicy = rules, expr
-	if whole, err := json.Marshal(reply); err == nil {
-		r.Reply = whole
-	}
+	r.Reply = &reply
 	return r
 }

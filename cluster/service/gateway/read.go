@@ -4,7 +4,6 @@ package gateway
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"github.com/pilotregistry/pilotregistry/fsm"
@@ -13,10 +12,10 @@ import (
 )
 
 // read answers from this member's state at the level the client asked for.
-func (g *Gateway) read(ctx context.Context, conn *server.ConnState, req *protocol.Request) []byte {
+func (g *Gateway) read(ctx context.Context, conn *server.ConnState, req *protocol.Request) server.Reply {
 	root, e := g.rootFor(ctx, conn, req)
 	if e != nil {
-		return protocol.EncodeError(e)
+		return server.Reply{Err: e}
 	}
 	call, e := g.authenticate(root, conn, req)
 	if e != nil {
@@ -31,7 +30,7 @@ func (g *Gateway) read(ctx context.Context, conn *server.ConnState, req *protoco
 	drains := req.Command.Mode == protocol.ModeReadThenWrite
 	if drains && req.RequestID != "" {
 		if result, found, e := root.Replay(call); e != nil {
-			return protocol.EncodeError(e)
+			return server.Reply{Err: e}
 		} else if found {
 			return g.answer(conn, result)
 		}
@@ -46,23 +45,14 @@ func (g *Gateway) read(ctx context.Context, conn *server.ConnState, req *protoco
 	if drains && result.Propose {
 		return g.propose(ctx, conn, req, call)
 	}
-	index := uint64(0)
+	reply := server.Reply{Body: result.Reply}
 	if req.Consistency != "" {
-		index = root.Index()
+		reply.Index = root.Index()
 	}
-	reply := encode(result.Reply, index)
 	if req.Consistency == protocol.Stale {
-		reply = withAge(reply, g.engine.DataAge())
+		reply.Stale, reply.Age = true, g.engine.DataAge()
 	}
 	return reply
-}
-
-// withAge adds to a reply, which is a JSON object with at least one member, how
-// old the state is that it was read from.
-func withAge(b []byte, age time.Duration) []byte {
-	out := append([]byte{}, b[:len(b)-1]...)
-	out = append(out, `,"data_age_ms":`...)
-	return append(strconv.AppendInt(out, age.Milliseconds(), 10), '}')
 }
 
 // rootFor waits until this member's state satisfies the read level.

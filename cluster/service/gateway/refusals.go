@@ -32,13 +32,13 @@ var noted = map[string]bool{
 	protocol.CodeSignatureInvalid: true, protocol.CodeSignatureRequired: true, protocol.CodeTokenInvalid: true,
 }
 
-// refuse encodes a refusal and notes it when the command is a privileged one,
+// refuse gives a refusal and notes it when the command is a privileged one,
 // or a registration that may not touch a node that exists.
-func (g *Gateway) refuse(conn *server.ConnState, req *protocol.Request, e *protocol.Error) []byte {
+func (g *Gateway) refuse(conn *server.ConnState, req *protocol.Request, e *protocol.Error) server.Reply {
 	if isNoted(req, e.Code) {
 		g.note(conn, req, e.Code)
 	}
-	return protocol.EncodeError(e)
+	return server.Reply{Err: e}
 }
 
 func isNoted(req *protocol.Request, code string) bool {

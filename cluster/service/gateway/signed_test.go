@@ -63,11 +63,7 @@ func (c *client) sendRaw(raw []byte) map[string]any {
 	if e := req.Body.Validate(); e != nil {
 		c.t.Fatal(e)
 	}
-	var reply map[string]any
-	if err := json.Unmarshal(c.g.Serve(context.Background(), &server.ConnState{Source: "192.0.2.9:1"}, req), &reply); err != nil {
-		c.t.Fatal(err)
-	}
-	return reply
+	return object(c.t, c.g.Serve(context.Background(), &server.ConnState{Source: "192.0.2.9:1"}, req))
 }
 
 // pass moves log time on.

@@ -13,14 +13,14 @@ import (
 )
 
 // write takes a command through dry run and consensus.
-func (g *Gateway) write(ctx context.Context, conn *server.ConnState, req *protocol.Request) []byte {
+func (g *Gateway) write(ctx context.Context, conn *server.ConnState, req *protocol.Request) server.Reply {
 	// What this connection has written before need not be applied here yet: a
 	// success is provisional, and a refusal is confirmed on a root that has it.
 	if e := g.engine.WaitApplied(ctx, req.MinIndex); e != nil {
-		return protocol.EncodeError(e)
+		return server.Reply{Err: e}
 	}
 	if b, ok := req.Body.(*protocol.Register); ok && b.IdentityToken != "" {
-		if answer := g.identify(ctx, conn, req, b); answer != nil {
+		if answer, answered := g.identify(ctx, conn, req, b); answered {
 			return answer
 		}
 	}
@@ -29,7 +29,7 @@ func (g *Gateway) write(ctx context.Context, conn *server.ConnState, req *protoc
 	if v.asksState() {
 		var e *protocol.Error
 		if root, e = g.confirmed(ctx); e != nil {
-			return protocol.EncodeError(e)
+			return server.Reply{Err: e}
 		}
 		v = g.dryRun(root, conn, req)
 	}
@@ -40,7 +40,7 @@ func (g *Gateway) write(ctx context.Context, conn *server.ConnState, req *protoc
 	case v.refusal != nil:
 		return g.refuse(conn, req, v.refusal)
 	case req.Unread != nil: // nothing else is wrong with it
-		return protocol.EncodeError(req.Unread.Err)
+		return server.Reply{Err: req.Unread.Err}
 	}
 	g.keysAgain(ctx, root, req.Body)
 	if v.unchanged != nil {
@@ -57,7 +57,7 @@ type foreseen struct {
 	replay  *fsm.Result
 	// unchanged is the reply to a write that changes nothing and is not
 	// proposed for it.
-	unchanged []byte
+	unchanged any
 }
 
 // asksState reports whether it depends on what is stored, so that a
@@ -68,10 +68,10 @@ func (v *foreseen) asksState() bool {
 }
 
 // plan answers a dry run that the client asked for: a linearizable read.
-func (g *Gateway) plan(ctx context.Context, conn *server.ConnState, req *protocol.Request) []byte {
+func (g *Gateway) plan(ctx context.Context, conn *server.ConnState, req *protocol.Request) server.Reply {
 	root, e := g.confirmed(ctx)
 	if e != nil {
-		return protocol.EncodeError(e)
+		return server.Reply{Err: e}
 	}
 	call, e := g.authenticate(root, conn, req)
 	if e != nil {
@@ -85,7 +85,7 @@ func (g *Gateway) plan(ctx context.Context, conn *server.ConnState, req *protoco
 	if e != nil {
 		return g.refuse(conn, req, e)
 	}
-	return encode(reply, root.Index())
+	return server.Reply{Body: reply, Index: root.Index()}
 }
 
 // dryRun decides a write on one root without changing anything.
@@ -140,7 +140,7 @@ func (g *Gateway) confirmed(ctx context.Context) (*fsm.Root, *protocol.Error) {
 	return g.engine.Root(), nil
 }
 
-func (g *Gateway) propose(ctx context.Context, conn *server.ConnState, req *protocol.Request, call *fsm.Call) []byte {
+func (g *Gateway) propose(ctx context.Context, conn *server.ConnState, req *protocol.Request, call *fsm.Call) server.Reply {
 	if b, ok := call.Body.(roleBody); ok && b.UnsignedClaim() && g.policy.OnUnsigned != nil {
 		g.policy.OnUnsigned(req.Type)
 	}
@@ -149,7 +149,7 @@ func (g *Gateway) propose(ctx context.Context, conn *server.ConnState, req *prot
 	}
 	body, err := json.Marshal(call.Body)
 	if err != nil {
-		return protocol.EncodeError(protocol.Errorf(protocol.CodeInternal, "%s cannot be encoded: %v", req.Type, err))
+		return server.Reply{Err: protocol.Errorf(protocol.CodeInternal, "%s cannot be encoded: %v", req.Type, err)}
 	}
 	env := fsm.Envelope{Code: call.Row.Code, Actor: call.Actor, Source: conn.Source, Body: body}
 	if !call.Row.Soft {
@@ -157,19 +157,16 @@ func (g *Gateway) propose(ctx context.Context, conn *server.ConnState, req *prot
 	}
 	result, e := g.engine.Propose(ctx, env)
 	if e != nil {
-		return protocol.EncodeError(e)
+		return server.Reply{Err: e}
 	}
 	return g.answer(conn, g.joined(ctx, req, result))
 }
 
-// answer renders what Apply decided. A refusal that was decided there carries
+// answer gives what Apply decided. A refusal that was decided there carries
 // the index: it is final, also for other sendings of the same request id,
 // unlike one that the front door gives from what it reads.
-func (g *Gateway) answer(conn *server.ConnState, r fsm.Result) []byte {
+func (g *Gateway) answer(conn *server.ConnState, r fsm.Result) server.Reply {
 	fault.Hit(fault.ReplyBefore)
 	conn.MinIndex = max(conn.MinIndex, r.Index)
-	if r.Err != nil {
-		return withIndex(protocol.EncodeError(r.Err), r.Index, r.Replayed)
-	}
-	return withIndex(r.Reply, r.Index, r.Replayed)
+	return server.Reply{Body: r.Reply, Index: r.Index, Replayed: r.Replayed, Err: r.Err}
 }

@@ -88,8 +88,8 @@ func (r *replay) settle(s *state, index uint64, result *fsm.Result) {
 }
 
 func (r *replay) compareReply(s *state, index uint64, result *fsm.Result) {
-	if !bytes.Equal(result.Reply, s.Reply) {
-		r.out.blame(CheckerReplay, RuleWrongReply, []*history.Op{s.Op}, "%s was answered %s by %s; the log's state decides %s at index %d", s.Command, s.Reply, s.Member, result.Reply, index)
+	if !bytes.Equal(result.JSON(), s.Reply) {
+		r.out.blame(CheckerReplay, RuleWrongReply, []*history.Op{s.Op}, "%s was answered %s by %s; the log's state decides %s at index %d", s.Command, s.Reply, s.Member, result.JSON(), index)
 	}
 }
 
@@ -101,7 +101,7 @@ func (r *replay) effectByPrint(index uint64, env *fsm.Envelope, result *fsm.Resu
 		if s.consumed {
 			continue
 		}
-		if taker == nil || bytes.Equal(result.Reply, s.Reply) {
+		if taker == nil || bytes.Equal(result.JSON(), s.Reply) {
 			taker = s
 		}
 	}

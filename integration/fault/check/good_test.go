@@ -127,7 +127,7 @@ func TestGroupCommit(t *testing.T) {
 		ops, cmds = append(ops, o), append(cmds, w.envelope(o))
 	}
 	for i, r := range w.commit(cmds...) {
-		ops[2-i].Index, ops[2-i].Reply = r.Index, r.Reply // answered in another order
+		ops[2-i].Index, ops[2-i].Reply = r.Index, json.RawMessage(r.JSON()) // answered in another order
 	}
 	for _, o := range ops {
 		w.done(o)
@@ -140,7 +140,7 @@ func TestGroupCommit(t *testing.T) {
 		alike, cmds = append(alike, o), append(cmds, w.envelope(o))
 	}
 	for i, r := range w.commit(cmds...) {
-		alike[i].Index, alike[i].Reply = r.Index, r.Reply
+		alike[i].Index, alike[i].Reply = r.Index, json.RawMessage(r.JSON())
 	}
 	for _, o := range alike {
 		w.done(o)
@@ -167,7 +167,7 @@ func TestResentRequests(t *testing.T) {
 	if twice := w.commit(env)[0]; !twice.Replayed {
 		t.Fatalf("the second attempt took effect: %+v", twice)
 	}
-	second.Index, second.Reply = r.Index, r.Reply
+	second.Index, second.Reply = r.Index, json.RawMessage(r.JSON())
 	w.done(second)
 	w.score(a)
 	want(t, w.judge().Violations)
@@ -276,7 +276,7 @@ func TestAnUnchangedWriteIsNotACopy(t *testing.T) {
 	env := w.envelope(first)
 	env.Session, env.Seq = fsm.SessionID{1}, 1
 	r := w.commit(env)[0]
-	first.Index, first.Reply = r.Index, r.Reply
+	first.Index, first.Reply = r.Index, json.RawMessage(r.JSON())
 	w.commit(env)
 	w.done(first)
 	index := uint64(len(w.entries))

@@ -25,7 +25,7 @@ func TestIDGap(t *testing.T) {
 				t.Fatal(err)
 			}
 			e.Commands = append(e.Commands, fsm.Envelope{Code: row.Code, Body: body})
-			results = append(results, fsm.Result{Index: 2, Reply: fmt.Appendf(nil, `{"node_id":%d}`, id)})
+			results = append(results, fsm.Result{Index: 2, Reply: protocol.Rendered(fmt.Appendf(nil, `{"node_id":%d}`, id))})
 		}
 		return &e, results
 	}

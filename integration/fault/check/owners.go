@@ -28,7 +28,7 @@ func (w ownerWatch) entry(r *replay, e *fsm.Entry, results []fsm.Result) {
 			Enterprise bool   `json:"enterprise"`
 		}
 		if row.Name == "create_network" {
-			_ = json.Unmarshal(results[i].Reply, &body) // the network of a reply that cannot be read stays unknown
+			_ = json.Unmarshal(results[i].JSON(), &body) // the network of a reply that cannot be read stays unknown
 			w[body.NetworkID] = body.Enterprise
 		}
 		if json.Unmarshal(e.Commands[i].Body, &body) != nil || !w[body.NetworkID] {

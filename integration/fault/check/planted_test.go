@@ -4,6 +4,7 @@ package check_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -128,7 +129,7 @@ var planted = []struct {
 		first.Return = w.tick()
 		w.tags(a, "second")
 		r := w.commit(w.envelope(first))[0]
-		first.Index, first.Reply = r.Index, r.Reply
+		first.Index, first.Reply = r.Index, json.RawMessage(r.JSON())
 		w.ops = append(w.ops, *first)
 		w.lookup(a)
 	}, []check.Rule{check.RuleRealTime}, []check.Rule{check.RuleNotLinearizable}},
@@ -141,7 +142,7 @@ var planted = []struct {
 		second.ID++
 		for i, r := range w.commit(w.envelope(first), w.envelope(second)) {
 			o := []*history.Op{first, second}[i]
-			o.Index, o.Reply = r.Index, r.Reply
+			o.Index, o.Reply = r.Index, json.RawMessage(r.JSON())
 		}
 		w.ops = append(w.ops, *first)
 		w.done(second)

@@ -51,7 +51,7 @@ func registration(env *fsm.Envelope, result *fsm.Result) (*protocol.Register, ui
 	}
 	var reg protocol.Register
 	var reply protocol.RegisterReply
-	if json.Unmarshal(env.Body, &reg) != nil || json.Unmarshal(result.Reply, &reply) != nil {
+	if json.Unmarshal(env.Body, &reg) != nil || json.Unmarshal(result.JSON(), &reply) != nil {
 		return nil, 0
 	}
 	return &reg, reply.NodeID

@@ -126,11 +126,13 @@ func (r *replay) printsAt(index uint64, copies map[place]bool) map[commandPrint]
 // nothingToDo holds a write that was answered without an entry against the
 // state that it was answered from.
 func (r *replay) nothingToDo(s *state, root *fsm.Root) {
-	reply, e := root.Decide(s.callOn(root))
-	switch {
-	case e != nil || reply == nil:
+	unchanged, e := root.Decide(s.callOn(root))
+	if e != nil || unchanged == nil {
 		r.out.blame(CheckerReplay, RuleLostWrite, []*history.Op{s.Op}, "%s was acknowledged by %s at index %d, where the log does not hold it, and the state shows that it was still to be done", s.Command, s.Member, s.Index)
-	case !bytes.Equal(reply, s.Reply):
+		return
+	}
+	result := fsm.Result{Reply: unchanged}
+	if reply := result.JSON(); !bytes.Equal(reply, s.Reply) {
 		r.out.blame(CheckerReplay, RuleWrongReply, []*history.Op{s.Op}, "%s was answered %s by %s; the log's state answers %s at index %d", s.Command, s.Reply, s.Member, reply, s.Index)
 	}
 }

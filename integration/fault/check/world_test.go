@@ -141,7 +141,7 @@ func (w *world) write(command string, body protocol.Body, hows ...how) *history.
 	case r.Err != nil:
 		o.Outcome, o.Code, o.Text = history.Fail, r.Err.Code, r.Err.Text
 	default:
-		o.Index, o.Replayed, o.Reply = r.Index, r.Replayed, r.Reply
+		o.Index, o.Replayed, o.Reply = r.Index, r.Replayed, json.RawMessage(r.JSON())
 	}
 	return w.done(o)
 }
