@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/pilotregistry/pilotregistry/cmd/internal/flagtext"
 )
 
 func main() {
@@ -63,6 +65,7 @@ may help), 78 the data directory must not be used or needs a newer version (star
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return errors.New(flagtext.Problem(err)) })
 	root.AddCommand(newRun(), newInit(), newJoin(), newDev(), newStatus(), newLeave(), newCluster(), newKeyring(), newConfig(), newVersion())
 	return root
 }

@@ -101,7 +101,7 @@ func readConfig() (configFile, error) {
 		return c, fmt.Errorf("read settings: %w", err)
 	}
 	if err := json.Unmarshal(data, &c); err != nil {
-		return c, fmt.Errorf("read settings: %s: %w; repair or remove it", path, err)
+		return c, fmt.Errorf("read settings: %s: %s; repair or remove it", path, protocol.JSONProblem(err, data))
 	}
 	return c, nil
 }

@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/pilotregistry/pilotregistry/cmd/internal/flagtext"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -100,7 +102,7 @@ func (a *app) rootCommand() *cobra.Command {
 		Args:          cobra.ArbitraryArgs, // so that groupRun sees unknown commands
 		RunE:          groupRun,
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%v", err) })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%s", flagtext.Problem(err)) })
 	a.flags.register(root)
 	root.AddGroup(
 		&cobra.Group{ID: "node", Title: "Nodes:"},
