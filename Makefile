@@ -2,8 +2,6 @@
 
 GO       ?= go
 BIN      := bin
-VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS  := -X main.version=$(VERSION)
 DATA     ?= data
 PKGS     := ./integration/... ./...
 
@@ -17,7 +15,11 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build pilot-registry and pilotctl into bin/
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
+	$(GO) build -trimpath -o $(BIN)/ ./cmd/...
+
+.PHONY: release-binaries
+release-binaries: ## build the programs of a released version into dist/ (VERSION=0.1.0)
+	GO=$(GO) deploy/release-binaries.sh $(VERSION)
 
 .PHONY: run
 run: build ## start a three-member cluster on this machine (Ctrl-C stops it)

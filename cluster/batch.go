@@ -293,7 +293,7 @@ func (n *Node) mayPropose(code protocol.Code) *protocol.Error {
 		return nil
 	}
 	row := protocol.ByCode(code)
-	if level := n.Root().Level(); row == nil || !row.Writes() || row.Since > level {
+	if level := n.Root().Level(); row == nil || !row.Writes() || row.Level() > level {
 		return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "command %d is not active at feature level %d; it will be when every member runs a version that has it", code, level)
 	}
 	return nil

@@ -187,8 +187,6 @@ const (
 	// KindAuditNote records what a front door saw and refused; body AuditNote.
 	KindAuditNote
 
-	// Since level 2.
-
 	// KindSinkProgress is what a leader has delivered to a sink; body SinkProgress.
 	KindSinkProgress
 	// KindResealSink encrypts a sink's secret anew; body ResealSink.
@@ -208,10 +206,13 @@ const (
 // KindLast is the newest internal kind this version knows.
 const KindLast = KindMemberPromoted
 
+// kindLevels are the feature levels of internal kinds that came after the first.
+var kindLevels = map[protocol.Code]uint32{}
+
 // KindSince is the feature level from which an internal kind may be proposed.
 func KindSince(code protocol.Code) uint32 {
-	if code > KindAuditNote {
-		return levelGovernance
+	if level, later := kindLevels[code]; later {
+		return level
 	}
 	return LevelMin
 }

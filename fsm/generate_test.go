@@ -214,7 +214,7 @@ func (g *generator) auditing(row *protocol.Command) protocol.Body {
 	return nil
 }
 
-// governance makes the bodies of the commands of level 2.
+// governance makes the bodies of the commands about networks.
 func (g *generator) governance(row *protocol.Command, id, peer uint32, facts protocol.RoleFacts) protocol.Body {
 	span := []uint32{0, 0, 60, 40 * 24 * 3600}[g.int("span", 0, 3)]
 	switch row.Name {
@@ -290,7 +290,7 @@ func (g *generator) internal() Envelope {
 		{KindSweep, g.root.SweepCandidates(g.time, 100)},
 		{KindSweep, Sweep{Term: g.root.LeaderTerm(), Offline: []uint32{g.id(), g.id()}, Release: []uint32{g.id()}, Beacons: []uint32{g.id()}, Sessions: true, Due: g.int("due", 0, 3)}},
 		{KindTermStart, TermStart{Term: g.root.LeaderTerm() + uint64(g.int("term", 0, 2)) - 1}},
-		{KindMemberHello, MemberRecord{ID: fmt.Sprint("m", g.int("member", 1, 3)), LevelMin: 1, LevelMax: uint32(g.int("level", 1, 2)), Keys: []uint32{1, uint32(g.int("ring", 1, 3))}}},
+		{KindMemberHello, MemberRecord{ID: fmt.Sprint("m", g.int("member", 1, 3)), LevelMin: 1, LevelMax: uint32(g.int("level", int(LevelMin), int(LevelMax))), Keys: []uint32{1, uint32(g.int("ring", 1, 3))}}},
 		{KindMemberForget, MemberForget{ID: fmt.Sprint("m", g.int("member", 1, 3))}},
 		{KindPutToken, PutToken{Kind: TokenKind(g.int("token", 1, 3)), Name: []string{"root", "t"}[g.int("name", 0, 1)], MAC: testMAC(byte(g.int("mac", 1, 3))), ExpiresInMS: int64(g.int("ttl", 0, 1)) * hour}},
 		{KindSpendToken, SpendToken{Name: "t", MemberID: fmt.Sprint("m", g.int("member", 1, 3)), Key: testMAC(byte(g.int("key", 1, 2))).Sum}},

@@ -158,7 +158,7 @@ var bindings = func() []binding {
 		for int(row.Code) >= len(out) {
 			out = append(out, binding{})
 		}
-		if h, ok := handlers[row.Name]; ok && row.Since <= LevelMax {
+		if h, ok := handlers[row.Name]; ok && row.Level() <= LevelMax {
 			out[row.Code] = binding{row, h}
 		}
 	}
@@ -260,14 +260,14 @@ func (r *Root) Decide(c *Call) (unchanged any, e *protocol.Error) {
 
 // active refuses commands that the state's feature level does not allow yet.
 func (v *view) active(row *protocol.Command) *protocol.Error {
-	if row.Since <= v.meta.level {
+	if row.Level() <= v.meta.level {
 		return nil
 	}
 	if v.meta.level == 0 {
 		return protocol.Refusef(protocol.CodeFeatureNotActive, "%s is not active: the cluster is not initialised yet; try again shortly", row.Name)
 	}
 	return protocol.Refusef(protocol.CodeFeatureNotActive,
-		"%s needs feature level %d and the cluster is at %d; upgrade every member first", row.Name, row.Since, v.meta.level)
+		"%s needs feature level %d and the cluster is at %d; upgrade every member first", row.Name, row.Level(), v.meta.level)
 }
 
 func render(reply any) protocol.Rendered {

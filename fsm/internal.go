@@ -115,9 +115,7 @@ func decideClusterInit(v *view, b *ClusterInit) (effect, *protocol.Error) {
 		}
 		x.meta.clusterID, x.meta.level, x.meta.activeKey, x.meta.began = b.ClusterID, b.Level, 1, x.meta.now
 		x.setNetwork(0, &network{name: "backbone", rule: ruleOpen, created: x.meta.now})
-		if x.governed() {
-			x.startSinks()
-		}
+		x.startSinks()
 		return ok("cluster_init")
 	}, nil
 }
@@ -156,10 +154,6 @@ func decideRaiseLevel(v *view, b *RaiseLevel) (effect, *protocol.Error) {
 		x.meta.level = b.To
 		x.redigest()
 		x.begin(protocol.EventFeatureLevelRaised).num("from", uint64(b.From)).num("to", uint64(b.To)).end()
-		if b.To == levelGovernance {
-			x.startGovernance()
-			x.startSinks()
-		}
 		return ok("raise_level")
 	}, nil
 }

@@ -99,9 +99,7 @@ func decideSweep(v *view, s *Sweep) (effect, *protocol.Error) {
 			x.expireResults(sweepRecords)
 			x.expireTokens()
 		}
-		if x.governed() {
-			x.sweepDue(min(s.Due, sweepRecords))
-		}
+		x.sweepDue(min(s.Due, sweepRecords))
 		return ok("sweep")
 	}, nil
 }
@@ -192,9 +190,7 @@ func (r *Root) SweepCandidates(now int64, limit int) Sweep {
 		return len(s.Beacons) < limit
 	})
 	s.Sessions = r.somethingExpired(now)
-	if r.governed() {
-		s.Due = r.dueUpTo(now, limit)
-	}
+	s.Due = r.dueUpTo(now, limit)
 	return s
 }
 

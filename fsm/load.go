@@ -120,7 +120,7 @@ func loadMember(x *txn, d *decoder, level uint32) bool {
 
 func loadInvite(x *txn, d *decoder, level uint32) bool {
 	k, i, ok := x.invites.decode(d, level)
-	if !ok || level < levelGovernance || x.invites.holds(k) {
+	if !ok || x.invites.holds(k) {
 		return false
 	}
 	x.putInvite(k, i)
@@ -129,7 +129,7 @@ func loadInvite(x *txn, d *decoder, level uint32) bool {
 
 func loadPreAssign(x *txn, d *decoder, level uint32) bool {
 	k, p, ok := x.preAssign.decode(d, level)
-	if !ok || level < levelGovernance || x.preAssign.holds(k) {
+	if !ok || x.preAssign.holds(k) {
 		return false
 	}
 	net := (&decoder{b: []byte(k)}).key16()

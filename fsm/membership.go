@@ -10,9 +10,6 @@ import (
 // change. Its promise for enterprise networks: never two owners, and never
 // none while there are members once there was one.
 
-// governed reports whether the state has what level 2 brings.
-func (v *view) governed() bool { return v.meta.level >= levelGovernance }
-
 // roleOf is the role a node has at this moment: none when its membership is
 // over, member when its role is, even if no sweep has come by yet.
 func (v *view) roleOf(net uint16, id uint32) role {
@@ -53,15 +50,13 @@ func (x *txn) reconfigure(net uint16, change func(*network)) {
 	}
 	n := *old
 	change(&n)
-	if x.governed() {
-		n.revision++
-	}
+	n.revision++
 	x.setNetwork(net, &n)
 }
 
 // noteOwner keeps the network's memory of having had an owner.
 func (x *txn) noteOwner(net uint16, had bool) {
-	if old, ok := x.networks.get(net); ok && x.governed() && old.hadOwner != had {
+	if old, ok := x.networks.get(net); ok && old.hadOwner != had {
 		n := *old
 		n.hadOwner = had
 		x.setNetwork(net, &n)
@@ -98,7 +93,7 @@ func (x *txn) giveRole(net uint16, id uint32, r role, until int64) bool {
 // announcedAt is the stage of notice that an end set now has passed already:
 // whoever sets a short life knows that it is short.
 func (v *view) announcedAt(end int64) stage {
-	if end == 0 || !v.governed() {
+	if end == 0 {
 		return 0
 	}
 	return stageAt(end, v.meta.now)
@@ -122,9 +117,6 @@ func (x *txn) admit(net uint16, n *node, span uint32) (got, pre role) {
 		if _, owned := x.owners.get(net); owned && got == roleOwner {
 			got = roleAdmin
 		}
-	}
-	if !x.governed() {
-		span = 0
 	}
 	until := x.after(span)
 	x.meta.joinSeq++
@@ -150,7 +142,7 @@ func (x *txn) ownerGone(net uint16, former uint32) {
 		return
 	}
 	x.begin(protocol.EventOwnerLost).network(net).num("former_owner", uint64(former)).end()
-	if n, ok := x.networks.get(net); ok && n.enterprise && x.governed() {
+	if n, ok := x.networks.get(net); ok && n.enterprise {
 		x.succeed(net, former)
 	}
 }
@@ -181,25 +173,6 @@ func (v *view) heir(net uint16, roleAt func(net uint16, id uint32) role) (heir u
 
 // roleGone stands for the role of one who will be no member any more.
 const roleGone role = 0xff
-
-// startGovernance brings a state of level 1 to the promises of level 2: every
-// network made there had an owner, and some have lost it.
-func (x *txn) startGovernance() {
-	var nets []uint16
-	x.networks.scan(func(id uint16, _ *network) bool {
-		if id != 0 && x.networkSize(id) > 0 {
-			nets = append(nets, id)
-		}
-		return true
-	})
-	for _, id := range nets {
-		x.noteOwner(id, true)
-		n, _ := x.networks.get(id)
-		if _, owned := x.owners.get(id); n.enterprise && !owned {
-			x.succeed(id, 0)
-		}
-	}
-}
 
 // preAssigned finds the role that waits in a network for a person, whose match
 // key is given.

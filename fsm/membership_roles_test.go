@@ -284,24 +284,4 @@ func TestOwnerInvariants(t *testing.T) {
 			t.Errorf("role %s", w.role(net, id))
 		}
 	})
-	t.Run("from level 1", func(t *testing.T) {
-		w := worldAt(t, 1)
-		for i := range 3 {
-			w.register(i)
-		}
-		net := w.network("old", 1, "open", true)
-		w.join(net, 2)
-		w.join(net, 3)
-		w.do("deregister", &protocol.NodeRequest{NodeID: 1}, as(1))
-		if w.role(net, 2) != "member" {
-			t.Error("level 1 knows succession")
-		}
-		w.internal(KindMemberHello, MemberRecord{ID: "m1", LevelMin: 1, LevelMax: 2})
-		w.internal(KindRaiseLevel, RaiseLevel{From: 1, To: 2, Term: 1})
-		if w.role(net, 2) != "owner" || fromScratch(w.m.Root()) != w.m.Root().Digest() {
-			t.Error("the owner that was lost before was not replaced")
-		}
-		checkGovernance(t, &w.m.Root().view)
-		checkSinks(t, &w.m.Root().view)
-	})
 }

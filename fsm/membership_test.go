@@ -356,30 +356,3 @@ func TestWhatHasEndedDoesNotCount(t *testing.T) {
 	checkGovernance(t, &w.m.Root().view)
 	checkSinks(t, &w.m.Root().view)
 }
-
-// At level 1 nothing of level 2 happens, whoever proposes it.
-func TestLevelOneKnowsNoGovernance(t *testing.T) {
-	w := worldAt(t, 1)
-	a := w.register(1)
-	net := w.network("old", a, "open", true)
-	w.do("set_key_expiry", &protocol.SetKeyExpiry{NodeID: a, ExpiresAt: utc(w.now + hour)}, as(a))
-	b := w.register(2)
-	w.do("join_network", &protocol.JoinNetwork{NodeID: b, NetworkID: net, ForSeconds: 1}, as(b))
-	w.tick(minute)
-	if s := w.m.Root().SweepCandidates(w.now, 10); s.Due != 0 {
-		t.Errorf("%d due", s.Due)
-	}
-	before := w.m.Root().Digest()
-	w.internal(KindSweep, Sweep{Term: 1, Due: 100})
-	n, _ := w.m.Root().networks.get(net)
-	m, _ := w.m.Root().member(net, b)
-	node, _ := w.m.Root().nodes.get(a)
-	if w.m.Root().Digest() != before || n.revision != 0 || n.hadOwner || m.until != 0 || node.announced != 0 {
-		t.Errorf("network %+v, member %+v, announced %d", n, m, node.announced)
-	}
-	if w.m.Root().invites.len()+w.m.Root().preAssign.len() != 0 {
-		t.Error("a section of level 2 is not empty")
-	}
-	w.refused("rename_network", &protocol.RenameNetwork{NetworkID: net, Name: "x"}, admin, protocol.CodeFeatureNotActive,
-		"rename_network needs feature level 2 and the cluster is at 1; upgrade every member first")
-}

@@ -16,10 +16,7 @@ func decideCreateNetwork(v *view, c *call) (effect, *protocol.Error) {
 	if e := r.Problem(); e != nil {
 		return nil, afterRole(e)
 	}
-	if (r.Rules != nil || r.ExprPolicy != nil) && !v.governed() {
-		return nil, protocol.Refusef(protocol.CodeFeatureNotActive, "rules and expr_policy need feature level %d and the cluster is at %d; upgrade every member first", levelGovernance, v.meta.level)
-	}
-	if r.JoinRule == protocol.JoinToken && r.TokenMAC.IsZero() && v.governed() {
+	if r.JoinRule == protocol.JoinToken && r.TokenMAC.IsZero() {
 		return nil, protocol.Refusef(protocol.CodeInvalid, "token required: a network with join_rule token needs a join token")
 	}
 	if v.live(r.NodeID) == nil {
@@ -37,9 +34,7 @@ func decideCreateNetwork(v *view, c *call) (effect, *protocol.Error) {
 		n := &network{
 			name: r.Name, rule: parseJoinRule(r.JoinRule), enterprise: r.Enterprise, created: x.meta.now,
 			token: r.TokenMAC, admin: r.NetworkAdminTokenMAC,
-		}
-		if x.governed() {
-			n.revision = 1 // 0 is that of a network which does not exist
+			revision: 1, // 0 is that of a network which does not exist
 		}
 		x.setNetwork(id, n)
 		x.meta.joinSeq++

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -113,19 +114,6 @@ func TestTokenNetworks(t *testing.T) {
 
 	w.refused("create_network", &protocol.CreateNetwork{NodeID: a, Name: "empty", JoinRule: "token"}, admin, protocol.CodeInvalid,
 		"token required: a network with join_rule token needs a join token")
-}
-
-// At level 1 a network could have an empty token, and what was made then stays.
-func TestEmptyTokensOfLevelOne(t *testing.T) {
-	w := worldAt(t, 1)
-	a, b := w.register(1), w.register(2)
-	empty := w.do("create_network", &protocol.CreateNetwork{NodeID: a, Name: "unlocked", JoinRule: "token"}, admin).(*protocol.CreateNetworkReply).NetworkID
-	if _, ok := w.m.Root().NetworkTokenKey(empty); ok {
-		t.Error("an empty token has a key version")
-	}
-	w.refused("join_network", &protocol.JoinNetwork{NodeID: b, NetworkID: empty, TokenMAC: testMAC(3)}, as(b), protocol.CodeTokenInvalid,
-		fmt.Sprintf("invalid token for network %d", empty))
-	w.do("join_network", &protocol.JoinNetwork{NodeID: b, NetworkID: empty}, as(b))
 }
 
 func TestListNetworks(t *testing.T) {
@@ -283,12 +271,16 @@ func TestReadsBeforeTheClusterExists(t *testing.T) {
 }
 
 func TestFeatureLevelGate(t *testing.T) {
+	known := protocol.Features
+	protocol.Features = append(slices.Clone(known), protocol.Feature{Name: "later", Level: 3})
+	t.Cleanup(func() { protocol.Features = known })
 	v := newView()
 	v.meta.level = 1
 	row := *protocol.Must("register")
-	row.Since = 3
+	row.Feature = "later"
 	e := v.active(&row)
-	if e == nil || e.Code != protocol.CodeFeatureNotActive || !e.Stateful {
+	if e == nil || e.Code != protocol.CodeFeatureNotActive || !e.Stateful ||
+		e.Text != "register needs feature level 3 and the cluster is at 1; upgrade every member first" {
 		t.Errorf("got %v", e)
 	}
 }

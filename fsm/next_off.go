@@ -7,7 +7,7 @@ package fsm
 import "github.com/pilotregistry/pilotregistry/protocol"
 
 // LevelMax is the newest feature level this version understands.
-const LevelMax uint32 = 2
+const LevelMax = protocol.LevelFirst
 
 // What follows is where the synthetic next version (build tag nextver), with
 // which upgrades are tested, differs from this one: a field of the node
@@ -18,6 +18,8 @@ type nextFields struct{}
 func (nextFields) appendTo(dst []byte, _ uint32) []byte { return dst }
 
 func (nextFields) read(*decoder, uint32) {}
+
+func (nextFields) trim(uint32) {}
 
 func (nextFields) lookup() protocol.LookupNext { return protocol.LookupNext{} }
 

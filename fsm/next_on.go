@@ -7,27 +7,33 @@ package fsm
 import "github.com/pilotregistry/pilotregistry/protocol"
 
 // LevelMax is the newest feature level the synthetic next version understands.
-const LevelMax uint32 = 3
+const LevelMax uint32 = 2
 
-// nextFields are the fields that level 3 adds to the node record.
+// nextFields are the fields that level 2 adds to the node record.
 type nextFields struct{ motto string }
 
 func (f nextFields) appendTo(dst []byte, level uint32) []byte {
-	if level < 3 {
+	if level < LevelMax {
 		return dst
 	}
 	return appendString(dst, f.motto)
 }
 
 func (f *nextFields) read(d *decoder, level uint32) {
-	if level >= 3 {
+	if level >= LevelMax {
 		f.motto = d.str()
+	}
+}
+
+func (f *nextFields) trim(level uint32) {
+	if level < LevelMax {
+		*f = nextFields{}
 	}
 }
 
 func (f nextFields) lookup() protocol.LookupNext { return protocol.LookupNext{Motto: f.motto} }
 
-// kindMotto is the snapshot section that level 3 adds: when a node's motto was set.
+// kindMotto is the snapshot section that level 2 adds: when a node's motto was set.
 const kindMotto kind = 200
 
 var mottoSchema = schema[uint32, millis]{kindMotto, appendKey32, readKey32, readMillis}

@@ -16,7 +16,7 @@ import (
 // is derived from the state is what a restore derives.
 func TestAnyLogIsDeterministic(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		w := worldAt(rt, uint32(rapid.IntRange(1, 2).Draw(rt, "level")))
+		w := worldAt(rt, uint32(rapid.IntRange(int(LevelMin), int(LevelMax)).Draw(rt, "level")))
 		a := w.m
 		b, err := clone(a)
 		if err != nil {
@@ -122,7 +122,7 @@ func (m *onceModel) check(t *rapid.T, c *Envelope, r Result) {
 // what it refuses, Apply refuses in the same words.
 func TestDryRunAndApplyAgree(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		w := worldAt(rt, uint32(rapid.IntRange(1, 2).Draw(rt, "level")))
+		w := worldAt(rt, uint32(rapid.IntRange(int(LevelMin), int(LevelMax)).Draw(rt, "level")))
 		g := &generator{t: rt, root: w.m.Root(), time: w.now}
 		index := w.index
 		for range rapid.IntRange(5, 60).Draw(rt, "commands") {

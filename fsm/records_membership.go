@@ -2,10 +2,6 @@
 
 package fsm
 
-// levelGovernance is the feature level that brings invites, roles that are
-// commanded, policies, pre-assignments and expiring memberships.
-const levelGovernance = 2
-
 // invite is an invite in a node's inbox. Inboxes are keyed like handshake
 // queues, by node and a global sequence number.
 type invite struct {

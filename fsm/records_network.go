@@ -69,8 +69,6 @@ type network struct {
 	token      protocol.MAC // of the join token, zero for the empty token
 	admin      protocol.MAC // of the network's admin token, zero for none
 
-	// Since level 2; zero before.
-
 	policy policy
 	// revision grows with every change of configuration, policy,
 	// pre-assignments or a member's role; not with members that come and go.
@@ -107,15 +105,12 @@ func readMAC(d *decoder) protocol.MAC {
 	return m
 }
 
-func (n *network) appendTo(dst []byte, level uint32) []byte {
+func (n *network) appendTo(dst []byte, _ uint32) []byte {
 	dst = appendString(dst, n.name)
 	dst = append(dst, byte(n.rule), boolByte(n.enterprise))
 	dst = appendVarint(dst, n.created)
 	dst = appendMAC(dst, n.token)
 	dst = appendMAC(dst, n.admin)
-	if level < levelGovernance {
-		return dst
-	}
 	dst = appendUvarint(dst, uint64(n.policy.maxMembers))
 	dst = appendUvarint(dst, uint64(len(n.policy.ports)))
 	for _, p := range n.policy.ports {
@@ -131,14 +126,12 @@ func (n *network) appendTo(dst []byte, level uint32) []byte {
 	return dst
 }
 
-func readNetwork(d *decoder, level uint32) *network {
+func readNetwork(d *decoder, _ uint32) *network {
 	n := &network{name: d.str(), rule: joinRule(d.uint8()), enterprise: d.bool(), created: d.varint()}
 	n.token, n.admin = readMAC(d), readMAC(d)
-	if level >= levelGovernance {
-		n.policy = readPolicy(d)
-		n.revision, n.hadOwner = d.uvarint(), d.bool()
-		n.sync = syncStatus{at: d.varint(), mapped: d.uvarint32(), updated: d.uvarint32(), disabled: d.uvarint32(), unmapped: d.uvarint32()}
-	}
+	n.policy = readPolicy(d)
+	n.revision, n.hadOwner = d.uvarint(), d.bool()
+	n.sync = syncStatus{at: d.varint(), mapped: d.uvarint32(), updated: d.uvarint32(), disabled: d.uvarint32(), unmapped: d.uvarint32()}
 	if n.rule < ruleOpen || n.rule > ruleInvite {
 		d.fail()
 	}
@@ -171,7 +164,7 @@ type member struct {
 	order uint64
 	role  role
 
-	// Since level 2; zero before. until is when the membership ends and
+	// until is when the membership ends and
 	// roleUntil when the role falls back to member, 0 for never; announced and
 	// roleAnnounced are the stages of notice that were given of it.
 	announced, roleAnnounced stage
@@ -181,21 +174,16 @@ type member struct {
 // maxJoinOrder bounds member.order to what fits beside a network id in a key.
 const maxJoinOrder = 1<<48 - 1
 
-func (m member) appendTo(dst []byte, level uint32) []byte {
+func (m member) appendTo(dst []byte, _ uint32) []byte {
 	dst = append(appendUvarint(dst, m.order), byte(m.role))
-	if level < levelGovernance {
-		return dst
-	}
 	dst = append(appendVarint(dst, m.until), byte(m.announced))
 	return append(appendVarint(dst, m.roleUntil), byte(m.roleAnnounced))
 }
 
-func readMember(d *decoder, level uint32) member {
+func readMember(d *decoder, _ uint32) member {
 	m := member{order: d.uvarint(), role: role(d.uint8())}
-	if level >= levelGovernance {
-		m.until, m.announced = d.varint(), readStage(d)
-		m.roleUntil, m.roleAnnounced = d.varint(), readStage(d)
-	}
+	m.until, m.announced = d.varint(), readStage(d)
+	m.roleUntil, m.roleAnnounced = d.varint(), readStage(d)
 	if m.role > roleOwner || m.order > maxJoinOrder {
 		d.fail()
 	}

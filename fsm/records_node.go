@@ -65,8 +65,8 @@ type node struct {
 	lan        []string
 	tags       []string
 
-	standing *standing // since level 2, nil for most
-	// keys are of externalID, since level 2.
+	standing *standing // nil for most
+	// keys are of externalID.
 	keys protocol.IDKeys
 }
 
@@ -115,11 +115,9 @@ func (n *node) appendTo(dst []byte, level uint32) []byte {
 	dst = appendString(dst, n.version)
 	dst = appendStrings(dst, n.lan)
 	dst = appendStrings(dst, n.tags)
-	if level >= levelGovernance {
-		dst = append(dst, byte(n.announced))
-		dst = n.standing.appendTo(dst)
-		dst = appendString(appendString(dst, n.keys.Match), n.keys.Near)
-	}
+	dst = append(dst, byte(n.announced))
+	dst = n.standing.appendTo(dst)
+	dst = appendString(appendString(dst, n.keys.Match), n.keys.Near)
 	return n.nextFields.appendTo(dst, level)
 }
 
@@ -127,9 +125,7 @@ func (n *node) appendTo(dst []byte, level uint32) []byte {
 // that restored the record would not know them, and after the level is raised
 // the two would differ.
 func (n *node) trim(level uint32) {
-	if level < levelGovernance {
-		n.announced, n.standing, n.keys = 0, nil, protocol.IDKeys{}
-	}
+	n.nextFields.trim(level)
 }
 
 func readNode(d *decoder, level uint32) *node {
@@ -143,11 +139,9 @@ func readNode(d *decoder, level uint32) *node {
 	n.owner, n.endpoint, n.hostname = d.str(), d.str(), d.str()
 	n.externalID, n.version = d.str(), d.str()
 	n.lan, n.tags = d.strs(), d.strs()
-	if level >= levelGovernance {
-		n.announced = readStage(d)
-		n.standing = readStanding(d)
-		n.keys = protocol.IDKeys{Match: d.str(), Near: d.str()}
-	}
+	n.announced = readStage(d)
+	n.standing = readStanding(d)
+	n.keys = protocol.IDKeys{Match: d.str(), Near: d.str()}
 	n.nextFields.read(d, level)
 	if n.state < stateLive || n.state > stateDeregistered || int64(n.polo) != polo {
 		d.fail()

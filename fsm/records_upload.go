@@ -111,7 +111,7 @@ func (x *txn) dropStaged(key string) {
 
 func loadStaged(x *txn, d *decoder, level uint32) bool {
 	k, s, ok := x.staged.decode(d, level)
-	if !ok || level < levelGovernance || x.staged.holds(k) {
+	if !ok || x.staged.holds(k) {
 		return false
 	}
 	x.putStaged(k, s)

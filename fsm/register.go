@@ -68,7 +68,7 @@ const rejectedEvery = 60 * 60 * 1000
 // noteRejected notes a registration that was refused for want of proof, nil
 // when that was noted of the node not long ago.
 func (v *view) noteRejected(n *node) effect {
-	if at, known := v.rejected.get(n.id); known && v.meta.now-int64(at) < rejectedEvery || !v.governed() {
+	if at, known := v.rejected.get(n.id); known && v.meta.now-int64(at) < rejectedEvery {
 		return nil
 	}
 	return func(x *txn) any {

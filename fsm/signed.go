@@ -9,9 +9,6 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// levelSigned is the feature level from which signed requests are taken.
-const levelSigned = levelGovernance
-
 // SignedID is the request id under which a signed request enters the log: its
 // id and the time at which it was signed, which Apply checks.
 func SignedID(ts int64, id string) string {
@@ -22,7 +19,7 @@ func SignedID(ts int64, id string) string {
 // remembered under; signed is false for the ids that clients choose.
 func (v *view) requestID(id string) (plain string, ts int64, signed bool) {
 	rest, ok := strings.CutPrefix(id, protocol.SignedIDPrefix)
-	if !ok || v.meta.level < levelSigned {
+	if !ok {
 		return id, 0, false
 	}
 	at, plain, ok := strings.Cut(rest, ".")

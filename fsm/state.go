@@ -11,7 +11,7 @@ import (
 // LevelMin and LevelMax are the feature levels this version understands. A
 // state of another level is not restored, and an entry that raises the level
 // beyond LevelMax stops the member.
-const LevelMin uint32 = 1
+const LevelMin = protocol.LevelFirst
 
 // meta is the one record of counters and settings.
 type meta struct {

@@ -13,25 +13,24 @@ import (
 type kind uint8
 
 const (
-	kindMeta     kind = 1
-	kindNode     kind = 2
-	kindSeen     kind = 3
-	kindNetwork  kind = 4
-	kindMember   kind = 5
-	kindTrust    kind = 6
-	kindRequest  kind = 7
-	kindResponse kind = 8
-	kindBeacon   kind = 9
-	kindToken    kind = 10
-	kindSealed   kind = 11
-	kindServer   kind = 12
-	kindSession  kind = 13
-	kindMinted   kind = 14
-	kindResult   kind = 15
-	kindSecurity kind = 16
-	kindActivity kind = 17
-	kindBlocked  kind = 18
-	// Since level 2.
+	kindMeta       kind = 1
+	kindNode       kind = 2
+	kindSeen       kind = 3
+	kindNetwork    kind = 4
+	kindMember     kind = 5
+	kindTrust      kind = 6
+	kindRequest    kind = 7
+	kindResponse   kind = 8
+	kindBeacon     kind = 9
+	kindToken      kind = 10
+	kindSealed     kind = 11
+	kindServer     kind = 12
+	kindSession    kind = 13
+	kindMinted     kind = 14
+	kindResult     kind = 15
+	kindSecurity   kind = 16
+	kindActivity   kind = 17
+	kindBlocked    kind = 18
 	kindInvite     kind = 20
 	kindPreAssign  kind = 21
 	kindCursor     kind = 19

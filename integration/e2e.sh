@@ -28,4 +28,4 @@ echo "== floods of everything that is shared, for a minute, beside a client that
 PILOT_E2E=1 "${GO:-go}" test -count=1 -timeout 8m -v ./integration/hostile
 
 PILOT_E2E=1 exec "${GO:-go}" test -count=1 -timeout 12m -v \
-  -run '^(TestExample|TestPageExamples|TestNoSecretLeaves|TestVault|TestRollInEveryLeaderPosition|TestNewMemberOf|TestOldVersionIn)' ./integration
+  -run '^(TestExample|TestPageExamples|TestNoSecretLeaves|TestVault|TestRollInEveryLeaderPosition|TestNewMemberOf|TestOldVersionIn|TestReleaseBinaries)' ./integration

@@ -22,6 +22,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/cluster/base/store"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/integration/harness"
+	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
 var updateGolden = flag.Bool("update-golden", false, "record the golden data directory of this version")
@@ -40,7 +41,7 @@ const goldenDir = "testdata/golden"
 // it had: the log and snapshots replay to the recorded digest.
 func TestGoldenDataDirectories(t *testing.T) {
 	if *updateGolden {
-		recordGolden(t, "v2")
+		recordGolden(t, "v"+protocol.Version)
 	}
 	records, err := filepath.Glob(filepath.Join(goldenDir, "*.json"))
 	if err != nil || len(records) == 0 {
@@ -126,6 +127,9 @@ func replayDir(t *testing.T, dir string) *fsm.Machine {
 // its data directory.
 func recordGolden(t *testing.T, name string) {
 	t.Helper()
+	if _, err := os.Stat(filepath.Join(goldenDir, name+".json")); err == nil {
+		t.Fatalf("%s is recorded: what a version left behind never changes", name)
+	}
 	dir := t.TempDir()
 	c, err := harness.Launch(dir, harness.Options{Nodes: 1, Set: []string{"raft.snapshot_threshold=16", "raft.trailing_logs=8", "raft.snapshot_interval=1s"}})
 	if err != nil {

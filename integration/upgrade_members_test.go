@@ -5,6 +5,7 @@ package integration
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,12 +14,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pilotregistry/pilotregistry/fsm"
 )
 
 var (
 	joinTokenRE = regexp.MustCompile(`--token (\S+)`)
-	newLevelRE  = regexp.MustCompile(`feature level  3`)
-	oldLevelRE  = regexp.MustCompile(`(?s)ready: true.*feature level  2`)
+	newLevelRE  = regexp.MustCompile(fmt.Sprintf(`feature level  %d`, fsm.LevelMax+1))
+	oldLevelRE  = regexp.MustCompile(fmt.Sprintf(`(?s)ready: true.*feature level  %d`, fsm.LevelMax))
 	twoVotersRE = regexp.MustCompile(`(?s)voter +\S+ .*\n.* voter `)
 )
 

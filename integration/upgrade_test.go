@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/integration/harness"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/client"
@@ -40,7 +41,7 @@ func newRoller(t *testing.T, set ...string) *roller {
 }
 
 // nextVersion is the synthetic next version: one command, one field, one
-// snapshot section more, feature level 3.
+// snapshot section more, the next feature level.
 func nextVersion(t *testing.T) string {
 	t.Helper()
 	path, err := harness.Tagged("cmd/pilot-registry", "nextver")
@@ -235,7 +236,7 @@ func TestRollToTheNextVersion(t *testing.T) {
 				}
 			}
 		}
-		r.awaitLevel(ctx, 3)
+		r.awaitLevel(ctx, fsm.LevelMax+1)
 		awaitWrites(ctx, t, acked, 200)
 	})
 	for _, addr := range r.Addrs() {
@@ -281,7 +282,7 @@ func TestRollBackBeforeTheLevelIsRaised(t *testing.T) {
 				r.restart(ctx, id, syscall.SIGTERM)
 				awaitWrites(ctx, t, acked, 100)
 			}
-			if level := r.level(); level != 2 {
+			if level := r.level(); level != fsm.LevelMax {
 				t.Errorf("the feature level is %d although preserve_downgrade is set", level)
 			}
 		}

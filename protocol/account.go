@@ -9,13 +9,13 @@ import (
 
 // accountCommands are the rows of commands.go about this subject.
 var accountCommands = []Command{
-	{Code: 134, Name: "submit_badge", Group: GroupIdentity, Auth: AuthSignature, Mode: ModeWrite, Since: 2,
+	{Code: 134, Name: "submit_badge", Group: GroupIdentity, Auth: AuthSignature, Mode: ModeWrite,
 		Challenge: "submit_badge:{node_id}:{badge}", Signer: "node_id", Events: []string{EventBadgeSubmitted},
 		newBody: body[SubmitBadge](), newReply: reply[SubmitBadgeReply](), Doc: "show that a verified account stands behind a node"},
-	{Code: 135, Name: "enroll_recovery", Group: GroupIdentity, Auth: AuthSignature, Mode: ModeWrite, Since: 2,
+	{Code: 135, Name: "enroll_recovery", Group: GroupIdentity, Auth: AuthSignature, Mode: ModeWrite,
 		Challenge: "enroll_recovery:{node_id}:{commitment}", Signer: "node_id", Events: []string{EventRecoveryEnrolled},
 		newBody: body[EnrollRecovery](), newReply: reply[EnrollRecoveryReply](), Doc: "say whose account may give a node another key"},
-	{Code: 136, Name: "recover_identity", Group: GroupIdentity, Auth: AuthOpen, Mode: ModeWrite, Since: 2,
+	{Code: 136, Name: "recover_identity", Group: GroupIdentity, Auth: AuthOpen, Mode: ModeWrite,
 		Events: []string{EventNodeRecovered}, newBody: body[RecoverIdentity](), newReply: reply[RotateKeyReply](),
 		Doc: "give a node that has lost its key another one, by the word of its verifier"},
 }

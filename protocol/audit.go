@@ -4,15 +4,15 @@ package protocol
 
 // auditCommands are the rows of commands.go about this subject.
 var auditCommands = []Command{
-	{Code: 3, Name: "get_audit_log", Group: GroupAudit, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead, Lists: true, Since: 2,
+	{Code: 3, Name: "get_audit_log", Group: GroupAudit, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead, Lists: true,
 		newBody: body[GetAuditLog](), newReply: reply[GetAuditLogReply](), Doc: "read the audit log, newest first"},
-	{Code: 11, Name: "set_audit_export", Group: GroupAudit, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeWrite, RefusesUnknown: true, Since: 2,
+	{Code: 11, Name: "set_audit_export", Group: GroupAudit, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeWrite, RefusesUnknown: true,
 		Events: []string{EventAuditExportConfigured}, newBody: body[SetAuditExport](), newReply: reply[SetAuditExportReply](), Doc: "configure the audit export"},
-	{Code: 12, Name: "get_audit_export", Group: GroupAudit, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead, Since: 2,
+	{Code: 12, Name: "get_audit_export", Group: GroupAudit, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead,
 		newBody: body[GetAuditExport](), newReply: reply[GetAuditExportReply](), Doc: "show the audit export and its counters"},
-	{Code: 67, Name: "audit_chain", Group: GroupAudit, Auth: AuthAdmin, Mode: ModeRead, Since: 2,
+	{Code: 67, Name: "audit_chain", Group: GroupAudit, Auth: AuthAdmin, Mode: ModeRead,
 		newBody: body[AuditQuery](), newReply: reply[AuditChainReply](), Doc: "show the ends of the audit log's hash chains"},
-	{Code: 71, Name: "audit_replay", Group: GroupAudit, Auth: AuthAdmin, Mode: ModeWrite, RefusesUnknown: true, Since: 2, Events: []string{EventAuditReplayed},
+	{Code: 71, Name: "audit_replay", Group: GroupAudit, Auth: AuthAdmin, Mode: ModeWrite, RefusesUnknown: true, Events: []string{EventAuditReplayed},
 		newBody: body[AuditReplay](), newReply: reply[AuditSinkReply](), Doc: "set a sink back, so that it delivers events again"},
 }
 

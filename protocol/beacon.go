@@ -8,9 +8,9 @@ import (
 
 // beaconCommands are the rows of commands.go about this subject.
 var beaconCommands = []Command{
-	{Code: 51, Name: "beacon_register", Group: GroupBeacon, Page: PageOpen, Auth: AuthOpen, Mode: ModeWrite, Rate: RateBeacon, Soft: true, Since: 1,
+	{Code: 51, Name: "beacon_register", Group: GroupBeacon, Page: PageOpen, Auth: AuthOpen, Mode: ModeWrite, Rate: RateBeacon, Soft: true,
 		Challenge: "beacon_register:{beacon_id}:{addr}", Signer: "node_id", SignedOnly: true, Events: []string{EventBeaconRegistered}, newBody: body[BeaconRegister](), newReply: reply[BeaconRegisterReply](), Doc: "announce a beacon"},
-	{Code: 52, Name: "beacon_list", Group: GroupBeacon, Page: PageOpen, Auth: AuthOpen, Mode: ModeRead, Rate: RateQuery, Since: 1,
+	{Code: 52, Name: "beacon_list", Group: GroupBeacon, Page: PageOpen, Auth: AuthOpen, Mode: ModeRead, Rate: RateQuery,
 		newBody: body[BeaconList](), newReply: reply[BeaconListReply](), Doc: "list the live beacons"},
 }
 

@@ -9,11 +9,11 @@ import (
 
 // blueprintCommands are the rows of commands.go about this subject.
 var blueprintCommands = []Command{
-	{Code: 10, Name: "provision_network", Group: GroupBlueprint, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeWrite, Plans: true, RefusesUnknown: true, Since: 2,
+	{Code: 10, Name: "provision_network", Group: GroupBlueprint, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeWrite, Plans: true, RefusesUnknown: true,
 		Events:  []string{EventNetworkProvisioned, EventExprPolicySet, EventOwnershipTransferred, EventIDPConfigured, EventWebhookConfigured, EventIdentityWebhook, EventAuditExportConfigured},
 		newBody: body[ProvisionNetwork](), newReply: reply[ProvisionNetworkReply](),
 		Doc: "apply a blueprint"},
-	{Code: 15, Name: "get_provision_status", Group: GroupBlueprint, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead, Lists: true, Since: 2,
+	{Code: 15, Name: "get_provision_status", Group: GroupBlueprint, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead, Lists: true,
 		newBody: body[GetProvisionStatus](), newReply: reply[ProvisionStatusReply](), Doc: "summarise what is provisioned"},
 }
 

@@ -6,17 +6,17 @@ import "strings"
 
 // clusterCommands are the rows of commands.go about this subject.
 var clusterCommands = []Command{
-	{Code: 61, Name: "cluster_status", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeLocal, Since: 1,
+	{Code: 61, Name: "cluster_status", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeLocal,
 		newBody: body[ClusterQuery](), newReply: reply[ClusterStatusReply](), Doc: "show what the asked member knows of the cluster"},
-	{Code: 62, Name: "cluster_members", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeLocal, Since: 1,
+	{Code: 62, Name: "cluster_members", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeLocal,
 		newBody: body[ClusterQuery](), newReply: reply[ClusterMembersReply](), Doc: "list the members of the cluster"},
-	{Code: 63, Name: "cluster_transfer_leadership", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeCluster, Since: 1,
+	{Code: 63, Name: "cluster_transfer_leadership", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeCluster,
 		Events: []string{EventLeadershipTransferred}, newBody: body[ClusterTarget](), newReply: reply[ClusterChangeReply](), Doc: "hand leadership to another voter"},
-	{Code: 65, Name: "cluster_promote", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeCluster, Since: 1,
+	{Code: 65, Name: "cluster_promote", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeCluster,
 		Events: []string{EventClusterMemberPromoted}, newBody: body[ClusterTarget](), newReply: reply[ClusterChangeReply](), Doc: "make a non-voting member a voter"},
-	{Code: 66, Name: "cluster_remove", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeCluster, Since: 1,
+	{Code: 66, Name: "cluster_remove", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeCluster,
 		newBody: body[ClusterTarget](), newReply: reply[ClusterChangeReply](), Doc: "remove a member from the cluster"},
-	{Code: 96, Name: "cluster_id", Group: GroupCluster, Auth: AuthOpen, Mode: ModeLocal, Since: 1,
+	{Code: 96, Name: "cluster_id", Group: GroupCluster, Auth: AuthOpen, Mode: ModeLocal,
 		newBody: body[ClusterID](), newReply: reply[ClusterIDReply](), Doc: "show which cluster this is and whether it takes signed requests"},
 }
 

@@ -12,6 +12,9 @@ type LookupNext struct {
 	Motto string `json:"motto,omitempty"`
 }
 
+// FeatureMotto is what level 2 brings.
+const FeatureMotto = "motto"
+
 // EventMottoChanged is caused by set_motto.
 const EventMottoChanged = "motto.changed"
 
@@ -39,9 +42,10 @@ type SetMottoReply struct {
 // Files are initialised in the order of their names, so the row is there when
 // table.go reads the table.
 func init() {
+	Features = append(Features, Feature{FeatureMotto, 2, "a motto for each node"})
 	Events[EventMottoChanged] = ClassActivity
 	Commands = append(Commands, Command{
-		Code: 0x7001, Name: "set_motto", Group: GroupNode, Auth: AuthSignatureOrAdmin, Mode: ModeWrite, Since: 3,
+		Code: 0x7001, Name: "set_motto", Group: GroupNode, Auth: AuthSignatureOrAdmin, Mode: ModeWrite, Feature: FeatureMotto,
 		Challenge: "set_motto:{node_id}", Signer: "node_id", Events: []string{EventMottoChanged},
 		newBody: body[SetMotto](), newReply: reply[SetMottoReply](), Doc: "set or clear a node's motto",
 	})

@@ -9,10 +9,10 @@ import (
 
 // directoryCommands are the rows of commands.go about this subject.
 var directoryCommands = []Command{
-	{Code: 16, Name: "directory_sync", Group: GroupDirectory, Page: PageAdmin, Auth: AuthAdmin, Enterprise: true, Mode: ModeWrite, Plans: true, RefusesUnknown: true, Since: 2,
+	{Code: 16, Name: "directory_sync", Group: GroupDirectory, Page: PageAdmin, Auth: AuthAdmin, Enterprise: true, Mode: ModeWrite, Plans: true, RefusesUnknown: true,
 		Events:  []string{EventDirectorySynced, EventMemberKicked, EventMemberPromoted, EventMemberDemoted, EventOwnershipTransferred, EventOwnerLost, EventHostnameChanged},
 		newBody: body[DirectorySync](), newReply: reply[DirectorySyncReply](), Doc: "apply a directory listing to a network"},
-	{Code: 17, Name: "directory_status", Group: GroupDirectory, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead, Since: 2,
+	{Code: 17, Name: "directory_status", Group: GroupDirectory, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead,
 		newBody: body[NetworkRequest](), newReply: reply[DirectoryStatusReply](), Doc: "show how a network relates to its directory"},
 }
 

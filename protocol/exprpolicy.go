@@ -11,10 +11,10 @@ import (
 
 // exprPolicyCommands are the rows of commands.go about this subject.
 var exprPolicyCommands = []Command{
-	{Code: 132, Name: "set_expr_policy", Group: GroupPolicy, Auth: AuthRole, Roles: rolesAdmin, Mode: ModeWrite, Since: 2,
+	{Code: 132, Name: "set_expr_policy", Group: GroupPolicy, Auth: AuthRole, Roles: rolesAdmin, Mode: ModeWrite,
 		Challenge: "set_expr_policy:{node_id}:{network_id}:{policy_sha256}", Signer: "node_id", Events: []string{EventExprPolicySet, EventExprPolicyCleared},
 		newBody: body[SetExprPolicy](), newReply: reply[SetExprPolicyReply](), Doc: "set or clear a network's expression policy"},
-	{Code: 133, Name: "get_expr_policy", Group: GroupPolicy, Auth: AuthOpen, Mode: ModeRead, Since: 2,
+	{Code: 133, Name: "get_expr_policy", Group: GroupPolicy, Auth: AuthOpen, Mode: ModeRead,
 		newBody: body[NetworkRequest](), newReply: reply[GetExprPolicyReply](), Doc: "show a network's expression policy"},
 }
 

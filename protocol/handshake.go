@@ -4,13 +4,13 @@ package protocol
 
 // handshakeCommands are the rows of commands.go about this subject.
 var handshakeCommands = []Command{
-	{Code: 39, Name: "request_handshake", Group: GroupHandshake, Page: PageSignature, Auth: AuthSignature, Mode: ModeWrite, Since: 1,
+	{Code: 39, Name: "request_handshake", Group: GroupHandshake, Page: PageSignature, Auth: AuthSignature, Mode: ModeWrite,
 		Challenge: "handshake:{from_node_id}:{to_node_id}", Signer: "from_node_id", Events: []string{EventHandshakeRelayed},
 		newBody: body[RequestHandshake](), newReply: reply[RequestHandshakeReply](), Doc: "ask another node for trust"},
-	{Code: 40, Name: "poll_handshakes", Group: GroupHandshake, Page: PageSignature, Auth: AuthSignature, Mode: ModeReadThenWrite, Since: 1,
+	{Code: 40, Name: "poll_handshakes", Group: GroupHandshake, Page: PageSignature, Auth: AuthSignature, Mode: ModeReadThenWrite,
 		Challenge: "poll_handshakes:{node_id}", Signer: "node_id", newBody: body[PollHandshakes](), newReply: reply[PollHandshakesReply](),
 		Doc: "take the waiting handshake requests and responses"},
-	{Code: 41, Name: "respond_handshake", Group: GroupHandshake, Page: PageSignature, Auth: AuthSignature, Mode: ModeWrite, Since: 1,
+	{Code: 41, Name: "respond_handshake", Group: GroupHandshake, Page: PageSignature, Auth: AuthSignature, Mode: ModeWrite,
 		Challenge: "respond:{node_id}:{peer_id}", Signer: "node_id", Events: []string{EventHandshakeResponded},
 		newBody: body[RespondHandshake](), newReply: reply[RespondHandshakeReply](), Doc: "accept or reject a handshake request"},
 }

@@ -6,15 +6,15 @@ import "encoding/json"
 
 // identityCommands are the rows of commands.go about this subject.
 var identityCommands = []Command{
-	{Code: 7, Name: "set_identity_webhook", Group: GroupIdentity, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeWrite, Since: 2,
+	{Code: 7, Name: "set_identity_webhook", Group: GroupIdentity, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeWrite,
 		Events: []string{EventIdentityWebhook}, newBody: body[SetIdentityWebhook](), newReply: reply[SetIdentityWebhookReply](),
 		Doc: "set or clear the webhook that verifies identity tokens"},
-	{Code: 8, Name: "set_external_id", Group: GroupIdentity, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeWrite, RefusesUnknown: true, Since: 2,
+	{Code: 8, Name: "set_external_id", Group: GroupIdentity, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeWrite, RefusesUnknown: true,
 		Events: []string{EventExternalIDSet}, newBody: body[SetExternalID](), newReply: reply[SetExternalIDReply](),
 		Doc: "bind a node to an external identity"},
-	{Code: 9, Name: "get_identity", Group: GroupIdentity, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead, Since: 2, newBody: body[NodeRequest](), newReply: reply[GetIdentityReply](),
+	{Code: 9, Name: "get_identity", Group: GroupIdentity, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead, newBody: body[NodeRequest](), newReply: reply[GetIdentityReply](),
 		Doc: "show a node's external identity"},
-	{Code: 18, Name: "validate_token", Group: GroupIdentity, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead, Since: 2,
+	{Code: 18, Name: "validate_token", Group: GroupIdentity, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead,
 		newBody: body[ValidateToken](), newReply: reply[ValidateTokenReply](), Doc: "validate an identity token"},
 }
 

@@ -6,9 +6,9 @@ import "strconv"
 
 // idpCommands are the rows of commands.go about this subject.
 var idpCommands = []Command{
-	{Code: 13, Name: "set_idp_config", Group: GroupIdentity, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeWrite, RefusesUnknown: true, Since: 2,
+	{Code: 13, Name: "set_idp_config", Group: GroupIdentity, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeWrite, RefusesUnknown: true,
 		Events: []string{EventIDPConfigured}, newBody: body[SetIDPConfig](), newReply: reply[SetIDPConfigReply](), Doc: "configure the identity provider"},
-	{Code: 14, Name: "get_idp_config", Group: GroupIdentity, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead, Since: 2, newBody: body[GetIDPConfig](), newReply: reply[GetIDPConfigReply](),
+	{Code: 14, Name: "get_idp_config", Group: GroupIdentity, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead, newBody: body[GetIDPConfig](), newReply: reply[GetIDPConfigReply](),
 		Doc: "show the identity provider"},
 }
 

@@ -4,13 +4,13 @@ package protocol
 
 // inviteCommands are the rows of commands.go about this subject.
 var inviteCommands = []Command{
-	{Code: 19, Name: "invite_to_network", Group: GroupInvite, Page: PageSignatureEnterprise, Auth: AuthSignatureOrAdmin, Roles: rolesAdmin, Enterprise: true, Mode: ModeWrite, Since: 2,
+	{Code: 19, Name: "invite_to_network", Group: GroupInvite, Page: PageSignatureEnterprise, Auth: AuthSignatureOrAdmin, Roles: rolesAdmin, Enterprise: true, Mode: ModeWrite,
 		Challenge: "invite:{inviter_id}:{network_id}:{target_node_id}", Signer: "inviter_id", Events: []string{EventInviteCreated, EventInviteExpired}, newBody: body[InviteToNetwork](), newReply: reply[InviteToNetworkReply](),
 		Doc: "invite a node to a network"},
-	{Code: 20, Name: "respond_invite", Group: GroupInvite, Page: PageSignatureEnterprise, Auth: AuthSignature, Enterprise: true, Mode: ModeWrite, Since: 2,
+	{Code: 20, Name: "respond_invite", Group: GroupInvite, Page: PageSignatureEnterprise, Auth: AuthSignature, Enterprise: true, Mode: ModeWrite,
 		Challenge: "respond_invite:{node_id}:{network_id}", Signer: "node_id", Events: []string{EventInviteResponded}, newBody: body[RespondInvite](), newReply: reply[RespondInviteReply](),
 		Doc: "accept or reject an invite"},
-	{Code: 56, Name: "poll_invites", Group: GroupInvite, Page: PageOpen, Auth: AuthSignature, Mode: ModeRead, Since: 2,
+	{Code: 56, Name: "poll_invites", Group: GroupInvite, Page: PageOpen, Auth: AuthSignature, Mode: ModeRead,
 		Challenge: "poll_invites:{node_id}", Signer: "node_id", newBody: body[NodeRequest](), newReply: reply[PollInvitesReply](),
 		Doc: "list a node's pending invites"},
 }

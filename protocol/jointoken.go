@@ -4,11 +4,11 @@ package protocol
 
 // joinTokenCommands are the rows of commands.go about this subject.
 var joinTokenCommands = []Command{
-	{Code: 64, Name: "cluster_join_token", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeCluster, Since: 1,
+	{Code: 64, Name: "cluster_join_token", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeCluster,
 		newBody: body[ClusterJoinToken](), newReply: reply[ClusterJoinTokenReply](), Doc: "mint a token that lets one new member in"},
-	{Code: 110, Name: "cluster_join_token_list", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeRead, Since: 2,
+	{Code: 110, Name: "cluster_join_token_list", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeRead,
 		newBody: body[ClusterQuery](), newReply: reply[ClusterJoinTokenListReply](), Doc: "list the join tokens that are still good"},
-	{Code: 111, Name: "cluster_join_token_revoke", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeWrite, Since: 2, Events: []string{EventClusterTokenRevoked},
+	{Code: 111, Name: "cluster_join_token_revoke", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeWrite, Events: []string{EventClusterTokenRevoked},
 		newBody: body[ClusterJoinTokenName](), newReply: reply[ClusterJoinTokenRevokeReply](), Doc: "make a join token void"},
 }
 

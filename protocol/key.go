@@ -6,13 +6,13 @@ import "time"
 
 // keyCommands are the rows of commands.go about this subject.
 var keyCommands = []Command{
-	{Code: 26, Name: "set_key_expiry", Group: GroupKey, Page: PageSignatureEnterprise, Auth: AuthSignatureOrAdmin, Enterprise: true, Mode: ModeWrite, Since: 1,
+	{Code: 26, Name: "set_key_expiry", Group: GroupKey, Page: PageSignatureEnterprise, Auth: AuthSignatureOrAdmin, Enterprise: true, Mode: ModeWrite,
 		Challenge: "set_key_expiry:{node_id}", Signer: "node_id", Events: []string{EventKeyExpirySet, EventKeyExpiryCleared},
 		newBody: body[SetKeyExpiry](), newReply: reply[SetKeyExpiryReply](), Doc: "set or clear the day a node's key expires"},
-	{Code: 44, Name: "rotate_key", Group: GroupKey, Page: PageSignature, Auth: AuthSignature, Mode: ModeWrite, Since: 1,
+	{Code: 44, Name: "rotate_key", Group: GroupKey, Page: PageSignature, Auth: AuthSignature, Mode: ModeWrite,
 		Challenge: "rotate:{node_id}", NewerChallenge: "rotate:{node_id}:{new_public_key}", Signer: "node_id", Events: []string{EventKeyRotated},
 		newBody: body[RotateKey](), newReply: reply[RotateKeyReply](), Doc: "replace a node's key"},
-	{Code: 55, Name: "get_key_info", Group: GroupKey, Page: PageOpen, Auth: AuthOpen, Mode: ModeRead, Since: 1,
+	{Code: 55, Name: "get_key_info", Group: GroupKey, Page: PageOpen, Auth: AuthOpen, Mode: ModeRead,
 		newBody: body[NodeRequest](), newReply: reply[GetKeyInfoReply](), Doc: "show the age and expiry of a node's key"},
 }
 

@@ -4,19 +4,19 @@ package protocol
 
 // membershipCommands are the rows of commands.go about this subject.
 var membershipCommands = []Command{
-	{Code: 21, Name: "kick_member", Group: GroupMember, Page: PageSignatureEnterprise, Auth: AuthRole, Roles: rolesAdmin, Enterprise: true, Mode: ModeWrite, Since: 2,
+	{Code: 21, Name: "kick_member", Group: GroupMember, Page: PageSignatureEnterprise, Auth: AuthRole, Roles: rolesAdmin, Enterprise: true, Mode: ModeWrite,
 		Challenge: "kick_member:{node_id}:{network_id}:{target_node_id}", Signer: "node_id", Events: []string{EventMemberKicked}, newBody: body[KickMember](), newReply: reply[KickMemberReply](),
 		Doc: "remove a member"},
-	{Code: 22, Name: "promote_member", Group: GroupMember, Page: PageSignatureEnterprise, Auth: AuthRole, Roles: rolesOwner, Enterprise: true, Mode: ModeWrite, Since: 2,
+	{Code: 22, Name: "promote_member", Group: GroupMember, Page: PageSignatureEnterprise, Auth: AuthRole, Roles: rolesOwner, Enterprise: true, Mode: ModeWrite,
 		Challenge: "promote_member:{node_id}:{network_id}:{target_node_id}", Signer: "node_id", Events: []string{EventMemberPromoted}, newBody: body[PromoteMember](), newReply: reply[MemberRoleReply](),
 		Doc: "make a member an admin"},
-	{Code: 23, Name: "demote_member", Group: GroupMember, Page: PageSignatureEnterprise, Auth: AuthRole, Roles: rolesOwner, Enterprise: true, Mode: ModeWrite, Since: 2,
+	{Code: 23, Name: "demote_member", Group: GroupMember, Page: PageSignatureEnterprise, Auth: AuthRole, Roles: rolesOwner, Enterprise: true, Mode: ModeWrite,
 		Challenge: "demote_member:{node_id}:{network_id}:{target_node_id}", Signer: "node_id", Events: []string{EventMemberDemoted}, newBody: body[DemoteMember](), newReply: reply[MemberRoleReply](),
 		Doc: "make an admin a member"},
-	{Code: 24, Name: "transfer_ownership", Group: GroupMember, Page: PageSignatureEnterprise, Auth: AuthRole, Roles: rolesOwner, Enterprise: true, Mode: ModeWrite, Since: 2,
+	{Code: 24, Name: "transfer_ownership", Group: GroupMember, Page: PageSignatureEnterprise, Auth: AuthRole, Roles: rolesOwner, Enterprise: true, Mode: ModeWrite,
 		Challenge: "transfer_ownership:{node_id}:{network_id}:{new_owner_id}", Signer: "node_id", Events: []string{EventOwnershipTransferred}, newBody: body[TransferOwnership](), newReply: reply[TransferOwnershipReply](),
 		Doc: "hand a network to another member"},
-	{Code: 53, Name: "get_member_role", Group: GroupMember, Page: PageOpen, Auth: AuthOpen, Mode: ModeRead, Since: 1,
+	{Code: 53, Name: "get_member_role", Group: GroupMember, Page: PageOpen, Auth: AuthOpen, Mode: ModeRead,
 		newBody: body[GetMemberRole](), newReply: reply[GetMemberRoleReply](), Doc: "show a member's role"},
 }
 

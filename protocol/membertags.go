@@ -6,10 +6,10 @@ import "strings"
 
 // memberTagsCommands are the rows of commands.go about this subject.
 var memberTagsCommands = []Command{
-	{Code: 130, Name: "set_member_tags", Group: GroupMember, Auth: AuthRole, Roles: rolesAdmin, Mode: ModeWrite, Since: 2,
+	{Code: 130, Name: "set_member_tags", Group: GroupMember, Auth: AuthRole, Roles: rolesAdmin, Mode: ModeWrite,
 		Challenge: "set_member_tags:{node_id}:{network_id}:{target_node_id}:{tags}", Signer: "node_id", Events: []string{EventMemberTagsChanged},
 		newBody: body[SetMemberTags](), newReply: reply[SetMemberTagsReply](), Doc: "set the tags that a network gives to a member"},
-	{Code: 131, Name: "get_member_tags", Group: GroupMember, Auth: AuthOpen, Mode: ModeRead, Since: 2,
+	{Code: 131, Name: "get_member_tags", Group: GroupMember, Auth: AuthOpen, Mode: ModeRead,
 		newBody: body[GetMemberTags](), newReply: reply[GetMemberTagsReply](), Doc: "show the tags that a network gives to its members"},
 }
 

@@ -6,25 +6,25 @@ import "encoding/json"
 
 // networkCommands are the rows of commands.go about this subject.
 var networkCommands = []Command{
-	{Code: 1, Name: "create_network", Group: GroupNetwork, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeWrite, RefusesUnknown: true, Since: 1,
+	{Code: 1, Name: "create_network", Group: GroupNetwork, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeWrite, RefusesUnknown: true,
 		Events: []string{EventNetworkCreated, EventExprPolicySet}, newBody: body[CreateNetwork](), newReply: reply[CreateNetworkReply](),
 		Doc: "create a network owned by a node"},
-	{Code: 2, Name: "set_network_enterprise", Group: GroupNetwork, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeWrite, Since: 2,
+	{Code: 2, Name: "set_network_enterprise", Group: GroupNetwork, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeWrite,
 		Events: []string{EventNetworkEnterprise, EventOwnershipTransferred}, newBody: body[SetNetworkEnterprise](), newReply: reply[SetNetworkEnterpriseReply](),
 		Doc: "switch a network's enterprise features on or off"},
-	{Code: 27, Name: "join_network", Group: GroupNetwork, Page: PageSignatureOrAdmin, Auth: AuthSignatureOrAdmin, Mode: ModeWrite, Since: 1,
+	{Code: 27, Name: "join_network", Group: GroupNetwork, Page: PageSignatureOrAdmin, Auth: AuthSignatureOrAdmin, Mode: ModeWrite,
 		Challenge: "join_network:{node_id}:{network_id}", Signer: "node_id", Events: []string{EventNetworkJoined},
 		newBody: body[JoinNetwork](), newReply: reply[JoinNetworkReply](), Doc: "join a network"},
-	{Code: 28, Name: "leave_network", Group: GroupNetwork, Page: PageSignatureOrAdmin, Auth: AuthSignatureOrAdmin, Mode: ModeWrite, Since: 1,
+	{Code: 28, Name: "leave_network", Group: GroupNetwork, Page: PageSignatureOrAdmin, Auth: AuthSignatureOrAdmin, Mode: ModeWrite,
 		Challenge: "leave_network:{node_id}:{network_id}", Signer: "node_id", Events: []string{EventNetworkLeft},
 		newBody: body[LeaveNetwork](), newReply: reply[LeaveNetworkReply](), Doc: "leave a network"},
-	{Code: 29, Name: "delete_network", Group: GroupNetwork, Page: PageSignatureOrAdmin, Auth: AuthRole, Roles: rolesOwner, Mode: ModeWrite, Since: 2,
+	{Code: 29, Name: "delete_network", Group: GroupNetwork, Page: PageSignatureOrAdmin, Auth: AuthRole, Roles: rolesOwner, Mode: ModeWrite,
 		Challenge: "delete_network:{node_id}:{network_id}", Signer: "node_id", Events: []string{EventNetworkDeleted}, newBody: body[DeleteNetwork](), newReply: reply[DeleteNetworkReply](),
 		Doc: "delete a network"},
-	{Code: 30, Name: "rename_network", Group: GroupNetwork, Page: PageSignatureOrAdmin, Auth: AuthRole, Roles: rolesAdmin, Mode: ModeWrite, Since: 2,
+	{Code: 30, Name: "rename_network", Group: GroupNetwork, Page: PageSignatureOrAdmin, Auth: AuthRole, Roles: rolesAdmin, Mode: ModeWrite,
 		Challenge: "rename_network:{node_id}:{network_id}:{name}", Signer: "node_id", Events: []string{EventNetworkRenamed}, newBody: body[RenameNetwork](), newReply: reply[RenameNetworkReply](),
 		Doc: "rename a network"},
-	{Code: 47, Name: "list_networks", Group: GroupNetwork, Page: PageOpen, Auth: AuthOpen, Mode: ModeRead, Lists: true, Since: 1,
+	{Code: 47, Name: "list_networks", Group: GroupNetwork, Page: PageOpen, Auth: AuthOpen, Mode: ModeRead, Lists: true,
 		newBody: body[ListNetworks](), newReply: reply[ListNetworksReply](), Doc: "list all networks"},
 }
 

@@ -4,9 +4,9 @@ package protocol
 
 // personCommands are the rows of commands.go about this subject.
 var personCommands = []Command{
-	{Code: 122, Name: "person_export", Group: GroupIdentity, Auth: AuthAdmin, Mode: ModeRead, Lists: true, Since: 2,
+	{Code: 122, Name: "person_export", Group: GroupIdentity, Auth: AuthAdmin, Mode: ModeRead, Lists: true,
 		newBody: body[PersonRequest](), newReply: reply[PersonExportReply](), Doc: "show what is known of a person, by external id"},
-	{Code: 123, Name: "person_forget", Group: GroupIdentity, Auth: AuthAdmin, Mode: ModeWrite, Since: 2,
+	{Code: 123, Name: "person_forget", Group: GroupIdentity, Auth: AuthAdmin, Mode: ModeWrite,
 		Events:  []string{EventPersonForgotten, EventNodeDeregistered, EventExternalIDSet, EventOwnerLost, EventOwnershipTransferred},
 		newBody: body[PersonRequest](), newReply: reply[PersonForgetReply](), Doc: "erase what is known of a person, by external id"},
 }

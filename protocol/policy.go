@@ -12,10 +12,10 @@ import (
 
 // policyCommands are the rows of commands.go about this subject.
 var policyCommands = []Command{
-	{Code: 25, Name: "set_network_policy", Group: GroupPolicy, Page: PageSignatureEnterprise, Auth: AuthRole, Roles: rolesAdmin, Enterprise: true, Mode: ModeWrite, RefusesUnknown: true, Since: 2,
+	{Code: 25, Name: "set_network_policy", Group: GroupPolicy, Page: PageSignatureEnterprise, Auth: AuthRole, Roles: rolesAdmin, Enterprise: true, Mode: ModeWrite, RefusesUnknown: true,
 		Challenge: "set_network_policy:{node_id}:{network_id}:{policy_sha256}", Signer: "node_id", Events: []string{EventPolicyChanged}, newBody: body[SetNetworkPolicy](), newReply: reply[NetworkPolicyReply](),
 		Doc: "change a network's policy"},
-	{Code: 54, Name: "get_network_policy", Group: GroupPolicy, Page: PageOpen, Auth: AuthOpen, Mode: ModeRead, Since: 2, newBody: body[NetworkRequest](), newReply: reply[NetworkPolicyReply](),
+	{Code: 54, Name: "get_network_policy", Group: GroupPolicy, Page: PageOpen, Auth: AuthOpen, Mode: ModeRead, newBody: body[NetworkRequest](), newReply: reply[NetworkPolicyReply](),
 		Doc: "show a network's policy"},
 }
 

@@ -4,11 +4,11 @@ package protocol
 
 // poloCommands are the rows of commands.go about this subject.
 var poloCommands = []Command{
-	{Code: 57, Name: "update_polo_score", Group: GroupPolo, Page: PageOpen, Auth: AuthOpen, Mode: ModeWrite, Since: 1,
+	{Code: 57, Name: "update_polo_score", Group: GroupPolo, Page: PageOpen, Auth: AuthOpen, Mode: ModeWrite,
 		Challenge: "update_polo_score:{requester_id}:{node_id}", Signer: "requester_id", Optional: true, SignedOnly: true, Events: []string{EventPoloUpdated}, newBody: body[UpdatePoloScore](), newReply: reply[PoloScoreReply](), Doc: "add to a node's polo score"},
-	{Code: 58, Name: "set_polo_score", Group: GroupPolo, Page: PageOpen, Auth: AuthOpen, Mode: ModeWrite, Since: 1,
+	{Code: 58, Name: "set_polo_score", Group: GroupPolo, Page: PageOpen, Auth: AuthOpen, Mode: ModeWrite,
 		Challenge: "set_polo_score:{requester_id}:{node_id}", Signer: "requester_id", Optional: true, SignedOnly: true, Events: []string{EventPoloSet}, newBody: body[SetPoloScore](), newReply: reply[PoloScoreReply](), Doc: "set a node's polo score"},
-	{Code: 59, Name: "get_polo_score", Group: GroupPolo, Page: PageOpen, Auth: AuthOpen, Mode: ModeRead, Since: 1,
+	{Code: 59, Name: "get_polo_score", Group: GroupPolo, Page: PageOpen, Auth: AuthOpen, Mode: ModeRead,
 		newBody: body[NodeRequest](), newReply: reply[PoloScoreReply](), Doc: "show a node's polo score"},
 }
 

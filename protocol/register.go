@@ -4,10 +4,10 @@ package protocol
 
 // registerCommands are the rows of commands.go about this subject.
 var registerCommands = []Command{
-	{Code: 45, Name: "register", Group: GroupNode, Page: PageOpen, Auth: AuthOpen, Mode: ModeWrite, Rate: RateRegistration, Since: 1,
+	{Code: 45, Name: "register", Group: GroupNode, Page: PageOpen, Auth: AuthOpen, Mode: ModeWrite, Rate: RateRegistration,
 		Challenge: "register:{listen_addr}:{public_key}", Signer: "public_key", Events: []string{EventNodeRegistered, EventNodeReRegistered, EventRatchetRejected, EventExternalIDSet, EventHostnameChanged, EventOwnerLost, EventOwnershipTransferred},
 		newBody: body[Register](), newReply: reply[RegisterReply](), Doc: "register a public key and an endpoint"},
-	{Code: 97, Name: "set_signed_register", Group: GroupNode, Auth: AuthSignatureOrAdmin, Mode: ModeWrite, Since: 2,
+	{Code: 97, Name: "set_signed_register", Group: GroupNode, Auth: AuthSignatureOrAdmin, Mode: ModeWrite,
 		Challenge: "set_signed_register:{node_id}", Signer: "node_id", SignedOnly: true, Events: []string{EventSignedRegister},
 		newBody: body[SetSignedRegister](), newReply: reply[SetSignedRegisterReply](), Doc: "say whether a node's key is registered by signed requests only"},
 }

@@ -4,7 +4,7 @@ package protocol
 
 // replicationCommands are the rows of commands.go about this subject.
 var replicationCommands = []Command{
-	{Code: 60, Name: "subscribe_replication", Group: GroupReplication, Page: PageReplication, Auth: AuthReplication, Mode: ModeStream, Since: 1,
+	{Code: 60, Name: "subscribe_replication", Group: GroupReplication, Page: PageReplication, Auth: AuthReplication, Mode: ModeStream,
 		newBody: body[SubscribeReplication](), Doc: "stream the registry's state"},
 }
 

@@ -9,9 +9,9 @@ import (
 
 // settingCommands are the rows of commands.go about this subject.
 var settingCommands = []Command{
-	{Code: 120, Name: "set_setting", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeWrite, RefusesUnknown: true, Since: 2, Events: []string{EventSettingChanged},
+	{Code: 120, Name: "set_setting", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeWrite, RefusesUnknown: true, Events: []string{EventSettingChanged},
 		newBody: body[SetSetting](), newReply: reply[SetSettingReply](), Doc: "change a replicated setting of the registry"},
-	{Code: 121, Name: "list_settings", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeRead, Since: 2,
+	{Code: 121, Name: "list_settings", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeRead,
 		newBody: body[ListSettings](), newReply: reply[ListSettingsReply](), Doc: "list the replicated settings of the registry"},
 }
 

@@ -9,11 +9,11 @@ import (
 
 // sinkCommands are the rows of commands.go about this subject.
 var sinkCommands = []Command{
-	{Code: 68, Name: "audit_sink_put", Group: GroupAudit, Auth: AuthAdmin, Mode: ModeWrite, RefusesUnknown: true, Since: 2, Events: []string{EventSinkConfigured},
+	{Code: 68, Name: "audit_sink_put", Group: GroupAudit, Auth: AuthAdmin, Mode: ModeWrite, RefusesUnknown: true, Events: []string{EventSinkConfigured},
 		newBody: body[AuditSinkPut](), newReply: reply[AuditSinkReply](), Doc: "create or replace a sink of the audit log"},
-	{Code: 69, Name: "audit_sink_delete", Group: GroupAudit, Auth: AuthAdmin, Mode: ModeWrite, Since: 2, Events: []string{EventSinkDeleted},
+	{Code: 69, Name: "audit_sink_delete", Group: GroupAudit, Auth: AuthAdmin, Mode: ModeWrite, Events: []string{EventSinkDeleted},
 		newBody: body[SinkName](), newReply: reply[AuditSinkReply](), Doc: "delete a sink of the audit log"},
-	{Code: 70, Name: "audit_sink_list", Group: GroupAudit, Auth: AuthAdmin, Mode: ModeRead, Since: 2,
+	{Code: 70, Name: "audit_sink_list", Group: GroupAudit, Auth: AuthAdmin, Mode: ModeRead,
 		newBody: body[AuditQuery](), newReply: reply[AuditSinkListReply](), Doc: "list the sinks of the audit log and how far each is"},
 }
 

@@ -152,8 +152,9 @@ type Command struct {
 	Plans bool
 	// Events are the audit actions the command can cause.
 	Events []string
-	// Since is the feature level from which the command may be used.
-	Since uint32
+	// Feature is the feature that the command belongs to, by its name in
+	// [Features]; none for what the first level has.
+	Feature string
 	// Doc is one line for help texts and docs/commands.md.
 	Doc string
 
@@ -193,6 +194,9 @@ func (c *Command) ReplyType() string {
 func (c *Command) Signs(b Body) bool {
 	return c.Challenge != "" && (!c.Optional || SignerID(c, b) != 0)
 }
+
+// Level is the feature level from which the command may be used.
+func (c *Command) Level() uint32 { return FeatureLevel(c.Feature) }
 
 // Writes reports whether the command can change replicated state.
 func (c *Command) Writes() bool { return c.Mode == ModeWrite || c.Mode == ModeReadThenWrite }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -137,7 +138,7 @@ func TestRowsAreComplete(t *testing.T) {
 	for i := range protocol.Commands {
 		c := &protocol.Commands[i]
 		fail := func(format string, args ...any) { t.Errorf("%s: %s", c.Name, fmt.Sprintf(format, args...)) }
-		if c.Group == "" || c.Auth == "" || c.Mode == "" || c.Since == 0 {
+		if c.Group == "" || c.Auth == "" || c.Mode == "" || c.Feature != "" && !slices.ContainsFunc(protocol.Features, func(f protocol.Feature) bool { return f.Name == c.Feature }) {
 			fail("group, auth, mode or level is missing")
 		}
 		if c.Doc == "" || strings.ContainsAny(c.Doc, "\n") || strings.HasSuffix(c.Doc, ".") || strings.ToLower(c.Doc[:1]) != c.Doc[:1] {

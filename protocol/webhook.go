@@ -4,17 +4,17 @@ package protocol
 
 // webhookCommands are the rows of commands.go about this subject.
 var webhookCommands = []Command{
-	{Code: 4, Name: "set_webhook", Group: GroupWebhook, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeWrite, Since: 2,
+	{Code: 4, Name: "set_webhook", Group: GroupWebhook, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeWrite,
 		Events: []string{EventWebhookConfigured}, newBody: body[SetWebhook](), newReply: reply[SetWebhookReply](), Doc: "set or clear the audit webhook"},
-	{Code: 5, Name: "get_webhook", Group: GroupWebhook, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead, Since: 2, newBody: body[GetWebhook](), newReply: reply[GetWebhookReply](),
+	{Code: 5, Name: "get_webhook", Group: GroupWebhook, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead, newBody: body[GetWebhook](), newReply: reply[GetWebhookReply](),
 		Doc: "show the audit webhook and its counters"},
-	{Code: 6, Name: "get_webhook_dlq", Group: GroupWebhook, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead, Since: 2,
+	{Code: 6, Name: "get_webhook_dlq", Group: GroupWebhook, Page: PageAdmin, Auth: AuthAdmin, Mode: ModeRead,
 		newBody: body[GetWebhookDLQ](), newReply: reply[GetWebhookDLQReply](), Doc: "list webhook deliveries that failed for good"},
-	{Code: 72, Name: "dlq_list", Group: GroupWebhook, Auth: AuthAdmin, Mode: ModeRead, Since: 2,
+	{Code: 72, Name: "dlq_list", Group: GroupWebhook, Auth: AuthAdmin, Mode: ModeRead,
 		newBody: body[DeadLetters](), newReply: reply[DLQListReply](), Doc: "list a sink's dead letters with the reasons"},
-	{Code: 73, Name: "dlq_retry", Group: GroupWebhook, Auth: AuthAdmin, Mode: ModeWrite, Since: 2, Events: []string{EventDLQRetried},
+	{Code: 73, Name: "dlq_retry", Group: GroupWebhook, Auth: AuthAdmin, Mode: ModeWrite, Events: []string{EventDLQRetried},
 		newBody: body[DeadLetters](), newReply: reply[DLQChangeReply](), Doc: "deliver dead letters again"},
-	{Code: 74, Name: "dlq_drop", Group: GroupWebhook, Auth: AuthAdmin, Mode: ModeWrite, Since: 2, Events: []string{EventDLQDropped},
+	{Code: 74, Name: "dlq_drop", Group: GroupWebhook, Auth: AuthAdmin, Mode: ModeWrite, Events: []string{EventDLQDropped},
 		newBody: body[DeadLetters](), newReply: reply[DLQChangeReply](), Doc: "drop dead letters"},
 }
 

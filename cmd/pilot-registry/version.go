@@ -11,10 +11,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// version is set by the linker; without it the module's build information is used.
-var version = ""
+// version can be set by the linker, for builds that have to differ in it.
+var version = protocol.Version
 
 // levelMin and levelMax are the feature levels this binary can run at.
 const (
@@ -33,17 +34,11 @@ type versionInfo struct {
 func buildVersion() versionInfo {
 	v := versionInfo{Version: version, Go: runtime.Version(), LevelMin: levelMin, LevelMax: levelMax}
 	if info, ok := debug.ReadBuildInfo(); ok {
-		if v.Version == "" {
-			v.Version = info.Main.Version
-		}
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
 				v.Revision = s.Value
 			}
 		}
-	}
-	if v.Version == "" || v.Version == "(devel)" {
-		v.Version = "dev"
 	}
 	return v
 }

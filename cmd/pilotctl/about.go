@@ -12,9 +12,6 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// version can be set by the linker; without it the build information decides.
-var version = ""
-
 type versionInfo struct {
 	Commit   string `json:"commit,omitempty"`
 	Go       string `json:"go"`
@@ -25,13 +22,10 @@ type versionInfo struct {
 }
 
 func buildInfo() versionInfo {
-	v := versionInfo{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	v := versionInfo{Version: protocol.Version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v
-	}
-	if v.Version == "" {
-		v.Version = info.Main.Version
 	}
 	for _, s := range info.Settings {
 		switch s.Key {

@@ -96,6 +96,10 @@ func commands() ([]byte, error) {
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", c.Name, c.Doc, auth, enterprise, c.Mode, c.Rate, challenge)
 	}
+	b.WriteString("\n## Feature levels\n\nA cluster is at the highest feature level that all of its members know. What a later level brings is refused until then.\n\n| level | feature | what |\n|---|---|---|\n")
+	for _, f := range protocol.Features {
+		fmt.Fprintf(&b, "| %d | %s | %s |\n", f.Level, f.Name, f.Doc)
+	}
 	return b.Bytes(), nil
 }
 

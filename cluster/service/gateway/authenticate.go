@@ -194,9 +194,6 @@ func (g *Gateway) facts(root *fsm.Root, conn *server.ConnState, req *protocol.Re
 	case *protocol.CreateNetwork:
 		return g.networkTokens(root, b)
 	case *protocol.JoinNetwork:
-		if b.ForSeconds > 0 && root.Level() < 2 {
-			return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "for_seconds becomes available when all members are upgraded and the feature level is 2")
-		}
 		b.TokenMAC = protocol.MAC{}
 		if version, ok := root.NetworkTokenKey(b.NetworkID); ok {
 			return g.mac(version, purposeNetwork, b.Token, &b.TokenMAC)
@@ -278,9 +275,7 @@ func (g *Gateway) access(want Access, c *fsm.Call, signed bool, option string) *
 func (g *Gateway) networkTokens(root *fsm.Root, b *protocol.CreateNetwork) *protocol.Error {
 	version := root.ActiveKey()
 	b.TokenMAC, b.NetworkAdminTokenMAC = protocol.MAC{}, protocol.MAC{}
-	// From level 2 on a token network without a token is refused, for which
-	// its MAC has to be missing; before, it is joined with an empty one.
-	if b.Token != "" || b.JoinRule == protocol.JoinToken && root.Level() < 2 {
+	if b.Token != "" { // a token network without a token is refused, for which its MAC has to be missing
 		if e := g.mac(version, purposeNetwork, b.Token, &b.TokenMAC); e != nil {
 			return e
 		}

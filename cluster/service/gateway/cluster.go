@@ -35,7 +35,7 @@ func (g *Gateway) clusterCommand(ctx context.Context, req *protocol.Request) (an
 	switch b := req.Body.(type) {
 	case *protocol.ClusterID:
 		root := g.engine.Root()
-		return protocol.ClusterIDReply{ClusterID: root.ClusterID(), SignedRequests: root.Level() >= 2 && root.ClusterID() != "",
+		return protocol.ClusterIDReply{ClusterID: root.ClusterID(), SignedRequests: root.ClusterID() != "",
 			MaxRequest: max(g.policy.MaxRequest, protocol.MaxRequestBytes), Type: ok}, nil
 	case *protocol.ClusterQuery:
 		if req.Type == "cluster_members" {

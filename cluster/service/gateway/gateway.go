@@ -188,10 +188,8 @@ func (g *Gateway) closed(ctx context.Context, req *protocol.Request) *protocol.E
 func inactive(level uint32, req *protocol.Request) *protocol.Error {
 	row := req.Command
 	switch {
-	case row.Since > level && row.Mode != protocol.ModeLocal && level != 0:
-		return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "%s becomes available when all members are upgraded and the feature level is %d", row.Name, row.Since)
-	case req.Signed != nil && level < 2:
-		return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "signed_request becomes available when all members are upgraded and the feature level is 2; sign the challenge of %s instead", row.Name)
+	case row.Level() > level && row.Mode != protocol.ModeLocal && level != 0:
+		return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "%s becomes available when all members are upgraded and the feature level is %d", row.Name, row.Level())
 	}
 	return nil
 }
