@@ -30,7 +30,11 @@ func openDevHome(path string, basePort int, exists bool) (*devHome, error) {
 		return nil, err
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("another dev runs on %s (lock: %w): stop it first, or give another --data-dir and --base-port", path, err), lock.Close())
+		_ = lock.Close() // nothing was written
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("another dev runs on %s: stop it first, or give another --data-dir and --base-port", path)
+		}
+		return nil, fmt.Errorf("%s cannot be locked, as dev needs it: %w", path, err)
 	}
 	h := &devHome{lock: lock}
 	if err := h.settlePorts(filepath.Join(path, "dev.json"), path, basePort, exists); err != nil {
