@@ -169,20 +169,29 @@ func planFor(t reflect.Type) *plan {
 	}
 	for i := range t.NumField() {
 		f := t.Field(i)
-		if f.Anonymous || !f.IsExported() {
-			continue
-		}
-		name, wire := f.Tag.Lookup("wire")
-		if !wire {
-			name, _, _ = strings.Cut(f.Tag.Get("json"), ",")
-		}
-		if name == "-" || name == "" {
+		name := wireName(f)
+		if name == "" {
 			continue
 		}
 		p.byName[name] = len(p.fields)
 		p.fields = append(p.fields, planField{name: name, index: i, rule: f.Tag.Get("read"), secret: f.Type == secretType})
 	}
 	return p
+}
+
+// wireName is the name of a field that clients send, "" for every other field.
+func wireName(f reflect.StructField) string {
+	if f.Anonymous || !f.IsExported() {
+		return ""
+	}
+	name, wire := f.Tag.Lookup("wire")
+	if !wire {
+		name, _, _ = strings.Cut(f.Tag.Get("json"), ",")
+	}
+	if name == "-" {
+		return ""
+	}
+	return name
 }
 
 func (p *plan) decode(r *reader, v reflect.Value, fields map[string]any) {

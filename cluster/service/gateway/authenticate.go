@@ -3,9 +3,6 @@
 package gateway
 
 import (
-	"crypto/sha256"
-	"encoding/json"
-
 	"github.com/pilotregistry/pilotregistry/cluster"
 	"github.com/pilotregistry/pilotregistry/cluster/base/keyring"
 	"github.com/pilotregistry/pilotregistry/fsm"
@@ -35,12 +32,11 @@ func (g *Gateway) authenticate(root *fsm.Root, conn *server.ConnState, req *prot
 		return nil, e // an envelope that is wrong is not rescued by a token
 	}
 	c.AdminError = g.admin(root, req, &c.Actor)
-	nameNobody(req.Body)
 	if e := g.facts(root, conn, req, c); e != nil {
 		return nil, e
 	}
 	if req.RequestID != "" {
-		c.Hash = hashRequest(req)
+		c.Hash = req.Hash()
 	}
 	nameThem(req.Body)
 	return c, nil
@@ -53,17 +49,6 @@ func nameThem(body protocol.Body) {
 	}
 	if b, ok := body.(protocol.FormsBody); ok {
 		b.SetForms(identity.IDForms)
-	}
-}
-
-// nameNobody takes them away: another version of a member may make others,
-// so they are no part of what identifies a request.
-func nameNobody(body protocol.Body) {
-	if b, ok := body.(protocol.IDBody); ok {
-		b.EachID(func(_ string, keys *protocol.IDKeys) { *keys = protocol.IDKeys{} })
-	}
-	if b, ok := body.(protocol.FormsBody); ok {
-		b.SetForms(func(string) []string { return nil })
 	}
 }
 
@@ -362,50 +347,4 @@ func (g *Gateway) target(t protocol.Target) *protocol.Error {
 		return nil
 	}
 	return g.policy.CheckTarget(t)
-}
-
-// hashRequest identifies what the client asked, so that a request id cannot
-// be used for something else. It covers the client's fields and signature, not
-// the facts added here: those may differ when the same request comes again
-// over another connection.
-func hashRequest(req *protocol.Request) [32]byte {
-	body := req.Body
-	if r, ok := body.(*protocol.Register); ok {
-		plain := *r
-		plain.Endpoint, plain.ExternalID = "", ""
-		plain.Proven, plain.SignedRequest, plain.OwnerReclaim, plain.UnsignedIdentity = false, false, false, false
-		body = &plain
-	}
-	if r, ok := body.(*protocol.PollHandshakes); ok {
-		body = &protocol.PollHandshakes{NodeID: r.NodeID}
-	}
-	if r, ok := body.(roleBody); ok {
-		token, unsigned := r.PresentedToken(), r.UnsignedClaim()
-		r.SetNetworkToken(protocol.MAC{})
-		r.SetUnsigned(false)
-		defer func() {
-			r.SetNetworkToken(token)
-			r.SetUnsigned(unsigned)
-		}()
-	}
-	h := sha256.New()
-	if b, ok := body.(protocol.SealBody); ok {
-		// The same secret encrypts to another text each time. Secrets do not
-		// count: a hash of a weak one would give it away.
-		for _, f := range b.SealFields() {
-			sealed := *f.Out
-			*f.Out = protocol.Sealed{}
-			defer func() { *f.Out = sealed }()
-		}
-	}
-	h.Write([]byte(req.Type))
-	h.Write([]byte{0})
-	fields, err := json.Marshal(body)
-	if err != nil { // request types hold only strings, numbers and lists of them
-		panic(err)
-	}
-	h.Write(fields)
-	h.Write([]byte{0})
-	h.Write([]byte(req.Signature))
-	return [32]byte(h.Sum(nil))
 }
