@@ -23,7 +23,7 @@ release-binaries: ## build the programs of a released version into dist/ (VERSIO
 
 .PHONY: run
 run: build ## start a three-member cluster on this machine (Ctrl-C stops it)
-	$(BIN)/pilot-registry dev --nodes 3 --data-dir $(DATA) --base-port 9000 --admin-token-file $(DATA)/admin-token --ready-file $(DATA)/ready.json
+	$(BIN)/pilot-registry dev --members 3 --data-dir $(DATA) --base-port 9000 --admin-token-file $(DATA)/admin-token --ready-file $(DATA)/ready.json
 
 .PHONY: test
 test: build check ## everything a change must pass, under 8 minutes on two cores

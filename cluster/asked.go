@@ -27,14 +27,14 @@ func AskedBy(ctx context.Context, actor fsm.Actor, source string) context.Contex
 }
 
 // askerOf is who wants the operation of a context at this member.
-func (n *Node) askerOf(ctx context.Context) asker {
+func (n *Member) askerOf(ctx context.Context) asker {
 	by, _ := ctx.Value(askerKey{}).(asker)
 	by.At = n.id
 	return by
 }
 
 // proposeFor proposes for somebody and treats a decided refusal as an error.
-func (n *Node) proposeFor(ctx context.Context, by asker, code protocol.Code, body any) *protocol.Error {
+func (n *Member) proposeFor(ctx context.Context, by asker, code protocol.Code, body any) *protocol.Error {
 	env, err := envelope(code, body)
 	if err != nil {
 		return protocol.NotAppliedf(protocol.CodeInternal, "%v", err)

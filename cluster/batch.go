@@ -54,7 +54,7 @@ func (it *item) finish(res fsm.Result, err *protocol.Error) {
 // raft, arriving commands gather; they leave together as the next one. There
 // is no linger and never more than one entry in flight.
 type batcher struct {
-	node   *Node
+	node   *Member
 	limits Limits
 
 	mu      sync.Mutex
@@ -68,7 +68,7 @@ type batcher struct {
 	last atomic.Int64
 }
 
-func newBatcher(n *Node) *batcher {
+func newBatcher(n *Member) *batcher {
 	b := &batcher{node: n, limits: n.cfg.Limits, queue: newQueue(n.cfg.Limits, n.cfg.Exempt), wake: make(chan struct{}, 1)}
 	b.last.Store(time.Now().UnixNano())
 	return b
@@ -212,7 +212,7 @@ func failAll(items []*item, err *protocol.Error) {
 
 // applyEntry brings one entry through raft. The error is not_applied only when
 // the entry certainly did not enter the log.
-func (n *Node) applyEntry(ctx context.Context, entry *fsm.Entry) ([]fsm.Result, *protocol.Error) {
+func (n *Member) applyEntry(ctx context.Context, entry *fsm.Entry) ([]fsm.Result, *protocol.Error) {
 	fault.Hit(fault.ProposeBefore)
 	if n.cfg.hooks.apply != nil {
 		n.cfg.hooks.apply()
@@ -262,7 +262,7 @@ func outcomeOf(err error) *protocol.Error {
 
 // mayLead says whether this member may write now: it leads, its term has
 // begun for the state machine, and nothing forbids it.
-func (n *Node) mayLead() *protocol.Error {
+func (n *Member) mayLead() *protocol.Error {
 	if reason, yes := n.Quarantined(); yes {
 		// Another leader will take it; only our own clients are told to go elsewhere.
 		return protocol.NotAppliedf(codeNotLeader, "member %s is quarantined: %s", n.id, reason)
@@ -282,7 +282,7 @@ func (n *Node) mayLead() *protocol.Error {
 // mayPropose keeps out of the log what some member might not understand: such
 // an entry would halt it. The proposer has checked this too, but against an
 // older state, or as a newer version.
-func (n *Node) mayPropose(code protocol.Code) *protocol.Error {
+func (n *Member) mayPropose(code protocol.Code) *protocol.Error {
 	if code >= fsm.InternalBase {
 		if code > fsm.KindLast {
 			return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "internal command %d is not known to the leader (version %s)", code, n.cfg.Version)

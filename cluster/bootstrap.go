@@ -169,7 +169,7 @@ func newSecret() string {
 
 // seedCommands are the first commands of a new cluster, or none when they have
 // been applied. Repeating them is harmless.
-func (n *Node) seedCommands() ([]fsm.Envelope, error) {
+func (n *Member) seedCommands() ([]fsm.Envelope, error) {
 	raw, err := os.ReadFile(n.dir.file(fileBootstrap))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil

@@ -28,7 +28,7 @@ type digestReply struct {
 
 // checkpointDue makes the duty that asks for a checkpoint after so many
 // entries or so much time, when anything happened at all.
-func (n *Node) checkpointDue() func(context.Context, DutyEnv) {
+func (n *Member) checkpointDue() func(context.Context, DutyEnv) {
 	lastIndex, lastTime := n.applied.index.Load(), time.Now()
 	return func(ctx context.Context, d DutyEnv) {
 		index := n.applied.index.Load()
@@ -43,7 +43,7 @@ func (n *Node) checkpointDue() func(context.Context, DutyEnv) {
 }
 
 // checkpoints are this member's remembered digests.
-func (n *Node) checkpoints() []fsm.Checkpoint {
+func (n *Member) checkpoints() []fsm.Checkpoint {
 	cps := n.machine.Checkpoints()
 	if n.cfg.hooks.digest == nil {
 		return cps
@@ -66,7 +66,7 @@ func newestOf(cps []fsm.Checkpoint) (newest fsm.Checkpoint, ok bool) {
 
 // compareDigests looks for a new checkpoint and compares it with the other
 // members', until a majority of the voters has answered with their digests.
-func (n *Node) compareDigests(ctx context.Context) {
+func (n *Member) compareDigests(ctx context.Context) {
 	t := time.NewTicker(n.cfg.Duties.ComparePoll)
 	defer t.Stop()
 	var settled uint64
@@ -88,7 +88,7 @@ func (n *Node) compareDigests(ctx context.Context) {
 
 // judge reports whether the question is settled for this checkpoint. The
 // checkpoint at index before was settled earlier, 0 for none.
-func (n *Node) judge(ctx context.Context, mine fsm.Checkpoint, before uint64) bool {
+func (n *Member) judge(ctx context.Context, mine fsm.Checkpoint, before uint64) bool {
 	voters := n.voters()
 	need := len(voters)/2 + 1
 	type vote struct {
@@ -141,7 +141,7 @@ func (n *Node) judge(ctx context.Context, mine fsm.Checkpoint, before uint64) bo
 
 func digestValue(level uint32, digest string) string { return fmt.Sprintf("%d/%s", level, digest) }
 
-func (n *Node) askDigest(ctx context.Context, id string, index uint64) (digestReply, error) {
+func (n *Member) askDigest(ctx context.Context, id string, index uint64) (digestReply, error) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	var r digestReply
@@ -149,7 +149,7 @@ func (n *Node) askDigest(ctx context.Context, id string, index uint64) (digestRe
 	return r, err
 }
 
-func (n *Node) handleDigest(payload []byte) ([]byte, *protocol.Error) {
+func (n *Member) handleDigest(payload []byte) ([]byte, *protocol.Error) {
 	var ask digestAsk
 	if err := json.Unmarshal(payload, &ask); err != nil {
 		return nil, protocol.Errorf(protocol.CodeInternal, "malformed digest request")
@@ -166,7 +166,7 @@ func (n *Node) handleDigest(payload []byte) ([]byte, *protocol.Error) {
 // quarantineSelf takes this member out of service: it answers no read or
 // write, and without its raft streams it neither votes nor leads. Status and
 // health stay, so that the operator learns why.
-func (n *Node) quarantineSelf(reason string) {
+func (n *Member) quarantineSelf(reason string) {
 	if !n.quarantine.CompareAndSwap(nil, &reason) {
 		return
 	}
@@ -182,7 +182,7 @@ func (n *Node) quarantineSelf(reason string) {
 }
 
 // Quarantined says whether and why this member has stopped serving.
-func (n *Node) Quarantined() (reason string, yes bool) {
+func (n *Member) Quarantined() (reason string, yes bool) {
 	if r := n.quarantine.Load(); r != nil {
 		return *r, true
 	}
@@ -190,4 +190,4 @@ func (n *Node) Quarantined() (reason string, yes bool) {
 }
 
 // closeRaft cuts this member off from raft for the rest of the process's life.
-func (n *Node) closeRaft() { _ = n.trans.Close() }
+func (n *Member) closeRaft() { _ = n.trans.Close() }

@@ -35,14 +35,14 @@ type confirmReply struct {
 //
 // Raft changes its configuration one server at a time, so a majority of the
 // latest configuration meets every majority of the one before.
-func (n *Node) confirm(ctx context.Context, term uint64) error {
+func (n *Member) confirm(ctx context.Context, term uint64) error {
 	_, err := n.confirmRound(ctx, term, 0)
 	return err
 }
 
 // confirmRound is like confirm, but also returns the voters' wall clocks: after the
 // majority it waits up to linger for the others.
-func (n *Node) confirmRound(ctx context.Context, term uint64, linger time.Duration) ([]time.Time, error) {
+func (n *Member) confirmRound(ctx context.Context, term uint64, linger time.Duration) ([]time.Time, error) {
 	n.metrics.rounds.Inc()
 	fault.Hit(fault.ConfirmAsked)
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
@@ -111,7 +111,7 @@ func (r *collector) collect(answers <-chan confirmReply, asked int, linger time.
 	}
 }
 
-func (n *Node) askTerm(ctx context.Context, id string, nonce, term uint64) confirmReply {
+func (n *Member) askTerm(ctx context.Context, id string, nonce, term uint64) confirmReply {
 	req := binary.BigEndian.AppendUint64(nil, nonce)
 	req = binary.BigEndian.AppendUint64(req, term)
 	req = binary.BigEndian.AppendUint64(req, n.clock.referenceMS())
@@ -131,7 +131,7 @@ func (n *Node) askTerm(ctx context.Context, id string, nonce, term uint64) confi
 
 // handleConfirm answers with the current term. Raft makes a term durable and
 // visible before it grants a vote in it.
-func (n *Node) handleConfirm(payload []byte) ([]byte, *protocol.Error) {
+func (n *Member) handleConfirm(payload []byte) ([]byte, *protocol.Error) {
 	if len(payload) != 24 {
 		return nil, protocol.Errorf(protocol.CodeInternal, "malformed confirm request")
 	}
@@ -150,7 +150,7 @@ func (n *Node) handleConfirm(payload []byte) ([]byte, *protocol.Error) {
 }
 
 // voters of the latest configuration this member knows.
-func (n *Node) voters() []raft.Server {
+func (n *Member) voters() []raft.Server {
 	var out []raft.Server
 	for _, s := range n.servers() {
 		if s.Suffrage == raft.Voter {

@@ -4,11 +4,11 @@
 // machine of package fsm the same on every member through raft, brings writes
 // to the leader and answers when a read may be served.
 //
-// Promises. [Node.Propose] reports success only for a command that a majority
+// Promises. [Member.Propose] reports success only for a command that a majority
 // holds and that this cluster's state machine decided; a failure says whether
 // the command was not applied or whether that is unknown, and a command with a
 // request id, the client's or one minted here, takes effect at most once
-// whatever is retried. [Node.ReadIndex] returns an index that covers every
+// whatever is retried. [Member.ReadIndex] returns an index that covers every
 // write acknowledged anywhere before the call: the confirm round goes to voters
 // only, carries a nonce, starts after the call, and is never replaced by a
 // lease or by raft's VerifyLeader, which counts non-voters and accepts answers

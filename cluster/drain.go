@@ -22,7 +22,7 @@ const (
 // waits for those in flight, hands leadership over, waits until the new leader
 // is known, and stops. It does not leave the cluster. ctx bounds the polite
 // part; the member stops in any case.
-func (n *Node) Shutdown(ctx context.Context) error {
+func (n *Member) Shutdown(ctx context.Context) error {
 	var err error
 	n.stopOnce.Do(func() {
 		n.draining.Store(true)
@@ -36,7 +36,7 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	return err
 }
 
-func (n *Node) drain(ctx context.Context) {
+func (n *Member) drain(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, drainLimit)
 	defer cancel()
 	t := time.NewTicker(2 * time.Millisecond)
@@ -50,7 +50,7 @@ func (n *Node) drain(ctx context.Context) {
 	}
 }
 
-func (n *Node) handOver(ctx context.Context) {
+func (n *Member) handOver(ctx context.Context) {
 	for try := 0; try < transferTries && n.raft.State() == raft.Leader && len(n.voters()) > 1 && ctx.Err() == nil; try++ {
 		if err := n.raft.LeadershipTransfer().Error(); err != nil {
 			n.log.Warn("leadership was not handed over", "try", try+1, "error", err)
@@ -63,7 +63,7 @@ func (n *Node) handOver(ctx context.Context) {
 
 // awaitSuccessor waits until another leader is known, so that members that
 // still ask this one are sent on.
-func (n *Node) awaitSuccessor(ctx context.Context) {
+func (n *Member) awaitSuccessor(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 2*n.cfg.Timeouts.Election)
 	defer cancel()
 	t := time.NewTicker(2 * time.Millisecond)
@@ -86,7 +86,7 @@ const (
 
 // stopRaft ends raft. A replication that waits for the answer of a peer that
 // does not answer ends with its connection.
-func (n *Node) stopRaft() error {
+func (n *Member) stopRaft() error {
 	stopped := make(chan error, 1)
 	go func() { stopped <- n.raft.Shutdown().Error() }()
 	select {
@@ -105,7 +105,7 @@ func (n *Node) stopRaft() error {
 
 // stop ends everything, in an order in which nothing waits for what is gone:
 // the goroutines that use raft, raft, the network, the disk.
-func (n *Node) stop() error {
+func (n *Member) stop() error {
 	n.stopping.Store(true)
 	n.cancel()
 	failures := []error{}

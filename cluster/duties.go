@@ -41,7 +41,7 @@ func (f dutyFunc) Run(ctx context.Context, d DutyEnv) {
 }
 
 // duties are what this member does while it leads.
-func (n *Node) duties() []Duty {
+func (n *Member) duties() []Duty {
 	c := n.cfg.Duties
 	built := []Duty{
 		dutyFunc{"tick", c.TickAfter / 4, n.tick},
@@ -82,14 +82,14 @@ func proposeDuty(ctx context.Context, d DutyEnv, code protocol.Code, body any) b
 }
 
 // tick moves log time on an idle cluster, so that expiry does not wait for traffic.
-func (n *Node) tick(ctx context.Context, d DutyEnv) {
+func (n *Member) tick(ctx context.Context, d DutyEnv) {
 	if time.Since(time.Unix(0, n.batch.last.Load())) >= n.cfg.Duties.TickAfter {
 		proposeDuty(ctx, d, fsm.KindTick, nil)
 	}
 }
 
 // sweep proposes what time has overtaken. Apply checks every id again.
-func (n *Node) sweep(ctx context.Context, d DutyEnv) {
+func (n *Member) sweep(ctx context.Context, d DutyEnv) {
 	for range 16 {
 		s := d.Root().SweepCandidates(d.Now().UnixMilli(), sweepLimit)
 		found := len(s.Offline) + len(s.Release) + len(s.Beacons) + s.Due
@@ -106,7 +106,7 @@ func (n *Node) sweep(ctx context.Context, d DutyEnv) {
 // raiseLevel raises the feature level by one when every configured member can
 // run at the next one. Members that are down count too: their record says what
 // they could run when they were last up.
-func (n *Node) raiseLevel(ctx context.Context, d DutyEnv) {
+func (n *Member) raiseLevel(ctx context.Context, d DutyEnv) {
 	root := d.Root()
 	from := root.Level()
 	if n.cfg.PreserveDowngrade || from == 0 || from >= n.cfg.LevelMax {
@@ -132,7 +132,7 @@ func (n *Node) raiseLevel(ctx context.Context, d DutyEnv) {
 // guardClock keeps log time with the median of the voters' clocks, and gives
 // leadership away when this member's own clock is wrong: entries of this term
 // carry the median and are right; the next leader's clock should be too.
-func (n *Node) guardClock(ctx context.Context, d DutyEnv) {
+func (n *Member) guardClock(ctx context.Context, d DutyEnv) {
 	clocks, err := n.confirmRound(ctx, d.Term(), clockLinger)
 	if err != nil {
 		return
@@ -160,7 +160,7 @@ func (n *Node) guardClock(ctx context.Context, d DutyEnv) {
 // renewTime lets log time begin anew with the median, as a new leader would:
 // the machines were asleep, or all their clocks have been set. A second
 // term_start gives everybody the same grace as after a change of leadership.
-func (n *Node) renewTime(ctx context.Context, d DutyEnv, median time.Time) {
+func (n *Member) renewTime(ctx context.Context, d DutyEnv, median time.Time) {
 	d.Logger().Warn("log time was far behind the members' clocks and begins anew with them", "behind", (-n.clock.ahead()).String())
 	n.clock.set(median, n.clock.now().UnixMilli())
 	proposeDuty(ctx, d, fsm.KindTermStart, fsm.TermStart{Term: d.Term(), LeaderID: n.id, Version: n.cfg.Version})
@@ -168,7 +168,7 @@ func (n *Node) renewTime(ctx context.Context, d DutyEnv, median time.Time) {
 
 // promoter gives a vote to members that want one and keep up.
 type promoter struct {
-	node  *Node
+	node  *Member
 	since map[string]time.Time
 }
 

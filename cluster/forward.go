@@ -21,7 +21,7 @@ const (
 
 // forward sends a command to the leader, one hop. The payload is an entry with
 // this one command; the leader puts it into an entry of its own.
-func (n *Node) forward(ctx context.Context, leader string, env fsm.Envelope) (fsm.Result, *protocol.Error) {
+func (n *Member) forward(ctx context.Context, leader string, env fsm.Envelope) (fsm.Result, *protocol.Error) {
 	n.metrics.forwards.Inc()
 	payload := fsm.AppendEntry(nil, &fsm.Entry{Commands: []fsm.Envelope{env}})
 	fault.Hit(fault.ForwardBefore)
@@ -38,7 +38,7 @@ func (n *Node) forward(ctx context.Context, leader string, env fsm.Envelope) (fs
 }
 
 // handlePropose is the leader's side. It never forwards again.
-func (n *Node) handlePropose(ctx context.Context, payload []byte) ([]byte, *protocol.Error) {
+func (n *Member) handlePropose(ctx context.Context, payload []byte) ([]byte, *protocol.Error) {
 	entry, err := fsm.ParseEntry(payload)
 	if err != nil || len(entry.Commands) != 1 {
 		return nil, protocol.NotAppliedf(protocol.CodeInternal, "a forwarded command cannot be read: %v", err)

@@ -30,7 +30,7 @@ type fatalCall struct {
 
 // member is a node of a test cluster, with what it takes to start it again.
 type member struct {
-	*Node
+	*Member
 	t     testing.TB
 	cfg   Config
 	fatal chan fatalCall
@@ -109,7 +109,7 @@ func (c *cluster) start(cfg Config) *member {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	m.Node = n
+	m.Member = n
 	c.members = append(c.members, m)
 	return m
 }
@@ -323,7 +323,7 @@ func isVoter(m *member, id string) bool {
 }
 
 // kill stops without draining, as a crash would, but without leaking anything.
-func (n *Node) kill() {
+func (n *Member) kill() {
 	n.stopOnce.Do(func() {
 		n.draining.Store(true)
 		n.server.Abort()

@@ -116,7 +116,7 @@ func (g *greeter) known() []string {
 }
 
 // greet keeps this member announced until it stops.
-func (n *Node) greet(ctx context.Context) {
+func (n *Member) greet(ctx context.Context) {
 	for {
 		again := helloRetry
 		if err := n.sayHello(ctx); err == nil {
@@ -139,7 +139,7 @@ func (n *Node) greet(ctx context.Context) {
 
 // waitToReannounce returns true when the announcement should be repeated: an unknown
 // member announced itself, or this one has had no leader for a while.
-func (n *Node) waitToReannounce(ctx context.Context) bool {
+func (n *Member) waitToReannounce(ctx context.Context) bool {
 	t := time.NewTicker(leaderlessRetry)
 	defer t.Stop()
 	for {
@@ -156,7 +156,7 @@ func (n *Node) waitToReannounce(ctx context.Context) bool {
 	}
 }
 
-func (n *Node) configured() bool {
+func (n *Member) configured() bool {
 	for _, s := range n.servers() {
 		if string(s.ID) == n.id {
 			return true
@@ -165,13 +165,13 @@ func (n *Node) configured() bool {
 	return false
 }
 
-func (n *Node) ownRecord() fsm.MemberRecord {
+func (n *Member) ownRecord() fsm.MemberRecord {
 	return fsm.MemberRecord{ID: n.id, Peer: n.cfg.PeerAdvertise, Wire: n.cfg.WireAdvertise, Ops: n.cfg.OpsAdvertise,
 		Version: n.cfg.Version, LevelMin: n.cfg.LevelMin, LevelMax: n.cfg.LevelMax, Keys: n.ring.Versions()}
 }
 
 // sayHello announces this member through whoever answers.
-func (n *Node) sayHello(ctx context.Context) error {
+func (n *Member) sayHello(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
 	defer cancel()
 	req := helloRequest{Record: n.ownRecord()}
@@ -214,7 +214,7 @@ func (n *Node) sayHello(ctx context.Context) error {
 // noteStrangers ends this member once most others have said for a while that
 // it is none of theirs: it was removed, and asking on would only fill logs. A
 // single answer may come from one that has not heard of this member yet.
-func (n *Node) noteStrangers(most bool, failures error) {
+func (n *Member) noteStrangers(most bool, failures error) {
 	switch {
 	case !most:
 		n.hello.strangers = time.Time{}
@@ -226,7 +226,7 @@ func (n *Node) noteStrangers(most bool, failures error) {
 }
 
 // others are the members to ask, the leader first.
-func (n *Node) others() []string {
+func (n *Member) others() []string {
 	leader := n.leaderID()
 	seen := map[string]bool{n.id: true, "": true}
 	var out []string
@@ -246,7 +246,7 @@ func (n *Node) others() []string {
 	return out
 }
 
-func (n *Node) handleHello(ctx context.Context, from string, payload []byte) ([]byte, *protocol.Error) {
+func (n *Member) handleHello(ctx context.Context, from string, payload []byte) ([]byte, *protocol.Error) {
 	var req helloRequest
 	if err := json.Unmarshal(payload, &req); err != nil {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "hello cannot be read")
@@ -267,7 +267,7 @@ func (n *Node) handleHello(ctx context.Context, from string, payload []byte) ([]
 // its address in raft's configuration when it moved. It holds the membership,
 // and looks at a state that has the whole configuration: a member that is
 // being removed must not be taken for one that is joining.
-func (n *Node) welcome(ctx context.Context, rec fsm.MemberRecord) (helloReply, *protocol.Error) {
+func (n *Member) welcome(ctx context.Context, rec fsm.MemberRecord) (helloReply, *protocol.Error) {
 	n.membership.Lock()
 	defer n.membership.Unlock()
 	if err := n.mayLead(); err != nil {
@@ -302,7 +302,7 @@ func (n *Node) welcome(ctx context.Context, rec fsm.MemberRecord) (helloReply, *
 	return helloReply{Members: n.addresses(), Level: n.Root().Level()}, nil
 }
 
-func (n *Node) record(id string) (fsm.MemberRecord, bool) {
+func (n *Member) record(id string) (fsm.MemberRecord, bool) {
 	for _, m := range n.Root().Members() {
 		if m.ID == id {
 			return m, true
@@ -311,7 +311,7 @@ func (n *Node) record(id string) (fsm.MemberRecord, bool) {
 	return fsm.MemberRecord{}, false
 }
 
-func (n *Node) inConfiguration(id string) bool {
+func (n *Member) inConfiguration(id string) bool {
 	for _, s := range n.servers() {
 		if string(s.ID) == id {
 			return true
@@ -322,7 +322,7 @@ func (n *Node) inConfiguration(id string) bool {
 
 // configure brings raft's configuration in line with a member's record. It
 // never changes who votes. The caller holds the membership.
-func (n *Node) configure(rec fsm.MemberRecord) *protocol.Error {
+func (n *Member) configure(rec fsm.MemberRecord) *protocol.Error {
 	id, addr := raft.ServerID(rec.ID), raft.ServerAddress(rec.Peer)
 	for _, s := range n.servers() {
 		if s.ID == id {
@@ -341,7 +341,7 @@ func (n *Node) configure(rec fsm.MemberRecord) *protocol.Error {
 }
 
 // addresses of the configured members, by id.
-func (n *Node) addresses() map[string]string {
+func (n *Member) addresses() map[string]string {
 	out := map[string]string{}
 	for _, s := range n.servers() {
 		out[string(s.ID)] = string(s.Address)

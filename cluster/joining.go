@@ -152,7 +152,7 @@ func checkReach(addr, self string, servers []raft.Server) *protocol.Error {
 }
 
 // handleJoiner serves a machine that wants to join, of which nothing is known.
-func (n *Node) handleJoiner(ctx context.Context, remote string, payload []byte) ([]byte, *protocol.Error) {
+func (n *Member) handleJoiner(ctx context.Context, remote string, payload []byte) ([]byte, *protocol.Error) {
 	if e := n.cfg.Guesses.Admit(ctx, remote, guess.Join); e != nil {
 		return nil, e
 	}
@@ -169,7 +169,7 @@ func (n *Node) handleJoiner(ctx context.Context, remote string, payload []byte) 
 }
 
 // handleJoin serves a joining machine; a member that does not lead asks the leader.
-func (n *Node) handleJoin(ctx context.Context, payload []byte) ([]byte, *protocol.Error) {
+func (n *Member) handleJoin(ctx context.Context, payload []byte) ([]byte, *protocol.Error) {
 	var req joinRequest
 	if err := json.Unmarshal(payload, &req); err != nil {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "join request cannot be read")
@@ -181,7 +181,7 @@ func (n *Node) handleJoin(ctx context.Context, payload []byte) ([]byte, *protoco
 
 // admit lets a new member in, on the leader: the token is spent first, so that
 // it is good for one member with one key; that member may ask again.
-func (n *Node) admit(ctx context.Context, req joinRequest) ([]byte, *protocol.Error) {
+func (n *Member) admit(ctx context.Context, req joinRequest) ([]byte, *protocol.Error) {
 	if id, err := uuid.Parse(req.MemberID); err != nil || id.String() != req.MemberID { // one spelling for each member
 		return nil, protocol.Errorf(protocol.CodeInvalid, "member id is not a UUID in small letters with hyphens")
 	}
@@ -242,7 +242,7 @@ func (n *Node) admit(ctx context.Context, req joinRequest) ([]byte, *protocol.Er
 }
 
 // authority opens the CA key that is sealed in the state.
-func (n *Node) authority(root *fsm.Root) (*peer.CA, error) {
+func (n *Member) authority(root *fsm.Root) (*peer.CA, error) {
 	sealed, public, ok := root.Sealed(sealedCA)
 	if !ok {
 		return nil, errors.New("the cluster's CA key is not in the state yet; try again")
@@ -255,7 +255,7 @@ func (n *Node) authority(root *fsm.Root) (*peer.CA, error) {
 }
 
 // checkLevels refuses binaries that cannot run at the cluster's feature level.
-func (n *Node) checkLevels(version string, lo, hi uint32) *protocol.Error {
+func (n *Member) checkLevels(version string, lo, hi uint32) *protocol.Error {
 	if level := n.Root().Level(); level < lo || level > hi {
 		return protocol.Errorf(protocol.CodeFeatureNotActive,
 			"binary %q runs at feature levels %d to %d, the cluster is at %d; use a version that supports level %d", version, lo, hi, level, level)
@@ -264,6 +264,6 @@ func (n *Node) checkLevels(version string, lo, hi uint32) *protocol.Error {
 }
 
 // proposeDecided proposes and treats a decided refusal as an error.
-func (n *Node) proposeDecided(ctx context.Context, code protocol.Code, body any) *protocol.Error {
+func (n *Member) proposeDecided(ctx context.Context, code protocol.Code, body any) *protocol.Error {
 	return n.proposeFor(ctx, asker{}, code, body)
 }

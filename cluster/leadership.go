@@ -47,7 +47,7 @@ type DutyEnv interface {
 }
 
 type dutyEnv struct {
-	node *Node
+	node *Member
 	term uint64
 	log  hclog.Logger
 }
@@ -80,7 +80,7 @@ func (r *reign) end() {
 // watchLeadership turns raft's notifications into reigns. Raft blocks on the
 // channel, so a goroutine of its own drains it; what counts is the state now,
 // which also covers flips that were missed: a reign belongs to its term.
-func (n *Node) watchLeadership(ctx context.Context, notify <-chan bool) {
+func (n *Member) watchLeadership(ctx context.Context, notify <-chan bool) {
 	kick := make(chan struct{}, 1)
 	n.wg.Add(1)
 	go func() {
@@ -126,7 +126,7 @@ func (n *Node) watchLeadership(ctx context.Context, notify <-chan bool) {
 	}
 }
 
-func (n *Node) reign(ctx context.Context, term uint64) *reign {
+func (n *Member) reign(ctx context.Context, term uint64) *reign {
 	ctx, cancel := context.WithCancel(ctx)
 	r := &reign{term: term, cancel: cancel}
 	r.wg.Add(1)
@@ -154,7 +154,7 @@ func (n *Node) reign(ctx context.Context, term uint64) *reign {
 // establish begins a term for the state machine: the voters' clocks give the
 // time base, and the term's first command, once applied here, proves that the
 // commit index is current and that everything committed before is in the state.
-func (n *Node) establish(ctx context.Context, term uint64) error {
+func (n *Member) establish(ctx context.Context, term uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, establishLimit)
 	defer cancel()
 	n.clock.forget()
@@ -180,7 +180,7 @@ func (n *Node) establish(ctx context.Context, term uint64) error {
 }
 
 // beginTerm proposes term_start, preceded by the seeds of a new cluster.
-func (n *Node) beginTerm(ctx context.Context, term uint64) error {
+func (n *Member) beginTerm(ctx context.Context, term uint64) error {
 	seeds, err := n.seedCommands()
 	if err != nil {
 		return err
@@ -210,7 +210,7 @@ func (n *Node) beginTerm(ctx context.Context, term uint64) error {
 	return nil
 }
 
-func (n *Node) applyAll(ctx context.Context, term uint64, cmds []fsm.Envelope) error {
+func (n *Member) applyAll(ctx context.Context, term uint64, cmds []fsm.Envelope) error {
 	results, perr := n.applyEntry(ctx, &fsm.Entry{Time: n.clock.now().UnixMilli(), Term: term, Commands: cmds})
 	if perr != nil {
 		return perr
@@ -229,13 +229,13 @@ func alreadyDone(code protocol.Code, err *protocol.Error) bool {
 }
 
 // leading reports whether this member leads the term and may serve it.
-func (n *Node) leading(term uint64) bool {
+func (n *Member) leading(term uint64) bool {
 	return n.raft.State() == raft.Leader && n.raft.CurrentTerm() == term && n.readyTerm.Load() == term
 }
 
 // awaitTerm waits, for as long as this member leads a term that has not begun
 // for the state machine, so that callers need not ask again and again.
-func (n *Node) awaitTerm(ctx context.Context) {
+func (n *Member) awaitTerm(ctx context.Context) {
 	for {
 		changed := n.changed.next()
 		if n.raft.State() != raft.Leader || n.readyTerm.Load() == n.raft.CurrentTerm() {
@@ -248,7 +248,7 @@ func (n *Node) awaitTerm(ctx context.Context) {
 }
 
 // observeLeaders wakes those who wait for a leader when raft learns of one.
-func (n *Node) observeLeaders() {
+func (n *Member) observeLeaders() {
 	seen := make(chan raft.Observation, 8)
 	n.raft.RegisterObserver(raft.NewObserver(seen, false, func(o *raft.Observation) bool {
 		_, ok := o.Data.(raft.LeaderObservation)

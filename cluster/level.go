@@ -18,7 +18,7 @@ import (
 const fileLevel = "feature-level"
 
 // checkLevel refuses data of a feature level that this binary does not know.
-func (n *Node) checkLevel() error {
+func (n *Member) checkLevel() error {
 	raw, err := os.ReadFile(n.dir.file(fileLevel))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -39,7 +39,7 @@ func (n *Node) checkLevel() error {
 }
 
 // onLevel notes a feature level before anything is answered at it.
-func (n *Node) onLevel(level uint32) {
+func (n *Member) onLevel(level uint32) {
 	if err := n.dir.write([]byte(strconv.FormatUint(uint64(level), 10)+"\n"), fileLevel); err != nil {
 		n.fatal(ExitStalled, fmt.Sprintf("the feature level cannot be noted: %v; check the disk of %s, then start the member again", err, n.dir.path))
 	}

@@ -32,7 +32,7 @@ type logSum struct {
 
 // logSums are the entries of a range that this member still has, the first
 // maxLogSums of them.
-func (n *Node) logSums(from, to uint64) []logSum {
+func (n *Member) logSums(from, to uint64) []logSum {
 	if first, err := n.store.FirstIndex(); err == nil && from < first {
 		from = first
 	}
@@ -47,7 +47,7 @@ func (n *Node) logSums(from, to uint64) []logSum {
 	return out
 }
 
-func (n *Node) handleLogSums(payload []byte) ([]byte, *protocol.Error) {
+func (n *Member) handleLogSums(payload []byte) ([]byte, *protocol.Error) {
 	var ask logSumsAsk
 	if err := json.Unmarshal(payload, &ask); err != nil {
 		return nil, protocol.Errorf(protocol.CodeInternal, "malformed request for log checksums")
@@ -58,7 +58,7 @@ func (n *Node) handleLogSums(payload []byte) ([]byte, *protocol.Error) {
 // whereLogsDiffer compares this member's log with another member's and says in
 // words at which index they begin to differ, for whoever has to find out why
 // two states do.
-func (n *Node) whereLogsDiffer(ctx context.Context, other string, from, to uint64) string {
+func (n *Member) whereLogsDiffer(ctx context.Context, other string, from, to uint64) string {
 	compared := from - 1
 	for compared < to {
 		ask := logSumsAsk{From: compared + 1, To: to}

@@ -12,7 +12,7 @@ import (
 
 // logTimeOffset is how far log time is ahead of the median of the voters'
 // clocks, as this member knows it while it leads.
-func (n *Node) logTimeOffset() time.Duration {
+func (n *Member) logTimeOffset() time.Duration {
 	if n.raft.State() != raft.Leader || n.readyTerm.Load() == 0 {
 		return 0
 	}

@@ -55,7 +55,7 @@ type adminReply struct {
 }
 
 // JoinToken mints a token that lets one new member in, for ttl (1 h when 0).
-func (n *Node) JoinToken(ctx context.Context, nonvoter bool, ttl time.Duration) (token string, expires time.Time, err *protocol.Error) {
+func (n *Member) JoinToken(ctx context.Context, nonvoter bool, ttl time.Duration) (token string, expires time.Time, err *protocol.Error) {
 	if ttl < 0 || ttl > joinTokenMaxTTL {
 		return "", time.Time{}, protocol.Errorf(protocol.CodeInvalid, "a join token cannot be valid for %s: want more than nothing and at most 720h, which is 30 days", ttl)
 	}
@@ -65,26 +65,26 @@ func (n *Node) JoinToken(ctx context.Context, nonvoter bool, ttl time.Duration) 
 }
 
 // Promote makes a non-voting member a voter, without waiting for it to catch up.
-func (n *Node) Promote(ctx context.Context, memberID string) *protocol.Error {
+func (n *Member) Promote(ctx context.Context, memberID string) *protocol.Error {
 	_, err := n.onLeader(ctx, adminRequest{Op: opPromote, ID: memberID})
 	return err
 }
 
 // Remove takes a member out of the cluster for good. Without force it is
 // refused when the remaining voters that answer are no majority.
-func (n *Node) Remove(ctx context.Context, memberID string, force bool) *protocol.Error {
+func (n *Member) Remove(ctx context.Context, memberID string, force bool) *protocol.Error {
 	_, err := n.onLeader(ctx, adminRequest{Op: opRemove, ID: memberID, Force: force})
 	return err
 }
 
 // TransferLeadership hands leadership to a voter, to any when memberID is empty.
-func (n *Node) TransferLeadership(ctx context.Context, memberID string) *protocol.Error {
+func (n *Member) TransferLeadership(ctx context.Context, memberID string) *protocol.Error {
 	_, err := n.onLeader(ctx, adminRequest{Op: opTransfer, ID: memberID})
 	return err
 }
 
 // Leave takes this member out of the cluster for good. The caller shuts it down next.
-func (n *Node) Leave(ctx context.Context) *protocol.Error {
+func (n *Member) Leave(ctx context.Context) *protocol.Error {
 	if err := n.Remove(ctx, n.id, false); err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (n *Node) Leave(ctx context.Context) *protocol.Error {
 
 // onLeader brings an operation to the leader and tries again while there is
 // none. All operations may be repeated.
-func (n *Node) onLeader(ctx context.Context, req adminRequest) (adminReply, *protocol.Error) {
+func (n *Member) onLeader(ctx context.Context, req adminRequest) (adminReply, *protocol.Error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	req.Lead, req.By = true, n.askerOf(ctx)
@@ -117,7 +117,7 @@ func (n *Node) onLeader(ctx context.Context, req adminRequest) (adminReply, *pro
 	}
 }
 
-func (n *Node) adminOnce(ctx context.Context, req adminRequest) (reply adminReply, _ *protocol.Error) {
+func (n *Member) adminOnce(ctx context.Context, req adminRequest) (reply adminReply, _ *protocol.Error) {
 	switch leader := n.leaderID(); leader {
 	case "":
 		return reply, protocol.NotAppliedf(protocol.CodeNoLeader, "no leader is known")
@@ -132,7 +132,7 @@ func (n *Node) adminOnce(ctx context.Context, req adminRequest) (reply adminRepl
 }
 
 // lead carries out an operation on the leader.
-func (n *Node) lead(ctx context.Context, req adminRequest) (adminReply, *protocol.Error) {
+func (n *Member) lead(ctx context.Context, req adminRequest) (adminReply, *protocol.Error) {
 	if err := n.mayLead(); err != nil {
 		return adminReply{}, err
 	}
@@ -152,7 +152,7 @@ func (n *Node) lead(ctx context.Context, req adminRequest) (adminReply, *protoco
 	return adminReply{}, protocol.Errorf(protocol.CodeNotImplemented, "unknown cluster operation %q", req.Op)
 }
 
-func (n *Node) mintJoinToken(ctx context.Context, req adminRequest) (adminReply, *protocol.Error) {
+func (n *Member) mintJoinToken(ctx context.Context, req adminRequest) (adminReply, *protocol.Error) {
 	t := peer.Token{ClusterID: n.clusterID, CASHA256: n.caHash, Name: "join-" + uuid.NewString(), Secret: newSecret()}
 	for _, s := range n.servers() {
 		t.Addrs = append(t.Addrs, string(s.Address))
@@ -170,7 +170,7 @@ func (n *Node) mintJoinToken(ctx context.Context, req adminRequest) (adminReply,
 	return adminReply{Token: t.String(), Expires: n.clock.now().UnixMilli() + req.TTLMS}, nil
 }
 
-func (n *Node) configuredServer(id string) (raft.Server, *protocol.Error) {
+func (n *Member) configuredServer(id string) (raft.Server, *protocol.Error) {
 	for _, s := range n.servers() {
 		if string(s.ID) == id {
 			return s, nil
@@ -179,7 +179,7 @@ func (n *Node) configuredServer(id string) (raft.Server, *protocol.Error) {
 	return raft.Server{}, protocol.Errorf(protocol.CodeNotFound, "no member %s in this cluster; `pilotctl cluster members` lists them", id)
 }
 
-func (n *Node) promote(ctx context.Context, req adminRequest) *protocol.Error {
+func (n *Member) promote(ctx context.Context, req adminRequest) *protocol.Error {
 	n.membership.Lock()
 	defer n.membership.Unlock()
 	s, err := n.configuredServer(req.ID)
@@ -204,7 +204,7 @@ func (n *Node) promote(ctx context.Context, req adminRequest) *protocol.Error {
 // in the configuration. In the other order a leader that changes in between
 // would find a record without a place, which is what a member has that just
 // joined, and add it back.
-func (n *Node) remove(ctx context.Context, req adminRequest) *protocol.Error {
+func (n *Member) remove(ctx context.Context, req adminRequest) *protocol.Error {
 	n.membership.Lock()
 	defer n.membership.Unlock()
 	id := req.ID
@@ -235,7 +235,7 @@ func (n *Node) remove(ctx context.Context, req adminRequest) *protocol.Error {
 }
 
 // removable refuses what would leave no majority of answering voters.
-func (n *Node) removable(ctx context.Context, s raft.Server, force bool) *protocol.Error {
+func (n *Member) removable(ctx context.Context, s raft.Server, force bool) *protocol.Error {
 	if s.Suffrage != raft.Voter {
 		return nil
 	}
@@ -274,7 +274,7 @@ func changeOutcome(err error) *protocol.Error {
 // handleAdmin serves other members' requests for the leader, and the local
 // command line, which comes with this member's own certificate and is the only
 // one that this member does as it is told by.
-func (n *Node) handleAdmin(ctx context.Context, from string, payload []byte) ([]byte, *protocol.Error) {
+func (n *Member) handleAdmin(ctx context.Context, from string, payload []byte) ([]byte, *protocol.Error) {
 	var req adminRequest
 	if err := json.Unmarshal(payload, &req); err != nil {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "cluster operation cannot be read")

@@ -105,7 +105,7 @@ func newMetrics() *metrics {
 }
 
 // register adds the gauges that are read when they are scraped, and registers all.
-func (m *metrics) register(n *Node) error {
+func (m *metrics) register(n *Member) error {
 	if n.cfg.Registry == nil {
 		return nil
 	}
@@ -136,7 +136,7 @@ func (m *metrics) register(n *Node) error {
 	return nil
 }
 
-func (m *metrics) unregister(n *Node) {
+func (m *metrics) unregister(n *Member) {
 	if n.cfg.Registry == nil {
 		return
 	}

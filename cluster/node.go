@@ -69,8 +69,8 @@ type conditions struct {
 	stopOnce  sync.Once
 }
 
-// Node is a running member.
-type Node struct {
+// Member is a running member.
+type Member struct {
 	identityOf
 	engine
 	conditions
@@ -94,13 +94,13 @@ type Node struct {
 
 // Start runs the member of a data directory that Init or Join prepared. It
 // returns when the member listens, not when it is ready: see Ready.
-func Start(ctx context.Context, cfg Config) (*Node, error) {
+func Start(ctx context.Context, cfg Config) (*Member, error) {
 	cfg = cfg.withDefaults()
 	dir, err := openDataDir(cfg.DataDir)
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, log: cfg.Logger, up: make(chan struct{}), left: make(chan struct{}), dead: make(chan struct{})}
+	n := &Member{cfg: cfg, log: cfg.Logger, up: make(chan struct{}), left: make(chan struct{}), dead: make(chan struct{})}
 	n.leftOnce = sync.OnceFunc(func() { close(n.left) })
 	n.dir = dir
 	runCtx, cancel := context.WithCancel(context.Background())
@@ -113,7 +113,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 }
 
 // wire builds the node from the ground up.
-func (n *Node) wire(ctx context.Context) error {
+func (n *Member) wire(ctx context.Context) error {
 	id, err := n.load()
 	if err != nil {
 		return err
@@ -164,7 +164,7 @@ func (n *Node) wire(ctx context.Context) error {
 }
 
 // load reads who this member is.
-func (n *Node) load() (*peer.Identity, error) {
+func (n *Member) load() (*peer.Identity, error) {
 	m, err := n.dir.member()
 	if err != nil {
 		return nil, err
@@ -181,7 +181,7 @@ func (n *Node) load() (*peer.Identity, error) {
 }
 
 // addressProvider tells raft where a member is and, for Dial, which member it means.
-type addressProvider struct{ n *Node }
+type addressProvider struct{ n *Member }
 
 // ServerAddr is called for every dial.
 func (p addressProvider) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
@@ -193,7 +193,7 @@ func (p addressProvider) ServerAddr(id raft.ServerID) (raft.ServerAddress, error
 }
 
 // addressOf looks into raft's configuration first, then into the last hello.
-func (n *Node) addressOf(id string) (string, bool) {
+func (n *Member) addressOf(id string) (string, bool) {
 	if id == n.id {
 		return n.cfg.PeerAdvertise, true
 	}
@@ -210,7 +210,7 @@ func (n *Node) addressOf(id string) (string, bool) {
 }
 
 // servers of the latest configuration this member knows.
-func (n *Node) servers() []raft.Server {
+func (n *Member) servers() []raft.Server {
 	f := n.raft.GetConfiguration()
 	if f.Error() != nil {
 		return nil
@@ -218,7 +218,7 @@ func (n *Node) servers() []raft.Server {
 	return f.Configuration().Servers
 }
 
-func (n *Node) leaderID() string {
+func (n *Member) leaderID() string {
 	_, id := n.raft.LeaderWithID()
 	return string(id)
 }
@@ -228,7 +228,7 @@ func (n *Node) leaderID() string {
 const removalGrace = 2 * time.Second
 
 // onConfiguration is called by the state machine for committed configurations.
-func (n *Node) onConfiguration(c raft.Configuration) {
+func (n *Member) onConfiguration(c raft.Configuration) {
 	members := map[string]bool{}
 	for _, s := range c.Servers {
 		members[string(s.ID)] = true
@@ -244,31 +244,31 @@ func (n *Node) onConfiguration(c raft.Configuration) {
 }
 
 // Root is the newest applied state: immutable, and never torn.
-func (n *Node) Root() *fsm.Root { return n.machine.Root() }
+func (n *Member) Root() *fsm.Root { return n.machine.Root() }
 
 // Keyring holds the cluster's secret keys.
-func (n *Node) Keyring() *keyring.Keyring { return n.ring }
+func (n *Member) Keyring() *keyring.Keyring { return n.ring }
 
 // ID of this member.
-func (n *Node) ID() string { return n.id }
+func (n *Member) ID() string { return n.id }
 
 // IsLeader reports whether this member leads and serves its term.
-func (n *Node) IsLeader() bool { return n.leading(n.raft.CurrentTerm()) }
+func (n *Member) IsLeader() bool { return n.leading(n.raft.CurrentTerm()) }
 
 // LeaderID is the leader as far as this member knows, or empty.
-func (n *Node) LeaderID() string { return n.leaderID() }
+func (n *Member) LeaderID() string { return n.leaderID() }
 
 // PeerAddr is the address of the peer listener.
-func (n *Node) PeerAddr() string { return n.server.Addr().String() }
+func (n *Member) PeerAddr() string { return n.server.Addr().String() }
 
 // Changed returns a channel that is closed when leadership or readiness changes next.
-func (n *Node) Changed() <-chan struct{} { return n.changed.next() }
+func (n *Member) Changed() <-chan struct{} { return n.changed.next() }
 
 // Left is closed when this member left its cluster at the request of an AdminClient.
-func (n *Node) Left() <-chan struct{} { return n.left }
+func (n *Member) Left() <-chan struct{} { return n.left }
 
 // join is handleJoiner, once the node is wired.
-func (n *Node) join(ctx context.Context, remote string, payload []byte) ([]byte, *protocol.Error) {
+func (n *Member) join(ctx context.Context, remote string, payload []byte) ([]byte, *protocol.Error) {
 	select {
 	case <-n.up:
 		return n.handleJoiner(ctx, remote, payload)
@@ -277,7 +277,7 @@ func (n *Node) join(ctx context.Context, remote string, payload []byte) ([]byte,
 	}
 }
 
-func (n *Node) run(f func()) {
+func (n *Member) run(f func()) {
 	n.wg.Add(1)
 	go func() {
 		defer n.wg.Done()
@@ -286,7 +286,7 @@ func (n *Node) run(f func()) {
 }
 
 // abandon undoes a Start that failed half-way.
-func (n *Node) abandon() {
+func (n *Member) abandon() {
 	n.stopping.Store(true)
 	n.cancel()
 	if n.raft != nil {

@@ -24,12 +24,12 @@ type nudgeRequest struct {
 }
 
 // Nudge asks the leader's duty of a name to work at once and waits for it.
-func (n *Node) Nudge(ctx context.Context, duty string, urgent bool) *protocol.Error {
+func (n *Member) Nudge(ctx context.Context, duty string, urgent bool) *protocol.Error {
 	_, e := n.nudge(ctx, &nudgeRequest{Duty: duty, Urgent: urgent})
 	return e
 }
 
-func (n *Node) handleNudge(ctx context.Context, payload []byte) ([]byte, *protocol.Error) {
+func (n *Member) handleNudge(ctx context.Context, payload []byte) ([]byte, *protocol.Error) {
 	var req nudgeRequest
 	if err := json.Unmarshal(payload, &req); err != nil {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "the nudge cannot be read")
@@ -37,7 +37,7 @@ func (n *Node) handleNudge(ctx context.Context, payload []byte) ([]byte, *protoc
 	return n.nudge(ctx, &req)
 }
 
-func (n *Node) nudge(ctx context.Context, req *nudgeRequest) ([]byte, *protocol.Error) {
+func (n *Member) nudge(ctx context.Context, req *nudgeRequest) ([]byte, *protocol.Error) {
 	return n.routeOnce(ctx, rpcNudge, &req.Forwarded, req, func(ctx context.Context) ([]byte, *protocol.Error) {
 		for _, d := range n.cfg.Extra {
 			if nudged, ok := d.(NudgedDuty); ok && d.Name() == req.Duty {

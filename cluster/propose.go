@@ -34,7 +34,7 @@ const (
 // deadline and after 30 s in any case, Propose tries again through changes of leadership. It does so after an
 // unknown outcome only when a repetition has no second effect: the command has
 // a request id, gets one minted here, or is soft.
-func (n *Node) Propose(ctx context.Context, env fsm.Envelope) (fsm.Result, *protocol.Error) {
+func (n *Member) Propose(ctx context.Context, env fsm.Envelope) (fsm.Result, *protocol.Error) {
 	n.inflight.Add(1)
 	defer n.inflight.Add(-1)
 	if n.draining.Load() {
@@ -57,7 +57,7 @@ func (n *Node) Propose(ctx context.Context, env fsm.Envelope) (fsm.Result, *prot
 	return n.proposeUntil(ctx, env, minted)
 }
 
-func (n *Node) proposeUntil(ctx context.Context, env fsm.Envelope, minted bool) (fsm.Result, *protocol.Error) {
+func (n *Member) proposeUntil(ctx context.Context, env fsm.Envelope, minted bool) (fsm.Result, *protocol.Error) {
 	ambiguous := false
 	var last *protocol.Error
 	for pause := retryMin; ; pause = min(2*pause, retryMax) {
@@ -85,7 +85,7 @@ func (n *Node) proposeUntil(ctx context.Context, env fsm.Envelope, minted bool) 
 }
 
 // attempt tries once: here when this member leads, else at the leader.
-func (n *Node) attempt(ctx context.Context, env fsm.Envelope) (fsm.Result, *protocol.Error) {
+func (n *Member) attempt(ctx context.Context, env fsm.Envelope) (fsm.Result, *protocol.Error) {
 	leader := n.leaderID()
 	switch leader {
 	case "":
@@ -107,7 +107,7 @@ func final(err *protocol.Error) bool {
 }
 
 // gaveUp is the answer when the deadline has passed.
-func (n *Node) gaveUp(ambiguous bool, last *protocol.Error) *protocol.Error {
+func (n *Member) gaveUp(ambiguous bool, last *protocol.Error) *protocol.Error {
 	if ambiguous {
 		return protocol.Unknownf(protocol.CodeOutcomeUnknown,
 			"the command may or may not have been applied: it was sent, but no answer came in time (%s); send it again with the same request_id to learn which", last.Text)
@@ -117,7 +117,7 @@ func (n *Node) gaveUp(ambiguous bool, last *protocol.Error) *protocol.Error {
 }
 
 // reachability names who can be reached, for error texts.
-func (n *Node) reachability() string {
+func (n *Member) reachability() string {
 	up, down := n.peersUp()
 	text := fmt.Sprintf("member %s reaches %s", n.id, list(up))
 	if len(down) > 0 {

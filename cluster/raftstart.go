@@ -14,7 +14,7 @@ import (
 )
 
 // openRaft opens the store and starts raft, bootstrapping a new cluster.
-func (n *Node) openRaft(notify chan<- bool) error {
+func (n *Member) openRaft(notify chan<- bool) error {
 	var err error
 	if n.store, err = store.Open(n.dir.file(dirRaft), n.cfg.LogStore, n.storeOptions()); err != nil {
 		return n.refuseDamage(err)
@@ -49,7 +49,7 @@ func (n *Node) openRaft(notify chan<- bool) error {
 }
 
 // noteApplied remembers how far the log is known to be committed.
-func (n *Node) noteApplied(index uint64) {
+func (n *Member) noteApplied(index uint64) {
 	if err := n.store.SetApplied(index); err != nil {
 		n.storeFailed(err)
 	}
@@ -57,18 +57,18 @@ func (n *Node) noteApplied(index uint64) {
 
 // forked ends the member before it applies anything more: its log holds what
 // the log of the member that leads does not hold.
-func (n *Node) forked(reason string) {
+func (n *Member) forked(reason string) {
 	n.fsm.stopApplying()
 	n.fatal(ExitDamaged, reason+"; move the data directory away and join the cluster again; if more than one member says so, keep all data directories")
 }
 
 // mustRestart ends the member so that it reads its configuration from the log again.
-func (n *Node) mustRestart(reason string) {
+func (n *Member) mustRestart(reason string) {
 	n.fatal(ExitStalled, reason+"; nothing is lost: start the member again")
 }
 
 // refuseDamage ends the member when the error says that its data must not be used.
-func (n *Node) refuseDamage(err error) error {
+func (n *Member) refuseDamage(err error) error {
 	var damage *store.DamageError
 	if errors.As(err, &damage) {
 		n.fatal(ExitDamaged, err.Error())
@@ -78,7 +78,7 @@ func (n *Node) refuseDamage(err error) error {
 
 // newRaft starts raft. Without a usable snapshot that reaches the log, raft
 // fails without saying why, or panics on the first entry that is not there.
-func (n *Node) newRaft(conf *raft.Config, logs raft.LogStore, snaps *store.Snapshots) (r *raft.Raft, err error) {
+func (n *Member) newRaft(conf *raft.Config, logs raft.LogStore, snaps *store.Snapshots) (r *raft.Raft, err error) {
 	defer func() {
 		p := recover()
 		if cause, ok := p.(error); ok && errors.Is(cause, raft.ErrLogNotFound) {
@@ -119,7 +119,7 @@ func dropReplaced(logs raft.LogStore, snaps *store.Snapshots) error {
 	return logs.DeleteRange(first, last)
 }
 
-func (n *Node) raftConfig(notify chan<- bool) *raft.Config {
+func (n *Member) raftConfig(notify chan<- bool) *raft.Config {
 	c := raft.DefaultConfig()
 	c.LocalID = raft.ServerID(n.id)
 	c.HeartbeatTimeout, c.ElectionTimeout = n.cfg.Timeouts.Heartbeat, n.cfg.Timeouts.Election
@@ -135,7 +135,7 @@ func (n *Node) raftConfig(notify chan<- bool) *raft.Config {
 }
 
 // bootstrap writes the first configuration of a new cluster: this member alone.
-func (n *Node) bootstrap(conf *raft.Config, logs raft.LogStore, snaps raft.SnapshotStore) error {
+func (n *Member) bootstrap(conf *raft.Config, logs raft.LogStore, snaps raft.SnapshotStore) error {
 	if _, err := os.Stat(n.dir.file(fileBootstrap)); err != nil {
 		return nil
 	}

@@ -94,7 +94,7 @@ func (r *readRounds) freshest(applied uint64) (time.Time, bool) {
 // member before the call; a read of a state that has applied it is
 // linearizable. It tries again through changes of leadership until ctx ends
 // (10 s without a deadline). Errors: no_leader, quarantined, shutting_down.
-func (n *Node) ReadIndex(ctx context.Context) (uint64, *protocol.Error) {
+func (n *Member) ReadIndex(ctx context.Context) (uint64, *protocol.Error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	for pause := retryMin; ; pause = min(2*pause, retryMax) {
@@ -117,7 +117,7 @@ func (n *Node) ReadIndex(ctx context.Context) (uint64, *protocol.Error) {
 }
 
 // WaitApplied waits until this member has applied the index. Error: timeout_read.
-func (n *Node) WaitApplied(ctx context.Context, index uint64) *protocol.Error {
+func (n *Member) WaitApplied(ctx context.Context, index uint64) *protocol.Error {
 	if err := n.applied.wait(ctx, index); err != nil {
 		return protocol.NotAppliedf(protocol.CodeTimeoutRead, "member %s has applied index %d and did not reach %d in time; send the request again, or to another member", n.id, n.applied.index.Load(), index)
 	}
@@ -126,14 +126,14 @@ func (n *Node) WaitApplied(ctx context.Context, index uint64) *protocol.Error {
 
 // DataAge is how long ago the newest entry was made that is applied here. With
 // a leader there is one every second. It needs neither leader nor quorum.
-func (n *Node) DataAge() time.Duration {
+func (n *Member) DataAge() time.Duration {
 	return max(0, n.clock.source.Wall().Sub(time.UnixMilli(n.Root().Now())))
 }
 
 // FreshWithin reports whether this member's state covers every write that was
 // acknowledged up to d ago: a round that began since then was answered and its
 // index is applied here.
-func (n *Node) FreshWithin(d time.Duration) bool {
+func (n *Member) FreshWithin(d time.Duration) bool {
 	if _, yes := n.Quarantined(); yes {
 		return false
 	}
@@ -142,7 +142,7 @@ func (n *Node) FreshWithin(d time.Duration) bool {
 }
 
 // askIndex is one round as this member begins it.
-func (n *Node) askIndex(ctx context.Context) (uint64, *protocol.Error) {
+func (n *Member) askIndex(ctx context.Context) (uint64, *protocol.Error) {
 	switch leader := n.leaderID(); leader {
 	case "":
 		return 0, protocol.NotAppliedf(protocol.CodeNoLeader, "no leader is known")
@@ -165,7 +165,7 @@ func (n *Node) askIndex(ctx context.Context) (uint64, *protocol.Error) {
 // confirmedIndex is the leader's part. The commit index is sampled before the
 // round. It is raft's, not that of the leader's own state machine: another
 // member may have applied, and shown, more than the leader has.
-func (n *Node) confirmedIndex(ctx context.Context) (uint64, *protocol.Error) {
+func (n *Member) confirmedIndex(ctx context.Context) (uint64, *protocol.Error) {
 	n.awaitTerm(ctx)
 	term := n.raft.CurrentTerm()
 	if err := n.mayRead(term); err != nil {
@@ -182,7 +182,7 @@ func (n *Node) confirmedIndex(ctx context.Context) (uint64, *protocol.Error) {
 }
 
 // mayRead is mayLead without the brake on writes.
-func (n *Node) mayRead(term uint64) *protocol.Error {
+func (n *Member) mayRead(term uint64) *protocol.Error {
 	if reason, yes := n.Quarantined(); yes {
 		return protocol.NotAppliedf(protocol.CodeQuarantined, "member %s is quarantined: %s", n.id, reason)
 	}
@@ -193,7 +193,7 @@ func (n *Node) mayRead(term uint64) *protocol.Error {
 }
 
 // handleReadIndex serves another member; its rounds are shared with our own reads.
-func (n *Node) handleReadIndex(ctx context.Context) ([]byte, *protocol.Error) {
+func (n *Member) handleReadIndex(ctx context.Context) ([]byte, *protocol.Error) {
 	if n.leaderID() != n.id {
 		return nil, protocol.NotAppliedf(codeNotLeader, "member %s is not the leader", n.id)
 	}

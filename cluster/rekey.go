@@ -26,13 +26,13 @@ type keyringReply struct {
 // are encrypted anew. Tokens stay valid: their MACs name the version they were
 // made with, and no version is taken away. It may be repeated after an error and
 // then goes on where it was. The error names a member that could not be reached.
-func (n *Node) RotateKeys(ctx context.Context) (version uint32, err *protocol.Error) {
+func (n *Member) RotateKeys(ctx context.Context) (version uint32, err *protocol.Error) {
 	r, err := n.onLeader(ctx, adminRequest{Op: opRotateKeys})
 	return r.KeyVersion, err
 }
 
 // rotateKeys holds the membership lock, so that no member joins with an outdated keyring.
-func (n *Node) rotateKeys(ctx context.Context, by asker) (uint32, *protocol.Error) {
+func (n *Member) rotateKeys(ctx context.Context, by asker) (uint32, *protocol.Error) {
 	n.membership.Lock()
 	defer n.membership.Unlock()
 	version := n.ring.Latest()
@@ -57,7 +57,7 @@ func (n *Node) rotateKeys(ctx context.Context, by asker) (uint32, *protocol.Erro
 
 // resealSinks encrypts the secrets of sinks with a new version. A sink that is
 // configured anew meanwhile has its secret under the new version already.
-func (n *Node) resealSinks(ctx context.Context, version uint32) *protocol.Error {
+func (n *Member) resealSinks(ctx context.Context, version uint32) *protocol.Error {
 	for _, s := range n.Root().Sinks() {
 		if s.Secret.IsZero() || s.Secret.Key == version {
 			continue
@@ -79,7 +79,7 @@ func (n *Node) resealSinks(ctx context.Context, version uint32) *protocol.Error 
 }
 
 // distributeKeys hands the keyring to every member and records who has it.
-func (n *Node) distributeKeys(ctx context.Context) *protocol.Error {
+func (n *Member) distributeKeys(ctx context.Context) *protocol.Error {
 	for _, s := range n.servers() {
 		id := string(s.ID)
 		reply := keyringReply{Versions: n.ring.Versions()}
@@ -101,7 +101,7 @@ func (n *Node) distributeKeys(ctx context.Context) *protocol.Error {
 }
 
 // resealCA encrypts the key of the cluster's CA with a new version.
-func (n *Node) resealCA(ctx context.Context, version uint32) *protocol.Error {
+func (n *Member) resealCA(ctx context.Context, version uint32) *protocol.Error {
 	sealed, public, ok := n.Root().Sealed(sealedCA)
 	if !ok || sealed.Key == version {
 		return nil
@@ -117,7 +117,7 @@ func (n *Node) resealCA(ctx context.Context, version uint32) *protocol.Error {
 }
 
 // handleKeyring takes over what the leader hands out.
-func (n *Node) handleKeyring(payload []byte) ([]byte, *protocol.Error) {
+func (n *Member) handleKeyring(payload []byte) ([]byte, *protocol.Error) {
 	var req keyringRequest
 	if err := json.Unmarshal(payload, &req); err != nil {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "the keyring cannot be read")

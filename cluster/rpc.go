@@ -28,7 +28,7 @@ const (
 )
 
 // handle answers one request of another member.
-func (n *Node) handle(ctx context.Context, from string, typ byte, payload []byte) ([]byte, *protocol.Error) {
+func (n *Member) handle(ctx context.Context, from string, typ byte, payload []byte) ([]byte, *protocol.Error) {
 	select {
 	case <-n.up:
 	default:
@@ -62,7 +62,7 @@ func (n *Node) handle(ctx context.Context, from string, typ byte, payload []byte
 }
 
 // callJSON calls another member with JSON both ways.
-func (n *Node) callJSON(ctx context.Context, id string, typ byte, req, reply any) error {
+func (n *Member) callJSON(ctx context.Context, id string, typ byte, req, reply any) error {
 	raw, err := json.Marshal(req)
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func encodeJSON(v any) ([]byte, *protocol.Error) {
 
 // routeOnce runs lead on the leader: here, or over one hop, which is marked in
 // the request so that it is never sent on again.
-func (n *Node) routeOnce(ctx context.Context, typ byte, forwarded *bool, req any, lead func(context.Context) ([]byte, *protocol.Error)) ([]byte, *protocol.Error) {
+func (n *Member) routeOnce(ctx context.Context, typ byte, forwarded *bool, req any, lead func(context.Context) ([]byte, *protocol.Error)) ([]byte, *protocol.Error) {
 	leader := n.leaderID()
 	switch {
 	case leader == n.id:
@@ -107,7 +107,7 @@ func (n *Node) routeOnce(ctx context.Context, typ byte, forwarded *bool, req any
 // authorize decides which members may connect: those of the configuration,
 // those that have joined but are not in it yet, and those that a current
 // member has just told us about.
-func (n *Node) authorize(id, proto string) *protocol.Error {
+func (n *Member) authorize(id, proto string) *protocol.Error {
 	select {
 	case <-n.up:
 	default:
@@ -131,7 +131,7 @@ func (n *Node) authorize(id, proto string) *protocol.Error {
 	return protocol.Errorf(peer.CodeNotMember, "member %s is not in the configuration of cluster %s that member %s knows: it was removed, or has to join again", id, n.clusterID, n.id)
 }
 
-func (n *Node) knows(id string) bool {
+func (n *Member) knows(id string) bool {
 	for _, s := range n.servers() {
 		if string(s.ID) == id {
 			return true

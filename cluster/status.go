@@ -36,7 +36,7 @@ type memberStatus struct {
 	LogTimeOffsetMS int64 `json:"log_time_offset_ms,omitempty"`
 }
 
-func (n *Node) localStatus() memberStatus {
+func (n *Member) localStatus() memberStatus {
 	reason, _ := n.Quarantined()
 	s := memberStatus{ID: n.id, State: stateName(n.raft.State()), LeaderID: n.leaderID(), Term: n.raft.CurrentTerm(),
 		AppliedIndex: n.applied.index.Load(), CommitIndex: n.raft.CommitIndex(), LastLogIndex: n.raft.LastIndex(),
@@ -63,7 +63,7 @@ func stateName(s raft.RaftState) string {
 	return "stopped"
 }
 
-func (n *Node) askStatus(ctx context.Context, id string) (memberStatus, error) {
+func (n *Member) askStatus(ctx context.Context, id string) (memberStatus, error) {
 	if id == n.id {
 		return n.localStatus(), nil
 	}
@@ -76,7 +76,7 @@ func (n *Node) askStatus(ctx context.Context, id string) (memberStatus, error) {
 
 // Members lists the configured members, asking each for at most half a second.
 // It works without a quorum.
-func (n *Node) Members(ctx context.Context) []protocol.ClusterMember {
+func (n *Member) Members(ctx context.Context) []protocol.ClusterMember {
 	servers := n.servers()
 	out := make([]protocol.ClusterMember, len(servers))
 	var wg sync.WaitGroup
@@ -91,7 +91,7 @@ func (n *Node) Members(ctx context.Context) []protocol.ClusterMember {
 	return out
 }
 
-func (n *Node) describe(ctx context.Context, s raft.Server) protocol.ClusterMember {
+func (n *Member) describe(ctx context.Context, s raft.Server) protocol.ClusterMember {
 	m := protocol.ClusterMember{ID: string(s.ID), Address: string(s.Address), Role: "unknown", Suffrage: "nonvoter"}
 	if s.Suffrage == raft.Voter {
 		m.Suffrage = "voter"
@@ -124,7 +124,7 @@ func (n *Node) describe(ctx context.Context, s raft.Server) protocol.ClusterMemb
 
 // Status tells what this member knows of the cluster and what to do about it.
 // It works without a quorum.
-func (n *Node) Status(ctx context.Context) protocol.ClusterStatusReply {
+func (n *Member) Status(ctx context.Context) protocol.ClusterStatusReply {
 	root, st := n.Root(), n.localStatus()
 	digest := root.Digest()
 	members := n.Members(ctx)
@@ -145,7 +145,7 @@ func (n *Node) Status(ctx context.Context) protocol.ClusterStatusReply {
 }
 
 // problems names what is wrong, the worst first, and the next thing to do about each.
-func (n *Node) problems(st memberStatus, members []protocol.ClusterMember) (out, next []string) {
+func (n *Member) problems(st memberStatus, members []protocol.ClusterMember) (out, next []string) {
 	add := func(do, format string, args ...any) {
 		out, next = append(out, fmt.Sprintf(format, args...)), append(next, do)
 	}
@@ -198,7 +198,7 @@ type Check struct {
 }
 
 // Checks are the conditions under which this member should get traffic.
-func (n *Node) Checks() []Check {
+func (n *Member) Checks() []Check {
 	check := func(name string, ok bool, detail string, args ...any) Check {
 		if ok {
 			return Check{Name: name, OK: true}
@@ -232,7 +232,7 @@ func ready(checks []Check) bool {
 }
 
 // Ready waits until every check passes. The error names those that do not.
-func (n *Node) Ready(ctx context.Context) error {
+func (n *Member) Ready(ctx context.Context) error {
 	for {
 		changed := n.changed.next()
 		checks := n.Checks()
@@ -254,7 +254,7 @@ func (n *Node) Ready(ctx context.Context) error {
 
 // catchUp proves once per start that this member has applied everything that
 // was acknowledged before it started.
-func (n *Node) catchUp(ctx context.Context) {
+func (n *Member) catchUp(ctx context.Context) {
 	for ctx.Err() == nil {
 		attempt, cancel := context.WithTimeout(ctx, 2*time.Second)
 		index, err := n.ReadIndex(attempt)
@@ -271,7 +271,7 @@ func (n *Node) catchUp(ctx context.Context) {
 }
 
 // peersUp splits the other members by whether a connection to them is up.
-func (n *Node) peersUp() (up, down []string) {
+func (n *Member) peersUp() (up, down []string) {
 	for _, s := range n.servers() {
 		id := string(s.ID)
 		switch {

@@ -12,7 +12,7 @@ import (
 
 // transfer hands leadership over because somebody asked for it. It returns when
 // the next leader has put that into the audit log.
-func (n *Node) transfer(ctx context.Context, req adminRequest) *protocol.Error {
+func (n *Member) transfer(ctx context.Context, req adminRequest) *protocol.Error {
 	if req.ID == n.id {
 		return nil
 	}
@@ -37,7 +37,7 @@ func (n *Node) transfer(ctx context.Context, req adminRequest) *protocol.Error {
 }
 
 // yield gives leadership to a voter, to any when id is empty.
-func (n *Node) yield(id string) *protocol.Error {
+func (n *Member) yield(id string) *protocol.Error {
 	if len(n.voters()) < 2 {
 		return protocol.Errorf(protocol.CodeConflict, "member %s is the only voter: nobody can take over", n.id)
 	}
@@ -62,7 +62,7 @@ func (n *Node) yield(id string) *protocol.Error {
 
 // successor waits for the leader of a later term, "" when ctx ends before.
 // A new term begins without a leader, so the term is read first.
-func (n *Node) successor(ctx context.Context, term uint64) string {
+func (n *Member) successor(ctx context.Context, term uint64) string {
 	for {
 		changed := n.changed.next()
 		if later := n.raft.CurrentTerm() > term; later {

@@ -56,7 +56,7 @@ func (w *watchdog) oldest() (op storeOp, ok bool) {
 }
 
 // storeOptions lets the watchdog and the metrics see every disk operation.
-func (n *Node) storeOptions() store.Options {
+func (n *Member) storeOptions() store.Options {
 	return store.Options{
 		Member: n.id,
 		OnOp: func(name string) func(error) {
@@ -73,7 +73,7 @@ func (n *Node) storeOptions() store.Options {
 // storeFailed ends the member: after a failed write or fsync nobody knows what
 // is on the disk, and damaged data must not vote. Entries that arrive damaged
 // over the network are not a failure of this disk.
-func (n *Node) storeFailed(err error) {
+func (n *Member) storeFailed(err error) {
 	var damage *store.DamageError
 	switch {
 	case errors.As(err, &damage):
@@ -109,7 +109,7 @@ func (s *stopwatch) since(t time.Time) time.Duration {
 }
 
 // guard runs the watchdog.
-func (n *Node) guard(ctx context.Context) {
+func (n *Member) guard(ctx context.Context) {
 	limit := n.cfg.Duties.StallLimit
 	watch := stopwatch{interval: limit / 10, limit: limit}
 	t := time.NewTicker(watch.interval)
@@ -143,28 +143,28 @@ func (n *Node) guard(ctx context.Context) {
 }
 
 // uncommitted reports whether this member leads and something waits to be committed.
-func (n *Node) uncommitted() bool {
+func (n *Member) uncommitted() bool {
 	if n.raft.State() != raft.Leader {
 		return false
 	}
 	return n.batch.sent.Load() != 0 || n.raft.LastIndex() > n.raft.CommitIndex()
 }
 
-func (n *Node) majorityAnswers(ctx context.Context) bool {
+func (n *Member) majorityAnswers(ctx context.Context) bool {
 	return n.confirm(ctx, n.raft.CurrentTerm()) == nil
 }
 
 // stalled leaves the cluster at once: with listener and connections closed the
 // heartbeats stop and the others elect a leader. Leadership cannot be handed
 // over, because raft's main loop is the goroutine that is stuck.
-func (n *Node) stalled(what string) {
+func (n *Member) stalled(what string) {
 	n.server.Abort()
 	n.client.CloseConns()
 	n.fatal(ExitStalled, what+"; check the disk of "+n.dir.path+", then start the member again")
 }
 
 // fatal reports once and hands the process's end to the configured hook.
-func (n *Node) fatal(code int, reason string) {
+func (n *Member) fatal(code int, reason string) {
 	n.fatalOnce.Do(func() {
 		n.log.Error("this member must stop", "exit_code", code, "reason", reason)
 		n.quarantine.CompareAndSwap(nil, &reason)

@@ -17,7 +17,7 @@ func (x *txn) claimRoles(n *node, roles []protocol.ClaimedRole) {
 		if claimed.Admin {
 			want = roleAdmin
 		}
-		m, in := x.member(claimed.NetworkID, n.id)
+		m, in := x.membership(claimed.NetworkID, n.id)
 		switch {
 		case !in:
 			x.claimWaiting(claimed.NetworkID, n, want)

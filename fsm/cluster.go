@@ -52,8 +52,8 @@ func decideMemberHello(v *view, b *MemberRecord) (effect, *protocol.Error) {
 			"member %s supports feature levels %d to %d and the cluster is at %d; run a version that supports it", b.ID, b.LevelMin, b.LevelMax, level)
 	}
 	return func(x *txn) any {
-		next := server{MemberRecord: *b}
-		if old, known := x.servers.get(b.ID); known {
+		next := clusterMember{MemberRecord: *b}
+		if old, known := x.clusterMembers.get(b.ID); known {
 			next.NonVoter = old.NonVoter // decided by the token that let it in
 			next.boot, next.counted = old.boot, old.counted
 		} else {
@@ -64,7 +64,7 @@ func decideMemberHello(v *view, b *MemberRecord) (effect, *protocol.Error) {
 		}
 		slices.Sort(next.Keys)
 		next.Keys = slices.Compact(next.Keys)
-		x.servers.put(x, b.ID, &next)
+		x.clusterMembers.put(x, b.ID, &next)
 		return ok("member_hello")
 	}, nil
 }
@@ -72,8 +72,8 @@ func decideMemberHello(v *view, b *MemberRecord) (effect, *protocol.Error) {
 func decideMemberForget(v *view, b *MemberForget) (effect, *protocol.Error) {
 	return func(x *txn) any {
 		x.voidJoinTokens(b.ID)
-		if _, known := x.servers.get(b.ID); known {
-			x.servers.drop(x, b.ID)
+		if _, known := x.clusterMembers.get(b.ID); known {
+			x.clusterMembers.drop(x, b.ID)
 			x.begin(protocol.EventMemberRemoved).str("member_id", b.ID).end()
 		}
 		return ok("member_forget")
@@ -166,7 +166,7 @@ func decideActivateKey(v *view, b *ActivateKey) (effect, *protocol.Error) {
 		return nil, e
 	}
 	var lacking string
-	v.servers.scan(func(id string, s *server) bool {
+	v.clusterMembers.scan(func(id string, s *clusterMember) bool {
 		if !slices.Contains(s.Keys, b.Key) {
 			lacking = id
 		}

@@ -141,7 +141,7 @@ func readDirectoryStatus(v *view, c *call) (any, *protocol.Error) {
 		return nil, noSuchNetwork(id)
 	}
 	reply := &protocol.DirectoryStatusReply{Type: "directory_status_ok", NetworkID: id, Enterprise: n.enterprise, Revision: n.revision}
-	v.eachMember(id, func(member uint32, _ member) bool {
+	v.eachMembership(id, func(member uint32, _ membership) bool {
 		reply.Total++
 		if m, _ := v.nodes.get(member); m != nil && m.externalID != "" {
 			reply.Mapped++

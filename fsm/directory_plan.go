@@ -135,7 +135,7 @@ func (p *syncPlan) index(entries []protocol.DirectoryEntry) {
 // too: going quiet must not keep anybody in. A membership that has ended
 // waits only for its sweep.
 func (p *syncPlan) findMembers() {
-	p.v.eachMember(p.net, func(id uint32, m member) bool {
+	p.v.eachMembership(p.net, func(id uint32, m membership) bool {
 		n, _ := p.v.nodes.get(id)
 		if n == nil || n.externalID == "" || m.until != 0 && m.until <= p.v.meta.now {
 			return true

@@ -66,7 +66,7 @@ func (w *world) syncConfirmed(r *protocol.DirectorySync) *protocol.DirectorySync
 func (w *world) roles(net uint16) string {
 	var out []string
 	v := &w.m.Root().view
-	v.eachMember(net, func(id uint32, m member) bool {
+	v.eachMembership(net, func(id uint32, m membership) bool {
 		out = append(out, fmt.Sprint(id, m.role))
 		return true
 	})

@@ -45,7 +45,7 @@ func nodeDue(n *node) string {
 }
 
 // memberDues are the deadlines of a membership.
-func memberDues(key uint64, m member) (keys []string) {
+func memberDues(key uint64, m membership) (keys []string) {
 	end := func(at int64, told stage, notice, over dueKind) {
 		if at == 0 {
 			return
@@ -115,15 +115,15 @@ func (x *txn) noticeKey(id uint32) {
 }
 
 func (x *txn) dueOfMember(kind dueKind, net uint16, id uint32) {
-	m, _ := x.member(net, id)
+	m, _ := x.membership(net, id)
 	switch kind {
 	case dueMemberNotice:
 		m.announced = stageAt(m.until, x.meta.now)
-		x.setMember(net, id, m)
+		x.setMembership(net, id, m)
 		x.notice(protocol.EventMemberExpiring, net, id, m.announced, m.until)
 	case dueRoleNotice:
 		m.roleAnnounced = stageAt(m.roleUntil, x.meta.now)
-		x.setMember(net, id, m)
+		x.setMembership(net, id, m)
 		x.notice(protocol.EventRoleExpiring, net, id, m.roleAnnounced, m.roleUntil)
 	case dueRole:
 		x.setRole(net, id, roleMember, 0)

@@ -84,7 +84,7 @@ func decideRequestHandshake(v *view, c *call) (effect, *protocol.Error) {
 			x.setSides(from.id, r.ToNodeID, x.sides(from.id, r.ToNodeID)|asked)
 		}
 		x.meta.queueSeq++
-		x.requests.put(x, queueKey(r.ToNodeID, x.meta.queueSeq), &request{from: from.id, at: x.meta.now, justification: r.Justification, source: by.source, wide: by.wide})
+		x.handshakeRequests.put(x, queueKey(r.ToNodeID, x.meta.queueSeq), &request{from: from.id, at: x.meta.now, justification: r.Justification, source: by.source, wide: by.wide})
 		x.begin(protocol.EventHandshakeRelayed).num("from_node_id", uint64(from.id)).num("to_node_id", uint64(r.ToNodeID)).end()
 		return &protocol.RequestHandshakeReply{Type: "request_handshake_ok", Status: "delivered"}
 	}, nil
@@ -165,7 +165,7 @@ func (v *view) leastMissed(to, sender uint32) (seq uint64) {
 }
 
 func (v *view) eachRequest(id uint32, f func(seq uint64, q *request) bool) {
-	v.requests.ascend(queueKey(id, 0), func(k string, q *request) bool {
+	v.handshakeRequests.ascend(queueKey(id, 0), func(k string, q *request) bool {
 		node, seq := splitQueueKey(k)
 		return node == id && f(seq, q)
 	})
@@ -249,7 +249,7 @@ func decidePollHandshakes(v *view, c *call) (effect, *protocol.Error) {
 	}
 	return func(x *txn) any {
 		d := x.drain(r.NodeID, r.UpToRequest, r.UpToResponse)
-		x.eachRequestKey(r.NodeID, d.upToRequest, func(k string) { x.requests.drop(x, k) })
+		x.eachRequestKey(r.NodeID, d.upToRequest, func(k string) { x.handshakeRequests.drop(x, k) })
 		x.eachResponseKey(r.NodeID, d.upToResponse, func(k string) { x.responses.drop(x, k) })
 		return d.reply
 	}, nil
@@ -259,7 +259,7 @@ func decidePollHandshakes(v *view, c *call) (effect, *protocol.Error) {
 // asked others, who would answer a question that nobody has any more.
 func (x *txn) dropHandshakes(id uint32) {
 	const all = 1<<64 - 1
-	x.eachRequestKey(id, all, func(k string) { x.requests.drop(x, k) })
+	x.eachRequestKey(id, all, func(k string) { x.handshakeRequests.drop(x, k) })
 	x.eachResponseKey(id, all, func(k string) { x.responses.drop(x, k) })
 	for _, peer := range x.peersOf(id) {
 		if _, asked := own(id, peer); x.sides(id, peer)&asked != 0 {
@@ -278,7 +278,7 @@ func (x *txn) withdrawRequests(from, to uint32) {
 		return true
 	})
 	for _, k := range keys {
-		x.requests.drop(x, k)
+		x.handshakeRequests.drop(x, k)
 	}
 }
 

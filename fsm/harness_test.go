@@ -189,7 +189,7 @@ func (w *world) refused(name string, body protocol.Body, by who, code, text stri
 func (w *world) nodesDigest() [32]byte {
 	var d digest
 	v := &w.m.Root().view
-	for _, table := range []stored{&v.nodes, &v.seen, &v.networks, &v.members, &v.trust} {
+	for _, table := range []stored{&v.nodes, &v.seen, &v.networks, &v.memberships, &v.trust} {
 		_ = table.each(v.meta.level, func(rec []byte) error {
 			h := sha256.Sum256(rec)
 			d.add(&h)

@@ -9,7 +9,7 @@ func checkGovernance(t tester, v *view) {
 	t.Helper()
 	owners := map[uint16]int{}
 	sizes := map[uint16]int{}
-	v.members.scan(func(k uint64, m member) bool {
+	v.memberships.scan(func(k uint64, m membership) bool {
 		net := uint16(k >> 32)
 		sizes[net]++
 		if m.role == roleOwner {

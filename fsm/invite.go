@@ -102,7 +102,7 @@ func decideInvite(v *view, c *call) (effect, *protocol.Error) {
 	if v.live(r.TargetNodeID) == nil {
 		return nil, protocol.Refusef(protocol.CodeNotFound, "target node %d: node not found", r.TargetNodeID)
 	}
-	if _, in := v.member(r.NetworkID, r.TargetNodeID); in {
+	if _, in := v.membership(r.NetworkID, r.TargetNodeID); in {
 		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "node %d is already a member of network %d", r.TargetNodeID, r.NetworkID)
 	}
 	waiting, pending := 0, false
@@ -136,7 +136,7 @@ func (v *view) mayInvite(c *call, n *network, r *protocol.InviteToNetwork) *prot
 	if v.adminToken(c) || networkToken(c, n) {
 		return nil
 	}
-	if _, in := v.member(r.NetworkID, r.InviterID); !in {
+	if _, in := v.membership(r.NetworkID, r.InviterID); !in {
 		return protocol.Refusef(protocol.CodePermissionDenied, "inviter %d is not a member of network %d", r.InviterID, r.NetworkID)
 	}
 	if role := v.roleOf(r.NetworkID, r.InviterID); !slices.Contains(c.row.Roles, role.String()) {
@@ -192,7 +192,7 @@ func decideRespondInvite(v *view, c *call) (effect, *protocol.Error) {
 		if e := v.room(r.NetworkID, network); e != nil {
 			return nil, e
 		}
-		if _, in := v.member(r.NetworkID, r.NodeID); in {
+		if _, in := v.membership(r.NetworkID, r.NodeID); in {
 			return nil, protocol.Refusef(protocol.CodeAlreadyExists, "node %d is already a member of network %d", r.NodeID, r.NetworkID)
 		}
 	}

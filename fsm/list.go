@@ -92,9 +92,9 @@ func readListNodes(v *view, c *call) (any, *protocol.Error) {
 	}
 	p := &page{limit: c.limit}
 	reply := &protocol.ListNodesReply{Type: "list_nodes_ok", Nodes: []protocol.ListedNode{}}
-	add := func(at uint64, id uint32, m member) bool {
+	add := func(at uint64, id uint32, m membership) bool {
 		n, _ := v.nodes.get(id)
-		tags, _ := v.tags.get(memberKey(r.NetworkID, id))
+		tags, _ := v.tags.get(membershipKey(r.NetworkID, id))
 		if !p.room(at, listedSize(n)+tags.size()) {
 			return false
 		}
@@ -105,14 +105,14 @@ func readListNodes(v *view, c *call) (any, *protocol.Error) {
 	}
 	if r.NetworkID == 0 {
 		v.liveNodes.ascend(uint32(min(next, 1<<32-1)), func(id uint32, _ nothing) bool {
-			return add(uint64(id), id, member{})
+			return add(uint64(id), id, membership{})
 		})
 	} else {
 		v.byOrder.ascend(orderKey(r.NetworkID, min(next, maxJoinOrder)), func(k uint64, id uint32) bool {
 			if uint16(k>>48) != r.NetworkID {
 				return false
 			}
-			m, _ := v.member(r.NetworkID, id)
+			m, _ := v.membership(r.NetworkID, id)
 			return add(m.order, id, m)
 		})
 	}
@@ -143,7 +143,7 @@ func listedSize(n *node) int {
 }
 
 // listed renders a list entry. A member that is not live shows only that.
-func (v *view) listed(net uint16, id uint32, n *node, m member) protocol.ListedNode {
+func (v *view) listed(net uint16, id uint32, n *node, m membership) protocol.ListedNode {
 	out := protocol.ListedNode{NodeID: id, Address: address(net, id), Role: m.role.String()}
 	if n == nil || !n.live() {
 		out.Offline = true

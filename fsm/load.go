@@ -6,23 +6,23 @@ package fsm
 // restored, with its indexes. They report false for what does not decode or
 // contradicts a record that was loaded before.
 var loaders = withNextLoaders(map[kind]func(x *txn, d *decoder, level uint32) bool{
-	kindNode:     loadNode,
-	kindSeen:     loadSeen,
-	kindNetwork:  loadNetwork,
-	kindMember:   loadMember,
-	kindToken:    loadToken,
-	kindServer:   loadServer,
-	kindResult:   loadResult,
-	kindTrust:    loadTrust,
-	kindRequest:  plain(func(x *txn) *table[string, *request] { return &x.requests }),
-	kindResponse: plain(func(x *txn) *table[string, *response] { return &x.responses }),
-	kindBeacon:   loadBeacon,
-	kindSealed:   plain(func(x *txn) *table[string, *sealed] { return &x.sealed }),
-	kindSession:  plain(func(x *txn) *table[string, session] { return &x.sessions }),
-	kindMinted:   plain(func(x *txn) *table[string, *result] { return &x.minted }),
-	kindSecurity: loadSecurity,
-	kindActivity: plain(func(x *txn) *table[uint64, eventRecord] { return &x.events[1] }),
-	kindBlocked:  plain(func(x *txn) *table[uint32, millis] { return &x.blocked }),
+	kindNode:          loadNode,
+	kindSeen:          loadSeen,
+	kindNetwork:       loadNetwork,
+	kindMembership:    loadMembership,
+	kindToken:         loadToken,
+	kindClusterMember: loadClusterMember,
+	kindResult:        loadResult,
+	kindTrust:         loadTrust,
+	kindRequest:       plain(func(x *txn) *table[string, *request] { return &x.handshakeRequests }),
+	kindResponse:      plain(func(x *txn) *table[string, *response] { return &x.responses }),
+	kindBeacon:        loadBeacon,
+	kindSealed:        plain(func(x *txn) *table[string, *sealed] { return &x.sealed }),
+	kindSession:       plain(func(x *txn) *table[string, session] { return &x.sessions }),
+	kindMinted:        plain(func(x *txn) *table[string, *result] { return &x.minted }),
+	kindSecurity:      loadSecurity,
+	kindActivity:      plain(func(x *txn) *table[uint64, eventRecord] { return &x.events[1] }),
+	kindBlocked:       plain(func(x *txn) *table[uint32, millis] { return &x.blocked }),
 
 	kindInvite:     loadInvite,
 	kindPreAssign:  loadPreAssign,
@@ -102,9 +102,9 @@ func (n *network) nameOrNone() string {
 	return n.name
 }
 
-func loadMember(x *txn, d *decoder, level uint32) bool {
-	k, m, ok := x.members.decode(d, level)
-	if !ok || k>>48 != 0 || x.members.holds(k) {
+func loadMembership(x *txn, d *decoder, level uint32) bool {
+	k, m, ok := x.memberships.decode(d, level)
+	if !ok || k>>48 != 0 || x.memberships.holds(k) {
 		return false
 	}
 	net := uint16(k >> 32)
@@ -114,7 +114,7 @@ func loadMember(x *txn, d *decoder, level uint32) bool {
 	if _, owned := x.owners.get(net); owned && m.role == roleOwner {
 		return false
 	}
-	x.putMember(net, uint32(k), m)
+	x.putMembership(net, uint32(k), m)
 	return true
 }
 
@@ -197,13 +197,13 @@ func loadToken(x *txn, d *decoder, level uint32) bool {
 	return true
 }
 
-func loadServer(x *txn, d *decoder, level uint32) bool {
-	k, s, ok := x.servers.decode(d, level)
-	if !ok || x.servers.holds(k) {
+func loadClusterMember(x *txn, d *decoder, level uint32) bool {
+	k, s, ok := x.clusterMembers.decode(d, level)
+	if !ok || x.clusterMembers.holds(k) {
 		return false
 	}
 	s.ID = k
-	x.servers.put(x, k, s)
+	x.clusterMembers.put(x, k, s)
 	return true
 }
 

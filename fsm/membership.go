@@ -13,7 +13,7 @@ import (
 // roleOf is the role a node has at this moment: none when its membership is
 // over, member when its role is, even if no sweep has come by yet.
 func (v *view) roleOf(net uint16, id uint32) role {
-	m, _ := v.member(net, id)
+	m, _ := v.membership(net, id)
 	switch {
 	case m.until != 0 && m.until <= v.meta.now:
 		return roleNone
@@ -23,10 +23,10 @@ func (v *view) roleOf(net uint16, id uint32) role {
 	return m.role
 }
 
-// eachMember visits a network's members in join order.
-func (v *view) eachMember(net uint16, f func(id uint32, m member) bool) {
+// eachMembership visits a network's memberships in join order.
+func (v *view) eachMembership(net uint16, f func(id uint32, m membership) bool) {
 	v.byOrder.ascend(orderKey(net, 0), func(k uint64, id uint32) bool {
-		m, _ := v.member(net, id)
+		m, _ := v.membership(net, id)
 		return uint16(k>>48) == net && f(id, m)
 	})
 }
@@ -35,7 +35,7 @@ func (v *view) eachMember(net uint16, f func(id uint32, m member) bool) {
 // the memberships they visit.
 func (v *view) memberIDs(net uint16) []uint32 {
 	var ids []uint32
-	v.eachMember(net, func(id uint32, _ member) bool {
+	v.eachMembership(net, func(id uint32, _ membership) bool {
 		ids = append(ids, id)
 		return true
 	})
@@ -63,9 +63,9 @@ func (x *txn) noteOwner(net uint16, had bool) {
 	}
 }
 
-// setMember stores a membership. A network that gets an owner remembers it.
-func (x *txn) setMember(net uint16, id uint32, m member) {
-	x.putMember(net, id, m)
+// setMembership stores a membership. A network that gets an owner remembers it.
+func (x *txn) setMembership(net uint16, id uint32, m membership) {
+	x.putMembership(net, id, m)
 	if m.role == roleOwner {
 		x.noteOwner(net, true)
 	}
@@ -81,12 +81,12 @@ func (x *txn) setRole(net uint16, id uint32, r role, until int64) {
 // giveRole is setRole for those who change many roles and count them as one
 // revision of the network.
 func (x *txn) giveRole(net uint16, id uint32, r role, until int64) bool {
-	m, in := x.member(net, id)
+	m, in := x.membership(net, id)
 	if !in {
 		return false
 	}
 	m.role, m.roleUntil, m.roleAnnounced = r, until, x.announcedAt(until)
-	x.setMember(net, id, m)
+	x.setMembership(net, id, m)
 	return true
 }
 
@@ -120,14 +120,14 @@ func (x *txn) admit(net uint16, n *node, span uint32) (got, pre role) {
 	}
 	until := x.after(span)
 	x.meta.joinSeq++
-	x.setMember(net, n.id, member{order: x.meta.joinSeq, role: got, until: until, announced: x.announcedAt(until)})
+	x.setMembership(net, n.id, membership{order: x.meta.joinSeq, role: got, until: until, announced: x.announcedAt(until)})
 	return got, pre
 }
 
 // expel ends a membership, with the invites to and from the node for the
 // network. Who calls it answers for the ownership, see ownerGone.
 func (x *txn) expel(net uint16, id uint32) {
-	x.dropMember(net, id)
+	x.dropMembership(net, id)
 	if x.networkSize(net) == 0 {
 		x.noteOwner(net, false)
 	}
@@ -161,7 +161,7 @@ func (x *txn) succeed(net uint16, former uint32) {
 // then: the senior admin, else the senior member. roleAt says which roles the
 // members have, or will have; roleGone of one that will be gone.
 func (v *view) heir(net uint16, roleAt func(net uint16, id uint32) role) (heir uint32, best role) {
-	v.eachMember(net, func(id uint32, _ member) bool {
+	v.eachMembership(net, func(id uint32, _ membership) bool {
 		r := roleAt(net, id)
 		if r = max(r, roleMember); r != roleGone && r > best {
 			heir, best = id, r

@@ -11,7 +11,7 @@ func decidePromote(v *view, c *call) (effect, *protocol.Error) {
 	if _, e := v.roleGate(c, r.NodeID, r.NetworkID); e != nil {
 		return nil, e
 	}
-	m, _ := v.member(r.NetworkID, r.TargetNodeID)
+	m, _ := v.membership(r.NetworkID, r.TargetNodeID)
 	switch {
 	case m.role == roleNone:
 		return nil, notMember(r.TargetNodeID, r.NetworkID)
@@ -39,7 +39,7 @@ func decideDemote(v *view, c *call) (effect, *protocol.Error) {
 	if _, e := v.roleGate(c, r.NodeID, r.NetworkID); e != nil {
 		return nil, e
 	}
-	m, _ := v.member(r.NetworkID, r.TargetNodeID)
+	m, _ := v.membership(r.NetworkID, r.TargetNodeID)
 	switch m.role {
 	case roleNone:
 		return nil, notMember(r.TargetNodeID, r.NetworkID)
@@ -61,7 +61,7 @@ func decideKick(v *view, c *call) (effect, *protocol.Error) {
 	if _, e := v.roleGate(c, r.NodeID, r.NetworkID); e != nil {
 		return nil, e
 	}
-	m, in := v.member(r.NetworkID, r.TargetNodeID)
+	m, in := v.membership(r.NetworkID, r.TargetNodeID)
 	if m.role == roleOwner {
 		return nil, protocol.Refusef(protocol.CodeConflict, "cannot kick the network owner")
 	}
@@ -81,7 +81,7 @@ func decideTransfer(v *view, c *call) (effect, *protocol.Error) {
 		return nil, e
 	}
 	owner, owned := v.owners.get(r.NetworkID)
-	m, _ := v.member(r.NetworkID, r.NewOwnerID)
+	m, _ := v.membership(r.NetworkID, r.NewOwnerID)
 	switch {
 	case !owned:
 		return nil, protocol.Refusef(protocol.CodeConflict, "network %d has no owner", r.NetworkID)
@@ -104,7 +104,7 @@ func readMemberRole(v *view, c *call) (any, *protocol.Error) {
 	if _, ok := v.networks.get(r.NetworkID); !ok {
 		return nil, noNetwork(r.NetworkID)
 	}
-	m, _ := v.member(r.NetworkID, r.TargetNodeID)
+	m, _ := v.membership(r.NetworkID, r.TargetNodeID)
 	if m.role == roleNone {
 		return nil, notMember(r.TargetNodeID, r.NetworkID)
 	}

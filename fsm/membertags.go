@@ -38,7 +38,7 @@ var memberTagsSchema = schema[uint64, memberTags]{kindMemberTag, appendKey64, re
 
 func loadMemberTags(x *txn, d *decoder, level uint32) bool {
 	k, t, ok := x.tags.decode(d, level)
-	if !ok || !x.members.holds(k) || x.tags.holds(k) {
+	if !ok || !x.memberships.holds(k) || x.tags.holds(k) {
 		return false
 	}
 	x.tags.put(x, k, t)
@@ -68,14 +68,14 @@ func decideSetMemberTags(v *view, c *call) (effect, *protocol.Error) {
 	if _, e := v.gate(c, r.NetworkID); e != nil {
 		return nil, e
 	}
-	if _, in := v.member(r.NetworkID, r.TargetNodeID); !in {
+	if _, in := v.membership(r.NetworkID, r.TargetNodeID); !in {
 		return nil, notMember(r.TargetNodeID, r.NetworkID)
 	}
 	reply := &protocol.SetMemberTagsReply{Type: "set_member_tags_ok", NetworkID: r.NetworkID, TargetNodeID: r.TargetNodeID, Tags: r.Tags}
 	if reply.Tags == nil {
 		reply.Tags = []string{}
 	}
-	key := memberKey(r.NetworkID, r.TargetNodeID)
+	key := membershipKey(r.NetworkID, r.TargetNodeID)
 	if now, _ := v.tags.get(key); slices.Equal(now.list, r.Tags) {
 		return c.unchanged(reply)
 	}
@@ -100,7 +100,7 @@ func readMemberTags(v *view, c *call) (any, *protocol.Error) {
 	}
 	reply := &protocol.GetMemberTagsReply{Type: "get_member_tags_ok", NetworkID: r.NetworkID, TargetNodeID: r.TargetNodeID}
 	of := func(id uint32) []string {
-		if tags, ok := v.tags.get(memberKey(r.NetworkID, id)); ok {
+		if tags, ok := v.tags.get(membershipKey(r.NetworkID, id)); ok {
 			return tags.list
 		}
 		return []string{}
@@ -111,7 +111,7 @@ func readMemberTags(v *view, c *call) (any, *protocol.Error) {
 	}
 	reply.Members = map[string][]string{}
 	size := 0
-	v.eachMember(r.NetworkID, func(id uint32, _ member) bool {
+	v.eachMembership(r.NetworkID, func(id uint32, _ membership) bool {
 		tags := of(id)
 		reply.Members[decimal(id)] = tags
 		size += 16 + memberTags{tags}.size()

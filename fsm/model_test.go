@@ -340,7 +340,7 @@ func (g *govModel) expire() {
 			break
 		}
 		first := slices.MinFunc(ends, func(a, b end) int {
-			return strings.Compare(dueKey(a.at, a.kind, appendKey64(nil, memberKey(a.net, a.m.id))), dueKey(b.at, b.kind, appendKey64(nil, memberKey(b.net, b.m.id))))
+			return strings.Compare(dueKey(a.at, a.kind, appendKey64(nil, membershipKey(a.net, a.m.id))), dueKey(b.at, b.kind, appendKey64(nil, membershipKey(b.net, b.m.id))))
 		})
 		if first.kind == dueRole {
 			first.m.role, first.m.roleUntil = roleMember, 0
@@ -385,7 +385,7 @@ func governanceOf(r *Root) string {
 			return true
 		}
 		fmt.Fprintf(&out, "%d %s %s ent=%v had=%v max=%d:", id, n.name, n.rule, n.enterprise, n.hadOwner, n.policy.maxMembers)
-		r.eachMember(id, func(node uint32, m member) bool {
+		r.eachMembership(id, func(node uint32, m membership) bool {
 			fmt.Fprintf(&out, " %d/%s/%d/%d", node, m.role, m.until, m.roleUntil)
 			return true
 		})

@@ -38,7 +38,7 @@ func decideCreateNetwork(v *view, c *call) (effect, *protocol.Error) {
 		}
 		x.setNetwork(id, n)
 		x.meta.joinSeq++
-		x.setMember(id, r.NodeID, member{order: x.meta.joinSeq, role: roleOwner})
+		x.setMembership(id, r.NodeID, membership{order: x.meta.joinSeq, role: roleOwner})
 		managed := r.Rules != nil
 		w := x.begin(protocol.EventNetworkCreated).network(id).str("name", n.name).str("join_rule", n.rule.String()).
 			num("creator_node_id", uint64(r.NodeID)).bool("enterprise", n.enterprise)
@@ -89,7 +89,7 @@ func decideJoinNetwork(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.room(r.NetworkID, n); e != nil {
 		return nil, e
 	}
-	if _, in := v.member(r.NetworkID, r.NodeID); in {
+	if _, in := v.membership(r.NetworkID, r.NodeID); in {
 		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "node %d already in network %d", r.NodeID, r.NetworkID)
 	}
 	return func(x *txn) any {
@@ -122,7 +122,7 @@ func decideLeaveNetwork(v *view, c *call) (effect, *protocol.Error) {
 	if !ok {
 		return nil, noNetwork(r.NetworkID)
 	}
-	m, in := v.member(r.NetworkID, r.NodeID)
+	m, in := v.membership(r.NetworkID, r.NodeID)
 	if n.enterprise && m.role == roleOwner {
 		return nil, protocol.Refusef(protocol.CodeConflict, "cannot leave network: owner must transfer ownership first")
 	}
@@ -145,7 +145,7 @@ func decideDeleteNetwork(v *view, c *call) (effect, *protocol.Error) {
 	return func(x *txn) any {
 		members := x.networkSize(r.NetworkID)
 		for _, id := range x.memberIDs(r.NetworkID) {
-			x.dropMember(r.NetworkID, id)
+			x.dropMembership(r.NetworkID, id)
 		}
 		x.dropInvites(x.invitesBy(inviteByNetwork(r.NetworkID, "")))
 		x.clearPreAssign(r.NetworkID)
@@ -218,7 +218,7 @@ func decideSetEnterprise(v *view, c *call) (effect, *protocol.Error) {
 // enterprise network, would change nothing.
 func (v *view) rolesFit(net uint16, n *network) bool {
 	fit := true
-	v.eachMember(net, func(_ uint32, m member) bool {
+	v.eachMembership(net, func(_ uint32, m membership) bool {
 		fit = (m.role != roleNone) == n.enterprise && (n.enterprise || m.roleUntil == 0)
 		return fit
 	})
@@ -231,7 +231,7 @@ func (v *view) rolesFit(net uint16, n *network) bool {
 // owner while it was no enterprise network gets a new one.
 func (x *txn) initRoles(net uint16) {
 	for _, id := range x.memberIDs(net) {
-		if m, _ := x.member(net, id); m.role == roleNone {
+		if m, _ := x.membership(net, id); m.role == roleNone {
 			r := roleMember
 			if _, owned := x.owners.get(net); !owned {
 				r = roleOwner

@@ -96,7 +96,7 @@ func (v *view) personNode(n *node) protocol.PersonNode {
 		out.CreatedAt = utc(n.created)
 	}
 	for _, net := range v.networksOf(n.id) {
-		m, _ := v.member(net, n.id)
+		m, _ := v.membership(net, n.id)
 		w, _ := v.networks.get(net)
 		out.Memberships = append(out.Memberships, protocol.PersonMembership{Network: w.name, NetworkID: net, Role: m.role.String()})
 	}
@@ -203,7 +203,7 @@ func (x *txn) forgetRoles(person string) (roles int) {
 // about persons.
 func (x *txn) forgetHandshakes(ids map[uint32]bool) {
 	var requests, responses []string
-	x.requests.ascend("", func(k string, q *request) bool {
+	x.handshakeRequests.ascend("", func(k string, q *request) bool {
 		if to, _ := splitQueueKey(k); ids[to] || ids[q.from] {
 			requests = append(requests, k)
 		}
@@ -216,7 +216,7 @@ func (x *txn) forgetHandshakes(ids map[uint32]bool) {
 		return true
 	})
 	for _, k := range requests {
-		x.requests.drop(x, k)
+		x.handshakeRequests.drop(x, k)
 	}
 	for _, k := range responses {
 		x.responses.drop(x, k)

@@ -209,8 +209,8 @@ func TestAForgottenPersonsHandshakesAreNowhere(t *testing.T) {
 		t.Error("what alice wrote, or was written, is still in the state")
 	}
 	root := w.m.Root()
-	if root.requests.len() != 1 || root.responses.len() != 0 {
-		t.Errorf("%d requests and %d responses wait, want the one of somebody else", root.requests.len(), root.responses.len())
+	if root.handshakeRequests.len() != 1 || root.responses.len() != 0 {
+		t.Errorf("%d requests and %d responses wait, want the one of somebody else", root.handshakeRequests.len(), root.responses.len())
 	}
 }
 

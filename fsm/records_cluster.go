@@ -62,8 +62,8 @@ func readSealed(d *decoder, _ uint32) *sealed {
 
 var sealedSchema = schema[string, *sealed]{kindSealed, appendKeyStr, readKeyStr, readSealed}
 
-// server is a member of the cluster.
-type server struct {
+// clusterMember is a member of the cluster.
+type clusterMember struct {
 	MemberRecord
 	// counted is how many requests the member had answered since boot, its last
 	// start, when it last said so.
@@ -71,7 +71,7 @@ type server struct {
 	counted uint64
 }
 
-func (s *server) appendTo(dst []byte, _ uint32) []byte {
+func (s *clusterMember) appendTo(dst []byte, _ uint32) []byte {
 	dst = appendString(dst, s.Peer)
 	dst = appendString(dst, s.Wire)
 	dst = appendString(dst, s.Ops)
@@ -86,8 +86,8 @@ func (s *server) appendTo(dst []byte, _ uint32) []byte {
 	return appendUvarint(appendString(dst, s.boot), s.counted)
 }
 
-func readServer(d *decoder, _ uint32) *server {
-	s := &server{}
+func readClusterMember(d *decoder, _ uint32) *clusterMember {
+	s := &clusterMember{}
 	s.Peer, s.Wire, s.Ops, s.Version = d.str(), d.str(), d.str(), d.str()
 	s.LevelMin, s.LevelMax, s.NonVoter = d.uvarint32(), d.uvarint32(), d.bool()
 	n := d.uvarint()
@@ -102,4 +102,4 @@ func readServer(d *decoder, _ uint32) *server {
 	return s
 }
 
-var serverSchema = schema[string, *server]{kindServer, appendKeyStr, readKeyStr, readServer}
+var clusterMemberSchema = schema[string, *clusterMember]{kindClusterMember, appendKeyStr, readKeyStr, readClusterMember}

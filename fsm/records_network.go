@@ -158,9 +158,9 @@ func readPolicy(d *decoder) policy {
 
 var networkSchema = schema[uint16, *network]{kindNetwork, appendKey16, readKey16, readNetwork}
 
-// member is a node's membership in a network. order grows with every join
+// membership is a node's membership in a network. order grows with every join
 // and gives the order of member lists.
-type member struct {
+type membership struct {
 	order uint64
 	role  role
 
@@ -171,17 +171,17 @@ type member struct {
 	until, roleUntil         int64
 }
 
-// maxJoinOrder bounds member.order to what fits beside a network id in a key.
+// maxJoinOrder bounds membership.order to what fits beside a network id in a key.
 const maxJoinOrder = 1<<48 - 1
 
-func (m member) appendTo(dst []byte, _ uint32) []byte {
+func (m membership) appendTo(dst []byte, _ uint32) []byte {
 	dst = append(appendUvarint(dst, m.order), byte(m.role))
 	dst = append(appendVarint(dst, m.until), byte(m.announced))
 	return append(appendVarint(dst, m.roleUntil), byte(m.roleAnnounced))
 }
 
-func readMember(d *decoder, _ uint32) member {
-	m := member{order: d.uvarint(), role: role(d.uint8())}
+func readMembership(d *decoder, _ uint32) membership {
+	m := membership{order: d.uvarint(), role: role(d.uint8())}
 	m.until, m.announced = d.varint(), readStage(d)
 	m.roleUntil, m.roleAnnounced = d.varint(), readStage(d)
 	if m.role > roleOwner || m.order > maxJoinOrder {
@@ -190,12 +190,12 @@ func readMember(d *decoder, _ uint32) member {
 	return m
 }
 
-// Members are keyed by network and node, see memberKey.
-var memberSchema = schema[uint64, member]{kindMember, appendKey64, readKey64, readMember}
+// Memberships are keyed by network and node, see membershipKey.
+var membershipSchema = schema[uint64, membership]{kindMembership, appendKey64, readKey64, readMembership}
 
-func memberKey(net uint16, node uint32) uint64 { return uint64(net)<<32 | uint64(node) }
+func membershipKey(net uint16, node uint32) uint64 { return uint64(net)<<32 | uint64(node) }
 
-// orderKey is the key of a member in the index by join order.
+// orderKey is the key of a membership in the index by join order.
 func orderKey(net uint16, order uint64) uint64 { return uint64(net)<<48 | order }
 
 // nodeNetKey is the key of a membership in the index by node.

@@ -316,7 +316,7 @@ func (x *txn) deregister(n *node) {
 func (x *txn) leaveAll(id uint32) int {
 	nets := x.networksOf(id)
 	for _, net := range nets {
-		m, _ := x.member(net, id)
+		m, _ := x.membership(net, id)
 		x.expel(net, id)
 		if m.role == roleOwner {
 			x.ownerGone(net, id)

@@ -207,7 +207,7 @@ func (r *Root) ReplicationDocument() any {
 		return true
 	})
 	doc.TrustLinks = len(doc.TrustPairs)
-	r.requests.scan(func(k string, q *request) bool {
+	r.handshakeRequests.scan(func(k string, q *request) bool {
 		to, _ := splitQueueKey(k)
 		doc.HandshakeInbox[decimal(to)] = append(doc.HandshakeInbox[decimal(to)],
 			DocHandshake{FromNodeID: q.from, Justification: q.justification, Timestamp: utcNano(q.at)})
@@ -302,10 +302,10 @@ func (r *Root) docNetwork(id uint16, n *network) DocNetwork {
 			return false
 		}
 		d.Members = append(d.Members, node)
-		if m, _ := r.member(id, node); m.role != roleNone {
+		if m, _ := r.membership(id, node); m.role != roleNone {
 			d.MemberRoles[decimal(node)] = m.role.String()
 		}
-		if tags, ok := r.tags.get(memberKey(id, node)); ok {
+		if tags, ok := r.tags.get(membershipKey(id, node)); ok {
 			if d.MemberTags == nil {
 				d.MemberTags = map[string][]string{}
 			}

@@ -149,8 +149,8 @@ func (r *Root) NetworkAdminToken(net uint16) (mac protocol.MAC, ok bool) {
 // Members lists the records of the cluster's members by id. The slices in
 // them must not be changed.
 func (r *Root) Members() []MemberRecord {
-	out := make([]MemberRecord, 0, r.servers.len())
-	r.servers.scan(func(_ string, s *server) bool {
+	out := make([]MemberRecord, 0, r.clusterMembers.len())
+	r.clusterMembers.scan(func(_ string, s *clusterMember) bool {
 		out = append(out, s.MemberRecord)
 		return true
 	})

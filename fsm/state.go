@@ -83,34 +83,34 @@ func (m *meta) hash() [32]byte { return sha256.Sum256(m.appendTo(nil, m.level)) 
 type view struct {
 	meta meta
 
-	nodes     table[uint32, *node]
-	seen      table[uint32, second]
-	networks  table[uint16, *network]
-	members   table[uint64, member]
-	trust     table[uint64, sides]
-	requests  table[string, *request]
-	responses table[string, *response]
-	beacons   table[uint32, *beacon]
-	tokens    table[string, *token]
-	sealed    table[string, *sealed]
-	servers   table[string, *server]
-	sessions  table[string, session]
-	minted    table[string, *result]
-	results   table[string, *result]
-	events    [2]table[uint64, eventRecord] // by class, see classIndex
-	blocked   table[uint32, millis]
-	invites   table[string, *invite]
-	preAssign table[string, *preAssign]
-	settings  table[uint16, *settings]
-	sinks     table[string, *sink]
-	cursors   table[string, *cursor]
-	totals    table[string, sinkTotals] // by name of the sink, see [sinkTotals]
-	letters   table[string, *letter]
-	jwks      table[string, *jwks]
-	tags      table[uint64, memberTags]
-	docs      table[uint16, networkDocs]
-	rejected  table[uint32, millis]
-	staged    table[string, *staged]
+	nodes             table[uint32, *node]
+	seen              table[uint32, second]
+	networks          table[uint16, *network]
+	memberships       table[uint64, membership]
+	trust             table[uint64, sides]
+	handshakeRequests table[string, *request]
+	responses         table[string, *response]
+	beacons           table[uint32, *beacon]
+	tokens            table[string, *token]
+	sealed            table[string, *sealed]
+	clusterMembers    table[string, *clusterMember]
+	sessions          table[string, session]
+	minted            table[string, *result]
+	results           table[string, *result]
+	events            [2]table[uint64, eventRecord] // by class, see classIndex
+	blocked           table[uint32, millis]
+	invites           table[string, *invite]
+	preAssign         table[string, *preAssign]
+	settings          table[uint16, *settings]
+	sinks             table[string, *sink]
+	cursors           table[string, *cursor]
+	totals            table[string, sinkTotals] // by name of the sink, see [sinkTotals]
+	letters           table[string, *letter]
+	jwks              table[string, *jwks]
+	tags              table[uint64, memberTags]
+	docs              table[uint16, networkDocs]
+	rejected          table[uint32, millis]
+	staged            table[string, *staged]
 	// provenKeys are marks of keys that have proved themselves and are no node's.
 	provenKeys table[string, nothing]
 	next       nextTables
@@ -154,9 +154,9 @@ type view struct {
 func newView() view {
 	return view{
 		meta:  meta{nextNode: 1, nextNet: 1},
-		nodes: newDenseTable(&nodeSchema), seen: newDenseTable(&seenSchema), networks: newTable(&networkSchema), members: newTable(&memberSchema),
-		trust: newTable(&trustSchema), requests: newTable(&requestSchema), responses: newTable(&responseSchema),
-		beacons: newTable(&beaconSchema), tokens: newTable(&tokenSchema), sealed: newTable(&sealedSchema), servers: newTable(&serverSchema),
+		nodes: newDenseTable(&nodeSchema), seen: newDenseTable(&seenSchema), networks: newTable(&networkSchema), memberships: newTable(&membershipSchema),
+		trust: newTable(&trustSchema), handshakeRequests: newTable(&requestSchema), responses: newTable(&responseSchema),
+		beacons: newTable(&beaconSchema), tokens: newTable(&tokenSchema), sealed: newTable(&sealedSchema), clusterMembers: newTable(&clusterMemberSchema),
 		sessions: newTable(&sessionSchema), minted: newTable(&mintedSchema), results: newTable(&resultSchema),
 		events:  [2]table[uint64, eventRecord]{newTable(&securitySchema), newTable(&activitySchema)},
 		blocked: newTable(&blockedSchema), invites: newTable(&inviteSchema), preAssign: newTable(&preAssignSchema),
@@ -182,8 +182,8 @@ type stored interface {
 // refers to them.
 func (v *view) tables() []stored {
 	return append([]stored{
-		&v.nodes, &v.seen, &v.networks, &v.members, &v.trust, &v.requests, &v.responses, &v.beacons,
-		&v.tokens, &v.sealed, &v.servers, &v.sessions, &v.minted, &v.results, &v.events[0], &v.events[1], &v.blocked,
+		&v.nodes, &v.seen, &v.networks, &v.memberships, &v.trust, &v.handshakeRequests, &v.responses, &v.beacons,
+		&v.tokens, &v.sealed, &v.clusterMembers, &v.sessions, &v.minted, &v.results, &v.events[0], &v.events[1], &v.blocked,
 		&v.invites, &v.preAssign, &v.settings, &v.sinks, &v.cursors, &v.totals, &v.letters, &v.jwks, &v.staged,
 		// What refers to members comes after them.
 		&v.tags, &v.docs, &v.rejected, &v.provenKeys,
@@ -202,14 +202,14 @@ func (v *view) handOver(dst *view) {
 	v.nodes.handOver(&dst.nodes)
 	v.seen.handOver(&dst.seen)
 	v.networks.handOver(&dst.networks)
-	v.members.handOver(&dst.members)
+	v.memberships.handOver(&dst.memberships)
 	v.trust.handOver(&dst.trust)
-	v.requests.handOver(&dst.requests)
+	v.handshakeRequests.handOver(&dst.handshakeRequests)
 	v.responses.handOver(&dst.responses)
 	v.beacons.handOver(&dst.beacons)
 	v.tokens.handOver(&dst.tokens)
 	v.sealed.handOver(&dst.sealed)
-	v.servers.handOver(&dst.servers)
+	v.clusterMembers.handOver(&dst.clusterMembers)
 	v.sessions.handOver(&dst.sessions)
 	v.minted.handOver(&dst.minted)
 	v.results.handOver(&dst.results)

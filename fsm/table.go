@@ -13,37 +13,37 @@ import (
 type kind uint8
 
 const (
-	kindMeta       kind = 1
-	kindNode       kind = 2
-	kindSeen       kind = 3
-	kindNetwork    kind = 4
-	kindMember     kind = 5
-	kindTrust      kind = 6
-	kindRequest    kind = 7
-	kindResponse   kind = 8
-	kindBeacon     kind = 9
-	kindToken      kind = 10
-	kindSealed     kind = 11
-	kindServer     kind = 12
-	kindSession    kind = 13
-	kindMinted     kind = 14
-	kindResult     kind = 15
-	kindSecurity   kind = 16
-	kindActivity   kind = 17
-	kindBlocked    kind = 18
-	kindInvite     kind = 20
-	kindPreAssign  kind = 21
-	kindCursor     kind = 19
-	kindSettings   kind = 22
-	kindStaged     kind = 23
-	kindSink       kind = 24
-	kindLetter     kind = 25
-	kindJWKS       kind = 26
-	kindMemberTag  kind = 27
-	kindNetDocs    kind = 28
-	kindRejected   kind = 29
-	kindProvenKey  kind = 30
-	kindSinkTotals kind = 31
+	kindMeta          kind = 1
+	kindNode          kind = 2
+	kindSeen          kind = 3
+	kindNetwork       kind = 4
+	kindMembership    kind = 5
+	kindTrust         kind = 6
+	kindRequest       kind = 7
+	kindResponse      kind = 8
+	kindBeacon        kind = 9
+	kindToken         kind = 10
+	kindSealed        kind = 11
+	kindClusterMember kind = 12
+	kindSession       kind = 13
+	kindMinted        kind = 14
+	kindResult        kind = 15
+	kindSecurity      kind = 16
+	kindActivity      kind = 17
+	kindBlocked       kind = 18
+	kindInvite        kind = 20
+	kindPreAssign     kind = 21
+	kindCursor        kind = 19
+	kindSettings      kind = 22
+	kindStaged        kind = 23
+	kindSink          kind = 24
+	kindLetter        kind = 25
+	kindJWKS          kind = 26
+	kindMemberTag     kind = 27
+	kindNetDocs       kind = 28
+	kindRejected      kind = 29
+	kindProvenKey     kind = 30
+	kindSinkTotals    kind = 31
 )
 
 type tableKey interface {

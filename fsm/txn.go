@@ -137,20 +137,22 @@ func personKey(person string, id uint32) string { return ownerKey(person, id) }
 // offlineKey orders nodes by when they went offline.
 func offlineKey(n *node) uint64 { return uint64(seconds(n.offlineAt))<<32 | uint64(n.id) }
 
-// member finds a node's membership in a network other than the backbone.
-func (v *view) member(net uint16, id uint32) (member, bool) { return v.members.get(memberKey(net, id)) }
+// membership finds a node's membership in a network other than the backbone.
+func (v *view) membership(net uint16, id uint32) (membership, bool) {
+	return v.memberships.get(membershipKey(net, id))
+}
 
-// putMember stores a membership and keeps its indexes.
-func (x *txn) putMember(net uint16, id uint32, m member) {
-	key := memberKey(net, id)
-	if old, had := x.members.get(key); had {
-		x.forgetMember(net, id, old)
+// putMembership stores a membership and keeps its indexes.
+func (x *txn) putMembership(net uint16, id uint32, m membership) {
+	key := membershipKey(net, id)
+	if old, had := x.memberships.get(key); had {
+		x.forgetMembership(net, id, old)
 	} else {
 		size, _ := x.netSize.get(net)
 		x.netSize.put(net, size+1)
 		x.byNode.put(nodeNetKey(id, net), nothing{})
 	}
-	x.members.put(x, key, m)
+	x.memberships.put(x, key, m)
 	x.byOrder.put(orderKey(net, m.order), id)
 	if m.role == roleOwner {
 		x.owners.put(net, id)
@@ -160,27 +162,27 @@ func (x *txn) putMember(net uint16, id uint32, m member) {
 	}
 }
 
-// forgetMember takes a membership out of the indexes that its record decides.
-func (x *txn) forgetMember(net uint16, id uint32, m member) {
+// forgetMembership takes a membership out of the indexes that its record decides.
+func (x *txn) forgetMembership(net uint16, id uint32, m membership) {
 	x.byOrder.drop(orderKey(net, m.order))
 	if m.role == roleOwner {
 		x.owners.drop(net)
 	}
-	for _, k := range memberDues(memberKey(net, id), m) {
+	for _, k := range memberDues(membershipKey(net, id), m) {
 		x.byDue.drop(k)
 	}
 }
 
-// dropMember removes a membership; see expel for all that goes with it.
-func (x *txn) dropMember(net uint16, id uint32) {
-	key := memberKey(net, id)
-	m, had := x.members.get(key)
+// dropMembership removes a membership; see expel for all that goes with it.
+func (x *txn) dropMembership(net uint16, id uint32) {
+	key := membershipKey(net, id)
+	m, had := x.memberships.get(key)
 	if !had {
 		return
 	}
-	x.members.drop(x, key)
+	x.memberships.drop(x, key)
 	x.tags.drop(x, key)
-	x.forgetMember(net, id, m)
+	x.forgetMembership(net, id, m)
 	x.byNode.drop(nodeNetKey(id, net))
 	size, _ := x.netSize.get(net)
 	x.netSize.put(net, size-1)

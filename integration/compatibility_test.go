@@ -46,7 +46,7 @@ func raw(t *testing.T, c *harness.Cluster, w *harness.Wire, request string) stri
 // What has nothing in it is a list, not null: programs range over it.
 func TestEmptyListsAreLists(t *testing.T) {
 	t.Parallel()
-	c := harness.Start(t, harness.Options{Nodes: 1})
+	c := harness.Start(t, harness.Options{Members: 1})
 	w := connect(t, c.Addrs()[0])
 	for request, want := range map[string]string{
 		`{"type":"get_provision_status"}`: `"networks":[]`,

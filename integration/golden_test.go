@@ -131,7 +131,7 @@ func recordGolden(t *testing.T, name string) {
 		t.Fatalf("%s is recorded: what a version left behind never changes", name)
 	}
 	dir := t.TempDir()
-	c, err := harness.Launch(dir, harness.Options{Nodes: 1, Set: []string{"raft.snapshot_threshold=16", "raft.trailing_logs=8", "raft.snapshot_interval=1s"}})
+	c, err := harness.Launch(dir, harness.Options{Members: 1, Set: []string{"raft.snapshot_threshold=16", "raft.trailing_logs=8", "raft.snapshot_interval=1s"}})
 	if err != nil {
 		t.Fatal(err)
 	}

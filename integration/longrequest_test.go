@@ -84,7 +84,7 @@ func TestLongRequestThroughAFollower(t *testing.T) {
 // A policy of the largest size has texts that take twice as much in a request.
 func TestLongestPolicyFitsARequestWhereTheOperatorWantsIt(t *testing.T) {
 	t.Parallel()
-	c := harness.Start(t, harness.Options{Nodes: 1, Set: []string{fmt.Sprintf("wire.max_request=%d", 256<<10)}})
+	c := harness.Start(t, harness.Options{Members: 1, Set: []string{fmt.Sprintf("wire.max_request=%d", 256<<10)}})
 	owner := newPerson(t, c)
 	w, err := harness.Dial(c.Addrs()[0])
 	if err != nil {

@@ -102,7 +102,7 @@ func TestNoCommandActsOnAValueItCannotRead(t *testing.T) {
 
 // A misspelt or forgotten field leaves a configuration as it is; off is said.
 func TestMisspeltFieldSwitchesNoConfigurationOff(t *testing.T) {
-	c := harness.Start(t, harness.Options{Nodes: 1})
+	c := harness.Start(t, harness.Options{Members: 1})
 	w, err := harness.Dial(c.Addrs()[0])
 	if err != nil {
 		t.Fatal(err)

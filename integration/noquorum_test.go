@@ -33,7 +33,7 @@ func exits(ctx context.Context, t *testing.T, path string, args ...string) (stri
 }
 
 // twoOfThreeKilled returns the member that is left.
-func twoOfThreeKilled(ctx context.Context, t *testing.T, c *harness.Cluster) (harness.Node, int) {
+func twoOfThreeKilled(ctx context.Context, t *testing.T, c *harness.Cluster) (harness.Member, int) {
 	t.Helper()
 	r, err := c.Ready()
 	if err != nil {

@@ -62,7 +62,7 @@ var signedVerbs = []struct{ wire, verb string }{
 // still works: it signs requests. A challenge is refused, and counted.
 func TestPilotctlSignsRequests(t *testing.T) {
 	t.Parallel()
-	c := harness.Start(t, harness.Options{Nodes: 1, Set: []string{"auth.legacy_signatures=deny", "auth.polo=signed"}})
+	c := harness.Start(t, harness.Options{Members: 1, Set: []string{"auth.legacy_signatures=deny", "auth.polo=signed"}})
 	a, b := newPerson(t, c), newPerson(t, c)
 	wire, err := harness.Dial(c.Addrs()[0])
 	if err != nil {
@@ -109,7 +109,7 @@ func TestPilotctlSignsRequests(t *testing.T) {
 }
 
 // metrics is a member's page of metrics.
-func metrics(t *testing.T, n harness.Node) string {
+func metrics(t *testing.T, n harness.Member) string {
 	t.Helper()
 	resp, err := http.Get("http://" + n.Ops + "/metrics")
 	if err != nil {

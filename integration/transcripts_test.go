@@ -57,11 +57,11 @@ func TestTranscriptsUnsignedRoleCommands(t *testing.T) {
 }
 
 func TestTranscriptsStockRateLimits(t *testing.T) {
-	c := harness.Start(t, harness.Options{Nodes: 1, RateLimits: true})
+	c := harness.Start(t, harness.Options{Members: 1, RateLimits: true})
 	replay(t, c, "-default-limits", "-only", "^limits/")
 }
 
 func TestTranscriptsWithoutReplicationToken(t *testing.T) {
-	c := harness.Start(t, harness.Options{Nodes: 1, NoReplication: true})
+	c := harness.Start(t, harness.Options{Members: 1, NoReplication: true})
 	replay(t, c, "-only", "^replication/")
 }

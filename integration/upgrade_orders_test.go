@@ -89,7 +89,7 @@ func (r *roller) pick(ctx context.Context, rolled map[string]bool, leader bool) 
 
 // lead asks for a member to become the leader. It may be refused or overtaken:
 // the caller looks who leads.
-func (r *roller) lead(ctx context.Context, n harness.Node) {
+func (r *roller) lead(ctx context.Context, n harness.Member) {
 	r.t.Helper()
 	s, err := n.Status()
 	if err != nil {
@@ -108,7 +108,7 @@ func (r *roller) lead(ctx context.Context, n harness.Node) {
 func (r *roller) snapshotsAcross(ctx context.Context, rolled map[string]bool, acked *atomic.Int64) {
 	r.t.Helper()
 	for _, ofNext := range []bool{false, true} {
-		var leader, behind harness.Node
+		var leader, behind harness.Member
 		if _, err := r.Await(ctx, func(now harness.Ready) bool {
 			l, ok := now.LeaderNode()
 			if !ok || !allUp(now) {
@@ -139,7 +139,7 @@ func (r *roller) snapshotsAcross(ctx context.Context, rolled map[string]bool, ac
 
 // sendSnapshot pauses a member until the others have cut their logs, and waits
 // until it has restored what it was sent.
-func (r *roller) sendSnapshot(ctx context.Context, leader, behind harness.Node, acked *atomic.Int64) {
+func (r *roller) sendSnapshot(ctx context.Context, leader, behind harness.Member, acked *atomic.Int64) {
 	r.t.Helper()
 	restored := snapshots(r.t, behind, "restore")
 	if err := syscall.Kill(behind.PID, syscall.SIGSTOP); err != nil {
@@ -157,7 +157,7 @@ func (r *roller) sendSnapshot(ctx context.Context, leader, behind harness.Node, 
 }
 
 // snapshots counts a member's snapshots by its metrics; op is persist or restore.
-func snapshots(t *testing.T, n harness.Node, op string) int {
+func snapshots(t *testing.T, n harness.Member, op string) int {
 	t.Helper()
 	prefix := fmt.Sprintf(`pilot_snapshot_seconds_count{op="%s"} `, op)
 	for line := range strings.Lines(metrics(t, n)) {

@@ -114,7 +114,7 @@ func TestShowPrintsWhatValidateAccepts(t *testing.T) {
 
 func TestDevRefusesWhatCannotWork(t *testing.T) {
 	for _, args := range [][]string{
-		{"--nodes", "0"}, {"--nodes", "10"}, {"--base-port", "65500"}, {"--rate-limits", "some"}, {"--restart", "maybe"},
+		{"--members", "0"}, {"--nodes", "10"}, {"--base-port", "65500"}, {"--rate-limits", "some"}, {"--restart", "maybe"},
 		{"--set", "raft.snapshot_threshold"}, {"--set", "raft.no_such=1"}, {"--set", "raft.snapshot_threshold=x"},
 	} {
 		root := newRoot()

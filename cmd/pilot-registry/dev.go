@@ -22,7 +22,7 @@ import (
 
 // devOptions are the flags of dev.
 type devOptions struct {
-	nodes           int
+	size            int
 	dataDir         string
 	basePort        int
 	adminFile       string
@@ -50,7 +50,7 @@ The first start creates the cluster in --data-dir, later starts go on with it. M
 clients, base-port+100+i for members and base-port+200+i for operators. Ctrl-C stops all members in good order.
 
 The ready file is written when a leader serves, and rewritten whenever a process or the leader changes:
-  {"nodes":[{"id":…,"wire":"127.0.0.1:9000","peer":…,"ops":…,"pid":…}],"leader":…}
+  {"members":[{"id":…,"wire":"127.0.0.1:9000","peer":…,"ops":…,"pid":…}],"leader":…}
 A member that does not run has no pid in it; "leader" is empty when a process ended and nobody leads yet.
 A data directory is used by one dev at a time, and keeps its ports.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -62,7 +62,9 @@ A data directory is used by one dev at a time, and keeps its ports.`,
 		},
 	}
 	f := cmd.Flags()
-	f.IntVar(&o.nodes, "nodes", 3, "number of members")
+	f.IntVar(&o.size, "members", 3, "number of members")
+	f.IntVar(&o.size, "nodes", 3, "the former name of --members")
+	_ = f.MarkHidden("nodes") // fails only for a flag that is not there
 	f.StringVar(&o.dataDir, "data-dir", "data", "directory for the members' data directories, logs and settings")
 	f.IntVar(&o.basePort, "base-port", 9000, "client port of the first member")
 	f.StringVar(&o.adminFile, "admin-token-file", "", "file with the admin token; made with a random token when it does not exist. Without the flag no administrative command is accepted")
@@ -77,10 +79,10 @@ A data directory is used by one dev at a time, and keeps its ports.`,
 
 func (o *devOptions) validate() error {
 	switch {
-	case o.nodes < 1 || o.nodes > maxDevMembers:
-		return fmt.Errorf("--nodes: %d is not between 1 and %d", o.nodes, maxDevMembers)
-	case o.basePort < 1 || o.basePort+opsPortOffset+o.nodes > 65535:
-		return fmt.Errorf("--base-port: %d leaves no room for the ports up to base-port+%d", o.basePort, opsPortOffset+o.nodes)
+	case o.size < 1 || o.size > maxDevMembers:
+		return fmt.Errorf("--members: %d is not between 1 and %d", o.size, maxDevMembers)
+	case o.basePort < 1 || o.basePort+opsPortOffset+o.size > 65535:
+		return fmt.Errorf("--base-port: %d leaves no room for the ports up to base-port+%d", o.basePort, opsPortOffset+o.size)
 	case o.rateLimits != "on" && o.rateLimits != "off":
 		return fmt.Errorf("--rate-limits: %q is not on or off", o.rateLimits)
 	case o.restart != "always" && o.restart != "never":
@@ -120,8 +122,8 @@ func (d *dev) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if initialised(d.dir(d.nodes)) {
-		return fmt.Errorf("%s holds a cluster of more than %d members: start it with the same --nodes as before, or with an empty --data-dir", d.dataDir, d.nodes)
+	if initialised(d.dir(d.size)) {
+		return fmt.Errorf("%s holds a cluster of more than %d members: start it with the same --members as before, or with an empty --data-dir", d.dataDir, d.size)
 	}
 	for _, path := range []string{d.adminFile, d.replicationFile} {
 		if err := ensureToken(path); err != nil {
@@ -132,7 +134,7 @@ func (d *dev) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for i := range d.nodes {
+	for i := range d.size {
 		d.members = append(d.members, d.newMember(self, i))
 	}
 	// Members are stopped together whatever happens below.

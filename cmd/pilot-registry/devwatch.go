@@ -18,8 +18,8 @@ import (
 // surveyEvery is how often dev looks at its members.
 const surveyEvery = 100 * time.Millisecond
 
-// readyNode and readyDocument are the ready file.
-type readyNode struct {
+// readyMember and readyDocument are the ready file.
+type readyMember struct {
 	ID   string `json:"id"`
 	Wire string `json:"wire"`
 	Peer string `json:"peer"`
@@ -30,8 +30,10 @@ type readyNode struct {
 }
 
 type readyDocument struct {
-	Nodes  []readyNode `json:"nodes"`
-	Leader string      `json:"leader"`
+	Members []readyMember `json:"members"`
+	// Nodes is the same list under its former name, for scripts that read it.
+	Nodes  []readyMember `json:"nodes"`
+	Leader string        `json:"leader"`
 }
 
 // survey asks every member. The leader is the member that leads and serves
@@ -137,9 +139,10 @@ func (d *dev) allRun() bool {
 func (d *dev) document(leader string) readyDocument {
 	doc := readyDocument{Leader: leader}
 	for i, m := range d.members {
-		doc.Nodes = append(doc.Nodes, readyNode{ID: memberID(m.dir), Wire: d.addr(0, i), Peer: d.addr(peerPortOffset, i),
+		doc.Members = append(doc.Members, readyMember{ID: memberID(m.dir), Wire: d.addr(0, i), Peer: d.addr(peerPortOffset, i),
 			Ops: d.addr(opsPortOffset, i), PID: m.pid()})
 	}
+	doc.Nodes = doc.Members
 	return doc
 }
 
@@ -170,7 +173,7 @@ func (d *dev) announce(doc []byte) error {
 // that a shell can read.
 func (d *dev) greet(leader string) {
 	env := fmt.Sprintf("export PILOT_ADDR=%s", d.addr(0, 0))
-	for i := 1; i < d.nodes; i++ {
+	for i := 1; i < d.size; i++ {
 		env += "," + d.addr(0, i)
 	}
 	env += "\n"
@@ -192,8 +195,8 @@ func (d *dev) greet(leader string) {
 	if err := os.WriteFile(file, []byte(env), 0o600); err != nil {
 		fmt.Fprintln(d.out, "warning:", err)
 	}
-	fmt.Fprintf(d.out, "cluster of %d members is up\n", d.nodes)
-	for i, n := range d.document(leader).Nodes {
+	fmt.Fprintf(d.out, "cluster of %d members is up\n", d.size)
+	for i, n := range d.document(leader).Members {
 		mark := ""
 		if n.ID == leader {
 			mark = "  leader"
@@ -208,5 +211,5 @@ Try, in another terminal:
   bin/pilotctl cluster status
   kill -9 PID        (any pid above: nothing acknowledged is lost, and it comes back)
 Ctrl-C stops all members. Logs: %s/n*.log
-`, file, d.addr(0, d.nodes-1), d.dataDir)
+`, file, d.addr(0, d.size-1), d.dataDir)
 }

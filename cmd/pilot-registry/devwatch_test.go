@@ -15,7 +15,7 @@ func TestReadyFileHasNoDeadProcessesWithoutALeader(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	d := &dev{devOptions: devOptions{readyFile: filepath.Join(dir, "ready.json"), basePort: 9000}, members: []*devMember{{dir: filepath.Join(dir, "n1")}}}
-	old := []byte(`{"nodes":[{"id":"m","pid":4711}],"leader":"m"}`)
+	old := []byte(`{"members":[{"id":"m","pid":4711}],"leader":"m"}`)
 	if err := d.announce(old); err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestReadyFileHasNoDeadProcessesWithoutALeader(t *testing.T) {
 		t.Fatal(err)
 	}
 	var now readyDocument
-	if err := json.Unmarshal(raw, &now); err != nil || now.Leader != "" || len(now.Nodes) != 1 || now.Nodes[0].PID != 0 {
+	if err := json.Unmarshal(raw, &now); err != nil || now.Leader != "" || len(now.Members) != 1 || now.Members[0].PID != 0 {
 		t.Errorf("%s, %v", raw, err)
 	}
 }

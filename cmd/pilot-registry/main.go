@@ -55,7 +55,7 @@ func newRoot() *cobra.Command {
 		Short: "A member of a Pilot registry cluster",
 		Long: `pilot-registry runs a member of a Pilot registry cluster and manages the member on this machine.
 
-A first cluster on one machine:     pilot-registry dev --nodes 3 --data-dir ./data
+A first cluster on one machine:     pilot-registry dev --members 3 --data-dir ./data
 A first member of a real cluster:   pilot-registry init, then pilot-registry run
 Another member:                     pilot-registry join --token …, then pilot-registry run
 

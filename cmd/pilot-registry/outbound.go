@@ -115,7 +115,7 @@ func below(dir, path string) bool {
 }
 
 // policy lets the front door verify identities.
-func (o *outbound) policy(p *gateway.Policy, node *cluster.Node, fileDir string) {
+func (o *outbound) policy(p *gateway.Policy, node *cluster.Member, fileDir string) {
 	p.CheckTarget = func(t protocol.Target) *protocol.Error {
 		if t.File {
 			return checkFile(t.Field, fileDir, t.URL)

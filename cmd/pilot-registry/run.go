@@ -131,7 +131,7 @@ func runMember(ctx context.Context, c *config) error {
 }
 
 // stop drains: clients first, so that nothing new arrives, then the member.
-func stop(front *server.Server, opsServer *http.Server, node *cluster.Node) error {
+func stop(front *server.Server, opsServer *http.Server, node *cluster.Member) error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	var errs []error
@@ -183,7 +183,7 @@ func newBounds(c *config, registry prometheus.Registerer) (*bounds, error) {
 	return &bounds{counts, exempt, guess.New(guess.Config{Exempt: heard, OnWrong: counts.WrongToken, OnRefused: counts.TokenNotLookedAt})}, nil
 }
 
-func newFrontDoor(ctx context.Context, c *config, node *cluster.Node, out *outbound, b *bounds, log hclog.Logger) (*server.Server, error) {
+func newFrontDoor(ctx context.Context, c *config, node *cluster.Member, out *outbound, b *bounds, log hclog.Logger) (*server.Server, error) {
 	counts := b.counts
 	policy := gateway.Policy{OwnerReclaim: c.Compat.OwnerReclaim, Register: gateway.Access(c.Auth.Register), Polo: gateway.Access(c.Auth.Polo), Beacon: gateway.Access(c.Auth.Beacon),
 		UnsignedRoles: c.Compat.UnsignedRoleCommands, OnUnsigned: counts.UnsignedRole,
@@ -231,7 +231,7 @@ func newFrontDoor(ctx context.Context, c *config, node *cluster.Node, out *outbo
 }
 
 // serveOps starts the operator's listener; nil when it is switched off.
-func serveOps(c *config, node *cluster.Node, registry prometheus.Gatherer, log hclog.Logger) (*http.Server, error) {
+func serveOps(c *config, node *cluster.Member, registry prometheus.Gatherer, log hclog.Logger) (*http.Server, error) {
 	if c.Ops.Listen == "" {
 		return nil, nil
 	}
@@ -256,7 +256,7 @@ func serveOps(c *config, node *cluster.Node, registry prometheus.Gatherer, log h
 	return s, nil
 }
 
-func readiness(node *cluster.Node) []ops.Check {
+func readiness(node *cluster.Member) []ops.Check {
 	var out []ops.Check
 	for _, c := range node.Checks() {
 		out = append(out, ops.Check{Name: c.Name, OK: c.OK, Detail: c.Detail})

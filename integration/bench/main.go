@@ -104,7 +104,7 @@ func throughput(o options, c *harness.Cluster) error {
 	fmt.Println()
 	for _, row := range []struct {
 		name string
-		node harness.Node
+		node harness.Member
 		load func(agent) [][]byte
 	}{
 		{"signed write, leader", leader, agent.writes},

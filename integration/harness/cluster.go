@@ -25,8 +25,8 @@ import (
 
 // Options of a cluster.
 type Options struct {
-	// Nodes is the number of members, 3 when 0.
-	Nodes int
+	// Members is the number of members, 3 when 0.
+	Members int
 	// NoAdmin leaves the admin token away; NoReplication the replication token.
 	NoAdmin, NoReplication bool
 	// RateLimits leaves the stock rate limits on.
@@ -41,8 +41,8 @@ type Options struct {
 	Registry string
 }
 
-// Node is a member as the ready file names it.
-type Node struct {
+// Member is a member as the ready file names it.
+type Member struct {
 	ID   string `json:"id"`
 	Wire string `json:"wire"`
 	Peer string `json:"peer"`
@@ -52,8 +52,8 @@ type Node struct {
 
 // Ready is the ready file.
 type Ready struct {
-	Nodes  []Node `json:"nodes"`
-	Leader string `json:"leader"`
+	Nodes  []Member `json:"members"`
+	Leader string   `json:"leader"`
 }
 
 // Cluster is a running cluster.
@@ -101,10 +101,10 @@ func Launch(dir string, o Options) (*Cluster, error) {
 			return nil, err
 		}
 	}
-	if o.Nodes == 0 {
-		o.Nodes = 3
+	if o.Members == 0 {
+		o.Members = 3
 	}
-	base, err := freePorts(o.Nodes)
+	base, err := freePorts(o.Members)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func Launch(dir string, o Options) (*Cluster, error) {
 }
 
 func (o *Options) args(dir string, base int) []string {
-	args := []string{"dev", "--nodes", strconv.Itoa(o.Nodes), "--data-dir", dir, "--base-port", strconv.Itoa(base), "--ready-file", filepath.Join(dir, "ready.json")}
+	args := []string{"dev", "--members", strconv.Itoa(o.Members), "--data-dir", dir, "--base-port", strconv.Itoa(base), "--ready-file", filepath.Join(dir, "ready.json")}
 	if !o.NoAdmin {
 		args = append(args, "--admin-token-file", filepath.Join(dir, "admin"))
 	}
@@ -209,13 +209,13 @@ func (c *Cluster) Await(ctx context.Context, want func(Ready) bool) (Ready, erro
 }
 
 // LeaderNode is the leader as the ready file names it.
-func (r Ready) LeaderNode() (Node, bool) {
+func (r Ready) LeaderNode() (Member, bool) {
 	for _, n := range r.Nodes {
 		if n.ID == r.Leader {
 			return n, n.PID != 0
 		}
 	}
-	return Node{}, false
+	return Member{}, false
 }
 
 // Addrs are the members' addresses for clients.
@@ -234,7 +234,7 @@ func (c *Cluster) Addrs() []string {
 var opsClient = &http.Client{Timeout: 2 * time.Second}
 
 // Status asks a member what it knows.
-func (n Node) Status() (s protocol.ClusterStatusReply, err error) {
+func (n Member) Status() (s protocol.ClusterStatusReply, err error) {
 	resp, err := opsClient.Get("http://" + n.Ops + "/status")
 	if err != nil {
 		return s, err

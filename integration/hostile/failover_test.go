@@ -86,7 +86,7 @@ func (r *recorder) ready() harness.Ready {
 }
 
 // kill ends members and waits until others run in their places and the cluster serves.
-func (r *recorder) kill(nodes ...harness.Node) {
+func (r *recorder) kill(nodes ...harness.Member) {
 	r.t.Helper()
 	gone := map[int]bool{}
 	for _, n := range nodes {

@@ -99,7 +99,7 @@ func noErrors(t *testing.T, when string, errs []error) {
 type siege struct {
 	t      *testing.T
 	c      *harness.Cluster
-	nodes  []harness.Node
+	nodes  []harness.Member
 	addrs  []string
 	victim *Victim
 	// floods of nodes: who has a key, and which node strangers talk about.

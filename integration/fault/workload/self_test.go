@@ -115,7 +115,7 @@ func (tr *trial) acked(ctx context.Context, n int64) {
 
 // load runs the workloads, hurts the leader in the middle, and reads everything
 // when all members are back.
-func (tr *trial) load(ctx context.Context, writes int64, hurt func(ctx context.Context, leader harness.Node)) {
+func (tr *trial) load(ctx context.Context, writes int64, hurt func(ctx context.Context, leader harness.Member)) {
 	tr.t.Helper()
 	if err := tr.suite.Setup(ctx); err != nil {
 		tr.t.Fatal(err)
@@ -150,7 +150,7 @@ func (tr *trial) load(ctx context.Context, writes int64, hurt func(ctx context.C
 	}
 }
 
-func (tr *trial) signal(n harness.Node, s syscall.Signal) {
+func (tr *trial) signal(n harness.Member, s syscall.Signal) {
 	tr.t.Helper()
 	if err := syscall.Kill(n.PID, s); err != nil {
 		tr.t.Error(err)
@@ -158,11 +158,11 @@ func (tr *trial) signal(n harness.Node, s syscall.Signal) {
 }
 
 // kill ends the leader; the harness starts it again.
-func (tr *trial) kill(_ context.Context, leader harness.Node) { tr.signal(leader, syscall.SIGKILL) }
+func (tr *trial) kill(_ context.Context, leader harness.Member) { tr.signal(leader, syscall.SIGKILL) }
 
 // pause stops the leader until writes go on under another one and some
 // requests have been left without an answer.
-func (tr *trial) pause(ctx context.Context, leader harness.Node) {
+func (tr *trial) pause(ctx context.Context, leader harness.Member) {
 	tr.signal(leader, syscall.SIGSTOP)
 	defer tr.signal(leader, syscall.SIGCONT)
 	if _, err := tr.c.Await(ctx, func(r harness.Ready) bool {
