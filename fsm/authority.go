@@ -13,16 +13,10 @@ import (
 // Who may use the commands that roles, tokens and the enterprise flag guard.
 // Apply comes by here again, in the order of the log.
 
-// roleBody is a request that a network's own token authorises.
-type roleBody interface {
-	PresentedToken() protocol.MAC
-	UnsignedClaim() bool
-}
-
 // networkToken reports whether the request brought the network's own admin token.
 func networkToken(c *call, n *network) bool {
-	b, ok := c.body.(roleBody)
-	return ok && !n.admin.IsZero() && sameMAC(n.admin, b.PresentedToken())
+	b, ok := c.body.(protocol.RoleBody)
+	return ok && !n.admin.IsZero() && sameMAC(n.admin, b.Role().NetworkToken)
 }
 
 // authorise checks a role command (docs/protocol/authentication.md#tokens): the admin
@@ -66,7 +60,7 @@ func (v *view) actsAs(c *call, id uint32) *protocol.Error {
 	if v.signedBy(c, n) {
 		return nil
 	}
-	if b, ok := c.body.(roleBody); ok && b.UnsignedClaim() {
+	if b, ok := c.body.(protocol.RoleBody); ok && b.Role().Unsigned {
 		c.via = "unsigned:node:" + strconv.FormatUint(uint64(id), 10)
 		return nil
 	}

@@ -172,8 +172,8 @@ func requestScope(body protocol.Body, actor Actor, source string) string {
 	case actor.Token != "":
 		return scopeToken + actor.Token
 	}
-	if b, ok := body.(roleBody); ok && !b.PresentedToken().IsZero() {
-		return scopeNetwork + string(b.PresentedToken().Sum)
+	if b, ok := body.(protocol.RoleBody); ok && !b.Role().NetworkToken.IsZero() {
+		return scopeNetwork + string(b.Role().NetworkToken.Sum)
 	}
 	// Beside its source, the key that an unsigned registration brings keeps
 	// programs behind one address apart. It opens nothing to others.

@@ -41,17 +41,14 @@ type RoleFacts struct {
 	Unsigned bool `json:"unsigned,omitempty" wire:"-"`
 }
 
-// SetUnsigned lets the node that the request names act without a signature.
-func (f *RoleFacts) SetUnsigned(on bool) { f.Unsigned = on }
+// Role returns the facts themselves, see [RoleBody].
+func (f *RoleFacts) Role() *RoleFacts { return f }
 
-// UnsignedClaim reports whether the named node acts without a signature.
-func (f *RoleFacts) UnsignedClaim() bool { return f.Unsigned }
-
-// SetNetworkToken notes the MAC of the presented token.
-func (f *RoleFacts) SetNetworkToken(m MAC) { f.NetworkToken = m }
-
-// PresentedToken is the MAC of the presented token, zero for none.
-func (f *RoleFacts) PresentedToken() MAC { return f.NetworkToken }
+// RoleBody is a request that a network's own admin token authorises.
+type RoleBody interface {
+	Body
+	Role() *RoleFacts
+}
 
 // GetMemberRole asks for a member's role.
 type GetMemberRole struct {

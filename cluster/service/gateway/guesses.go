@@ -36,7 +36,7 @@ func (g *Gateway) guessed(req *protocol.Request, kind guess.Kind, code string) b
 	if match(g.engine.Keyring(), tokens, cluster.PurposeAdmin, req.AdminToken) != nil {
 		return false
 	}
-	if _, ok := req.Body.(roleBody); !ok {
+	if _, ok := req.Body.(protocol.RoleBody); !ok {
 		return true
 	}
 	stored, has := root.NetworkAdminToken(protocol.NetworkID(req.Command, req.Body))

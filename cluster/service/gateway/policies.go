@@ -11,30 +11,14 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// checkPolicies looks into the expression policy that a request brings. What is
-// wrong with it is told behind the caller's role, like everything about it.
-func checkPolicies(body protocol.Body) {
-	var text string
-	switch b := body.(type) {
-	case *protocol.SetExprPolicy:
-		if b.ExprPolicy != nil {
-			text = *b.ExprPolicy
-		}
-	case *protocol.CreateNetwork:
-		if b.ExprPolicy != nil {
-			text = *b.ExprPolicy
-		}
-	case *protocol.ProvisionNetwork:
-		if b.Blueprint != nil {
-			text = string(b.Blueprint.ExprPolicy)
-		}
+// checkPolicy looks into the expression policy that a request brings, if it
+// does. What is wrong with it is told behind the caller's role, like everything
+// about it.
+func checkPolicy(text *string) *protocol.Error {
+	if text == nil || *text == "" {
+		return nil
 	}
-	if b, brings := body.(interface{ SetProblem(*protocol.Error) }); brings {
-		b.SetProblem(nil) // it may be looked at again
-		if text != "" {
-			b.SetProblem(exprpolicy.Check(text))
-		}
-	}
+	return exprpolicy.Check(*text)
 }
 
 // joined answers a join_network. A daemon wants to know at once what rules and

@@ -141,7 +141,7 @@ func (g *Gateway) confirmed(ctx context.Context) (*fsm.Root, *protocol.Error) {
 }
 
 func (g *Gateway) propose(ctx context.Context, conn *server.ConnState, req *protocol.Request, call *fsm.Call) server.Reply {
-	if b, ok := call.Body.(roleBody); ok && b.UnsignedClaim() && g.policy.OnUnsigned != nil {
+	if b, ok := call.Body.(protocol.RoleBody); ok && b.Role().Unsigned && g.policy.OnUnsigned != nil {
 		g.policy.OnUnsigned(req.Type)
 	}
 	if b, ok := call.Body.(*protocol.Register); ok && g.policy.OnUnsignedIdentity != nil && g.engine.Root().UnsignedIdentity(b) {
