@@ -140,7 +140,7 @@ func decideRecover(v *view, c *call) (effect, *protocol.Error) {
 	return func(x *txn) any {
 		x.edit(n, func(n *node) { n.recover(key, s, x.meta.now) })
 		if n.live() {
-			x.sign(n.id)
+			x.markSeen(n.id)
 		}
 		x.begin(protocol.EventNodeRecovered).node(n.id).str("provider", n.rare().recoveryProvider).end()
 		return reply

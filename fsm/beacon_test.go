@@ -14,7 +14,7 @@ import (
 func (w *world) announce(source string, id uint32, addr string, by who) *protocol.Error {
 	w.t.Helper()
 	c := from(source, w.call("beacon_register", &protocol.BeaconRegister{BeaconID: id, Addr: addr}, by))
-	dry, r := w.m.Root().DryRun(c), w.apply(envelope(c))[0]
+	dry, r := w.m.Root().Check(c), w.apply(envelope(c))[0]
 	if (dry == nil) != (r.Err == nil) {
 		w.t.Fatalf("the dry run says %v, apply says %v", dry, r.Err)
 	}
@@ -128,7 +128,7 @@ func TestReplayedAnnouncementDoesNotMoveABeaconBack(t *testing.T) {
 	at := func(ms int64, addr string, by who) *protocol.Error {
 		t.Helper()
 		c := from("192.0.2.1:1", w.call("beacon_register", &protocol.BeaconRegister{BeaconID: 7, Addr: addr, SignedAt: ms}, by))
-		dry, r := w.m.Root().DryRun(c), w.apply(envelope(c))[0]
+		dry, r := w.m.Root().Check(c), w.apply(envelope(c))[0]
 		if (dry == nil) != (r.Err == nil) {
 			t.Fatalf("the dry run says %v, apply says %v", dry, r.Err)
 		}

@@ -83,7 +83,7 @@ func TestUnusableExprPolicyChangesNothing(t *testing.T) {
 	wrong.SetProblem(protocol.Errorf(protocol.CodeInvalid, "expr_policy: no"))
 	for by, code := range map[string]string{"nobody": protocol.CodeSignatureRequired, "admin": protocol.CodeInvalid} {
 		c := w.call("set_expr_policy", wrong, map[string]who{"nobody": nobody, "admin": admin}[by])
-		if e := w.m.Root().DryRun(c); e == nil || e.Code != code {
+		if e := w.m.Root().Check(c); e == nil || e.Code != code {
 			t.Errorf("a wrong document of %s: %v", by, e)
 		}
 	}

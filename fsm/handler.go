@@ -215,14 +215,14 @@ func (r *Root) Plan(c *Call) (any, *protocol.Error) {
 	return h.plan(&r.view, callOf(c))
 }
 
-// DryRun says whether a write would be refused on this state. Success is
+// Check says whether a write would be refused on this state. Success is
 // provisional: Apply decides again.
-func (r *Root) DryRun(c *Call) *protocol.Error {
+func (r *Root) Check(c *Call) *protocol.Error {
 	_, e := r.Decide(c)
 	return e
 }
 
-// Decide is DryRun that also says whether the command would change
+// Decide is Check that also says whether the command would change
 // anything: if not, unchanged is its reply, otherwise nil.
 func (r *Root) Decide(c *Call) (unchanged any, e *protocol.Error) {
 	h := handlers[c.Row.Name]

@@ -210,7 +210,7 @@ func (w *world) try(name string, body protocol.Body, by who) (any, *protocol.Err
 		return r.Reply, e
 	}
 	planned, noPlan := w.plan(c)
-	dry := w.m.Root().DryRun(c)
+	dry := w.m.Root().Check(c)
 	if dry != nil {
 		if dry.Outcome == "" && !dry.Stateful {
 			w.t.Errorf("%s: the refusal %q depends on state and does not say so", name, dry.Text)

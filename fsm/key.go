@@ -70,7 +70,7 @@ func decideRotateKey(v *view, c *call) (effect, *protocol.Error) {
 	}
 	return func(x *txn) any {
 		x.edit(n, func(n *node) { n.replaceKey(key, x.meta.now) })
-		x.sign(n.id)
+		x.markSeen(n.id)
 		x.begin(protocol.EventKeyRotated).node(n.id).end()
 		return reply
 	}, nil

@@ -59,7 +59,7 @@ func (x *txn) heartbeat(n *node) any {
 	if !n.live() {
 		x.edit(n, func(n *node) { n.state, n.offlineAt = stateLive, 0 })
 	}
-	x.sign(n.id)
+	x.markSeen(n.id)
 	warn := n.expires != 0 && n.expires < x.meta.now+expiryWarning
 	return &protocol.HeartbeatReply{KeyExpiryWarning: warn, Time: x.meta.now / 1000, Type: "heartbeat_ok"}
 }

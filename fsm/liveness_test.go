@@ -66,7 +66,7 @@ func TestHeartbeat(t *testing.T) {
 		t.Errorf("%d events", n)
 	}
 	w.tick(hour)
-	if e := w.m.Root().DryRun(blocked); e != nil {
+	if e := w.m.Root().Check(blocked); e != nil {
 		t.Errorf("the front door kept the hourly note from the log: %v", e)
 	}
 	w.apply(envelope(blocked))

@@ -236,7 +236,7 @@ func TestListTooLarge(t *testing.T) {
 		id := w.m.x.meta.nextNode
 		w.m.x.meta.nextNode++
 		w.m.x.setNode(nil, &node{id: id, key: testKey(i), keyGen: 1, state: stateLive, tags: tags})
-		w.m.x.sign(id)
+		w.m.x.markSeen(id)
 	}
 	w.tick(0)
 	w.refused("list_nodes", &protocol.ListNodes{}, admin, protocol.CodeTooLarge,

@@ -143,7 +143,7 @@ func TestClientResultsAreBounded(t *testing.T) {
 	w.m.x.strangerIDs.total += strangerShares.Total // as if there were many
 	w.tick(0)
 	c := withID(plusOne(w, a), "second", 1)
-	for _, e := range []*protocol.Error{w.m.Root().DryRun(c), w.apply(envelope(c))[0].Err} {
+	for _, e := range []*protocol.Error{w.m.Root().Check(c), w.apply(envelope(c))[0].Err} {
 		if e == nil || e.Code != protocol.CodeOverloaded || e.Outcome != protocol.OutcomeNotApplied || !e.Stateful {
 			t.Errorf("got %+v", e)
 		}

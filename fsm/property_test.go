@@ -137,7 +137,7 @@ func TestDryRunAndApplyAgree(t *testing.T) {
 				continue
 			}
 			root := w.m.Root()
-			dry := root.DryRun(&Call{Row: row, Body: body, Actor: env.Actor})
+			dry := root.Check(&Call{Row: row, Body: body, Actor: env.Actor})
 			rs, err := w.m.Apply(index, 1, AppendEntry(nil, &Entry{Time: root.Now(), Commands: []Envelope{env}}))
 			if err != nil {
 				rt.Fatal(err)

@@ -186,7 +186,7 @@ func (x *txn) register(r *protocol.Register, key protocol.PublicKey, old *node, 
 	if mode == modeNew || r.SignedRequest {
 		x.claimRoles(n, r.ClaimedRoles)
 	}
-	x.sign(n.id)
+	x.markSeen(n.id)
 	return reply
 }
 

@@ -229,10 +229,10 @@ func TestRegisterRefusals(t *testing.T) {
 	w.refused("register", &protocol.Register{}, nil, protocol.CodeInvalid, "registration requires public_key")
 	w.refused("register", &protocol.Register{PublicKey: "AAAA"}, nil, protocol.CodeInvalid, "invalid public key: invalid public key size: 3")
 	// A wrong signature is refused at the front door, an absent one is not.
-	if e := w.m.Root().DryRun(w.call("register", &protocol.Register{PublicKey: testKey(1).String()}, forged)); e == nil || e.Text != "signature verification failed" {
+	if e := w.m.Root().Check(w.call("register", &protocol.Register{PublicKey: testKey(1).String()}, forged)); e == nil || e.Text != "signature verification failed" {
 		t.Errorf("a wrong signature: %v", e)
 	}
-	if e := w.m.Root().DryRun(w.call("register", &protocol.Register{PublicKey: testKey(1).String()}, nobody)); e != nil {
+	if e := w.m.Root().Check(w.call("register", &protocol.Register{PublicKey: testKey(1).String()}, nobody)); e != nil {
 		t.Errorf("no signature: %v", e)
 	}
 	w.m.x.meta.nextNode = 0

@@ -23,8 +23,8 @@ func (v *view) lastSeen(id uint32) string {
 	return utc(int64(sec) * 1000)
 }
 
-// sign notes a sign of life of a node.
-func (x *txn) sign(id uint32) {
+// markSeen notes a sign of life of a node.
+func (x *txn) markSeen(id uint32) {
 	now := seconds(x.meta.now)
 	if last, _ := x.seen.get(id); last != now {
 		x.seen.put(x, id, now)

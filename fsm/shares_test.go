@@ -17,7 +17,7 @@ func (w *world) flood(make func(i int) *Call) (taken int, refusal *protocol.Erro
 	w.t.Helper()
 	for i := range 100_000 {
 		c := withID(make(i), fmt.Sprint("flood-", i), byte(i))
-		dry := w.m.Root().DryRun(c)
+		dry := w.m.Root().Check(c)
 		r := w.apply(envelope(c))[0]
 		if (dry == nil) != (r.Err == nil) || dry != nil && dry.Text != r.Err.Text {
 			w.t.Fatalf("the dry run says %v, apply says %v", dry, r.Err)
@@ -120,7 +120,7 @@ func TestAFleetThatComesBackIsNotRefused(t *testing.T) {
 	register := func(seed int, id string) (*protocol.RegisterReply, int64) {
 		body := &protocol.Register{PublicKey: testKey(seed).String(), Endpoint: "198.51.100.1:4000"}
 		c := withID(w.call("register", body, nil), id, byte(seed))
-		if e := w.m.Root().DryRun(c); e != nil {
+		if e := w.m.Root().Check(c); e != nil {
 			t.Fatalf("registration %d: %v", seed, e)
 		}
 		r := w.apply(envelope(c))[0]

@@ -100,7 +100,7 @@ func (f *fleet) sync(r *protocol.DirectorySync) (gone []int) {
 		return nil
 	}
 	call := f.call(r)
-	if f.m.Root().DryRun(call) != nil {
+	if f.m.Root().Check(call) != nil {
 		return nil
 	}
 	raw := f.do("directory_sync", r)

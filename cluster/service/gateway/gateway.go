@@ -146,7 +146,7 @@ func (g *Gateway) Serve(ctx context.Context, conn *server.ConnState, req *protoc
 }
 
 func (g *Gateway) serve(ctx context.Context, conn *server.ConnState, req *protocol.Request) server.Reply {
-	if e := g.closed(ctx, req); e != nil {
+	if e := g.refuseClosed(ctx, req); e != nil {
 		return server.Reply{Err: e}
 	}
 	if req.DryRun {
@@ -163,8 +163,8 @@ func (g *Gateway) serve(ctx context.Context, conn *server.ConnState, req *protoc
 	return server.Reply{Err: protocol.Errorf(protocol.CodeInternal, "%s cannot be answered here", req.Type)}
 }
 
-// closed refuses what this member must not answer now, or what the operator closed.
-func (g *Gateway) closed(ctx context.Context, req *protocol.Request) *protocol.Error {
+// refuseClosed refuses what this member must not answer now, or what the operator closed.
+func (g *Gateway) refuseClosed(ctx context.Context, req *protocol.Request) *protocol.Error {
 	row := req.Command
 	if reason, yes := g.engine.Quarantined(); yes && row.Mode != protocol.ModeLocal {
 		return protocol.NotAppliedf(protocol.CodeQuarantined, "this member is quarantined (%s); ask another member", reason)

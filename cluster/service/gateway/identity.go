@@ -47,23 +47,23 @@ func newIdentities() *identities {
 	return &identities{slots: slots{pool: share.NewPool[share.Source](verifications)}, verdicts: newVerdicts()}
 }
 
-// identify verifies the identity token of a registration and notes the
+// verifyIdentity verifies the identity token of a registration and notes the
 // external id. It answers what needs no verification: a repeated request, and
 // a registration that is refused anyway.
-func (g *Gateway) identify(ctx context.Context, conn *server.ConnState, req *protocol.Request, b *protocol.Register) (answer server.Reply, answered bool) {
+func (g *Gateway) verifyIdentity(ctx context.Context, conn *server.ConnState, req *protocol.Request, b *protocol.Register) (answer server.Reply, answered bool) {
 	b.ExternalID, b.ClaimedRoles = "", nil
 	root, e := g.confirmed(ctx)
 	if e != nil {
 		return server.Reply{Err: e}, true
 	}
-	v := g.dryRun(root, conn, req)
+	v := g.check(root, conn, req)
 	switch {
 	case v.replay != nil:
 		return g.answer(conn, *v.replay), true
 	case v.refusal != nil:
 		return g.refuse(conn, req, v.refusal), true
 	}
-	o := g.judgeFor(ctx, root, conn, b)
+	o := g.verifyOnce(ctx, root, conn, b)
 	switch {
 	case o == nil: // nothing is configured, so the token means nothing
 		return server.Reply{}, false
@@ -99,10 +99,10 @@ func claimedRoles(list []protocol.RoleMapping, values []string) (roles []protoco
 	return roles
 }
 
-// judgeFor finds out what the token of a registration is worth. The webhook is
+// verifyOnce finds out what the token of a registration is worth. The webhook is
 // asked once for each key that brings a token, and not again at once for a
 // token that it has refused.
-func (g *Gateway) judgeFor(ctx context.Context, root *fsm.Root, conn *server.ConnState, b *protocol.Register) *protocol.TokenOutcome {
+func (g *Gateway) verifyOnce(ctx context.Context, root *fsm.Root, conn *server.ConnState, b *protocol.Register) *protocol.TokenOutcome {
 	idp, configured := root.IDP()
 	asks := root.IdentityWebhook() != "" && !(configured && idp.BuiltIn())
 	if asks {
@@ -113,7 +113,7 @@ func (g *Gateway) judgeFor(ctx context.Context, root *fsm.Root, conn *server.Con
 			return &protocol.TokenOutcome{Reason: reason}
 		}
 	}
-	o := g.judge(ctx, root, conn, b.IdentityToken)
+	o := g.verifyToken(ctx, root, conn, b.IdentityToken)
 	switch {
 	case o == nil:
 	case o.Verified:
@@ -124,16 +124,16 @@ func (g *Gateway) judgeFor(ctx context.Context, root *fsm.Root, conn *server.Con
 	return o
 }
 
-// judge finds out what a token is worth in the configured way: by the
+// verifyToken finds out what a token is worth in the configured way: by the
 // provider's keys, or by asking the webhook. nil when no way is configured.
-func (g *Gateway) judge(ctx context.Context, root *fsm.Root, conn *server.ConnState, token protocol.Secret) *protocol.TokenOutcome {
+func (g *Gateway) verifyToken(ctx context.Context, root *fsm.Root, conn *server.ConnState, token protocol.Secret) *protocol.TokenOutcome {
 	idp, configured := root.IDP()
 	var o *protocol.TokenOutcome
 	switch hook := root.IdentityWebhook(); {
 	case configured && idp.BuiltIn():
-		o = g.validate(ctx, root, token)
+		o = g.verifyByKeys(ctx, root, token)
 	case hook != "":
-		o = g.ask(ctx, conn, hook, token)
+		o = g.askWebhook(ctx, conn, hook, token)
 	default:
 		return nil
 	}
@@ -152,8 +152,8 @@ func (g *Gateway) verified(result string) {
 	}
 }
 
-// ask puts the question to the identity webhook.
-func (g *Gateway) ask(ctx context.Context, conn *server.ConnState, url string, token protocol.Secret) *protocol.TokenOutcome {
+// askWebhook puts the question to the identity webhook.
+func (g *Gateway) askWebhook(ctx context.Context, conn *server.ConnState, url string, token protocol.Secret) *protocol.TokenOutcome {
 	if g.policy.Webhook == nil {
 		return &protocol.TokenOutcome{Err: protocol.NotAppliedf(protocol.CodeIdentityFailed, "this member cannot ask the identity webhook; ask another member")}
 	}
@@ -177,14 +177,14 @@ func (g *Gateway) ask(ctx context.Context, conn *server.ConnState, url string, t
 	return &protocol.TokenOutcome{Err: e}
 }
 
-// validate judges a token by the replicated keys. A key that is not known yet
+// verifyByKeys judges a token by the replicated keys. A key that is not known yet
 // may be new: the leader is asked for newer ones, once, and the token is
 // judged again.
-func (g *Gateway) validate(ctx context.Context, root *fsm.Root, token protocol.Secret) *protocol.TokenOutcome {
-	v, e := g.validateWith(root, token)
+func (g *Gateway) verifyByKeys(ctx context.Context, root *fsm.Root, token protocol.Secret) *protocol.TokenOutcome {
+	v, e := g.verifyByKeysOf(root, token)
 	if e != nil && (e.Code == protocol.CodeJWKSKey || e.Code == protocol.CodeJWKS) {
 		if newer := g.newerKeys(ctx, root); newer != nil {
-			v, e = g.validateWith(newer, token)
+			v, e = g.verifyByKeysOf(newer, token)
 		}
 	}
 	if e != nil {
@@ -194,7 +194,7 @@ func (g *Gateway) validate(ctx context.Context, root *fsm.Root, token protocol.S
 		ExternalID: v.ExternalID, Roles: v.Roles, HasRoles: v.HasRoles}
 }
 
-func (g *Gateway) validateWith(root *fsm.Root, token protocol.Secret) (identity.Verdict, *protocol.Error) {
+func (g *Gateway) verifyByKeysOf(root *fsm.Root, token protocol.Secret) (identity.Verdict, *protocol.Error) {
 	idp, _ := root.IDP()
 	keys, e := g.keySet(root, idp)
 	if e != nil {

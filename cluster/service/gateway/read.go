@@ -24,7 +24,7 @@ func (g *Gateway) read(ctx context.Context, conn *server.ConnState, req *protoco
 	g.legacyUse(root, req, call)
 	if b, ok := call.Body.(*protocol.ValidateToken); ok && call.Actor.Token != "" && b.Token != "" {
 		if _, configured := root.IDP(); configured {
-			b.Outcome = g.judge(ctx, root, conn, b.Token)
+			b.Outcome = g.verifyToken(ctx, root, conn, b.Token)
 		}
 	}
 	drains := req.Command.Mode == protocol.ModeReadThenWrite

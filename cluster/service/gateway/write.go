@@ -12,7 +12,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol/server"
 )
 
-// write takes a command through dry run and consensus.
+// write takes a command through check and consensus.
 func (g *Gateway) write(ctx context.Context, conn *server.ConnState, req *protocol.Request) server.Reply {
 	// What this connection has written before need not be applied here yet: a
 	// success is provisional, and a refusal is confirmed on a root that has it.
@@ -20,18 +20,18 @@ func (g *Gateway) write(ctx context.Context, conn *server.ConnState, req *protoc
 		return server.Reply{Err: e}
 	}
 	if b, ok := req.Body.(*protocol.Register); ok && b.IdentityToken != "" {
-		if answer, answered := g.identify(ctx, conn, req, b); answered {
+		if answer, answered := g.verifyIdentity(ctx, conn, req, b); answered {
 			return answer
 		}
 	}
 	root := g.engine.Root()
-	v := g.dryRun(root, conn, req)
+	v := g.check(root, conn, req)
 	if v.asksState() {
 		var e *protocol.Error
 		if root, e = g.confirmed(ctx); e != nil {
 			return server.Reply{Err: e}
 		}
-		v = g.dryRun(root, conn, req)
+		v = g.check(root, conn, req)
 	}
 	g.legacyUse(root, req, v.call)
 	switch {
@@ -49,7 +49,7 @@ func (g *Gateway) write(ctx context.Context, conn *server.ConnState, req *protoc
 	return g.propose(ctx, conn, req, v.call)
 }
 
-// foreseen is what a dry run found. At most one of refusal, replay and unchanged
+// foreseen is what a check found. At most one of refusal, replay and unchanged
 // is set; none means: propose.
 type foreseen struct {
 	call    *fsm.Call
@@ -88,8 +88,8 @@ func (g *Gateway) plan(ctx context.Context, conn *server.ConnState, req *protoco
 	return server.Reply{Body: reply, Index: root.Index()}
 }
 
-// dryRun decides a write on one root without changing anything.
-func (g *Gateway) dryRun(root *fsm.Root, conn *server.ConnState, req *protocol.Request) foreseen {
+// check decides a write on one root without changing anything.
+func (g *Gateway) check(root *fsm.Root, conn *server.ConnState, req *protocol.Request) foreseen {
 	call, e := g.authenticate(root, conn, req)
 	if e != nil {
 		return foreseen{refusal: e}

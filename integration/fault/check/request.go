@@ -118,7 +118,7 @@ func (r *request) callOn(root *fsm.Root) *fsm.Call {
 func (r *request) decide(root *fsm.Root) (code string, reply []byte) {
 	call := r.callOn(root)
 	if r.row.Writes() {
-		if e := root.DryRun(call); e != nil {
+		if e := root.Check(call); e != nil {
 			return e.Code, nil
 		}
 		return "", nil
