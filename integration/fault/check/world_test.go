@@ -31,7 +31,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, m: fsm.New()}
 	w.entries = append(w.entries, check.Entry{Index: 1, Term: 1, Kind: check.EntryConfiguration, Data: []byte("members")})
 	w.m.Configuration(1, 1)
-	w.internal(fsm.KindClusterInit, fsm.ClusterInit{ClusterID: "c", Level: 2})
+	w.internal(fsm.KindClusterInit, fsm.ClusterInit{ClusterID: "c", Level: fsm.LevelMax})
 	w.internal(fsm.KindTermStart, fsm.TermStart{Term: 1})
 	w.internal(fsm.KindPutToken, fsm.PutToken{Kind: fsm.TokenAdmin, Name: "admin", MAC: protocol.MAC{Key: 1, Sum: make([]byte, sha256.Size)}})
 	return w
