@@ -294,7 +294,7 @@ func TestRemoveAndTransferRules(t *testing.T) {
 	if perr := follower.TransferLeadership(t.Context(), "no-such-member"); perr == nil || perr.Code != protocol.CodeNotFound {
 		t.Errorf("transfer to nobody: %v", perr)
 	}
-	c.eventually("the feature level allows the event", func() bool { return leader.Root().Level() >= 2 })
+	c.eventually("the feature level allows the event", func() bool { return leader.Root().Level() >= fsm.LevelMin })
 	if perr := follower.TransferLeadership(t.Context(), down.id); perr != nil {
 		t.Fatal(perr)
 	}
@@ -324,7 +324,7 @@ func TestManualPromotion(t *testing.T) {
 	if isVoter(m, m.id) {
 		t.Error("promoted although promotion is manual")
 	}
-	c.eventually("the feature level allows the event", func() bool { return m.Root().Level() >= 2 })
+	c.eventually("the feature level allows the event", func() bool { return m.Root().Level() >= fsm.LevelMin })
 	if perr := m.Promote(t.Context(), m.id); perr != nil {
 		t.Fatal(perr)
 	}

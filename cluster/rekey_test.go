@@ -51,7 +51,7 @@ func (c *cluster) rotated(version uint32) {
 // sink configures a sink with a secret.
 func (c *cluster) sink(m *member, name, secret string) {
 	c.t.Helper()
-	c.eventually("the feature level allows sinks", func() bool { return m.Root().Level() >= 2 && c.leader().Root().Level() >= 2 })
+	c.eventually("the feature level allows sinks", func() bool { return m.Root().Level() >= fsm.LevelMin && c.leader().Root().Level() >= fsm.LevelMin })
 	sealed, err := m.ring.Seal(m.Root().ActiveKey(), protocol.SinkSecretName(name), []byte(secret))
 	if err != nil {
 		c.t.Fatal(err)

@@ -54,7 +54,7 @@ func used(t *testing.T) map[string]bool {
 		})
 		return nil
 	}
-	for _, root := range []string{"..", filepath.Join("..", "..", "cmd")} {
+	for _, root := range []string{filepath.Join("..", ".."), filepath.Join("..", "..", "..", "cmd")} {
 		if err := filepath.WalkDir(root, visit); err != nil {
 			t.Fatal(err)
 		}
