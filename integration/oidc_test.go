@@ -179,6 +179,12 @@ func TestLeaderChangesAreNoFetches(t *testing.T) {
 		t.Fatal(r)
 	}
 	token := p.token("alice@acme.com", "a", time.Hour)
+	for _, addr := range c.Addrs() { // the first fetch is over
+		awaitLong(t, "the provider's keys", time.Minute, func() (any, bool) {
+			r := askAt(t, addr, map[string]any{"type": "validate_token", "admin_token": c.AdminToken, "token": token})
+			return r, r["verified"] == true
+		})
+	}
 	// Tokens are validated all along, through every member.
 	var validated atomic.Int64
 	ctx, stop := context.WithCancel(t.Context())
