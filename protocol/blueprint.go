@@ -333,3 +333,8 @@ type ProvisionStatusReply struct {
 	Type           string               `json:"type"`
 	WebhookEnabled bool                 `json:"webhook_enabled,omitempty"`
 }
+
+// SecretMACs are those of both tokens of the network and of the audit export's.
+func (r *ProvisionNetwork) SecretMACs() []MAC {
+	return []MAC{r.JoinTokenMAC, r.NetworkAdminTokenMAC, r.ExportTokenMAC}
+}

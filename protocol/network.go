@@ -270,3 +270,9 @@ type SetNetworkEnterpriseReply struct {
 	NetworkID  uint16 `json:"network_id"`
 	Type       string `json:"type"`
 }
+
+// SecretMACs are those of the join token and of the network's admin token.
+func (r *CreateNetwork) SecretMACs() []MAC { return []MAC{r.TokenMAC, r.NetworkAdminTokenMAC} }
+
+// SecretMACs is that of the join token.
+func (r *JoinNetwork) SecretMACs() []MAC { return []MAC{r.TokenMAC} }

@@ -14,7 +14,8 @@ import (
 // something else. It covers the command, the fields that its row lists, and
 // the signature. What a member adds to a request is no field of the wire, so it
 // may differ when the same request comes again over another connection.
-// Secrets do not count: a hash of a weak one would give it away.
+// Secrets count by the MACs that stand for them, and do not where there is none:
+// a hash of a weak one would give it away.
 //
 // A field that has not been sent counts for nothing, so that a command can get
 // new ones.
@@ -28,6 +29,12 @@ func (r *Request) Hash() [32]byte {
 		}
 	}
 	h.text("") // no field has this name
+	if b, ok := r.Body.(MACBody); ok {
+		for _, m := range b.SecretMACs() {
+			h.number(uint64(m.Key))
+			h.text(string(m.Sum))
+		}
+	}
 	h.text(string(r.Signature))
 	return sha256.Sum256(h)
 }

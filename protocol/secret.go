@@ -30,5 +30,12 @@ type MAC struct {
 	Sum []byte `json:"m"`
 }
 
+// MACBody is a request with secrets that MACs stand for.
+type MACBody interface {
+	Body
+	// SecretMACs are these MACs, in a fixed order.
+	SecretMACs() []MAC
+}
+
 // IsZero reports whether the MAC stands for no credential.
 func (m MAC) IsZero() bool { return len(m.Sum) == 0 }
