@@ -49,7 +49,7 @@ type node struct {
 	polo    int32
 	state   nodeState
 	flags   nodeFlags
-	// announced is the stage of notice given of the key's end, since level 2.
+	// announced is the stage of notice given of the key's end.
 	announced stage
 
 	created   int64 // of the key
