@@ -14,8 +14,20 @@ import (
 
 // pipes is a network within the process.
 type pipes struct {
-	mu   sync.Mutex
-	ends map[string]chan net.Conn
+	mu    sync.Mutex
+	ends  map[string]chan net.Conn
+	conns []net.Conn
+}
+
+// hangUp closes every connection. A transport leaves those it has accepted open,
+// each with half a MiB of buffers.
+func (n *pipes) hangUp() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range n.conns {
+		_ = c.Close()
+	}
+	n.conns = nil
 }
 
 func (n *pipes) transport(id string) *raft.NetworkTransport {
@@ -44,6 +56,9 @@ func (e *pipeEnd) Dial(to raft.ServerAddress, timeout time.Duration) (net.Conn, 
 	a, b := net.Pipe()
 	select {
 	case in <- b:
+		e.net.mu.Lock()
+		e.net.conns = append(e.net.conns, a, b)
+		e.net.mu.Unlock()
 		return a, nil
 	case <-e.closed:
 	case <-time.After(timeout):

@@ -44,6 +44,7 @@ type world struct {
 	fsm      *recorder
 	forked   atomic.Pointer[string]
 	phantom  atomic.Bool
+	closed   chan struct{}
 	mu       sync.Mutex
 	leaderOf map[uint64]string
 	// newest is the newest term with a leader; the hand-made members are all in it.
@@ -60,7 +61,7 @@ type world struct {
 // how long the instance waits for a leader. With overtake, heartbeats change the
 // term beside raft's main loop.
 func newWorld(pause func(), timeout time.Duration, overtake bool) *world {
-	w := &world{overtake: overtake, wire: &pipes{ends: map[string]chan net.Conn{}}, leaderOf: map[uint64]string{}, fsm: &recorder{}}
+	w := &world{overtake: overtake, wire: &pipes{ends: map[string]chan net.Conn{}}, leaderOf: map[uint64]string{}, closed: make(chan struct{}), fsm: &recorder{}}
 	w.store = &memory{InmemStore: raft.NewInmemStore(), pause: pause}
 	servers := []raft.Server{{ID: raft.ServerID(self), Address: raft.ServerAddress(self)}}
 	for _, id := range peers {
@@ -112,6 +113,8 @@ func (w *world) close() {
 	}
 	w.trans.Close()
 	_ = w.raft.Shutdown().Error()
+	w.wire.hangUp()
+	close(w.closed)
 }
 
 func (w *world) fail(format string, args ...any) {
@@ -192,31 +195,40 @@ func (p *handMade) header() raft.RPCHeader {
 
 // serve answers the instance: with votes, acknowledgements, refusals, newer terms.
 func (p *handMade) serve() {
-	for rpc := range p.trans.Consumer() {
-		if rpc.Reader != nil {
-			_, _ = io.Copy(io.Discard, rpc.Reader)
+	for {
+		select {
+		case rpc := <-p.trans.Consumer():
+			p.answer(rpc)
+		case <-p.w.closed:
+			return
 		}
-		switch a := rpc.Command.(type) {
-		case *raft.RequestVoteRequest:
-			granted := !p.refuses.Load() && rand.IntN(8) > 0 && p.w.claim(a.Term, self)
-			rpc.Respond(&raft.RequestVoteResponse{RPCHeader: p.header(), Term: a.Term, Granted: granted}, nil)
-		case *raft.RequestPreVoteRequest:
-			rpc.Respond(&raft.RequestPreVoteResponse{RPCHeader: p.header(), Term: a.Term, Granted: !p.refuses.Load()}, nil)
-		case *raft.AppendEntriesRequest:
-			p.shown(a)
-			resp := &raft.AppendEntriesResponse{RPCHeader: p.header(), Term: a.Term, LastLog: a.PrevLogEntry + uint64(len(a.Entries))}
-			if rand.IntN(10) > 0 {
-				resp.Term, resp.Success = p.w.acknowledge(a.Term, resp.LastLog)
-			}
-			rpc.Respond(resp, nil)
-		case *raft.InstallSnapshotRequest:
-			if !p.w.leads(a.Term, self) {
-				p.w.fail("a snapshot was sent in term %d", a.Term)
-			}
-			rpc.Respond(&raft.InstallSnapshotResponse{RPCHeader: p.header(), Term: a.Term, Success: true}, nil)
-		default:
-			rpc.Respond(nil, errors.New("not here"))
+	}
+}
+
+func (p *handMade) answer(rpc raft.RPC) {
+	if rpc.Reader != nil {
+		_, _ = io.Copy(io.Discard, rpc.Reader)
+	}
+	switch a := rpc.Command.(type) {
+	case *raft.RequestVoteRequest:
+		granted := !p.refuses.Load() && rand.IntN(8) > 0 && p.w.claim(a.Term, self)
+		rpc.Respond(&raft.RequestVoteResponse{RPCHeader: p.header(), Term: a.Term, Granted: granted}, nil)
+	case *raft.RequestPreVoteRequest:
+		rpc.Respond(&raft.RequestPreVoteResponse{RPCHeader: p.header(), Term: a.Term, Granted: !p.refuses.Load()}, nil)
+	case *raft.AppendEntriesRequest:
+		p.shown(a)
+		resp := &raft.AppendEntriesResponse{RPCHeader: p.header(), Term: a.Term, LastLog: a.PrevLogEntry + uint64(len(a.Entries))}
+		if rand.IntN(10) > 0 {
+			resp.Term, resp.Success = p.w.acknowledge(a.Term, resp.LastLog)
 		}
+		rpc.Respond(resp, nil)
+	case *raft.InstallSnapshotRequest:
+		if !p.w.leads(a.Term, self) {
+			p.w.fail("a snapshot was sent in term %d", a.Term)
+		}
+		rpc.Respond(&raft.InstallSnapshotResponse{RPCHeader: p.header(), Term: a.Term, Success: true}, nil)
+	default:
+		rpc.Respond(nil, errors.New("not here"))
 	}
 }
 
