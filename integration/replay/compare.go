@@ -91,7 +91,7 @@ func (p *play) compare(st *Step, reply any) string {
 		if st.Closed {
 			return "expected the connection to be closed without a reply"
 		}
-		return "the step has no expectation (record it first)"
+		return "the step has no expectation"
 	}
 	if st.Closed {
 		return "expected the connection to be closed after the replies"
@@ -110,54 +110,4 @@ func (p *play) compareTo(st *Step, expect json.RawMessage, reply any) string {
 		return err.Error()
 	}
 	return p.matcher(st).top(x, reply)
-}
-
-func (p *play) recorder(st *Step) *Recorder {
-	rc := &Recorder{env: p.env, actors: map[string]string{}, rules: st.Match, repeat: st.Repeat}
-	for n, a := range p.actors {
-		if a.ip != "" {
-			rc.actors[n] = a.ip
-		}
-	}
-	if p.sc.SameIP && st.Actor != "" {
-		rc.actors = map[string]string{st.Actor: p.ipOf(st.Actor)}
-	}
-	if rc.rules == nil {
-		rc.rules = map[string]string{}
-	}
-	return rc
-}
-
-func (p *play) recordReply(st *Step, reply any, err error) string {
-	if err != nil {
-		st.Closed, st.Expect = true, nil
-		return ""
-	}
-	st.Closed = false
-	// bind first so that the new values become variables in this very reply
-	st.Expect = nil
-	if e := p.bind(st, reply); e != "" {
-		return e
-	}
-	v := p.recorder(st).value("", "", reply)
-	for _, k := range st.Ignore {
-		if m, ok := v.(map[string]any); ok {
-			delete(m, k)
-		}
-	}
-	st.Expect = orderedReply(v)
-	if m, ok := reply.(map[string]any); ok && m["type"] == "error" && m["error"] == maskedText {
-		if _, whole := st.Deviation.(string); !whole {
-			st.Deviation = map[string]any{"error": maskedWhy}
-		}
-	}
-	if m, ok := reply.(map[string]any); ok {
-		text, _ := m["error"].(string)
-		for _, a := range accidental {
-			if strings.HasPrefix(text, a) && st.Deviation == nil {
-				st.Deviation = map[string]any{"error": accidentWhy}
-			}
-		}
-	}
-	return ""
 }

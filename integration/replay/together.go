@@ -5,7 +5,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 )
@@ -43,17 +42,6 @@ func (p *play) parallelStep(st *Step) string {
 	if p.r.verbose {
 		fmt.Printf("      <- %s\n", clip(compact(replies)))
 	}
-	if p.r.record {
-		if len(st.Expect) == 0 {
-			rc := p.recorder(st)
-			var l []any
-			for _, v := range replies {
-				l = append(l, rc.value("", "", v))
-			}
-			st.Expect = json.RawMessage(compact(l))
-		}
-		return ""
-	}
 	p.r.compared++
 	var e any
 	if err := json.Unmarshal(st.Expect, &e); err != nil {
@@ -77,27 +65,6 @@ func (p *play) collectedStep(st *Step) string {
 		return "no server " + st.Collected
 	}
 	path, _ := p.env.expandString(st.Path)
-	if p.r.record {
-		time.Sleep(time.Duration(max(st.RetryMS, 600)) * time.Millisecond / 2)
-		got := s.collected(render(path))
-		rc := p.recorder(st)
-		var l []any
-		for _, g := range got {
-			t := rc.value("", "", g)
-			if strings.Contains(compact(t), "${") {
-				l = append(l, rc.softTimes(t))
-			}
-		}
-		if st.Count != nil {
-			n := len(got)
-			st.Count = &n
-		}
-		if l == nil {
-			l = []any{}
-		}
-		st.Expect = json.RawMessage(compact(l))
-		return ""
-	}
 	var e any
 	if err := json.Unmarshal(st.Expect, &e); err != nil {
 		return err.Error()
@@ -123,23 +90,4 @@ func (p *play) collectedStep(st *Step) string {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-}
-
-// softTimes replaces times inside collected bodies.
-func (rc *Recorder) softTimes(v any) any {
-	switch x := v.(type) {
-	case map[string]any:
-		for k, e := range x {
-			if s, ok := e.(string); ok && k == "timestamp" && timeRe.MatchString(s) {
-				x[k] = matcher("$type", "rfc3339")
-				continue
-			}
-			x[k] = rc.softTimes(e)
-		}
-	case []any:
-		for i := range x {
-			x[i] = rc.softTimes(x[i])
-		}
-	}
-	return v
 }

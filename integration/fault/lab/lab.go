@@ -55,8 +55,7 @@ type Lab struct {
 	once   sync.Once
 	wg     sync.WaitGroup
 
-	peers map[[2]int]*Link // slot that dials, slot that is dialled
-	sites map[[2]int]*Link // site, slot
+	links links
 
 	mu      sync.Mutex
 	members []*Member // of all times
@@ -64,6 +63,12 @@ type Lab struct {
 	exits   []Exit
 	mounted map[string]string // member → its data directory, of those with disks
 	watch   *watch
+}
+
+// links are the proxies that everything in the lab is sent through.
+type links struct {
+	peers map[[2]int]*Link // slot that dials, slot that is dialled
+	sites map[[2]int]*Link // site, slot
 }
 
 // startTimeout bounds how long one step of the start may take.
@@ -87,7 +92,7 @@ func New(ctx context.Context, o Options) (*Lab, error) {
 		}
 	}
 	l := &Lab{Options: o, spawns: make(chan spawnRequest), closed: make(chan struct{}),
-		peers: map[[2]int]*Link{}, sites: map[[2]int]*Link{}, mounted: map[string]string{}}
+		links: links{map[[2]int]*Link{}, map[[2]int]*Link{}}, mounted: map[string]string{}}
 	if err := l.prepare(); err != nil {
 		l.Close()
 		return nil, err
@@ -118,12 +123,12 @@ func (l *Lab) prepare() error {
 	for slot := 1; slot < MaxSlots; slot++ {
 		for from := 1; from < MaxSlots; from++ {
 			if from != slot {
-				l.peers[[2]int{from, slot}] = newLink(fmt.Sprintf("slot%d>slot%d", from, slot), l.net.peerRelay(from, slot),
+				l.links.peers[[2]int{from, slot}] = newLink(fmt.Sprintf("slot%d>slot%d", from, slot), l.net.peerRelay(from, slot),
 					l.net.addr(slot, peerPort), l.net.host(from), l.Seed<<16|uint64(from<<8|slot))
 			}
 		}
 		for site := range l.Sites {
-			l.sites[[2]int{site, slot}] = newLink(fmt.Sprintf("site%d>slot%d", site, slot), l.net.siteRelay(site, slot),
+			l.links.sites[[2]int{site, slot}] = newLink(fmt.Sprintf("site%d>slot%d", site, slot), l.net.siteRelay(site, slot),
 				l.net.addr(slot, wirePort), "", l.Seed<<16|uint64(site<<8|slot)<<8)
 		}
 	}
@@ -198,7 +203,7 @@ func (l *Lab) Close() {
 			_ = l.Kill(m) // it may have ended
 		}
 		close(l.closed)
-		for _, set := range []map[[2]int]*Link{l.peers, l.sites} {
+		for _, set := range []map[[2]int]*Link{l.links.peers, l.links.sites} {
 			for _, link := range set {
 				link.Close()
 			}
@@ -267,7 +272,7 @@ func (l *Lab) UnexpectedExits() []Exit {
 func (l *Lab) SiteAddrs(site int) []string {
 	var out []string
 	for slot := 1; slot <= l.Voters+l.NonVoters; slot++ {
-		out = append(out, l.sites[[2]int{site % l.Sites, slot}].Addr())
+		out = append(out, l.links.sites[[2]int{site % l.Sites, slot}].Addr())
 	}
 	return out
 }
@@ -276,7 +281,7 @@ func (l *Lab) SiteAddrs(site int) []string {
 func (l *Lab) MemberAt(addr string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for key, link := range l.sites {
+	for key, link := range l.links.sites {
 		if link.Addr() != addr {
 			continue
 		}

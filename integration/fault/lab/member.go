@@ -118,7 +118,7 @@ func (l *Lab) faultEnv(m *Member) []string {
 	routes := map[string]string{}
 	for slot := 1; slot < MaxSlots; slot++ {
 		if slot != m.Slot {
-			routes[l.net.addr(slot, peerPort)] = l.peers[[2]int{m.Slot, slot}].Addr()
+			routes[l.net.addr(slot, peerPort)] = l.links.peers[[2]int{m.Slot, slot}].Addr()
 		}
 	}
 	raw, err := json.Marshal(routes)
@@ -178,7 +178,7 @@ func (l *Lab) PID(m *Member) int {
 // linksTo lets the relays in front of a slot listen, or refuse.
 func (l *Lab) linksTo(slot int, up bool) error {
 	var errs []error
-	for _, set := range []map[[2]int]*Link{l.peers, l.sites} {
+	for _, set := range []map[[2]int]*Link{l.links.peers, l.links.sites} {
 		for key, link := range set {
 			switch {
 			case key[1] != slot:

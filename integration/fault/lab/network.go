@@ -5,10 +5,10 @@
 package lab
 
 // PeerLink is the link over which one slot dials another.
-func (l *Lab) PeerLink(from, to int) *Link { return l.peers[[2]int{from, to}] }
+func (l *Lab) PeerLink(from, to int) *Link { return l.links.peers[[2]int{from, to}] }
 
 // ClientLink is the link over which the clients of a site dial a slot.
-func (l *Lab) ClientLink(site, slot int) *Link { return l.sites[[2]int{site, slot}] }
+func (l *Lab) ClientLink(site, slot int) *Link { return l.links.sites[[2]int{site, slot}] }
 
 // Between changes what happens to everything that one slot sends to another,
 // over connections that either has dialled.
@@ -34,7 +34,7 @@ func (l *Lab) Slots() []int {
 
 // HealNetwork takes back every policy.
 func (l *Lab) HealNetwork() {
-	for _, set := range []map[[2]int]*Link{l.peers, l.sites} {
+	for _, set := range []map[[2]int]*Link{l.links.peers, l.links.sites} {
 		for _, link := range set {
 			link.SetBoth(Policy{})
 		}
