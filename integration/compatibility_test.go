@@ -115,7 +115,7 @@ func TestInvitesArePolledWithoutAWrite(t *testing.T) {
 	}
 }
 
-// Each member counts for itself: who is refused by one is served by another.
+// Each member counts for itself: a caller refused by one is served by another.
 func TestMembersCountRateLimitsByThemselves(t *testing.T) {
 	t.Parallel()
 	c := harness.Start(t, harness.Options{RateLimits: true})

@@ -143,7 +143,7 @@ func TestExampleDeadLettersOfServerErrors(t *testing.T) {
 		events, _ := r["events"].([]any)
 		return r, len(events) > 0
 	})
-	// A new leader begins to count anew, so the receiver may have seen more.
+	// A new leader begins to count again, so the receiver may have seen more.
 	if tries, _, wrong := h.has(); attempts(w) != 4.0 || len(tries) != 1 || tries[0] < 4 || len(wrong) > 0 {
 		t.Errorf("%v tries, of which the receiver saw %v; wrong signatures: %v", attempts(w), tries, wrong)
 	}

@@ -78,7 +78,7 @@ func administrator(t *testing.T, c *harness.Cluster) *client.Client {
 	return admin
 }
 
-// scorer returns a function that changes a node's score so many times.
+// scorer returns a function that changes a node's score that many times.
 func scorer(ctx context.Context, t *testing.T, c *harness.Cluster) func(n int) {
 	t.Helper()
 	id, err := client.NewIdentity()
@@ -182,7 +182,7 @@ func judge(t *testing.T, found []check.Violation) {
 }
 
 // The structured log has a position like every sink: when all members are
-// killed and come back, it goes on there, and has what it had once.
+// killed and come back, it continues there, and has what it had once.
 func TestTheLogHasEventsOnceAcrossRestarts(t *testing.T) {
 	t.Parallel()
 	c := harness.Start(t, harness.Options{Set: []string{"log.format=json"}})

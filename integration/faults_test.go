@@ -208,7 +208,7 @@ func (o *ordeal) leaderDeaf() {
 	o.flows()
 }
 
-// snapshotSent keeps a member away until the others have cut their logs behind
+// snapshotSent keeps a member away until the others have cut their logs after
 // it. What it missed comes in a snapshot, and with it the member starts again.
 func (o *ordeal) snapshotSent() {
 	away := o.follower()
@@ -237,7 +237,7 @@ func (o *ordeal) snapshotSent() {
 		}
 		return nil
 	})
-	o.eventually("an entry is stored behind an installed snapshot", func() error {
+	o.eventually("an entry is stored after an installed snapshot", func() error {
 		log, err := o.Journal(away)
 		o.must(err)
 		for i := 1; i < len(log.Entries); i++ {

@@ -37,7 +37,7 @@ type golden struct {
 
 const goldenDir = "testdata/golden"
 
-// Every data directory that a released version left behind opens to the state
+// Every data directory that a released version left opens to the state
 // it had: the log and snapshots replay to the recorded digest.
 func TestGoldenDataDirectories(t *testing.T) {
 	if *updateGolden {
@@ -128,7 +128,7 @@ func replayDir(t *testing.T, dir string) *fsm.Machine {
 func recordGolden(t *testing.T, name string) {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join(goldenDir, name+".json")); err == nil {
-		t.Fatalf("%s is recorded: what a version left behind never changes", name)
+		t.Fatalf("%s is recorded: what a version left never changes", name)
 	}
 	dir := t.TempDir()
 	c, err := harness.Launch(dir, harness.Options{Members: 1, Set: []string{"raft.snapshot_threshold=16", "raft.trailing_logs=8", "raft.snapshot_interval=1s"}})

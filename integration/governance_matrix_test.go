@@ -19,7 +19,7 @@ type verdict string
 
 const (
 	isDenied  verdict = "denied"
-	isGated   verdict = "gated" // the network is no enterprise network
+	isGated   verdict = "gated" // the network is not an enterprise network
 	isAllowed verdict = "allowed"
 )
 
@@ -43,7 +43,7 @@ func governs(row *protocol.Command, who string, enterprise bool) verdict {
 	return isAllowed
 }
 
-// gateFirst are exceptions: an inviter's role is looked at behind the gate, so
+// gateFirst are exceptions: an inviter's role is looked at after the gate, so
 // that whoever signs for himself hears of the gate first.
 var gateFirst = map[string][]string{"invite_to_network": {"outsider", "member", "token of another network"}}
 

@@ -123,7 +123,7 @@ func TestMembershipByHand(t *testing.T) {
 	}
 	again, _ := o.member(dirs[2], peers[2])
 	if err := again.Wait(); again.ProcessState.ExitCode() != 78 {
-		t.Errorf("a member that has left ends with %v when it is started again, and a supervisor goes on starting it", err)
+		t.Errorf("a member that has left ends with %v when it is started again, and a supervisor keeps starting it", err)
 	}
 	o.await(regexp.MustCompile(`(?s)^MEMBER[^\n]*\n[^\n]+\n[^\n]+\n$`), "cluster", "members", "--data-dir", dirs[0])
 

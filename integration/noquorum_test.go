@@ -66,7 +66,7 @@ func twoOfThreeKilled(ctx context.Context, t *testing.T, c *harness.Cluster) (ha
 	}
 }
 
-// An operator who has lost two of three machines reads what is the matter, and
+// An operator who has lost two of three machines reads what is wrong, and
 // that nothing was done, instead of that no member runs.
 func TestOperatorWithoutAQuorumIsToldSo(t *testing.T) {
 	t.Parallel()

@@ -413,7 +413,7 @@ func (s *secretRun) settle() {
 				behind = append(behind, fmt.Sprint(n))
 			}
 		}
-		return fmt.Sprint(behind, " have none behind ", told), len(behind) == 0 && told > 0
+		return fmt.Sprint(behind, " have none after ", told), len(behind) == 0 && told > 0
 	})
 }
 

@@ -132,8 +132,8 @@ func (c *collector) delivers(s *sender, from uint64) {
 	})
 }
 
-// The audit_export of the product page against a collector behind TLS with an
-// authority of its own. The leader is killed while it waits for an answer:
+// The audit_export of the product page against a collector with TLS and its
+// own authority. The leader is killed while it waits for an answer:
 // every event arrives, the first time in order.
 func TestExampleSplunk(t *testing.T) {
 	t.Parallel()
@@ -159,7 +159,7 @@ func TestExampleSplunk(t *testing.T) {
 	defer release()
 	w.changes(3)
 	<-held
-	w.changes(20) // waits behind the request that has no answer
+	w.changes(20) // waits for the request that has no answer
 	leaderGone(t, c)
 	release()
 	w.changes(3)

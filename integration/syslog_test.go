@@ -157,7 +157,7 @@ func (s *tlsSyslog) text() string {
 	return s.got.String()
 }
 
-// arrives waits until a syslog receiver has every recorded event behind one, in order.
+// arrives waits until a syslog receiver has every recorded event after one, in order.
 func (s *sender) arrives(what string, received func() string, after uint64) {
 	s.t.Helper()
 	await(s.t, what, func() (any, bool) {

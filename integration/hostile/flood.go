@@ -37,7 +37,7 @@ type Flood struct {
 	refused chan struct{}
 }
 
-// okay counts answers that are no refusal, broken ones that never came.
+// okay counts answers that are not refusals, broken ones that never came.
 const (
 	okay   = "ok"
 	broken = "connection closed"

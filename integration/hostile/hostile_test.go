@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 // fewer than 1,000 nodes and 1,000 connections.
 const memoryBound = 1<<30 + 1000*(128<<10)
 
-// A client that behaves goes on writing while strangers, and a node with a key,
+// A client that behaves keeps writing while strangers, and a node with a key,
 // flood everything that is shared, all at once.
 func TestFloodsSlowDownNobodyElse(t *testing.T) {
 	if runtime.GOOS != "linux" {
@@ -102,7 +102,7 @@ type siege struct {
 	nodes  []harness.Member
 	addrs  []string
 	victim *Victim
-	// floods of nodes: who has a key, and which node strangers talk about.
+	// floods of nodes: which has a key, and which node strangers talk about.
 	key   harness.Agent
 	other harness.Agent
 }
@@ -173,7 +173,7 @@ func (s *siege) pids() (out []int) {
 
 const fillIDs = "fill the memory of ids"
 
-// floods are what is sent at once. Each has an address of its own.
+// floods are what is sent at once. Each has its own address.
 func (s *siege) floods(long bool) []*Flood {
 	conns := 16
 	if long {

@@ -87,7 +87,7 @@ func (t *trailOf) read(entries []protocol.AuditEntry) {
 	}
 }
 
-// succession reports an owner that follows one who is gone: nobody asked for it.
+// succession reports an owner that follows one that is gone: nobody asked for it.
 func succession(before, e *protocol.AuditEntry) bool {
 	return e.Action == protocol.EventOwnershipTransferred && before.Action == protocol.EventOwnerLost &&
 		before.Index == e.Index && before.NetworkID == e.NetworkID
@@ -119,7 +119,7 @@ func (t *trailOf) match(op *history.Op) {
 	}
 }
 
-// rest looks at the events that no acknowledged write stands behind.
+// rest looks at the events that no acknowledged write explains.
 func (t *trailOf) rest() {
 	for where, n := range t.events {
 		write := writeOf{where.command, where.subject}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Collector gathers logs while a run goes on. Logs are compacted, so whoever
+// Collector gathers logs during a run. Logs are compacted, so whoever
 // reads them only at the end finds the end; every time a member is down is an
 // opportunity to keep what it still has, and see Tap. What is already known is
 // kept once. It is safe for concurrent use.

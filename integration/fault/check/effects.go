@@ -14,7 +14,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// effect finds the operation behind a command of the log.
+// effect finds the operation that made a command of the log.
 func (r *replay) effect(index uint64, env *fsm.Envelope, result *fsm.Result) {
 	row := protocol.ByCode(env.Code)
 	if row == nil || row.Soft { // the cluster's own, or nothing that is remembered

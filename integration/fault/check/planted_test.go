@@ -67,7 +67,7 @@ var planted = []struct {
 		w.lookup(a)
 	}, []check.Rule{check.RuleLostWrite}, []check.Rule{check.RuleNotLinearizable}},
 
-	{"an acknowledged write behind the end of the log", func(w *world) {
+	{"an acknowledged write past the end of the log", func(w *world) {
 		a := w.register(1)
 		w.tags(a, "kept")
 		w.acknowledge(a, "lost")

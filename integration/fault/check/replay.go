@@ -19,7 +19,7 @@ type ReplayStats struct {
 	Entries, Commands, Gaps int
 	First, Last             uint64
 	// Writes, Reads, Refusals and Digests were compared with the replay;
-	// Remembered are writes of a gap that were found in the state behind it.
+	// Remembered are writes of a gap that were found in the state after it.
 	Writes, Reads, Refusals, Digests, Snapshots, Remembered int
 	// Resolved are operations of unknown outcome that turned out to be applied.
 	Resolved int
@@ -145,7 +145,7 @@ func (s *state) refusedByState() bool {
 }
 
 // run applies the log, from its beginning when it is whole, else from the
-// oldest snapshot, and over every gap by the next snapshot behind it.
+// oldest snapshot, and over every gap by the next snapshot after it.
 func (r *replay) run() {
 	if len(r.log.Entries) == 0 || r.log.Entries[0].Index != 1 {
 		r.jump()
@@ -170,11 +170,11 @@ func (r *replay) run() {
 		}
 		next++
 	}
-	for r.jump() { // snapshots behind the last entry at hand
+	for r.jump() { // snapshots after the last entry at hand
 	}
 }
 
-// jump restores the next snapshot behind the present index.
+// jump restores the next snapshot after the present index.
 func (r *replay) jump() bool {
 	for _, s := range r.log.Snapshots {
 		if s.Index <= r.at || s.Data == nil {

@@ -191,7 +191,7 @@ func (r *replay) reapedBy(e *fsm.Event) {
 	}
 }
 
-// remembered looks for an acknowledged write in the state behind a gap. The
+// remembered looks for an acknowledged write in the state after a gap. The
 // hash of a request covers its signature, which a history does not hold: that
 // the state refuses the id to another request says that it knows it.
 func (r *replay) remembered(root *fsm.Root, s *state) {

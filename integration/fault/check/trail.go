@@ -21,7 +21,7 @@ func Trail(entries []protocol.AuditEntry, chains []protocol.AuditChainEnd) []Vio
 		next = max(next, c.AnchorSeq+1)
 		anchor, err := hex.DecodeString(c.Anchor)
 		if err != nil || len(anchor) != 32 {
-			out.blame(CheckerInvariant, RuleTrailChain, nil, "the %s chain's anchor %q is no hash", c.Class, c.Anchor)
+			out.blame(CheckerInvariant, RuleTrailChain, nil, "the %s chain's anchor %q is not a hash", c.Class, c.Anchor)
 			anchor = make([]byte, 32)
 		}
 		sums[c.Class] = anchor
@@ -52,7 +52,7 @@ func Trail(entries []protocol.AuditEntry, chains []protocol.AuditChainEnd) []Vio
 	return out.sorted()
 }
 
-// follow computes the chain over one event. It goes on from what the event
+// follow computes the chain over one event. It continues from what the event
 // says, so that one change is one finding.
 func follow(prev []byte, entry *protocol.AuditEntry) ([]byte, error) {
 	e, err := entry.Event()
@@ -134,7 +134,7 @@ func Deliveries(sink string, want []protocol.AuditEntry, got []Delivery, dead []
 		}
 		first[d.Event] = d
 		if d.Event < newest && !reordered[d.Event] {
-			blame(RuleDeliveryOrder, "event %d was sent for the first time behind event %d", d.Event, newest)
+			blame(RuleDeliveryOrder, "event %d was sent for the first time after event %d", d.Event, newest)
 		}
 		newest = max(newest, d.Event)
 	}
@@ -143,7 +143,7 @@ func Deliveries(sink string, want []protocol.AuditEntry, got []Delivery, dead []
 	}
 	for i := range want {
 		if !accepted[want[i].Seq] {
-			blame(RuleUndelivered, "event %d (%s) was never taken and is no dead letter", want[i].Seq, want[i].Action)
+			blame(RuleUndelivered, "event %d (%s) was never taken and is not a dead letter", want[i].Seq, want[i].Action)
 		}
 	}
 	return out.sorted()

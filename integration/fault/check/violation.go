@@ -97,11 +97,11 @@ const (
 	RuleUnaudited Rule = "unaudited"
 	// RulePhantomEvent: an event of a change that nobody asked for.
 	RulePhantomEvent Rule = "phantom_event"
-	// RuleUndelivered: an event that a receiver never took and that is no dead letter.
+	// RuleUndelivered: an event that a receiver never took and that is not a dead letter.
 	RuleUndelivered Rule = "undelivered"
-	// RuleDeliveryOrder: an event was sent for the first time behind a later one.
+	// RuleDeliveryOrder: an event was sent for the first time after a later one.
 	RuleDeliveryOrder Rule = "delivery_order"
-	// RulePhantomDelivery: what was sent is no event of the log.
+	// RulePhantomDelivery: what was sent is not an event of the log.
 	RulePhantomDelivery Rule = "phantom_delivery"
 	// RuleDeliveryChanged: a repetition differs from what was sent first.
 	RuleDeliveryChanged Rule = "delivery_changed"

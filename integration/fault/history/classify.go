@@ -103,7 +103,7 @@ func refusal(code string, said protocol.Outcome) Outcome {
 
 // ClassifyResend combines the verdict of an earlier sending with that of a
 // later one of the same request. Once a sending is unknown it may still take
-// effect behind a later refusal; only a success, which names the effect by its
+// effect after a later refusal; only a success, which names the effect by its
 // request id, settles it.
 func ClassifyResend(earlier, later Verdict) Verdict {
 	if earlier.Outcome == Unknown && later.Outcome == Fail {

@@ -16,7 +16,7 @@ import (
 )
 
 // Process is a logical client. An operation with an unknown outcome may still
-// be under way, so whoever goes on must not look like the same client.
+// be under way, so the one that continues must not look like the same client.
 type Process struct {
 	name       string
 	generation int

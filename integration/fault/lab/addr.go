@@ -25,7 +25,7 @@ const (
 const MaxSlots = 9
 
 // subnet is a block of loopback addresses that this lab alone uses. Every
-// member has an address of its own, so ports never collide, neither with other
+// member has its own address, so ports never collide, neither with other
 // labs nor with the kernel's choice for outgoing connections.
 type subnet struct {
 	prefix string

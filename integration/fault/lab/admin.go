@@ -61,7 +61,7 @@ func (l *Lab) Join(ctx context.Context, slot int, nonvoter bool) (*Member, error
 	return m, nil
 }
 
-// Remove takes a member out of the configuration. Its process goes on, and is
+// Remove takes a member out of the configuration. Its process keeps running, and is
 // not one of Members any more.
 func (l *Lab) Remove(ctx context.Context, m *Member, force bool) error {
 	err := l.admin(ctx, func(ctx context.Context, c *client.Client) error {

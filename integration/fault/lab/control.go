@@ -21,7 +21,7 @@ type Order struct {
 	// Action is crash, sleep, error (EIO), full (ENOSPC) or clear.
 	Action  string `json:"action"`
 	SleepMS int64  `json:"sleep_ms,omitempty"`
-	// After lets so many hits pass first, Times bounds how often it happens, 0 for always.
+	// After is how many hits pass first, Times bounds how often it happens, 0 for always.
 	After int `json:"after,omitempty"`
 	Times int `json:"times,omitempty"`
 }

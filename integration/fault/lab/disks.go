@@ -38,7 +38,7 @@ func NoDisks() string {
 
 func (m *Member) image() string { return m.Dir + ".img" }
 
-// makeDisk gives a member a file system of its own below its data directory.
+// makeDisk gives a member its own file system below its data directory.
 func (l *Lab) makeDisk(ctx context.Context, m *Member) error {
 	if !l.Disks {
 		return nil
@@ -156,7 +156,7 @@ func (l *Lab) FillDisk(m *Member) (free func() error, err error) {
 		return free, errors.Join(err, f.Close())
 	}
 	// What was delayed must be allocated now, or room turns up again.
-	_ = f.Sync() // it may find that there is no room either
+	_ = f.Sync() // it may fail for want of room, too
 	return free, f.Close()
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 // NamespaceVariable is set in the environment of a process that has a network
-// namespace of its own, see InNamespace.
+// namespace that the run made, see InNamespace.
 const NamespaceVariable = "PILOT_LAB_NAMESPACE"
 
 // NoNamespace says why this process cannot make a network namespace; empty when it can.
@@ -39,7 +39,7 @@ func NoFirewall() string {
 		return why
 	}
 	if os.Getenv(NamespaceVariable) == "" {
-		return "needs a network namespace of its own"
+		return "needs its own network namespace"
 	}
 	return ""
 }
@@ -79,7 +79,7 @@ func (l *Lab) FilterClients(slot int, rule ...string) (undo func() error, err er
 	return l.Filter(0, slot, append([]string{"-s", loopbackHost}, rule...)...)
 }
 
-// InNamespace runs cmd in a network namespace of its own. NoNamespace says
+// InNamespace runs cmd in a new network namespace. NoNamespace says
 // whether that is possible.
 func InNamespace(cmd *exec.Cmd) error {
 	cmd.Env = append(os.Environ(), NamespaceVariable+"=1")

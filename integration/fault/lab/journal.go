@@ -85,7 +85,7 @@ func replayJournal(raw []byte, out *check.MemberLog) error {
 
 // Stretches splits a log where a snapshot from the leader took the place of
 // entries. What lies before such a hole may end with entries that were never
-// committed, so for a checker it is a log of its own.
+// committed, so for a checker it is a separate log.
 func Stretches(log *check.MemberLog) []*check.MemberLog {
 	var out []*check.MemberLog
 	from := 0

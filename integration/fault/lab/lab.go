@@ -31,7 +31,7 @@ type Options struct {
 	// StayDown leaves a member down that ended with 75 or was killed by a
 	// fault point; else it is started again, as a supervisor would.
 	StayDown bool
-	// Disks gives every member a file system of its own, which can be filled
+	// Disks gives every member its own file system, which can be filled
 	// and lose its power; see NoDisks.
 	Disks bool
 	// WallClocks makes it possible to move members' wall clocks; see NoWallClocks.
@@ -277,7 +277,7 @@ func (l *Lab) SiteAddrs(site int) []string {
 	return out
 }
 
-// MemberAt names the member behind an address that SiteAddrs gave, as of now.
+// MemberAt names the member that an address given by SiteAddrs leads to now.
 func (l *Lab) MemberAt(addr string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -92,7 +92,7 @@ func (m *Member) Ops() string { return m.lab.net.addr(m.Slot, opsPort) }
 // socket is short: the kernel allows 107 bytes.
 func (m *Member) socket() string { return filepath.Join(m.lab.Dir, m.Name+".sock") }
 
-// Start runs a member's process with an environment of its own.
+// Start runs a member's process with its own environment.
 func (l *Lab) Start(m *Member, env ...string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

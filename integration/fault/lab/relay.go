@@ -16,7 +16,7 @@ import (
 // Direction is one way over a link.
 type Direction int
 
-// Directions of a link: from who dials to who is dialled, and back.
+// Directions of a link: from the side that dials to the side that is dialled, and back.
 const (
 	There Direction = iota
 	Back
@@ -69,7 +69,7 @@ func (l *Link) Policy(d Direction) Policy {
 	return p
 }
 
-// Up starts to listen; the member behind the link has started.
+// Up starts to listen; the member at its end has started.
 func (l *Link) Up() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

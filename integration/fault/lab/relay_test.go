@@ -159,7 +159,7 @@ func TestOnlyBigPiecesAreLost(t *testing.T) {
 	sent := send(t, big, 2000)
 	silent(t, big, func() {
 		expect(t, small, send(t, small, 100))
-		sent = append(sent, send(t, big, 1)...) // behind what was lost
+		sent = append(sent, send(t, big, 1)...) // after what was lost
 	})
 	l.Set(There, Policy{})
 	expect(t, big, sent)

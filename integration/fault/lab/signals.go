@@ -92,7 +92,7 @@ func (l *Lab) Pause(m *Member) error {
 	return err
 }
 
-// Resume lets a paused process go on. It is no error that it ended meanwhile.
+// Resume lets a paused process continue. A process that ended meanwhile is not an error.
 func (l *Lab) Resume(m *Member) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

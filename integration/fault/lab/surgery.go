@@ -123,11 +123,11 @@ func (l *Lab) FlipStable(m *Member, key string) error {
 	if err := l.operate(m, "flip a bit of "+key); err != nil {
 		return err
 	}
-	// The database keeps a value right behind its key.
+	// The database keeps a value right after its key.
 	return flipAll(m.Database(), raw, []byte(key), len(key)+7)
 }
 
-// flipAll flips a bit at an offset behind every occurrence of a pattern: the
+// flipAll flips a bit at an offset after every occurrence of a pattern: the
 // database keeps old pages, and nothing tells which one counts.
 func flipAll(path string, raw, pattern []byte, offset int) error {
 	for at := 0; ; {

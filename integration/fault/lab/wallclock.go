@@ -25,7 +25,7 @@ import (
 
 // clockStub asks the kernel for the time and adds an offset in seconds to the
 // wall clock: mov eax,228; syscall; test edi,edi; jne out; mov rcx,[rip+6];
-// add [rsi],rcx; out: ret. The offset lies behind it.
+// add [rsi],rcx; out: ret. The offset follows it.
 var clockStub = []byte{0xb8, 228, 0, 0, 0, 0x0f, 0x05, 0x85, 0xff, 0x75, 0x0a,
 	0x48, 0x8b, 0x0d, 6, 0, 0, 0, 0x48, 0x01, 0x0e, 0xc3, 0x90, 0x90, 0, 0, 0, 0, 0, 0, 0, 0}
 

@@ -15,8 +15,8 @@ import (
 var memberKinds = []*Kind{
 	{Name: "member-add", Doc: "a voter more, for a while", group: groupData, run: addMember(false)},
 	{Name: "member-add-nonvoter", Doc: "a member without a vote more, for a while", group: groupData, run: addMember(true)},
-	{Name: "member-remove", Doc: "one member is removed and goes on running", group: groupData, target: targetOne, run: removeMember},
-	{Name: "member-remove-leader", Doc: "the leader is removed and goes on running", group: groupData, target: targetLeader, run: removeMember},
+	{Name: "member-remove", Doc: "one member is removed and keeps running", group: groupData, target: targetOne, run: removeMember},
+	{Name: "member-remove-leader", Doc: "the leader is removed and keeps running", group: groupData, target: targetLeader, run: removeMember},
 	{Name: "member-replace", Doc: "one member is removed, loses its disk and joins as a new one", group: groupData, target: targetOne, run: replaceMember},
 	{Name: "roll", Doc: "one member after the other is started with another binary", group: groupData, run: roll},
 	{Name: "transfers", Doc: "leadership is handed over, again and again", group: groupLead, args: between("every_ms", 150, 900), run: transfers},

@@ -62,7 +62,7 @@ const (
 	maxFaultTime = 10 * time.Second
 	healTime     = time.Second
 	maxAtOnce    = 3
-	// freeOf of every so many periods one has no faults.
+	// freeOf is N when one of every N periods has no faults.
 	freeOf = 4
 )
 

@@ -15,7 +15,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol/client"
 )
 
-// probe registers a node of its own again and again, through one member at a
+// probe registers its own node again and again, through one member at a
 // time, to find out whether that member serves. It leaves the workloads' nodes
 // alone.
 type probe struct {

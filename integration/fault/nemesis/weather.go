@@ -55,7 +55,7 @@ func (w *weather) clear() {
 	w.apply()
 }
 
-// apply computes every policy anew.
+// apply computes every policy again.
 func (w *weather) apply() {
 	for to := 1; to < lab.MaxSlots; to++ {
 		for from := 1; from < lab.MaxSlots; from++ {

@@ -5,7 +5,7 @@
 // and for every violation the history of the key that shows it.
 //
 // Promise: the page is one file that needs nothing else, no network and no
-// script of its own; it says what was not tested as plainly as what was found.
+// script from elsewhere. It says as plainly what was not tested as what was found.
 //
 // Non-goals: it judges nothing. The verdict is that of package check.
 package report

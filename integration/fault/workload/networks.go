@@ -127,7 +127,7 @@ func (w *tribes) Step(ctx context.Context, c *Client) {
 		actor = t.nodes[0] // who may
 	}
 	if command == "join_network" && c.chance(80) {
-		actor = t.nodes[1+c.rng.IntN(tribeNodes-1)] // who is not in from the beginning
+		actor = t.nodes[1+c.rng.IntN(tribeNodes-1)] // one that is not a member from the beginning
 	}
 	r := t.request(w.name, command, actor, target, c)
 	if r.Signer != nil {

@@ -20,7 +20,7 @@ const (
 	// tries before it reports the outcome as unknown.
 	sdkReply = 2 * time.Second
 	sdkRetry = 8 * time.Second
-	// sdkPort stands behind a member's name in the SDK's addresses; the dialer
+	// sdkPort follows a member's name in the SDK's addresses; the dialer
 	// puts the present address in its place.
 	sdkPort = "9000"
 )

@@ -5,7 +5,7 @@
 // Command run soaks a cluster under faults, seed after seed: see package soak.
 //
 // Promise: seeds that the results file already has are not run again, so that
-// a series that was cut short goes on where it was. It ends with 1 when
+// a series that was cut short continues where it stopped. It ends with 1 when
 // anything was found.
 //
 // Non-goals: it builds nothing but the members' binaries.
@@ -108,7 +108,7 @@ func main() {
 	}
 }
 
-// again runs this command in a network namespace of its own, where packets can
+// again runs this command in a new network namespace, where packets can
 // be dropped without anybody else noticing, and returns its exit code. The
 // modules that the members' binaries need are fetched before: the namespace
 // leads nowhere.
