@@ -213,7 +213,7 @@ func (c *cluster) node(m *member) uint32 {
 	c.t.Helper()
 	var key protocol.PublicKey
 	key[0], key[1] = 7, byte(len(c.members))
-	body := &protocol.Register{PublicKey: base64.StdEncoding.EncodeToString(key[:]), Endpoint: "192.0.2.1:4000"}
+	body := &protocol.Register{PublicKey: base64.StdEncoding.EncodeToString(key[:]), RegisterFacts: protocol.RegisterFacts{Endpoint: "192.0.2.1:4000"}}
 	res := m.must(env(c.t, "register", body))
 	var reply protocol.RegisterReply
 	if err := json.Unmarshal(res.JSON(), &reply); err != nil {

@@ -56,7 +56,7 @@ func (c *cluster) sink(m *member, name, secret string) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	body, err := json.Marshal(&protocol.AuditSinkPut{Name: name, Kind: protocol.SinkExport, Format: protocol.FormatJSON, Endpoint: "https://siem", SecretSealed: sealed})
+	body, err := json.Marshal(&protocol.AuditSinkPut{Name: name, Kind: protocol.SinkExport, Format: protocol.FormatJSON, Endpoint: "https://siem", SecretFacts: protocol.SecretFacts{SecretSealed: sealed}})
 	if err != nil {
 		c.t.Fatal(err)
 	}

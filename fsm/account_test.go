@@ -88,7 +88,7 @@ func TestOwnerGetsTheNodeBack(t *testing.T) {
 		if r := w.apply(former)[0]; r.Err == nil {
 			t.Errorf("%s: the former key still signs: %s", name, r.JSON())
 		}
-		r := w.do("register", &protocol.Register{PublicKey: testKey(2).String(), Endpoint: "198.51.100.1:2", Proven: true}, nil).(*protocol.RegisterReply)
+		r := w.do("register", &protocol.Register{PublicKey: testKey(2).String(), RegisterFacts: protocol.RegisterFacts{Endpoint: "198.51.100.1:2", Proven: true}}, nil).(*protocol.RegisterReply)
 		if r.NodeID != a {
 			t.Errorf("%s: the new key is node %d, not %d", name, r.NodeID, a)
 		}

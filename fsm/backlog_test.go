@@ -42,7 +42,7 @@ func (w *world) floodUntilHeldBack(what func(i int) (string, protocol.Body, who)
 func strangerFrom(w *world, source string) func(int) (string, protocol.Body, who) {
 	return func(int) (string, protocol.Body, who) {
 		w.index++ // another key every time
-		return "register", &protocol.Register{PublicKey: testKey(int(w.index)).String(), Endpoint: "198.51.100.1:4000"}, comingFrom(source, nil)
+		return "register", &protocol.Register{PublicKey: testKey(int(w.index)).String(), RegisterFacts: protocol.RegisterFacts{Endpoint: "198.51.100.1:4000"}}, comingFrom(source, nil)
 	}
 }
 

@@ -127,7 +127,7 @@ func TestReplayedAnnouncementDoesNotMoveABeaconBack(t *testing.T) {
 	a, b := w.register(1), w.register(2)
 	at := func(ms int64, addr string, by who) *protocol.Error {
 		t.Helper()
-		c := from("192.0.2.1:1", w.call("beacon_register", &protocol.BeaconRegister{BeaconID: 7, Addr: addr, SignedAt: ms}, by))
+		c := from("192.0.2.1:1", w.call("beacon_register", &protocol.BeaconRegister{BeaconID: 7, Addr: addr, BeaconFacts: protocol.BeaconFacts{SignedAt: ms}}, by))
 		dry, r := w.m.Root().Check(c), w.apply(envelope(c))[0]
 		if (dry == nil) != (r.Err == nil) {
 			t.Fatalf("the dry run says %v, apply says %v", dry, r.Err)

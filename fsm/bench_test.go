@@ -18,7 +18,7 @@ func populate(tb testing.TB, n int) *world {
 	var batch []Envelope
 	for i := range n {
 		c := w.call("register", &protocol.Register{
-			PublicKey: testKey(i).String(), Endpoint: fmt.Sprintf("203.0.113.%d:4000", i%250), Owner: fmt.Sprintf("agent-%d@example.org", i),
+			PublicKey: testKey(i).String(), RegisterFacts: protocol.RegisterFacts{Endpoint: fmt.Sprintf("203.0.113.%d:4000", i%250)}, Owner: fmt.Sprintf("agent-%d@example.org", i),
 			Hostname: fmt.Sprintf("agent-%d", i), LANAddrs: []string{"10.0.0.4:4000"}, Version: "1.9.2",
 		}, nil)
 		if batch = append(batch, envelope(c)); len(batch) == 1024 || i == n-1 {

@@ -82,12 +82,12 @@ func TestEventsAreThoseOfTheRow(t *testing.T) {
 		}
 	}
 	reg := func(seed int) *protocol.Register {
-		return &protocol.Register{PublicKey: testKey(seed).String(), Endpoint: "1.2.3.4:5"}
+		return &protocol.Register{PublicKey: testKey(seed).String(), RegisterFacts: protocol.RegisterFacts{Endpoint: "1.2.3.4:5"}}
 	}
 	delta, score := 3.0, 4.0
 	check("register", reg(1), nil)
 	check("register", reg(2), nil)
-	check("register", &protocol.Register{PublicKey: testKey(1).String(), Endpoint: "1.2.3.4:6"}, nil)
+	check("register", &protocol.Register{PublicKey: testKey(1).String(), RegisterFacts: protocol.RegisterFacts{Endpoint: "1.2.3.4:6"}}, nil)
 	check("create_network", &protocol.CreateNetwork{NodeID: 1, Name: "a", Enterprise: true}, admin)
 	check("join_network", &protocol.JoinNetwork{NodeID: 2, NetworkID: 1}, as(2))
 	check("leave_network", &protocol.LeaveNetwork{NodeID: 2, NetworkID: 1}, as(2))

@@ -14,13 +14,13 @@ import (
 
 func (w *world) provision(b *protocol.Blueprint) *protocol.ProvisionNetworkReply {
 	w.t.Helper()
-	return w.do("provision_network", &protocol.ProvisionNetwork{Blueprint: b, JoinTokenMAC: testMAC(3), NetworkAdminTokenMAC: testMAC(9)}, admin).(*protocol.ProvisionNetworkReply)
+	return w.do("provision_network", &protocol.ProvisionNetwork{Blueprint: b, BlueprintFacts: protocol.BlueprintFacts{JoinTokenMAC: testMAC(3), NetworkAdminTokenMAC: testMAC(9)}}, admin).(*protocol.ProvisionNetworkReply)
 }
 
 // plannedActions asks for a dry run.
 func (w *world) plannedActions(b *protocol.Blueprint) []string {
 	w.t.Helper()
-	reply, e := w.m.Root().Plan(w.call("provision_network", &protocol.ProvisionNetwork{Blueprint: b, JoinTokenMAC: testMAC(3)}, admin))
+	reply, e := w.m.Root().Plan(w.call("provision_network", &protocol.ProvisionNetwork{Blueprint: b, BlueprintFacts: protocol.BlueprintFacts{JoinTokenMAC: testMAC(3)}}, admin))
 	if e != nil {
 		w.t.Fatal(e)
 	}
@@ -120,7 +120,7 @@ func TestProvisionPlans(t *testing.T) {
 func TestProvisionKeeps(t *testing.T) {
 	w := newWorld(t)
 	w.provision(&protocol.Blueprint{Name: "a", JoinRule: "token", JoinToken: "x"})
-	r := &protocol.ProvisionNetwork{Blueprint: &protocol.Blueprint{Name: "a", JoinRule: "token", JoinToken: "y"}, JoinTokenMAC: testMAC(4), NetworkAdminTokenMAC: testMAC(5)}
+	r := &protocol.ProvisionNetwork{Blueprint: &protocol.Blueprint{Name: "a", JoinRule: "token", JoinToken: "y"}, BlueprintFacts: protocol.BlueprintFacts{JoinTokenMAC: testMAC(4), NetworkAdminTokenMAC: testMAC(5)}}
 	got := w.do("provision_network", r, admin).(*protocol.ProvisionNetworkReply)
 	if !slices.Equal(got.Warnings, []string{"the network exists and its join_token stays what it is", "the network exists and its network_admin_token stays what it is"}) {
 		t.Errorf("%q", got.Warnings)
@@ -195,7 +195,7 @@ func TestProvisionInParts(t *testing.T) {
 		for _, r := range roles {
 			b.Roles = append(b.Roles, protocol.BlueprintRole{ExternalID: r, Role: "admin"})
 		}
-		return &protocol.ProvisionNetwork{Blueprint: b, JoinTokenMAC: testMAC(3), UploadID: "u", Part: n, Parts: 3}
+		return &protocol.ProvisionNetwork{Blueprint: b, BlueprintFacts: protocol.BlueprintFacts{JoinTokenMAC: testMAC(3)}, UploadID: "u", Part: n, Parts: 3}
 	}
 	w.do("provision_network", part(2, "c"), admin)
 	w.do("provision_network", part(3), admin)
@@ -249,7 +249,7 @@ func TestProvisionKeepsSecrets(t *testing.T) {
 	w := newWorld(t)
 	b := fleet()
 	b.JoinToken, b.NetworkAdminToken, b.AuditExport.Token = "hush-1", "hush-2", "hush-3"
-	env := envelope(w.call("provision_network", &protocol.ProvisionNetwork{Blueprint: b, NetworkAdminTokenMAC: testMAC(9)}, admin))
+	env := envelope(w.call("provision_network", &protocol.ProvisionNetwork{Blueprint: b, BlueprintFacts: protocol.BlueprintFacts{NetworkAdminTokenMAC: testMAC(9)}}, admin))
 	r := w.apply(env)[0]
 	if r.Err != nil {
 		t.Fatal(r.Err)
@@ -270,7 +270,7 @@ func TestProvisionGlobal(t *testing.T) {
 	w := newWorld(t)
 	b := fleet()
 	b.Webhooks.IdentityURL = "https://id.acme.com"
-	r := &protocol.ProvisionNetwork{Blueprint: b, ExportToken: protocol.Sealed{Key: 1, Nonce: []byte{1}, Ciphertext: []byte{2}}, ExportTokenMAC: testMAC(7)}
+	r := &protocol.ProvisionNetwork{Blueprint: b, BlueprintFacts: protocol.BlueprintFacts{ExportToken: protocol.Sealed{Key: 1, Nonce: []byte{1}, Ciphertext: []byte{2}}, ExportTokenMAC: testMAC(7)}}
 	w.do("provision_network", r, admin)
 	root := w.m.Root()
 	if idp, ok := root.IDP(); !ok || idp.Type != "oidc" || idp.ClientID != "pilot-prod" || root.IdentityWebhook() != "https://id.acme.com" {
@@ -338,7 +338,7 @@ func TestProvisionGlobal(t *testing.T) {
 // and the same blueprint again changes nothing.
 func TestBlueprintConfiguresTheRegistry(t *testing.T) {
 	w := newWorld(t)
-	r := &protocol.ProvisionNetwork{Blueprint: fleet(), ExportToken: protocol.Sealed{Key: 1, Ciphertext: []byte{1}}, ExportTokenMAC: testMAC(7)}
+	r := &protocol.ProvisionNetwork{Blueprint: fleet(), BlueprintFacts: protocol.BlueprintFacts{ExportToken: protocol.Sealed{Key: 1, Ciphertext: []byte{1}}, ExportTokenMAC: testMAC(7)}}
 	first := w.do("provision_network", r, admin).(*protocol.ProvisionNetworkReply)
 	want := []string{"created network 1 (prod-fleet)", "enabled enterprise features", "applied network policy", "configured oidc identity provider",
 		"configured audit webhook", "configured splunk_hec audit export to https://splunk.acme.com:8088/services/collector", "stored 3 RBAC pre-assignments"}

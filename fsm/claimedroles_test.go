@@ -10,7 +10,7 @@ import (
 
 // registerClaiming registers a node whose token names a person and roles.
 func (w *world) registerClaiming(seed int, person string, signed bool, roles ...protocol.ClaimedRole) uint32 {
-	r := &protocol.Register{PublicKey: testKey(seed).String(), Endpoint: "198.51.100.1:1", ExternalID: person, ClaimedRoles: roles, Proven: signed, SignedRequest: signed}
+	r := &protocol.Register{PublicKey: testKey(seed).String(), RegisterFacts: protocol.RegisterFacts{Endpoint: "198.51.100.1:1", ExternalID: person, ClaimedRoles: roles, Proven: signed, SignedRequest: signed}}
 	return w.do("register", r, nil).(*protocol.RegisterReply).NodeID
 }
 

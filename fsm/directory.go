@@ -65,7 +65,7 @@ func readEntries(data string) (entries []protocol.DirectoryEntry) {
 	d := decoder{b: []byte(data)}
 	for !d.bad && len(d.b) > 0 {
 		entries = append(entries, protocol.DirectoryEntry{ExternalID: d.str(), Role: d.str(), Disabled: d.bool(), DisplayName: d.str(),
-			Keys: protocol.IDKeys{Match: d.str(), Near: d.str()}})
+			IDFacts: protocol.IDFacts{Keys: protocol.IDKeys{Match: d.str(), Near: d.str()}}})
 	}
 	return entries
 }

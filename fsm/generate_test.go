@@ -109,10 +109,8 @@ func (g *generator) body(row *protocol.Command) protocol.Body {
 	case "register":
 		owner := []string{"", "a@x", "b@x"}[g.int("owner", 0, 2)]
 		return &protocol.Register{
-			PublicKey: testKey(g.int("key", 0, 11)).String(), Endpoint: fmt.Sprint("192.0.2.1:", g.int("port", 1, 2)), Owner: owner,
-			OwnerReclaim: g.int("reclaim", 0, 3) == 0, Hostname: []string{"", "h1", "h2", "BAD"}[g.int("host", 0, 3)], Proven: g.int("proven", 0, 1) == 0,
-			RelayOnly: g.int("relay", 0, 4) == 0, ExternalID: []string{"", "e1"}[g.int("ext", 0, 1)],
-			SignedRequest: g.int("signed", 0, 2) > 0,
+			PublicKey: testKey(g.int("key", 0, 11)).String(), RegisterFacts: protocol.RegisterFacts{Endpoint: fmt.Sprint("192.0.2.1:", g.int("port", 1, 2)), OwnerReclaim: g.int("reclaim", 0, 3) == 0, Proven: g.int("proven", 0, 1) == 0, ExternalID: []string{"", "e1"}[g.int("ext", 0, 1)], SignedRequest: g.int("signed", 0, 2) > 0}, Owner: owner, Hostname: []string{"", "h1", "h2", "BAD"}[g.int("host", 0, 3)],
+			RelayOnly: g.int("relay", 0, 4) == 0,
 		}
 	case "set_hostname":
 		return &protocol.SetHostname{NodeID: id, Hostname: []string{"", "h1", "h2", "h3"}[g.int("host", 0, 3)]}
@@ -142,14 +140,14 @@ func (g *generator) body(row *protocol.Command) protocol.Body {
 		return &protocol.SetPoloScore{NodeID: id, PoloScore: &score}
 	case "beacon_register":
 		return &protocol.BeaconRegister{BeaconID: id, NodeID: peer, Addr: fmt.Sprint("b:", g.int("port", 1, 2)),
-			SignedAt: []int64{0, g.time, g.time - minute, g.time + minute}[g.int("signed at", 0, 3)]}
+			BeaconFacts: protocol.BeaconFacts{SignedAt: []int64{0, g.time, g.time - minute, g.time + minute}[g.int("signed at", 0, 3)]}}
 	case "person_forget":
 		return &protocol.PersonRequest{ExternalID: []string{"a@X", "b@x", "e1", "new"}[g.int("ext", 0, 3)]}
 	case "create_network":
 		return &protocol.CreateNetwork{NodeID: id, Name: fmt.Sprint("n", g.int("name", 0, 5)), JoinRule: []string{"open", "token", "invite"}[g.int("rule", 0, 2)],
-			Enterprise: g.int("on", 0, 2) > 0, TokenMAC: mac, NetworkAdminTokenMAC: mac}
+			Enterprise: g.int("on", 0, 2) > 0, NetworkFacts: protocol.NetworkFacts{TokenMAC: mac, NetworkAdminTokenMAC: mac}}
 	case "join_network":
-		return &protocol.JoinNetwork{NodeID: id, NetworkID: g.net(), TokenMAC: mac}
+		return &protocol.JoinNetwork{NodeID: id, NetworkID: g.net(), JoinFacts: protocol.JoinFacts{TokenMAC: mac}}
 	case "leave_network":
 		return &protocol.LeaveNetwork{NodeID: id, NetworkID: g.net()}
 	}
@@ -201,7 +199,7 @@ func (g *generator) auditing(row *protocol.Command) protocol.Body {
 	case "set_webhook":
 		return &protocol.SetWebhook{URL: url}
 	case "set_audit_export":
-		return &protocol.SetAuditExport{Format: "json", Endpoint: url, Required: g.int("on", 0, 3) == 0, Batch: g.int("batch", 0, 1) == 0, MaxLag: 5000, TokenSealed: protocol.Sealed{Key: 1, Ciphertext: []byte{1}}}
+		return &protocol.SetAuditExport{Format: "json", Endpoint: url, Required: g.int("on", 0, 3) == 0, Batch: g.int("batch", 0, 1) == 0, MaxLag: 5000, ExportFacts: protocol.ExportFacts{TokenSealed: protocol.Sealed{Key: 1, Ciphertext: []byte{1}}}}
 	case "audit_sink_put":
 		return &protocol.AuditSinkPut{Name: "more", Kind: "export", Format: "json", Endpoint: "https://c/3", Actions: []string{"member.*"}}
 	case "audit_sink_delete":
@@ -262,7 +260,7 @@ func (g *generator) governance(row *protocol.Command, id, peer uint32, facts pro
 		for _, p := range g.people() {
 			b.Roles = append(b.Roles, protocol.BlueprintRole{ExternalID: p.ExternalID, Role: p.Role})
 		}
-		return &protocol.ProvisionNetwork{Blueprint: b, JoinTokenMAC: testMAC(1), NetworkAdminTokenMAC: testMAC(2)}
+		return &protocol.ProvisionNetwork{Blueprint: b, BlueprintFacts: protocol.BlueprintFacts{JoinTokenMAC: testMAC(1), NetworkAdminTokenMAC: testMAC(2)}}
 	case "delete_network":
 		return &protocol.DeleteNetwork{RoleFacts: facts, NodeID: id, NetworkID: g.net()}
 	case "rename_network":

@@ -295,7 +295,7 @@ func global(actions []string) bool {
 // register registers a node with a key made from seed and returns its id.
 func (w *world) register(seed int) uint32 {
 	w.t.Helper()
-	r := w.do("register", &protocol.Register{PublicKey: testKey(seed).String(), Endpoint: fmt.Sprintf("198.51.100.1:%d", seed)}, nil)
+	r := w.do("register", &protocol.Register{PublicKey: testKey(seed).String(), RegisterFacts: protocol.RegisterFacts{Endpoint: fmt.Sprintf("198.51.100.1:%d", seed)}}, nil)
 	return r.(*protocol.RegisterReply).NodeID
 }
 

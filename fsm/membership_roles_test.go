@@ -19,7 +19,7 @@ func company(t tester) (*world, uint16) {
 	for i := range 5 {
 		w.register(i)
 	}
-	r := w.do("create_network", &protocol.CreateNetwork{NodeID: 1, Name: "co", Enterprise: true, NetworkAdminTokenMAC: testMAC(9)}, admin)
+	r := w.do("create_network", &protocol.CreateNetwork{NodeID: 1, Name: "co", Enterprise: true, NetworkFacts: protocol.NetworkFacts{NetworkAdminTokenMAC: testMAC(9)}}, admin)
 	net := r.(*protocol.CreateNetworkReply).NetworkID
 	for id := uint32(2); id <= 4; id++ {
 		w.join(net, id)

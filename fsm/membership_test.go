@@ -19,7 +19,7 @@ func hidden(t tester) (*world, uint16) {
 	for i := range 6 {
 		w.register(i)
 	}
-	r := w.do("create_network", &protocol.CreateNetwork{NodeID: 1, Name: "hid", JoinRule: "invite", Enterprise: true, NetworkAdminTokenMAC: testMAC(9)}, admin)
+	r := w.do("create_network", &protocol.CreateNetwork{NodeID: 1, Name: "hid", JoinRule: "invite", Enterprise: true, NetworkFacts: protocol.NetworkFacts{NetworkAdminTokenMAC: testMAC(9)}}, admin)
 	net := r.(*protocol.CreateNetworkReply).NetworkID
 	w.invite(net, 1, 2, 0)
 	w.accept(net, 2)

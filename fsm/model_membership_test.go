@@ -46,7 +46,7 @@ func (c *govCall) body() protocol.Body {
 	case "delete_network":
 		return &protocol.DeleteNetwork{RoleFacts: facts, NodeID: c.node, NetworkID: c.net}
 	case "create_network":
-		return &protocol.CreateNetwork{NodeID: c.node, Name: fmt.Sprint("n", c.n), JoinRule: []string{"open", "invite"}[c.n%2], Enterprise: c.flag, NetworkAdminTokenMAC: testMAC(9)}
+		return &protocol.CreateNetwork{NodeID: c.node, Name: fmt.Sprint("n", c.n), JoinRule: []string{"open", "invite"}[c.n%2], Enterprise: c.flag, NetworkFacts: protocol.NetworkFacts{NetworkAdminTokenMAC: testMAC(9)}}
 	case "directory_sync":
 		return &protocol.DirectorySync{NetworkID: c.net, Entries: c.people, RemoveUnlisted: c.flag}
 	case "provision_network":
@@ -54,7 +54,7 @@ func (c *govCall) body() protocol.Body {
 		for _, p := range c.people {
 			b.Roles = append(b.Roles, protocol.BlueprintRole{ExternalID: p.ExternalID, Role: p.Role})
 		}
-		return &protocol.ProvisionNetwork{Blueprint: b, NetworkAdminTokenMAC: testMAC(9)}
+		return &protocol.ProvisionNetwork{Blueprint: b, BlueprintFacts: protocol.BlueprintFacts{NetworkAdminTokenMAC: testMAC(9)}}
 	case "set_external_id":
 		return &protocol.SetExternalID{NodeID: c.node, ExternalID: []string{"", "Ann@X", "bob@x"}[c.n%3]}
 	}

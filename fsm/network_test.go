@@ -97,7 +97,7 @@ func TestTokenNetworks(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.register(1), w.register(2)
 	create := func(name string, mac protocol.MAC) uint16 {
-		return w.do("create_network", &protocol.CreateNetwork{NodeID: a, Name: name, JoinRule: "token", TokenMAC: mac}, admin).(*protocol.CreateNetworkReply).NetworkID
+		return w.do("create_network", &protocol.CreateNetwork{NodeID: a, Name: name, JoinRule: "token", NetworkFacts: protocol.NetworkFacts{TokenMAC: mac}}, admin).(*protocol.CreateNetworkReply).NetworkID
 	}
 	net := create("locked", testMAC(3))
 	if v, ok := w.m.Root().NetworkTokenKey(net); !ok || v != 1 {
@@ -107,10 +107,10 @@ func TestTokenNetworks(t *testing.T) {
 	otherKey := testMAC(3)
 	otherKey.Key = 2
 	for _, mac := range []protocol.MAC{{}, testMAC(4), otherKey, {Key: 1, Sum: testMAC(3).Sum[:31]}} {
-		w.refused("join_network", &protocol.JoinNetwork{NodeID: b, NetworkID: net, TokenMAC: mac}, as(b), protocol.CodeTokenInvalid, text)
-		w.refused("join_network", &protocol.JoinNetwork{NodeID: b, NetworkID: net, TokenMAC: mac}, admin, protocol.CodeTokenInvalid, text)
+		w.refused("join_network", &protocol.JoinNetwork{NodeID: b, NetworkID: net, JoinFacts: protocol.JoinFacts{TokenMAC: mac}}, as(b), protocol.CodeTokenInvalid, text)
+		w.refused("join_network", &protocol.JoinNetwork{NodeID: b, NetworkID: net, JoinFacts: protocol.JoinFacts{TokenMAC: mac}}, admin, protocol.CodeTokenInvalid, text)
 	}
-	w.do("join_network", &protocol.JoinNetwork{NodeID: b, NetworkID: net, TokenMAC: testMAC(3)}, as(b))
+	w.do("join_network", &protocol.JoinNetwork{NodeID: b, NetworkID: net, JoinFacts: protocol.JoinFacts{TokenMAC: testMAC(3)}}, as(b))
 
 	w.refused("create_network", &protocol.CreateNetwork{NodeID: a, Name: "empty", JoinRule: "token"}, admin, protocol.CodeInvalid,
 		"token required: a network with join_rule token needs a join token")
@@ -120,7 +120,7 @@ func TestListNetworks(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.register(1), w.register(2)
 	w.network("one", a, "open", false)
-	w.do("create_network", &protocol.CreateNetwork{NodeID: a, Name: "two", JoinRule: "token", Enterprise: true, TokenMAC: testMAC(1)}, admin)
+	w.do("create_network", &protocol.CreateNetwork{NodeID: a, Name: "two", JoinRule: "token", Enterprise: true, NetworkFacts: protocol.NetworkFacts{TokenMAC: testMAC(1)}}, admin)
 	w.join(1, b)
 	got, _ := json.Marshal(w.do("list_networks", &protocol.ListNetworks{}, nil))
 	want := fmt.Sprintf(`{"networks":[{"created":%[1]d,"enterprise":false,"id":0,"join_rule":"open","members":2,"name":"backbone"},`+
@@ -288,7 +288,7 @@ func TestFeatureLevelGate(t *testing.T) {
 func TestReplicationDocument(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.register(1), w.register(2)
-	w.do("create_network", &protocol.CreateNetwork{NodeID: a, Name: "lab", JoinRule: "token", TokenMAC: testMAC(0xaa), NetworkAdminTokenMAC: testMAC(0xbb)}, admin)
+	w.do("create_network", &protocol.CreateNetwork{NodeID: a, Name: "lab", JoinRule: "token", NetworkFacts: protocol.NetworkFacts{TokenMAC: testMAC(0xaa), NetworkAdminTokenMAC: testMAC(0xbb)}}, admin)
 	w.do("report_trust", &protocol.Trust{NodeID: b, PeerID: a}, as(b))
 	w.do("request_handshake", &protocol.RequestHandshake{FromNodeID: a, ToNodeID: b, Justification: "j"}, as(a))
 	w.do("respond_handshake", &protocol.RespondHandshake{NodeID: a, PeerID: b}, as(a))

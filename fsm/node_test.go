@@ -170,7 +170,7 @@ func TestLookupAndResolve(t *testing.T) {
 	if got := w.lookup(b).RealAddr; got != "198.51.100.1:4000" {
 		t.Errorf("a public node's endpoint is %q", got)
 	}
-	w.registerAs(&protocol.Register{PublicKey: testKey(2).String(), RelayOnly: true, Proven: true, LANAddrs: []string{"10.0.0.2:1"}})
+	w.registerAs(&protocol.Register{PublicKey: testKey(2).String(), RelayOnly: true, RegisterFacts: protocol.RegisterFacts{Proven: true}, LANAddrs: []string{"10.0.0.2:1"}})
 	if got := w.do("resolve", resolve, as(a)).(*protocol.ResolveReply); got.RealAddr != "" || got.LANAddrs != nil || !got.RelayOnly || w.lookup(b).RealAddr != "" {
 		t.Errorf("a relay-only node shows %+v", got)
 	}

@@ -329,7 +329,7 @@ func TestStrangerCannotTakeTheKeyOfAForgottenPerson(t *testing.T) {
 	key := testKey(9).String()
 	begin := func(t *testing.T) *world {
 		w := newWorld(t)
-		id := w.registerAs(&protocol.Register{PublicKey: key, Proven: true}).NodeID
+		id := w.registerAs(&protocol.Register{PublicKey: key, RegisterFacts: protocol.RegisterFacts{Proven: true}}).NodeID
 		w.do("set_external_id", &protocol.SetExternalID{NodeID: id, ExternalID: "alice@example.com"}, admin)
 		w.do("person_forget", &protocol.PersonRequest{ExternalID: "alice@example.com"}, admin)
 		if err := w.m.Restore(bytes.NewReader(snapshotOf(t, w.m))); err != nil {
@@ -338,13 +338,13 @@ func TestStrangerCannotTakeTheKeyOfAForgottenPerson(t *testing.T) {
 		return w
 	}
 	stolen := func() *protocol.Register {
-		return &protocol.Register{PublicKey: key, Endpoint: "10.9.9.9:1", ExternalID: "mallory@example.com"}
+		return &protocol.Register{PublicKey: key, RegisterFacts: protocol.RegisterFacts{Endpoint: "10.9.9.9:1", ExternalID: "mallory@example.com"}}
 	}
 	const refusal = "unsigned registration cannot modify a signature-verified key: this one has registered with a signature before, and its node was taken out. Sign the registration; if the node's program cannot, an administrator registers it with the admin token"
 	t.Run("by a registration", func(t *testing.T) {
 		w := begin(t)
 		w.refused("register", stolen(), nobody, protocol.CodeSignatureRequired, refusal)
-		id := w.registerAs(&protocol.Register{PublicKey: key, Proven: true}).NodeID
+		id := w.registerAs(&protocol.Register{PublicKey: key, RegisterFacts: protocol.RegisterFacts{Proven: true}}).NodeID
 		if n, _ := w.m.Root().nodes.get(id); !n.has(flagProven) || w.m.Root().provenKeys.len() != 0 {
 			t.Errorf("who has the key got node %+v, and %d marks are left", n, w.m.Root().provenKeys.len())
 		}
@@ -357,11 +357,11 @@ func TestStrangerCannotTakeTheKeyOfAForgottenPerson(t *testing.T) {
 	t.Run("as an owner", func(t *testing.T) {
 		w := begin(t)
 		w.registerAs(&protocol.Register{PublicKey: testKey(4).String(), Owner: "mallory"})
-		w.refused("register", &protocol.Register{PublicKey: key, Owner: "mallory", OwnerReclaim: true}, nobody, protocol.CodeSignatureRequired, refusal)
+		w.refused("register", &protocol.Register{PublicKey: key, Owner: "mallory", RegisterFacts: protocol.RegisterFacts{OwnerReclaim: true}}, nobody, protocol.CodeSignatureRequired, refusal)
 	})
 	t.Run("an administrator may", func(t *testing.T) {
 		w := begin(t)
-		w.do("register", &protocol.Register{PublicKey: key, Endpoint: "198.51.100.1:4000"}, admin)
+		w.do("register", &protocol.Register{PublicKey: key, RegisterFacts: protocol.RegisterFacts{Endpoint: "198.51.100.1:4000"}}, admin)
 		w.registerAs(&protocol.Register{PublicKey: key})
 	})
 	t.Run("the mark says nothing of whose the key was", func(t *testing.T) {

@@ -42,9 +42,8 @@ func TestStrangerCannotTakeIdentity(t *testing.T) {
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			w := newWorld(t)
-			id := w.registerAs(&protocol.Register{PublicKey: testKey(1).String(), ExternalID: x.has, Owner: "alice", Hostname: "alice"}).NodeID
-			r := &protocol.Register{PublicKey: testKey(1).String(), ExternalID: x.brings, Owner: "mallory", Hostname: "other", RelayOnly: true, Version: "2",
-				Endpoint: "203.0.113.66:6666", LANAddrs: []string{"10.6.6.6:1"}}
+			id := w.registerAs(&protocol.Register{PublicKey: testKey(1).String(), RegisterFacts: protocol.RegisterFacts{ExternalID: x.has}, Owner: "alice", Hostname: "alice"}).NodeID
+			r := &protocol.Register{PublicKey: testKey(1).String(), RegisterFacts: protocol.RegisterFacts{ExternalID: x.brings, Endpoint: "203.0.113.66:6666"}, Owner: "mallory", Hostname: "other", RelayOnly: true, Version: "2", LANAddrs: []string{"10.6.6.6:1"}}
 			x.proof(r)
 			before := w.m.Root().Digest()
 			reply, e := w.try("register", r, x.by)
@@ -105,17 +104,17 @@ func TestEveryChangeOfAnExternalIDIsASecurityEvent(t *testing.T) {
 		}
 	}
 	key := testKey(1).String()
-	w.registerAs(&protocol.Register{PublicKey: key, ExternalID: "a", Owner: "o"})
+	w.registerAs(&protocol.Register{PublicKey: key, RegisterFacts: protocol.RegisterFacts{ExternalID: "a"}, Owner: "o"})
 	want("anonymous node_id=1 old_external_id= new_external_id=a")
 	w.do("set_external_id", &protocol.SetExternalID{NodeID: 1, ExternalID: "b"}, admin)
 	want("token:root node_id=1 old_external_id=a new_external_id=b")
-	w.registerAs(&protocol.Register{PublicKey: key, ExternalID: "c", Proven: true, SignedRequest: true})
+	w.registerAs(&protocol.Register{PublicKey: key, RegisterFacts: protocol.RegisterFacts{ExternalID: "c", Proven: true, SignedRequest: true}})
 	want("node:1 node_id=1 old_external_id=b new_external_id=c")
 	w.do("deregister", &protocol.NodeRequest{NodeID: 1}, as(1))
 	want("node:1 node_id=1 old_external_id=c new_external_id=")
-	id := w.registerAs(&protocol.Register{PublicKey: testKey(2).String(), ExternalID: "d", Owner: "p"}).NodeID
+	id := w.registerAs(&protocol.Register{PublicKey: testKey(2).String(), RegisterFacts: protocol.RegisterFacts{ExternalID: "d"}, Owner: "p"}).NodeID
 	w.goOffline(id)
-	w.registerAs(&protocol.Register{PublicKey: testKey(3).String(), Owner: "p", OwnerReclaim: true})
+	w.registerAs(&protocol.Register{PublicKey: testKey(3).String(), Owner: "p", RegisterFacts: protocol.RegisterFacts{OwnerReclaim: true}})
 	want("anonymous node_id=2 old_external_id=d new_external_id=")
 }
 
@@ -149,9 +148,11 @@ func TestStrangerCannotMoveAProvenNode(t *testing.T) {
 		}
 	}
 	for name, prove := range map[string]func(*world){
-		"registered over the challenge": func(w *world) { w.registerAs(&protocol.Register{PublicKey: key, Proven: true}) },
+		"registered over the challenge": func(w *world) {
+			w.registerAs(&protocol.Register{PublicKey: key, RegisterFacts: protocol.RegisterFacts{Proven: true}})
+		},
 		"registered by a signed request": func(w *world) {
-			w.registerAs(&protocol.Register{PublicKey: key, Proven: true, SignedRequest: true})
+			w.registerAs(&protocol.Register{PublicKey: key, RegisterFacts: protocol.RegisterFacts{Proven: true, SignedRequest: true}})
 		},
 		"acted by a signed request": signedTags,
 	} {
@@ -160,10 +161,10 @@ func TestStrangerCannotMoveAProvenNode(t *testing.T) {
 			w.registerAs(&protocol.Register{PublicKey: key, Owner: "o"})
 			w.registerAs(&protocol.Register{PublicKey: key, Hostname: "bank"}) // nothing is proved yet
 			prove(w)
-			plain := &protocol.Register{PublicKey: key, Endpoint: "203.0.113.66:6666", Hostname: "pwned"}
+			plain := &protocol.Register{PublicKey: key, RegisterFacts: protocol.RegisterFacts{Endpoint: "203.0.113.66:6666"}, Hostname: "pwned"}
 			refused(w, plain)
 			refused(w, &protocol.Register{PublicKey: key}) // also when it would change nothing
-			refused(w, &protocol.Register{PublicKey: testKey(9).String(), Owner: "o", OwnerReclaim: true, Proven: true})
+			refused(w, &protocol.Register{PublicKey: testKey(9).String(), Owner: "o", RegisterFacts: protocol.RegisterFacts{OwnerReclaim: true, Proven: true}})
 			w.goOffline(1)
 			refused(w, plain)
 			w.beat(1)
@@ -176,7 +177,7 @@ func TestStrangerCannotMoveAProvenNode(t *testing.T) {
 				t.Fatal(err)
 			}
 			refused(w, plain)
-			w.registerAs(&protocol.Register{PublicKey: plain.PublicKey, Proven: true})
+			w.registerAs(&protocol.Register{PublicKey: plain.PublicKey, RegisterFacts: protocol.RegisterFacts{Proven: true}})
 			// The node itself cannot take it back, an administrator can.
 			w.do("set_signed_register", &protocol.SetSignedRegister{NodeID: 1}, as(1))
 			refused(w, plain)
@@ -204,9 +205,9 @@ func TestStrangerCannotMoveAProvenNode(t *testing.T) {
 func TestAttemptsToMoveAProvenNodeAreAudited(t *testing.T) {
 	w := newWorld(t)
 	key := testKey(1).String()
-	w.registerAs(&protocol.Register{PublicKey: key, Proven: true})
+	w.registerAs(&protocol.Register{PublicKey: key, RegisterFacts: protocol.RegisterFacts{Proven: true}})
 	try := func() {
-		w.apply(envelope(w.call("register", &protocol.Register{PublicKey: key, Endpoint: "203.0.113.66:6666"}, nil)))
+		w.apply(envelope(w.call("register", &protocol.Register{PublicKey: key, RegisterFacts: protocol.RegisterFacts{Endpoint: "203.0.113.66:6666"}}, nil)))
 	}
 	try()
 	if got := w.lastEvent(protocol.EventRatchetRejected); got != "anonymous node_id=1" {

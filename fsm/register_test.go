@@ -38,7 +38,7 @@ func TestRegisterModes(t *testing.T) {
 	})
 	t.Run("existing", func(t *testing.T) {
 		// Another spelling of the same key is the same key.
-		again := w.registerAs(&protocol.Register{PublicKey: key[:20] + "\n" + key[20:], Endpoint: "198.51.100.2:9", Proven: true})
+		again := w.registerAs(&protocol.Register{PublicKey: key[:20] + "\n" + key[20:], RegisterFacts: protocol.RegisterFacts{Endpoint: "198.51.100.2:9", Proven: true}})
 		if again.NodeID != 1 || again.PublicKey != key[:20]+"\n"+key[20:] {
 			t.Errorf("reply %+v", again)
 		}
@@ -51,7 +51,7 @@ func TestRegisterModes(t *testing.T) {
 		}
 	})
 	t.Run("the owner stays", func(t *testing.T) {
-		w.registerAs(&protocol.Register{PublicKey: key, Owner: "b@example.org", Proven: true})
+		w.registerAs(&protocol.Register{PublicKey: key, Owner: "b@example.org", RegisterFacts: protocol.RegisterFacts{Proven: true}})
 		if o := w.m.Root().live(1).owner; o != "a@example.org" {
 			t.Errorf("owner %q", o)
 		}
@@ -68,7 +68,7 @@ func TestRegisterModes(t *testing.T) {
 		w.join(net, 1)
 		w.goOffline(1)
 		w.gone(1)
-		if r := w.registerAs(&protocol.Register{PublicKey: key, Proven: true}); r.NodeID != 1 {
+		if r := w.registerAs(&protocol.Register{PublicKey: key, RegisterFacts: protocol.RegisterFacts{Proven: true}}); r.NodeID != 1 {
 			t.Fatalf("node %d", r.NodeID)
 		}
 		got := w.lookup(1)
@@ -82,7 +82,7 @@ func TestRegisterModes(t *testing.T) {
 	t.Run("reclaimed after deregistering, bare", func(t *testing.T) {
 		w.do("deregister", &protocol.NodeRequest{NodeID: 1}, as(1))
 		w.gone(1)
-		if r := w.registerAs(&protocol.Register{PublicKey: key, Proven: true}); r.NodeID != 1 {
+		if r := w.registerAs(&protocol.Register{PublicKey: key, RegisterFacts: protocol.RegisterFacts{Proven: true}}); r.NodeID != 1 {
 			t.Fatalf("node %d", r.NodeID)
 		}
 		got := w.lookup(1)
@@ -95,7 +95,7 @@ func TestRegisterModes(t *testing.T) {
 func TestRegisterHostname(t *testing.T) {
 	w := newWorld(t)
 	reg := func(seed int, host string) *protocol.RegisterReply {
-		return w.registerAs(&protocol.Register{PublicKey: testKey(seed).String(), Hostname: host, ExternalID: "id@idp"})
+		return w.registerAs(&protocol.Register{PublicKey: testKey(seed).String(), Hostname: host, RegisterFacts: protocol.RegisterFacts{ExternalID: "id@idp"}})
 	}
 	if r := reg(1, "alpha"); r.Hostname != "alpha" || r.ExternalID != "id@idp" {
 		t.Errorf("reply %+v", r)
@@ -132,8 +132,8 @@ func TestRegisterHostname(t *testing.T) {
 // knows its key, and not those of its owner's new key.
 func TestSignedRegister(t *testing.T) {
 	w := newWorld(t)
-	plain := &protocol.Register{PublicKey: testKey(1).String(), Endpoint: "203.0.113.9:1", Owner: "a@x", Proven: true}
-	signed := &protocol.Register{PublicKey: testKey(1).String(), Endpoint: "198.51.100.2:2", Owner: "a@x", Proven: true, SignedRequest: true}
+	plain := &protocol.Register{PublicKey: testKey(1).String(), RegisterFacts: protocol.RegisterFacts{Endpoint: "203.0.113.9:1", Proven: true}, Owner: "a@x"}
+	signed := &protocol.Register{PublicKey: testKey(1).String(), RegisterFacts: protocol.RegisterFacts{Endpoint: "198.51.100.2:2", Proven: true, SignedRequest: true}, Owner: "a@x"}
 	a := w.registerAs(signed).NodeID
 	refused := func(r *protocol.Register) {
 		t.Helper()
@@ -155,7 +155,7 @@ func TestSignedRegister(t *testing.T) {
 		t.Error(got)
 	}
 	refused(plain)
-	refused(&protocol.Register{PublicKey: testKey(3).String(), Owner: "a@x", OwnerReclaim: true, Proven: true, SignedRequest: true})
+	refused(&protocol.Register{PublicKey: testKey(3).String(), Owner: "a@x", RegisterFacts: protocol.RegisterFacts{OwnerReclaim: true, Proven: true, SignedRequest: true}})
 	if r := w.registerAs(signed); r.NodeID != a {
 		t.Errorf("%+v", r)
 	}
@@ -177,7 +177,7 @@ func TestSignedRegister(t *testing.T) {
 func TestRegisterOwnerReclaim(t *testing.T) {
 	w := newWorld(t)
 	reg := func(seed int, owner string) *protocol.RegisterReply {
-		return w.registerAs(&protocol.Register{PublicKey: testKey(seed).String(), Owner: owner, OwnerReclaim: true})
+		return w.registerAs(&protocol.Register{PublicKey: testKey(seed).String(), Owner: owner, RegisterFacts: protocol.RegisterFacts{OwnerReclaim: true}})
 	}
 	id := reg(1, "o").NodeID
 	net := w.network("lab", id, "open", true)

@@ -15,7 +15,7 @@ func TestStrangerDoesNotGetARememberedReply(t *testing.T) {
 	a, b := w.register(1), w.register(2)
 	w.do("request_handshake", &protocol.RequestHandshake{FromNodeID: b, ToNodeID: a, Justification: "the code is 4711"}, as(b))
 	poll := func(by who) *Call {
-		return withID(w.call("poll_handshakes", &protocol.PollHandshakes{NodeID: a, UpToRequest: 1 << 60, UpToResponse: 1 << 60}, by), "poll-1", 1)
+		return withID(w.call("poll_handshakes", &protocol.PollHandshakes{NodeID: a, DrainFacts: protocol.DrainFacts{UpToRequest: 1 << 60, UpToResponse: 1 << 60}}, by), "poll-1", 1)
 	}
 	first := w.apply(envelope(poll(as(a))))[0]
 	if first.Err != nil || !bytes.Contains(first.JSON(), []byte("4711")) {

@@ -48,7 +48,7 @@ func TestReplicationDocumentHasConfigurationAndTotals(t *testing.T) {
 	w.do("set_tags", &protocol.SetTags{NodeID: 2, Tags: []string{"y"}}, as(2))
 	w.do("set_task_exec", &protocol.SetTaskExec{NodeID: a, Enabled: true}, as(a))
 	w.do("set_idp_config", &protocol.SetIDPConfig{IDPType: "oidc", URL: "https://id.example/keys?token=hush", Issuer: "https://id.example"}, admin)
-	w.do("set_audit_export", &protocol.SetAuditExport{Format: "splunk_hec", Endpoint: "https://siem.example/x?token=hush", Index: "i", TokenSealed: protocol.Sealed{Key: 1, Ciphertext: []byte("hush")}}, admin)
+	w.do("set_audit_export", &protocol.SetAuditExport{Format: "splunk_hec", Endpoint: "https://siem.example/x?token=hush", Index: "i", ExportFacts: protocol.ExportFacts{TokenSealed: protocol.Sealed{Key: 1, Ciphertext: []byte("hush")}}}, admin)
 	raw, err := json.Marshal(w.m.Root().ReplicationDocument())
 	if err != nil {
 		t.Fatal(err)

@@ -118,7 +118,7 @@ func TestAFleetThatComesBackIsNotRefused(t *testing.T) {
 	smallIDShares(t)
 	w := newWorld(t)
 	register := func(seed int, id string) (*protocol.RegisterReply, int64) {
-		body := &protocol.Register{PublicKey: testKey(seed).String(), Endpoint: "198.51.100.1:4000"}
+		body := &protocol.Register{PublicKey: testKey(seed).String(), RegisterFacts: protocol.RegisterFacts{Endpoint: "198.51.100.1:4000"}}
 		c := withID(w.call("register", body, nil), id, byte(seed))
 		if e := w.m.Root().Check(c); e != nil {
 			t.Fatalf("registration %d: %v", seed, e)

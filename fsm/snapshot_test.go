@@ -22,7 +22,7 @@ func fullWorld(t tester) *world {
 	}
 	net := w.network("lab", 1, "open", true)
 	w.join(net, 2)
-	w.do("create_network", &protocol.CreateNetwork{NodeID: 2, Name: "locked", JoinRule: "token", TokenMAC: testMAC(1), NetworkAdminTokenMAC: testMAC(2)}, admin)
+	w.do("create_network", &protocol.CreateNetwork{NodeID: 2, Name: "locked", JoinRule: "token", NetworkFacts: protocol.NetworkFacts{TokenMAC: testMAC(1), NetworkAdminTokenMAC: testMAC(2)}}, admin)
 	w.do("set_tags", &protocol.SetTags{NodeID: 1, Tags: []string{"a", "b"}}, as(1))
 	w.do("report_trust", &protocol.Trust{NodeID: 3, PeerID: 1}, as(3))
 	w.do("request_handshake", &protocol.RequestHandshake{FromNodeID: 1, ToNodeID: 2, Justification: "j"}, as(1))
@@ -34,7 +34,7 @@ func fullWorld(t tester) *world {
 	w.internal(KindSpendToken, SpendToken{Name: "j", MemberID: "m2", Key: testMAC(2).Sum})
 	w.do("set_key_expiry", &protocol.SetKeyExpiry{NodeID: 1, ExpiresAt: utc(w.now + minute)}, as(1))
 	w.do("set_member_tags", tagMember(net, 2, "gpu", "eu-west"), admin)
-	w.registerAs(&protocol.Register{PublicKey: testKey(6).String(), Proven: true})
+	w.registerAs(&protocol.Register{PublicKey: testKey(6).String(), RegisterFacts: protocol.RegisterFacts{Proven: true}})
 	w.apply(envelope(w.call("register", &protocol.Register{PublicKey: testKey(6).String()}, nil))) // rejected
 	doc := `{"version":1}`
 	w.do("create_network", &protocol.CreateNetwork{NodeID: 1, Name: "managed", ExprPolicy: &doc,
@@ -48,14 +48,14 @@ func fullWorld(t tester) *world {
 	w.do("set_network_policy", &protocol.SetNetworkPolicy{NodeID: 1, NetworkID: net, MaxMembers: &limit, AllowedPorts: &ports, Description: &text}, as(1))
 	w.do("set_idp_config", &protocol.SetIDPConfig{IDPType: "oidc", URL: "https://idp/1", Issuer: "i"}, admin)
 	w.internal(KindPutJWKS, PutJWKS{Term: w.m.Root().LeaderTerm(), URL: "https://idp/1", Doc: []byte("{}")})
-	w.do("set_webhook", &protocol.SetWebhook{URL: "https://hook", SecretSealed: protocol.Sealed{Key: 1, Nonce: []byte{1}, Ciphertext: []byte{2}}}, admin)
+	w.do("set_webhook", &protocol.SetWebhook{URL: "https://hook", SecretFacts: protocol.SecretFacts{SecretSealed: protocol.Sealed{Key: 1, Nonce: []byte{1}, Ciphertext: []byte{2}}}}, admin)
 	w.do("set_audit_export", &protocol.SetAuditExport{Format: "json", Endpoint: "https://siem", Required: true}, admin)
 	w.do("set_task_exec", &protocol.SetTaskExec{NodeID: 1, Enabled: true}, as(1))
 	w.deadLetters(protocol.SinkNameWebhook)
 	w.goOffline(4)
 	w.apply(envelope(w.call("heartbeat", &protocol.NodeRequest{NodeID: 1}, as(1)))) // blocked
 	w.do("deregister", &protocol.NodeRequest{NodeID: 5}, as(5))
-	w.registerAs(&protocol.Register{PublicKey: testKey(7).String(), ExternalID: "gone@x", Proven: true})
+	w.registerAs(&protocol.Register{PublicKey: testKey(7).String(), RegisterFacts: protocol.RegisterFacts{ExternalID: "gone@x", Proven: true}})
 	w.do("person_forget", &protocol.PersonRequest{ExternalID: "gone@x"}, admin)
 	w.apply(minted(plusOne(w, 1), 1, 1, 1), minted(plusOne(w, 99), 1, 2, 1))
 	w.apply(envelope(withID(plusOne(w, 1), "r", 1)), envelope(withID(plusOne(w, 99), "s", 1)))

@@ -36,7 +36,12 @@ type SetAuditExport struct {
 	Required bool   `json:"required,omitempty"`
 	MaxLag   uint32 `json:"max_lag,omitempty"`
 
-	TokenSealed Sealed `json:"token_sealed,omitzero" wire:"-"`
+	ExportFacts
+}
+
+// ExportFacts stand for the token of the audit export.
+type ExportFacts struct {
+	TokenSealed Sealed `json:"token_sealed,omitzero"`
 }
 
 // Off reports whether the request switches the export off.
@@ -88,9 +93,8 @@ type GetAuditLog struct {
 	NetworkID uint16 `json:"network_id,omitempty"`
 	NodeID    uint32 `json:"node_id,omitempty"`
 	// ExternalID is of the person that an event names.
-	ExternalID string   `json:"external_id,omitempty"`
-	Keys       IDKeys   `json:"keys,omitzero" wire:"-"`
-	Forms      []string `json:"-" wire:"-"`
+	ExternalID string `json:"external_id,omitempty"`
+	PersonFacts
 	// Action is an action such as member.kicked, or a beginning such as member.*.
 	Action string `json:"action,omitempty"`
 	// Class is security or activity; empty is both.

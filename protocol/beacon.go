@@ -20,8 +20,13 @@ type BeaconRegister struct {
 	BeaconID uint32 `json:"beacon_id" read:"deferred"`
 	Addr     string `json:"addr" read:"deferred"`
 	NodeID   uint32 `json:"node_id,omitempty"`
+	BeaconFacts
+}
+
+// BeaconFacts are what the member that was asked knows of an announcement.
+type BeaconFacts struct {
 	// SignedAt is the time (Unix milliseconds) of the signed request it came in, else 0.
-	SignedAt int64 `json:"signed_at,omitempty" wire:"-"`
+	SignedAt int64 `json:"signed_at,omitempty"`
 }
 
 // Validate follows docs/protocol/nodes.md#beacon_register.

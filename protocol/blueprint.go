@@ -130,7 +130,7 @@ type BlueprintPolicy struct {
 type BlueprintRole struct {
 	ExternalID string `json:"external_id"`
 	Role       string `json:"role"`
-	Keys       IDKeys `json:"keys,omitzero" wire:"-"`
+	IDFacts
 }
 
 // BlueprintIdentityProvider configures the registry's identity provider.
@@ -230,15 +230,18 @@ type ProvisionNetwork struct {
 	Part             uint32  `json:"part,omitempty"`
 	Parts            uint32  `json:"parts,omitempty"`
 
-	// What became of the secrets at the front door.
-	JoinTokenMAC         MAC    `json:"join_token_mac,omitzero" wire:"-"`
-	NetworkAdminTokenMAC MAC    `json:"network_admin_token_mac,omitzero" wire:"-"`
-	ExportToken          Sealed `json:"export_token,omitzero" wire:"-"`
-	ExportTokenMAC       MAC    `json:"export_token_mac,omitzero" wire:"-"`
-
+	BlueprintFacts
 	DoorProblem
 	// unreadable says what is wrong with a blueprint that was sent.
 	unreadable string
+}
+
+// BlueprintFacts stand for the secrets of a blueprint.
+type BlueprintFacts struct {
+	JoinTokenMAC         MAC    `json:"join_token_mac,omitzero"`
+	NetworkAdminTokenMAC MAC    `json:"network_admin_token_mac,omitzero"`
+	ExportToken          Sealed `json:"export_token,omitzero"`
+	ExportTokenMAC       MAC    `json:"export_token_mac,omitzero"`
 }
 
 // Validate looks only at which part it is: what the blueprint says is looked

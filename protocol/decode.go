@@ -248,9 +248,12 @@ func either(names []string) string {
 // Body is a typed request: the fields of one command without the envelope.
 //
 // Field tags: `json` names the field in the replicated log and, unless a
-// `wire` tag says otherwise, on the wire. `wire:"-"` marks facts that a member
-// adds before proposing and that no client can set. Credentials carry
-// `json:"-"`, so they cannot enter the log.
+// `wire` tag says otherwise, on the wire. Credentials carry `json:"-"`, so they
+// cannot enter the log.
+//
+// What a member finds out before it proposes is in an embedded type whose name
+// ends in Facts: no client can set it, and it is not part of the request's hash.
+// It is embedded, not named, because the log has facts among the fields.
 type Body interface {
 	// Validate checks what can be checked without state, in the protocol's
 	// order, and normalises the fields in place. It must be idempotent: it

@@ -102,7 +102,7 @@ type DirectoryEntry struct {
 	Role        string `json:"role,omitempty"`
 	Disabled    bool   `json:"disabled,omitempty"`
 	DisplayName string `json:"display_name,omitempty"`
-	Keys        IDKeys `json:"keys,omitzero" wire:"-"`
+	IDFacts
 }
 
 // DirectorySyncReply answers directory_sync. Mapped counts the entries that

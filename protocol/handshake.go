@@ -30,12 +30,16 @@ func (r *RequestHandshake) Validate() *Error {
 	return nil
 }
 
-// PollHandshakes reads and drains a node's two handshake queues. UpToRequest
-// and UpToResponse bound what Apply drains to what was read before proposing.
+// PollHandshakes reads and drains a node's two handshake queues.
 type PollHandshakes struct {
-	NodeID       uint32 `json:"node_id"`
-	UpToRequest  uint64 `json:"up_to_request,omitempty" wire:"-"`
-	UpToResponse uint64 `json:"up_to_response,omitempty" wire:"-"`
+	NodeID uint32 `json:"node_id"`
+	DrainFacts
+}
+
+// DrainFacts bound what Apply drains to what was read before proposing.
+type DrainFacts struct {
+	UpToRequest  uint64 `json:"up_to_request,omitempty"`
+	UpToResponse uint64 `json:"up_to_response,omitempty"`
 }
 
 // Validate accepts everything.

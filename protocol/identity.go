@@ -25,7 +25,7 @@ func (r *SetExternalID) EachID(visit func(string, *IDKeys)) { visit(r.ExternalID
 type SetExternalID struct {
 	NodeID     uint32 `json:"node_id"`
 	ExternalID string `json:"external_id,omitempty"`
-	Keys       IDKeys `json:"keys,omitzero" wire:"-"`
+	IDFacts
 }
 
 // Validate bounds the identity.
@@ -64,9 +64,13 @@ func (r *SetIdentityWebhook) Targets() []Target { return target("url", r.URL) }
 type ValidateToken struct {
 	Token Secret `json:"-" wire:"token" read:"deferred"`
 
-	// Outcome is what the member that was asked has found out, nil when it had
-	// no reason to look.
-	Outcome *TokenOutcome `json:"-" wire:"-"`
+	TokenFacts
+}
+
+// TokenFacts are what the member that was asked finds out about a token.
+type TokenFacts struct {
+	// Outcome is nil when the member had no reason to look.
+	Outcome *TokenOutcome `json:"-"`
 }
 
 // Validate accepts everything: who asks is looked at first.

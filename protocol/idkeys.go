@@ -14,6 +14,19 @@ type IDKeys struct {
 	Near string `json:"near,omitempty"`
 }
 
+// IDFacts are part of whatever brings an external id.
+type IDFacts struct {
+	Keys IDKeys `json:"keys,omitzero"`
+}
+
+// PersonFacts are part of the requests that look for a person's external id.
+type PersonFacts struct {
+	Keys IDKeys `json:"keys,omitzero"`
+	// Forms are further ways in which the same id may have been written down,
+	// folded: events keep ids as they came.
+	Forms []string `json:"forms,omitempty"`
+}
+
 // MatchOf is the match key of an id with these keys.
 func (k IDKeys) MatchOf(id string) string {
 	if k.Match != "" {

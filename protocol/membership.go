@@ -36,9 +36,9 @@ var (
 // authorises. NetworkToken is the MAC of the presented token, made at the
 // front door under the keyring version of the network's token.
 type RoleFacts struct {
-	NetworkToken MAC `json:"network_token,omitzero" wire:"-"`
+	NetworkToken MAC `json:"network_token,omitzero"`
 	// Unsigned says that the operator lets node_id act without a signature.
-	Unsigned bool `json:"unsigned,omitempty" wire:"-"`
+	Unsigned bool `json:"unsigned,omitempty"`
 }
 
 // Role returns the facts themselves, see [RoleBody].

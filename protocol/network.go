@@ -51,8 +51,13 @@ type CreateNetwork struct {
 	// unreadable says what is wrong with rules that were sent.
 	unreadable *Error
 
-	TokenMAC             MAC `json:"token_mac,omitzero" wire:"-"`
-	NetworkAdminTokenMAC MAC `json:"network_admin_token_mac,omitzero" wire:"-"`
+	NetworkFacts
+}
+
+// NetworkFacts stand for the tokens of a new network.
+type NetworkFacts struct {
+	TokenMAC             MAC `json:"token_mac,omitzero"`
+	NetworkAdminTokenMAC MAC `json:"network_admin_token_mac,omitzero"`
 }
 
 func (r *CreateNetwork) decodeField(_ *reader, name string, raw any) bool {
@@ -114,7 +119,12 @@ type JoinNetwork struct {
 	// ForSeconds is how long the membership lasts, 0 for good.
 	ForSeconds uint32 `json:"for_seconds,omitempty"`
 
-	TokenMAC MAC `json:"token_mac,omitzero" wire:"-"`
+	JoinFacts
+}
+
+// JoinFacts stand for the token that a node joins with.
+type JoinFacts struct {
+	TokenMAC MAC `json:"token_mac,omitzero"`
 }
 
 // Validate follows docs/protocol/networks.md#join_network.

@@ -14,10 +14,7 @@ var personCommands = []Command{
 // PersonRequest names a person by external id, in any form that matches.
 type PersonRequest struct {
 	ExternalID string `json:"external_id"`
-	Keys       IDKeys `json:"keys,omitzero" wire:"-"`
-	// Forms are further ways in which the same id may have been written down,
-	// folded: events keep ids as they came.
-	Forms []string `json:"forms,omitempty" wire:"-"`
+	PersonFacts
 }
 
 // Validate bounds the identity.

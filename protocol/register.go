@@ -26,21 +26,26 @@ type Register struct {
 	RelayOnly     bool     `json:"relay_only,omitempty"`
 	IdentityToken Secret   `json:"-" wire:"identity_token"`
 
+	RegisterFacts
+}
+
+// RegisterFacts are what the member that was asked finds out about a registration.
+type RegisterFacts struct {
 	// Endpoint is the sanitised endpoint: the TCP source address with the port of ListenAddr.
-	Endpoint string `json:"endpoint" wire:"-"`
+	Endpoint string `json:"endpoint"`
 	// Proven is true when the request was signed with the key it registers.
-	Proven bool `json:"proven,omitempty" wire:"-"`
+	Proven bool `json:"proven,omitempty"`
 	// SignedRequest is true when that signature was of a signed request.
-	SignedRequest bool `json:"signed_request,omitempty" wire:"-"`
+	SignedRequest bool `json:"signed_request,omitempty"`
 	// OwnerReclaim carries the operator's compat.owner_reclaim switch.
-	OwnerReclaim bool `json:"owner_reclaim,omitempty" wire:"-"`
+	OwnerReclaim bool `json:"owner_reclaim,omitempty"`
 	// UnsignedIdentity carries compat.unsigned_identity.
-	UnsignedIdentity bool `json:"unsigned_identity,omitempty" wire:"-"`
+	UnsignedIdentity bool `json:"unsigned_identity,omitempty"`
 	// ExternalID is the verified external identity, empty when none was verified.
-	ExternalID string `json:"external_id,omitempty" wire:"-"`
-	Keys       IDKeys `json:"keys,omitzero" wire:"-"`
+	ExternalID string `json:"external_id,omitempty"`
+	Keys       IDKeys `json:"keys,omitzero"`
 	// ClaimedRoles are the roles that the verified token gives in networks.
-	ClaimedRoles []ClaimedRole `json:"claimed_roles,omitempty" wire:"-"`
+	ClaimedRoles []ClaimedRole `json:"claimed_roles,omitempty"`
 }
 
 // Validate follows docs/protocol/nodes.md#register; a bad hostname is not an error here.

@@ -4,6 +4,7 @@ package protocol
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -50,13 +51,53 @@ func fillFacts(v reflect.Value) {
 			f := v.Type().Field(i)
 			switch {
 			case !f.IsExported():
-			case f.Tag.Get("wire") == "-":
+			case f.Anonymous:
 				fillAny(v.Field(i))
 			default:
 				fillFacts(v.Field(i))
 			}
 		}
 	}
+}
+
+// forgetMACs clears what stands for secrets.
+func forgetMACs(facts reflect.Value) {
+	for i := range facts.NumField() {
+		if facts.Field(i).Type() == reflect.TypeFor[MAC]() {
+			facts.Field(i).SetZero()
+		}
+	}
+}
+
+// Facts stand beside the fields that clients send, as embedded values: a fact
+// among those fields could be set by a client and would be part of the hash.
+func TestFactsStandBesideTheFieldsOfClients(t *testing.T) {
+	var look func(where string, of reflect.Type)
+	look = func(where string, of reflect.Type) {
+		for of.Kind() == reflect.Pointer || of.Kind() == reflect.Slice {
+			of = of.Elem()
+		}
+		if of.Kind() != reflect.Struct {
+			return
+		}
+		for i := range of.NumField() {
+			f := of.Field(i)
+			name := f.Type.Name()
+			switch {
+			case !f.IsExported():
+			case f.Anonymous && !strings.HasSuffix(name, "Facts") && name != "DoorProblem":
+				t.Errorf("%s embeds %s, which does not say that it holds facts", where, name)
+			case f.Anonymous:
+			case wireName(f) == "":
+				t.Errorf("%s.%s is not a field of the wire: it belongs into an embedded type for facts", where, f.Name)
+			case f.Type == reflect.TypeFor[MAC]() || f.Type == reflect.TypeFor[Sealed]():
+				t.Errorf("%s.%s stands for a secret among the fields of clients", where, f.Name)
+			default:
+				look(where+"."+f.Name, f.Type)
+			}
+		}
+	}
+	eachBody(t, func(_ *testing.T, row *Command, fresh func() *Request) { look(row.Name, reflect.TypeOf(fresh().Body)) })
 }
 
 func eachBody(t *testing.T, visit func(t *testing.T, row *Command, fresh func() *Request)) {
@@ -88,8 +129,8 @@ func TestARequestSentAgainIsKnownWhateverAMemberAddsToIt(t *testing.T) {
 		}
 		if has {
 			for i := range v.NumField() {
-				if v.Field(i).Type() == reflect.TypeFor[MAC]() {
-					v.Field(i).SetZero()
+				if f := v.Type().Field(i); f.Anonymous {
+					forgetMACs(v.Field(i))
 				}
 			}
 			for _, m := range b.SecretMACs() {

@@ -71,6 +71,11 @@ type SealField struct {
 	Out   *Sealed
 }
 
+// SecretFacts are part of the requests that set a sink's secret.
+type SecretFacts struct {
+	SecretSealed Sealed `json:"secret_sealed,omitzero"`
+}
+
 // SealBody is a request with such secrets.
 type SealBody interface {
 	Body
@@ -292,7 +297,7 @@ type AuditSinkPut struct {
 	// one a sink whose endpoint stays keeps the secret it has.
 	Secret Secret `json:"-" wire:"secret"`
 
-	SecretSealed Sealed `json:"secret_sealed,omitzero" wire:"-"`
+	SecretFacts
 }
 
 // Sink is the sink in the request.

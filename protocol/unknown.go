@@ -69,7 +69,7 @@ func (r *reader) knownMembers(command, where string, t reflect.Type, raw any) {
 		var known []string
 		for i := range t.NumField() {
 			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-			if t.Field(i).Tag.Get("wire") == "-" {
+			if t.Field(i).Anonymous { // facts, which no client sets
 				continue
 			}
 			known, types[name] = append(known, name), t.Field(i).Type

@@ -24,7 +24,7 @@ type SetWebhook struct {
 	// Secret signs deliveries as Standard Webhooks describe: whsec_ and base64.
 	Secret Secret `json:"-" wire:"secret"`
 
-	SecretSealed Sealed `json:"secret_sealed,omitzero" wire:"-"`
+	SecretFacts
 }
 
 // Validate bounds the URL and looks at the secret's form.

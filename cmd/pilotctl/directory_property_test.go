@@ -75,7 +75,7 @@ func newFleet(t *rapid.T, ids []string) *fleet {
 	f.apply(fsm.KindPutToken, false, fsm.PutToken{Kind: fsm.TokenAdmin, Name: "initial", MAC: protocol.MAC{Key: 1, Sum: make([]byte, 32)}})
 	for i, id := range ids {
 		key := protocol.PublicKey{byte(i + 1), 7, 7}
-		f.do("register", &protocol.Register{PublicKey: key.String(), Endpoint: "203.0.113.9:4000"})
+		f.do("register", &protocol.Register{PublicKey: key.String(), RegisterFacts: protocol.RegisterFacts{Endpoint: "203.0.113.9:4000"}})
 		if i == 0 {
 			f.do("create_network", &protocol.CreateNetwork{NodeID: 1, Name: "lab", Enterprise: true})
 			f.net = 1

@@ -233,6 +233,9 @@ func fieldRows(command, way string, path []string, t reflect.Type, means *meanin
 	for i := range t.NumField() {
 		f := t.Field(i)
 		if f.Anonymous {
+			if strings.HasSuffix(f.Type.Name(), "Facts") { // a member adds them, no client sends them
+				continue
+			}
 			inner, err := fieldRows(command, way, path, f.Type, means)
 			if err != nil {
 				return nil, err

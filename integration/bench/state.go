@@ -92,7 +92,7 @@ func filled(nodes int) (*fsm.Machine, error) {
 			var key protocol.PublicKey
 			copy(key[:], fmt.Sprintf("bench-key-%022d", done))
 			batch = append(batch, envelope(register, fsm.Actor{}, &protocol.Register{PublicKey: key.String(),
-				Endpoint: fmt.Sprintf("198.51.100.%d:%d", done%250, 1024+done%60000), Hostname: fmt.Sprintf("host-%d", done)}))
+				RegisterFacts: protocol.RegisterFacts{Endpoint: fmt.Sprintf("198.51.100.%d:%d", done%250, 1024+done%60000)}, Hostname: fmt.Sprintf("host-%d", done)}))
 		}
 		if err := a.apply(batch); err != nil {
 			return nil, err

@@ -42,7 +42,7 @@ func NewVictim(ctx context.Context, addrs []string) (*Victim, error) {
 			return nil, err
 		}
 	}
-	reply, err := v.again.Register(ctx, protocol.Register{PublicKey: id.PublicKey().String(), Endpoint: "198.51.100.7:4000"})
+	reply, err := v.again.Register(ctx, protocol.Register{PublicKey: id.PublicKey().String(), RegisterFacts: protocol.RegisterFacts{Endpoint: "198.51.100.7:4000"}})
 	if err != nil {
 		return nil, errors.Join(err, v.Close())
 	}

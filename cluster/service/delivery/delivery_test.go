@@ -314,7 +314,7 @@ func TestWebhooksHaveDeadLetters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.do("audit_sink_put", &protocol.AuditSinkPut{Name: "hook", Kind: "webhook", Endpoint: "https://hook", SecretSealed: sealed, Actions: []string{"identity_webhook.*"}})
+	l.do("audit_sink_put", &protocol.AuditSinkPut{Name: "hook", Kind: "webhook", Endpoint: "https://hook", SecretFacts: protocol.SecretFacts{SecretSealed: sealed}, Actions: []string{"identity_webhook.*"}})
 	from := l.m.Root().EventSeq()
 	r := newReceiver()
 	r.fail = func(e protocol.AuditEvent, try int) error {

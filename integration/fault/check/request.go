@@ -50,12 +50,8 @@ func fingerprint(row *protocol.Command, body protocol.Body) (string, error) {
 // forgetFacts clears the fields that only members set.
 func forgetFacts(v reflect.Value) {
 	for i := range v.NumField() {
-		f := v.Type().Field(i)
-		switch {
-		case f.Tag.Get("wire") == "-":
+		if f := v.Type().Field(i); f.Anonymous && f.IsExported() {
 			v.Field(i).SetZero()
-		case f.Anonymous && f.Type.Kind() == reflect.Struct:
-			forgetFacts(v.Field(i))
 		}
 	}
 }
