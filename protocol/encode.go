@@ -4,6 +4,7 @@ package protocol
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"reflect"
 	"strings"
@@ -56,6 +57,21 @@ type Rendered []byte
 
 // MarshalJSON returns the reply as it is.
 func (r Rendered) MarshalJSON() ([]byte, error) { return r, nil }
+
+// ReplyAs gives a reply as its type T. Only a [Rendered] one is decoded: it comes
+// from the store or from another member, and has no typed form here.
+func ReplyAs[T any](reply any) (*T, error) {
+	switch r := reply.(type) {
+	case *T:
+		return r, nil
+	case T:
+		return &r, nil
+	case Rendered:
+		typed := new(T)
+		return typed, json.Unmarshal(r, typed)
+	}
+	return nil, fmt.Errorf("%T is not a %T", reply, *new(T))
+}
 
 // EncodeError renders an error reply.
 func EncodeError(e *Error) []byte {

@@ -5,7 +5,6 @@ package server
 import (
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -147,22 +146,14 @@ func encodeBinary(kind byte, r Reply) []byte {
 	if r.Err != nil {
 		return appendBinaryError(nil, r.Err.Text)
 	}
-	out := []byte{kind | binaryReply}
-	var err error
-	switch body := r.Body.(type) {
-	case *protocol.HeartbeatReply:
-		out = appendHeartbeat(out, body)
-	case *protocol.LookupReply:
-		out, err = appendLookup(out, body)
-	case *protocol.ResolveReply:
-		out = appendResolve(out, body)
-	case protocol.Rendered: // a heartbeat that another member, the leader, has answered
-		var beat protocol.HeartbeatReply
-		if err = json.Unmarshal(body, &beat); err == nil {
-			out = appendHeartbeat(out, &beat)
-		}
-	default:
-		err = fmt.Errorf("%T has none", body)
+	out, err := []byte{kind | binaryReply}, error(nil)
+	switch kind {
+	case binaryHeartbeat:
+		out, err = appendAs(out, r.Body, appendHeartbeat)
+	case binaryLookup:
+		out, err = appendAs(out, r.Body, appendLookup)
+	case binaryResolve:
+		out, err = appendAs(out, r.Body, appendResolve)
 	}
 	if err != nil {
 		return appendBinaryError(nil, "internal error: reply does not fit the binary form: "+err.Error())
@@ -170,9 +161,18 @@ func encodeBinary(kind byte, r Reply) []byte {
 	return out
 }
 
-func appendHeartbeat(out []byte, r *protocol.HeartbeatReply) []byte {
+// appendAs appends a reply in the native form of its type.
+func appendAs[T any](out []byte, body any, form func([]byte, *T) ([]byte, error)) ([]byte, error) {
+	reply, err := protocol.ReplyAs[T](body)
+	if err != nil {
+		return nil, err
+	}
+	return form(out, reply)
+}
+
+func appendHeartbeat(out []byte, r *protocol.HeartbeatReply) ([]byte, error) {
 	out = binary.BigEndian.AppendUint64(out, uint64(r.Time))
-	return append(out, flag(r.KeyExpiryWarning, 0))
+	return append(out, flag(r.KeyExpiryWarning, 0)), nil
 }
 
 func appendLookup(out []byte, r *protocol.LookupReply) ([]byte, error) {
@@ -201,7 +201,7 @@ func appendLookup(out []byte, r *protocol.LookupReply) ([]byte, error) {
 	return appendText8(out, r.ExternalID), nil
 }
 
-func appendResolve(out []byte, r *protocol.ResolveReply) []byte {
+func appendResolve(out []byte, r *protocol.ResolveReply) ([]byte, error) {
 	out = binary.BigEndian.AppendUint32(out, r.NodeID)
 	out = appendText16(out, r.RealAddr)
 	lan := r.LANAddrs[:min(len(r.LANAddrs), binaryListMax)]
@@ -213,7 +213,7 @@ func appendResolve(out []byte, r *protocol.ResolveReply) []byte {
 	if r.KeyAgeDays != nil && *r.KeyAgeDays >= 0 && *r.KeyAgeDays < unknownKeyAge {
 		age = uint32(*r.KeyAgeDays)
 	}
-	return binary.BigEndian.AppendUint32(out, age)
+	return binary.BigEndian.AppendUint32(out, age), nil
 }
 
 func appendBinaryError(out []byte, text string) []byte {

@@ -43,15 +43,21 @@ func (r Reply) Code() string {
 // form encodes a reply.
 type form func(r Reply) ([]byte, error)
 
-// JSON writes the members of the body, then those that any reply may have. A
-// rendered body that nothing is added to is sent from where it lies.
+// JSON writes the members of the body, then those that any reply may have.
+//
+// The second ones are appended to the encoded object, before its brace, and are
+// not encoded with it: a body may be bytes that are kept once for all who ask,
+// and a type that held both kinds of members would have to be made from every
+// body, by a second encoding, for a few bytes that are numbers. Every body is
+// an object with at least one member, so a comma always fits. A rendered body
+// that nothing is added to is sent from where it lies.
 func (r Reply) JSON() ([]byte, error) {
 	body, err := r.body()
 	if err != nil || !r.addsMembers() {
 		return body, err
 	}
 	out := make([]byte, 0, len(body)+80)
-	out = append(out, body[:len(body)-1]...) // the object goes on
+	out = append(out, body[:len(body)-1]...) // all but the brace
 	if r.Index != 0 {
 		out = strconv.AppendUint(append(out, `,"index":`...), r.Index, 10)
 		if r.Replayed {

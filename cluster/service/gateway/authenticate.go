@@ -21,7 +21,7 @@ func (g *Gateway) authenticate(root *fsm.Root, conn *server.ConnState, req *prot
 	}
 	c.SigError = g.signer(root, req, c)
 	if e := c.SigError; e != nil && req.Signed != nil && (e.Code == protocol.CodeSignatureInvalid || !e.Stateful) {
-		return nil, e // an envelope that is wrong is not rescued by a token
+		return nil, e // a wrong signed request is not rescued by a token
 	}
 	c.AdminError = g.admin(root, req, &c.Actor)
 	if e := g.resolve(&resolution{root, conn, req, c}); e != nil {
@@ -38,74 +38,55 @@ func (g *Gateway) authenticate(root *fsm.Root, conn *server.ConnState, req *prot
 func (g *Gateway) signer(root *fsm.Root, req *protocol.Request, c *fsm.Call) *protocol.Error {
 	row := req.Command
 	if req.Signed != nil {
-		return g.envelope(root, req, c)
+		return signedRequest(root, req, c)
 	}
 	if !row.Signs(req.Body) || row.Signer == "public_key" || openSignedOnly(row) {
 		return nil
 	}
-	id := protocol.SignerID(row, req.Body)
-	e := signedBy(root, c, id, protocol.ChallengeText(row, req.Body), req.Signature)
-	newer := protocol.NewerChallengeText(row, req.Body)
-	if e != nil && newer != "" && signedBy(root, c, id, newer, req.Signature) == nil {
-		e = nil
-	}
-	if e != nil && signedByReplaced(root, c, req, newer) {
-		e = nil
-	}
-	return e
+	return signedBy(root, req, c, req.Signature, protocol.ChallengeText(row, req.Body), protocol.NewerChallengeText(row, req.Body))
 }
 
-// signedByReplaced recognises the key that a node has just replaced, when that
-// asks once more for what it has got, because it has not heard so.
-func signedByReplaced(root *fsm.Root, c *fsm.Call, req *protocol.Request, newer string) bool {
-	r, ok := req.Body.(*protocol.RotateKey)
-	if !ok || req.Signature == "" {
-		return false
-	}
-	now, err := protocol.ParsePublicKey(r.NewPublicKey)
-	if err != nil {
-		return false
-	}
-	former, gen, ok := root.ReplacedKey(r.NodeID, now)
-	if !ok || identity.CheckSignature(former, newer, req.Signature) != nil &&
-		identity.CheckSignature(former, protocol.ChallengeText(req.Command, r), req.Signature) != nil {
-		return false
-	}
-	c.Actor.Node, c.Actor.KeyGen = r.NodeID, gen
-	return true
-}
-
-// signedBy verifies a signature by the key of a node and notes the node as the
-// actor. A request that took the node's key away, as rotate_key does, is
-// still known by that key when it comes again.
-func signedBy(root *fsm.Root, c *fsm.Call, id uint32, text string, signature protocol.Secret) *protocol.Error {
+// signedBy verifies a signature over one of the texts by the key of the node
+// that signs, and notes that node as the actor.
+func signedBy(root *fsm.Root, req *protocol.Request, c *fsm.Call, signature protocol.Secret, texts ...string) *protocol.Error {
+	id := protocol.SignerID(req.Command, req.Body)
 	key, gen, keyless, ok := root.NodeKey(id)
 	e := protocol.Refusef(protocol.CodeNotFound, "node %d: node not found", id)
 	switch {
 	case ok && keyless:
 		return identity.ErrKeyless()
 	case ok:
-		e = identity.CheckSignature(key, text, signature)
-	}
-	if e != nil && c.Options.RequestID != "" && signature != "" {
-		var former bool
-		if key, gen, former = root.FormerKey(c.Row, id, c.Options.RequestID); former && identity.CheckSignature(key, text, signature) == nil {
-			e = nil
-		}
-	}
-	if e != nil && c.Row.Name == "deregister" && signature != "" {
-		// Sent again after it has had its effect. Its sender is no stranger, so
-		// the request is remembered: a copy that is still on its way would take
-		// the node out again after it has come back.
-		var gone bool
-		if key, gen, gone = root.GoneKey(id); gone && identity.CheckSignature(key, text, signature) == nil {
-			e = nil
-		}
+		e = signedWith(key, signature, texts)
 	}
 	if e == nil {
 		c.Actor.Node, c.Actor.KeyGen = id, gen
+		return nil
+	}
+	if signature == "" {
+		return e
+	}
+	for _, former := range [...]formerKey{rememberedKey, resolvers[req.Command.Name].former} {
+		if former == nil {
+			continue
+		}
+		if key, gen, ok = former(root, req, c); ok && signedWith(key, signature, texts) == nil {
+			c.Actor.Node, c.Actor.KeyGen = id, gen
+			return nil
+		}
 	}
 	return e
+}
+
+// signedWith verifies a signature over one of the texts, of which only the
+// first is always there. The refusal is that of the first.
+func signedWith(key protocol.PublicKey, signature protocol.Secret, texts []string) *protocol.Error {
+	first := identity.CheckSignature(key, texts[0], signature)
+	for _, text := range texts[1:] {
+		if first != nil && text != "" && identity.CheckSignature(key, text, signature) == nil {
+			return nil
+		}
+	}
+	return first
 }
 
 // admin recognises the admin token. A token that is neither needed nor sent costs nothing.

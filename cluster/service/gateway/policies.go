@@ -4,7 +4,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/pilotregistry/pilotregistry/cluster/service/exprpolicy"
 	"github.com/pilotregistry/pilotregistry/fsm"
@@ -12,8 +11,7 @@ import (
 )
 
 // checkPolicy looks into the expression policy that a request brings, if it
-// does. What is wrong with it is told behind the caller's role, like everything
-// about it.
+// does. The caller's role is checked before what is wrong is told.
 func checkPolicy(text *string) *protocol.Error {
 	if text == nil || *text == "" {
 		return nil
@@ -30,11 +28,15 @@ func (g *Gateway) joined(ctx context.Context, req *protocol.Request, r fsm.Resul
 		return r // it has joined, and can ask
 	}
 	rules, expr := g.engine.Root().NetworkDocuments(b.NetworkID)
-	var reply protocol.JoinNetworkReply
-	if rules == nil && expr == nil || json.Unmarshal(r.JSON(), &reply) != nil {
+	if rules == nil && expr == nil {
 		return r
 	}
-	reply.Rules, reply.ExprPolicy = rules, expr
-	r.Reply = &reply
+	reply, err := protocol.ReplyAs[protocol.JoinNetworkReply](r.Reply)
+	if err != nil {
+		return r
+	}
+	with := *reply // the other is not ours
+	with.Rules, with.ExprPolicy = rules, expr
+	r.Reply = &with
 	return r
 }

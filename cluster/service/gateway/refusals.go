@@ -42,7 +42,7 @@ func (g *Gateway) refuse(conn *server.ConnState, req *protocol.Request, e *proto
 }
 
 func isNoted(req *protocol.Request, code string) bool {
-	return noted[code] && (privileged(req.Command) || req.Type == "register")
+	return noted[code] && (privileged(req.Command) || resolvers[req.Command.Name].noted)
 }
 
 func (g *Gateway) note(conn *server.ConnState, req *protocol.Request, code string) {

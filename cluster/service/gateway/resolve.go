@@ -29,6 +29,13 @@ type resolver struct {
 	seals bool
 	// names: the external ids get the forms by which they are compared.
 	names bool
+	// former finds the key that its sender has no longer, because the command
+	// took it away and is sent again.
+	former formerKey
+	// noted: its refusals are noted although anybody may send it.
+	noted bool
+	// leaves: sent by a stranger without effect, it need not be remembered.
+	leaves bool
 	// facts resolves what only this command has.
 	facts func(*Gateway, *resolution) *protocol.Error
 }

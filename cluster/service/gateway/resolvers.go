@@ -30,7 +30,7 @@ var resolvers = map[string]resolver{
 	"create_network":              {facts: (*Gateway).resolveNetwork},
 	"delete_network":              {role: true},
 	"demote_member":               {role: true},
-	"deregister":                  {},
+	"deregister":                  {former: goneKey, leaves: true},
 	"directory_status":            {},
 	"directory_sync":              {names: true},
 	"dlq_drop":                    {},
@@ -67,7 +67,7 @@ var resolvers = map[string]resolver{
 	"provision_network":           {calls: true, seals: true, facts: (*Gateway).resolveBlueprint, names: true},
 	"punch":                       {},
 	"recover_identity":            {facts: (*Gateway).resolveStatement},
-	"register":                    {facts: (*Gateway).resolveRegister, names: true},
+	"register":                    {facts: (*Gateway).resolveRegister, names: true, noted: true},
 	"rename_network":              {role: true},
 	"report_trust":                {},
 	"request_handshake":           {},
@@ -76,7 +76,7 @@ var resolvers = map[string]resolver{
 	"respond_handshake":           {},
 	"respond_invite":              {},
 	"revoke_trust":                {},
-	"rotate_key":                  {},
+	"rotate_key":                  {former: replacedKey},
 	"set_audit_export":            {calls: true, seals: true},
 	"set_expr_policy":             {role: true, facts: (*Gateway).resolvePolicy},
 	"set_external_id":             {names: true},
@@ -104,9 +104,9 @@ var resolvers = map[string]resolver{
 // resolveRegister finds out what a registration proves and where the node is.
 func (g *Gateway) resolveRegister(r *resolution) *protocol.Error {
 	req, b := r.req, r.req.Body.(*protocol.Register)
-	signedRequest, proven := req.Signed != nil, req.Signed != nil || req.Signature != ""
-	if signedRequest {
-		if e := g.registerEnvelope(r.root, req.Signed, b); e != nil {
+	signed, proven := req.Signed != nil, req.Signed != nil || req.Signature != ""
+	if signed {
+		if e := signedRegister(r.root, req.Signed, b); e != nil {
 			return e
 		}
 	}
@@ -120,7 +120,7 @@ func (g *Gateway) resolveRegister(r *resolution) *protocol.Error {
 			return e
 		}
 	}
-	b.Proven, b.SignedRequest = proven, signedRequest
+	b.Proven, b.SignedRequest = proven, signed
 	b.OwnerReclaim, b.UnsignedIdentity = g.policy.OwnerReclaim, g.policy.UnsignedIdentity
 	if proven { // the signature covers listen_addr
 		b.Endpoint = signedEndpoint(r.conn.Source, b.ListenAddr)

@@ -35,7 +35,7 @@ func TestEveryCommandHasItsResolver(t *testing.T) {
 	}
 	for name := range resolvers {
 		if protocol.ByName(name) == nil {
-			t.Errorf("%s is no command", name)
+			t.Errorf("%s is not a command", name)
 		}
 	}
 }

@@ -38,10 +38,10 @@ func newLegacyUsers() *lru.Cache[uint32, int64] {
 	return c
 }
 
-// envelope verifies the signature of a signed request by the stored key of the
-// node that signed it, which must be the one that the command acts for. A
-// registration is signed with the key that it brings, see registerEnvelope.
-func (g *Gateway) envelope(root *fsm.Root, req *protocol.Request, c *fsm.Call) *protocol.Error {
+// signedRequest verifies the signature of a signed request by the stored key of
+// the node that signed it, which must be the one that the command acts for. A
+// registration is signed with the key that it brings, see signedRegister.
+func signedRequest(root *fsm.Root, req *protocol.Request, c *fsm.Call) *protocol.Error {
 	s, row := req.Signed, req.Command
 	if !row.Signs(req.Body) {
 		if row.Optional {
@@ -55,12 +55,12 @@ func (g *Gateway) envelope(root *fsm.Root, req *protocol.Request, c *fsm.Call) *
 	if id := protocol.SignerID(row, req.Body); id != s.NodeID {
 		return protocol.Errorf(protocol.CodeSignatureInvalid, "signature verification failed: node %d signed a %s of node %d (%s)", s.NodeID, row.Name, id, row.Signer)
 	}
-	return signedBy(root, c, s.NodeID, string(s.Text(root.ClusterID())), s.Signature)
+	return signedBy(root, req, c, s.Signature, string(s.Text(root.ClusterID())))
 }
 
-// registerEnvelope verifies a registration by the key that it registers. A
-// node id in the envelope has to be the one that the key belongs to.
-func (g *Gateway) registerEnvelope(root *fsm.Root, s *protocol.Signed, b *protocol.Register) *protocol.Error {
+// signedRegister verifies a signed registration by the key that it registers. A
+// node id that says who signed has to be the one that the key belongs to.
+func signedRegister(root *fsm.Root, s *protocol.Signed, b *protocol.Register) *protocol.Error {
 	key, err := protocol.ParsePublicKey(b.PublicKey)
 	if err != nil {
 		return protocol.Errorf(protocol.CodeInvalid, "invalid public key: %v", err)

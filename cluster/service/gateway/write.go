@@ -114,9 +114,9 @@ func (g *Gateway) check(root *fsm.Root, conn *server.ConnState, req *protocol.Re
 // nothing: it brings an id, and a copy of it that is still on its way could
 // change something later, after it was answered. A stranger's deregister of a
 // node that is not there needs no memory: if the node comes, the copy is
-// refused for want of proof.
+// refused because nothing proves who sent it.
 func keepsID(req *protocol.Request, call *fsm.Call) bool {
-	stranger := req.Command.Name == "deregister" && unproven(call, nil)
+	stranger := resolvers[req.Command.Name].leaves && unproven(call, nil)
 	return req.RequestID != "" && !req.Command.Soft && !stranger
 }
 
