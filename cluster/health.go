@@ -46,7 +46,7 @@ func (h *health) writesStopped() (reason string, yes bool) {
 	return "", false
 }
 
-// stopWrites stops writes for a reason, or lets them go on when it is empty.
+// stopWrites stops writes for a reason, or allows them again when it is empty.
 func (h *health) stopWrites(reason string) {
 	if reason == "" {
 		h.diverged.Store(nil)

@@ -20,7 +20,7 @@ import (
 type JoinConfig struct {
 	// DataDir must not hold a member yet.
 	DataDir string
-	// Token came from Init or Node.JoinToken.
+	// Token came from Init or Member.JoinToken.
 	Token string
 	// PeerAdvertise is the host:port at which the others will reach this member.
 	PeerAdvertise string

@@ -67,7 +67,7 @@ func (n *Member) Promote(ctx context.Context, memberID string) *protocol.Error {
 }
 
 // Remove takes a member out of the cluster for good. Without force it is
-// refused when the remaining voters that answer are no majority.
+// refused when the remaining voters that answer are not a majority.
 func (n *Member) Remove(ctx context.Context, memberID string, force bool) *protocol.Error {
 	_, err := n.onLeader(ctx, adminRequest{Op: opRemove, ID: memberID, Force: force})
 	return err

@@ -13,8 +13,8 @@ import (
 )
 
 // reads proves that a state covers every write acknowledged before the read:
-// here with a round of its own when this member leads, else by asking the
-// leader for one.
+// with a round of the voters when this member leads, else by asking the leader
+// for one.
 type reads struct {
 	*self
 	raft interface {

@@ -114,7 +114,7 @@ func (r *roster) has(id string) bool {
 	return ok
 }
 
-// named is find for an operator, who is told when there is no such member.
+// named is find with an error for the operator.
 func (r *roster) named(id string) (raft.Server, *protocol.Error) {
 	s, ok := r.find(id)
 	if !ok {

@@ -47,7 +47,7 @@ func (g *clockGuard) look(ctx context.Context, d DutyEnv) {
 	}
 }
 
-// renewTime lets log time begin anew with the median, as a new leader would:
+// renewTime starts log time over at the median, as a new leader would:
 // the machines were asleep, or all their clocks have been set. A second
 // term_start gives everybody the same grace as after a change of leadership.
 func (g *clockGuard) renewTime(ctx context.Context, d DutyEnv, median time.Time) {

@@ -46,8 +46,8 @@ func (it *item) finish(res fsm.Result, err *protocol.Error) {
 }
 
 // batcher is the leader's group commit: while one entry is on its way through
-// raft, arriving commands gather; they leave together as the next one. There
-// is no linger and never more than one entry in flight.
+// raft, arriving commands gather; they leave together as the next one. It
+// never lingers, and never has more than one entry in flight.
 type batcher struct {
 	writes *writes
 	limits Limits

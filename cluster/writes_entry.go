@@ -24,7 +24,7 @@ func (w *writes) applyEntry(ctx context.Context, entry *fsm.Entry) ([]fsm.Result
 	_, _ = rand.Read(entry.Seed[:]) // never fails
 	future := w.raft.Apply(fsm.AppendEntry(nil, entry), enqueueTimeout)
 	// A future that was queued for the state machine when raft stops is never
-	// answered, so its wait must end with this node.
+	// answered, so its wait must end with this member.
 	decided := make(chan error, 1)
 	go func() { decided <- future.Error() }()
 	var err error

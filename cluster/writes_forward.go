@@ -20,7 +20,7 @@ const (
 )
 
 // forward sends a command to the leader, one hop. The payload is an entry with
-// this one command; the leader puts it into an entry of its own.
+// this one command; the leader puts it into an entry with others.
 func (w *writes) forward(ctx context.Context, leader string, env fsm.Envelope) (fsm.Result, *protocol.Error) {
 	w.metrics.forwards.Inc()
 	payload := fsm.AppendEntry(nil, &fsm.Entry{Commands: []fsm.Envelope{env}})
