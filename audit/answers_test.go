@@ -47,7 +47,7 @@ func TestTheCollectorsCodesAreExplained(t *testing.T) {
 		if got != c.want || strings.Contains(got, sent) {
 			t.Errorf("%d %s: %q, want %q", c.status, c.body, got, c.want)
 		}
-		if a := Judge(err); a.Final != c.final || a.Content != c.content {
+		if a := Meaning(err); a.Final != c.final || a.Content != c.content {
 			t.Errorf("%d %s: judged %+v", c.status, c.body, a)
 		}
 	}
@@ -68,7 +68,7 @@ func TestRetryAfterIsRead(t *testing.T) {
 		w.WriteHeader(http.StatusTooManyRequests)
 	})
 	_, err := open(t, export(protocol.FormatJSON, r.URL)).Deliver(t.Context(), some(1, 1))
-	if a := Judge(err); a.After != 20*time.Second || a.Final || a.Gone {
+	if a := Meaning(err); a.After != 20*time.Second || a.Final || a.Gone {
 		t.Errorf("judged %+v", a)
 	}
 }

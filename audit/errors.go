@@ -49,8 +49,8 @@ type Answer struct {
 	After time.Duration
 }
 
-// Judge says what an error means; the zero value means to try again.
-func Judge(err error) Answer {
+// Meaning says what an error means; the zero value means to try again.
+func Meaning(err error) Answer {
 	var s *StatusError
 	if !errors.As(err, &s) {
 		return Answer{}

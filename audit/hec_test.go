@@ -218,7 +218,7 @@ func TestHECWrongToken(t *testing.T) {
 	s := startSplunk(t, 0)
 	o := s.options()
 	o.Secret = "other"
-	if done, err := open(t, o).Deliver(t.Context(), some(1, 1)); done != 0 || !Judge(err).Final {
+	if done, err := open(t, o).Deliver(t.Context(), some(1, 1)); done != 0 || !Meaning(err).Final {
 		t.Errorf("%d delivered, %v", done, err)
 	}
 }

@@ -205,15 +205,15 @@ func TestAnswers(t *testing.T) {
 				continue
 			}
 			var s *StatusError
-			if done != 1 || !errors.As(err, &s) || s.Status != status || Judge(err).Final != want.givenUp {
-				t.Errorf("%d: %d delivered, %v, given up %v", status, done, err, Judge(err).Final)
+			if done != 1 || !errors.As(err, &s) || s.Status != status || Meaning(err).Final != want.givenUp {
+				t.Errorf("%d: %d delivered, %v, given up %v", status, done, err, Meaning(err).Final)
 			}
 			if got := r.all(); len(got) != 2 || got[1].path != "/here" {
 				t.Errorf("%d: the requests are %+v", status, got)
 			}
 		}
 	}
-	if Judge(nil).Final || Judge(errors.New("400")).Final {
+	if Meaning(nil).Final || Meaning(errors.New("400")).Final {
 		t.Error("what is no answer is given up")
 	}
 }
@@ -224,8 +224,8 @@ func noSecrets(t *testing.T, err error) {
 	if err == nil {
 		t.Fatal("there is no error")
 	}
-	if s := err.Error(); len(s) > 200 || strings.Contains(s, "hunter2") || strings.ContainsAny(s, "\n\r\x00\x1b") || Judge(err).Final {
-		t.Errorf("the error is %q (%d bytes), given up %v", s, len(s), Judge(err).Final)
+	if s := err.Error(); len(s) > 200 || strings.Contains(s, "hunter2") || strings.ContainsAny(s, "\n\r\x00\x1b") || Meaning(err).Final {
+		t.Errorf("the error is %q (%d bytes), given up %v", s, len(s), Meaning(err).Final)
 	}
 }
 

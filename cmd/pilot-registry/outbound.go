@@ -84,8 +84,7 @@ func newOutbound(c *config, registry prometheus.Registerer) (*outbound, error) {
 func (o *outbound) sinks(fileDir string, log hclog.Logger) cluster.Duty {
 	client := o.guard.NewHTTPClient(identity.ClientOptions{Timeout: 10 * time.Second, RootCAs: o.roots})
 	return delivery.New(delivery.Config{
-		Judge: func(err error) delivery.Answer { return delivery.Answer(audit.Judge(err)) },
-		Open: func(s protocol.SinkConfig, secret, clusterID string) (delivery.Exporter, error) {
+		Open: func(s protocol.SinkConfig, secret, clusterID string) (audit.Exporter, error) {
 			if s.Kind == protocol.SinkExport && s.Format == protocol.FormatFile {
 				if e := checkFile("endpoint", fileDir, s.Endpoint); e != nil {
 					return nil, e
@@ -114,15 +113,17 @@ func below(dir, path string) bool {
 	return dir != "" && err == nil && filepath.IsLocal(rel) && rel != "."
 }
 
-// policy lets the front door verify identities.
-func (o *outbound) policy(p *gateway.Policy, node *cluster.Member, fileDir string) {
-	p.CheckTarget = func(t protocol.Target) *protocol.Error {
-		if t.File {
-			return checkFile(t.Field, fileDir, t.URL)
-		}
-		_, e := o.guard.CheckURL(t.Field, t.URL)
-		return e
+// gateway is what the gateway asks of the outside.
+func (o *outbound) gateway(node *cluster.Member, fileDir string) gateway.Outside {
+	return gateway.Outside{
+		CheckTarget: func(t protocol.Target) *protocol.Error {
+			if t.File {
+				return checkFile(t.Field, fileDir, t.URL)
+			}
+			_, e := o.guard.CheckURL(t.Field, t.URL)
+			return e
+		},
+		Webhook:     o.webhook.Verify,
+		RefreshKeys: func(ctx context.Context, urgent bool) *protocol.Error { return node.Nudge(ctx, jwks.Name, urgent) },
 	}
-	p.Webhook = o.webhook.Verify
-	p.RefreshKeys = func(ctx context.Context, urgent bool) *protocol.Error { return node.Nudge(ctx, jwks.Name, urgent) }
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pilotregistry/pilotregistry/cluster/service/gateway"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -20,8 +19,7 @@ func TestFileSinkElsewhereIsRefusedWhenSet(t *testing.T) {
 		{"/var/lib/pilot/export", "/var/lib/pilot/export", "below /var/lib/pilot/export only"},
 		{"", "/tmp/audit.jsonl", "set outbound.file_dir"},
 	} {
-		var policy gateway.Policy
-		(&outbound{}).policy(&policy, nil, c.dir)
+		outside := (&outbound{}).gateway(nil, c.dir)
 		for _, body := range []protocol.TargetBody{
 			&protocol.AuditSinkPut{Name: "archive", Kind: protocol.SinkExport, Format: protocol.FormatFile, Endpoint: c.path},
 			&protocol.SetAuditExport{Format: protocol.FormatFile, Endpoint: c.path},
@@ -30,7 +28,7 @@ func TestFileSinkElsewhereIsRefusedWhenSet(t *testing.T) {
 			if len(targets) != 1 || !targets[0].File {
 				t.Fatalf("%T is not asked about its file: %+v", body, targets)
 			}
-			e := policy.CheckTarget(targets[0])
+			e := outside.CheckTarget(targets[0])
 			if (e == nil) != (c.want == "") || e != nil && (e.Code != protocol.CodeInvalid || !strings.Contains(e.Text, c.want) || !strings.Contains(e.Text, "endpoint: ")) {
 				t.Errorf("%T of %q with %q: %v", body, c.path, c.dir, e)
 			}

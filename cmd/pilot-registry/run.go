@@ -183,22 +183,30 @@ func newBounds(c *config, registry prometheus.Registerer) (*bounds, error) {
 	return &bounds{counts, exempt, guess.New(guess.Config{Exempt: heard, OnWrong: counts.WrongToken, OnRefused: counts.TokenNotLookedAt})}, nil
 }
 
+// policy are the switches for what clients may do.
+func (c *config) policy() gateway.Policy {
+	return gateway.Policy{
+		OwnerReclaim:      c.Compat.OwnerReclaim,
+		Register:          gateway.Access(c.Auth.Register),
+		Polo:              gateway.Access(c.Auth.Polo),
+		Beacon:            gateway.Access(c.Auth.Beacon),
+		UnsignedRoles:     c.Compat.UnsignedRoleCommands,
+		UnsignedIdentity:  c.Compat.UnsignedIdentity,
+		LegacySignatures:  gateway.Legacy(c.Auth.LegacySignatures),
+		Relay:             c.Wire.Relay,
+		EndpointStaleness: c.Auth.EndpointStaleness,
+		MaxRequest:        c.Wire.MaxRequest,
+	}
+}
+
 func newFrontDoor(ctx context.Context, c *config, node *cluster.Member, out *outbound, b *bounds, log hclog.Logger) (*server.Server, error) {
 	counts := b.counts
-	policy := gateway.Policy{OwnerReclaim: c.Compat.OwnerReclaim, Register: gateway.Access(c.Auth.Register), Polo: gateway.Access(c.Auth.Polo), Beacon: gateway.Access(c.Auth.Beacon),
-		UnsignedRoles: c.Compat.UnsignedRoleCommands, OnUnsigned: counts.UnsignedRole,
-		UnsignedIdentity: c.Compat.UnsignedIdentity, OnUnsignedIdentity: counts.UnsignedIdentity}
-	out.policy(&policy, node, c.Outbound.FileDir)
-	policy.OnVerified, policy.Relay = counts.Verified, c.Wire.Relay
-	policy.Guesses, policy.Exempt = b.guesses, b.exempt
-	policy.EndpointStaleness, policy.MaxRequest = c.Auth.EndpointStaleness, c.Wire.MaxRequest
-	var err error
-	if policy.Verifier, err = identity.NewVerifier(c.Accounts.BadgeIssuers, c.Accounts.RecoveryKeys); err != nil {
+	verifier, err := identity.NewVerifier(c.Accounts.BadgeIssuers, c.Accounts.RecoveryKeys)
+	if err != nil {
 		return nil, err
 	}
-	policy.LegacySignatures = gateway.Legacy(c.Auth.LegacySignatures)
-	policy.OnLegacy, policy.OnLegacyNode = counts.Legacy, counts.LegacyNode
-	backend := gateway.New(node, policy, log)
+	backend := gateway.New(node, gateway.Config{Policy: c.policy(), Outside: out.gateway(node, c.Outbound.FileDir), Metrics: counts,
+		Verifier: verifier, Guesses: b.guesses, Exempt: b.exempt}, log)
 	if every := c.Auth.NoteRefusals; every > 0 {
 		go backend.NoteRefusals(ctx, every)
 	}

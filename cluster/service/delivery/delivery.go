@@ -11,41 +11,21 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/pilotregistry/pilotregistry/audit"
 	"github.com/pilotregistry/pilotregistry/cluster"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// Exporter hands events to a receiver, in order. It returns how many of them
-// the receiver has, from the first on; fewer than all only with an error.
-type Exporter interface {
-	Deliver(ctx context.Context, events []protocol.AuditEvent) (done int, err error)
-	Close() error
-}
-
 // Opener makes the exporter of a sink. The secret is the sink's token or
 // signing secret in clear, "" when it has none.
-type Opener func(s protocol.SinkConfig, secret string, clusterID string) (Exporter, error)
-
-// Answer is what a receiver's refusal means for what is to be done next; the
-// zero value means to try again.
-type Answer struct {
-	// Final is its last word on an event, so that trying again is useless.
-	Final bool
-	// Gone says that it wants no events any more.
-	Gone bool
-	// Content says that it does not like what it was sent: another event may be
-	// welcome.
-	Content bool
-	// After is how long it asks to wait, 0 when it does not.
-	After time.Duration
-}
+type Opener func(s protocol.SinkConfig, secret string, clusterID string) (audit.Exporter, error)
 
 // Config is what the duty needs.
 type Config struct {
 	Open Opener
-	// Judge says what an error of an exporter means.
-	Judge func(error) Answer
+	// Meaning says what an error of an exporter means; nil is [audit.Meaning].
+	Meaning func(error) audit.Answer
 	// Wait pauses between tries; tests shorten it. Nil sleeps.
 	Wait func(ctx context.Context, d time.Duration) error
 	// OnTry, when set, counts tries by sink and outcome.
@@ -56,6 +36,9 @@ type Config struct {
 func New(c Config) cluster.Duty {
 	if c.Wait == nil {
 		c.Wait = pause
+	}
+	if c.Meaning == nil {
+		c.Meaning = audit.Meaning
 	}
 	return &duty{c}
 }
@@ -196,7 +179,7 @@ func (w *worker) run(ctx context.Context) {
 }
 
 // open makes the exporter with the sink's secret.
-func (w *worker) open() (Exporter, error) {
+func (w *worker) open() (audit.Exporter, error) {
 	secret := ""
 	if !w.sink.Secret.IsZero() {
 		plain, err := w.d.Keyring().Unseal(w.sink.Secret, protocol.SinkSecretName(w.sink.Name))
@@ -209,7 +192,7 @@ func (w *worker) open() (Exporter, error) {
 }
 
 // serve delivers a batch and reports what became of it.
-func (w *worker) serve(ctx context.Context, out Exporter, b fsm.SinkBatch) {
+func (w *worker) serve(ctx context.Context, out audit.Exporter, b fsm.SinkBatch) {
 	if lost := b.Progress.Lost[0] + b.Progress.Lost[1]; lost > 0 {
 		w.log.Warn("events were cut off before they could be delivered", "count", lost, "behind", b.Progress.From)
 	}
@@ -225,7 +208,7 @@ func (w *worker) serve(ctx context.Context, out Exporter, b fsm.SinkBatch) {
 }
 
 // export delivers in order and tries until it works.
-func (w *worker) export(ctx context.Context, out Exporter, b fsm.SinkBatch, p *fsm.SinkProgress) {
+func (w *worker) export(ctx context.Context, out audit.Exporter, b fsm.SinkBatch, p *fsm.SinkProgress) {
 	events := w.wanted(b.Events)
 	for len(events) > 0 {
 		if w.wait > 0 && w.Wait(ctx, w.wait) != nil {
@@ -242,7 +225,7 @@ func (w *worker) export(ctx context.Context, out Exporter, b fsm.SinkBatch, p *f
 			w.getsOn(p)
 			return
 		}
-		if w.Judge(err).Content {
+		if w.Meaning(err).Content {
 			var moved int
 			if moved, err = w.isolate(ctx, out, events, p); moved > 0 {
 				events = events[moved:]
@@ -257,7 +240,7 @@ func (w *worker) export(ctx context.Context, out Exporter, b fsm.SinkBatch, p *f
 		if w.fails++; w.fails > retries {
 			w.log.Warn("the sink does not take events; they are kept and tried again", "tries", w.fails, "error", err)
 		}
-		w.wait = max(backoff(w.fails-1), min(w.Judge(err).After, maxAsked))
+		w.wait = max(backoff(w.fails-1), min(w.Meaning(err).After, maxAsked))
 		w.inVain(p, err, w.wait)
 		return
 	}
@@ -273,7 +256,7 @@ func (w *worker) inVain(p *fsm.SinkProgress, err error, wait time.Duration) {
 }
 
 // try delivers events and counts the try. There is an error unless all were delivered.
-func (w *worker) try(ctx context.Context, out Exporter, events []protocol.AuditEvent) (done int, err error) {
+func (w *worker) try(ctx context.Context, out audit.Exporter, events []protocol.AuditEvent) (done int, err error) {
 	done, err = out.Deliver(ctx, events)
 	if err == nil && done < len(events) {
 		err = errUntold

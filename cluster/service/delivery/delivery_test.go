@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
 
+	"github.com/pilotregistry/pilotregistry/audit"
 	"github.com/pilotregistry/pilotregistry/cluster/base/keyring"
 	"github.com/pilotregistry/pilotregistry/cluster/service/delivery"
 	"github.com/pilotregistry/pilotregistry/fsm"
@@ -176,8 +177,8 @@ var (
 	errLater   = errors.New("status 429")
 )
 
-func judge(err error) delivery.Answer {
-	a := delivery.Answer{Final: errors.Is(err, errFinal) || errors.Is(err, errGone), Gone: errors.Is(err, errGone), Content: errors.Is(err, errContent)}
+func meaning(err error) audit.Answer {
+	a := audit.Answer{Final: errors.Is(err, errFinal) || errors.Is(err, errGone), Gone: errors.Is(err, errGone), Content: errors.Is(err, errContent)}
 	if errors.Is(err, errLater) {
 		a.After = 20 * time.Second
 	}
@@ -188,7 +189,7 @@ func judge(err error) delivery.Answer {
 func (l *lab) lead(open delivery.Opener) (end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	d := delivery.New(delivery.Config{Open: open, Judge: judge, Wait: func(ctx context.Context, d time.Duration) error {
+	d := delivery.New(delivery.Config{Open: open, Meaning: meaning, Wait: func(ctx context.Context, d time.Duration) error {
 		if l.waited != nil {
 			l.waited(d)
 		}
@@ -248,7 +249,7 @@ func TestEventsArriveOnceAndInOrderThroughManyLeaders(t *testing.T) {
 	l.do("audit_sink_put", &protocol.AuditSinkPut{Name: "siem", Kind: "export", Format: "json", Endpoint: "https://siem"})
 	first := l.m.Root().EventSeq()
 	r := newReceiver()
-	open := func(s protocol.SinkConfig, _, _ string) (delivery.Exporter, error) {
+	open := func(s protocol.SinkConfig, _, _ string) (audit.Exporter, error) {
 		if s.Name == "siem" {
 			return r, nil
 		}
@@ -287,7 +288,7 @@ func TestATroubledSinkLosesNothing(t *testing.T) {
 			return errors.New("status 503")
 		}
 	}
-	defer l.lead(func(s protocol.SinkConfig, _, _ string) (delivery.Exporter, error) {
+	defer l.lead(func(s protocol.SinkConfig, _, _ string) (audit.Exporter, error) {
 		switch s.Name {
 		case "bad":
 			return bad, nil
@@ -333,7 +334,7 @@ func TestWebhooksHaveDeadLetters(t *testing.T) {
 		return nil
 	}
 	var had string
-	defer l.lead(func(s protocol.SinkConfig, secret, cluster string) (delivery.Exporter, error) {
+	defer l.lead(func(s protocol.SinkConfig, secret, cluster string) (audit.Exporter, error) {
 		if s.Name == "hook" {
 			had = secret + cluster
 			return r, nil
@@ -361,7 +362,7 @@ func TestASinkThatCannotBeOpened(t *testing.T) {
 	l := newLab(t)
 	l.do("audit_sink_put", &protocol.AuditSinkPut{Name: "siem", Kind: "export", Format: "json", Endpoint: "https://siem"})
 	opened := 0
-	end := l.lead(func(s protocol.SinkConfig, _, _ string) (delivery.Exporter, error) {
+	end := l.lead(func(s protocol.SinkConfig, _, _ string) (audit.Exporter, error) {
 		if s.Name == "siem" && s.Index == "" {
 			opened++
 			return nil, errors.New("no such thing")
@@ -380,7 +381,7 @@ func TestASinkThatCannotBeOpened(t *testing.T) {
 
 // only serves a sink by a receiver, all others by receivers that take everything.
 func only(name string, r *receiver) delivery.Opener {
-	return func(s protocol.SinkConfig, _, _ string) (delivery.Exporter, error) {
+	return func(s protocol.SinkConfig, _, _ string) (audit.Exporter, error) {
 		if s.Name == name {
 			return r, nil
 		}

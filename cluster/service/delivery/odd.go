@@ -5,6 +5,7 @@ package delivery
 import (
 	"context"
 
+	"github.com/pilotregistry/pilotregistry/audit"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -16,7 +17,7 @@ const maxOdd = 8
 // what it refuses. The event is a dead letter only when one after it is
 // taken: otherwise it is not the event that is wrong. moved is how many events
 // are done with, with err saying why there are none.
-func (w *worker) isolate(ctx context.Context, out Exporter, events []protocol.AuditEvent, p *fsm.SinkProgress) (moved int, err error) {
+func (w *worker) isolate(ctx context.Context, out audit.Exporter, events []protocol.AuditEvent, p *fsm.SinkProgress) (moved int, err error) {
 	n := len(events)
 	for n > 1 {
 		half := n / 2
@@ -26,7 +27,7 @@ func (w *worker) isolate(ctx context.Context, out Exporter, events []protocol.Au
 		switch {
 		case tried == nil:
 			n -= half
-		case !w.Judge(tried).Content:
+		case !w.Meaning(tried).Content:
 			return moved, tried
 		default:
 			n = half - done
@@ -43,7 +44,7 @@ func (w *worker) isolate(ctx context.Context, out Exporter, events []protocol.Au
 			}
 			return i + 1, nil
 		}
-		if why = refused; !w.Judge(refused).Content {
+		if why = refused; !w.Meaning(refused).Content {
 			break
 		}
 	}
@@ -56,10 +57,10 @@ const oddTries = 3
 
 // tryAlone delivers one event, trying a few times while it is what the
 // receiver says it does not like.
-func (w *worker) tryAlone(ctx context.Context, out Exporter, e protocol.AuditEvent) error {
+func (w *worker) tryAlone(ctx context.Context, out audit.Exporter, e protocol.AuditEvent) error {
 	for try := 0; ; try++ {
 		_, err := w.try(ctx, out, []protocol.AuditEvent{e})
-		if err == nil || !w.Judge(err).Content || try == oddTries-1 || w.Wait(ctx, backoff(try)) != nil {
+		if err == nil || !w.Meaning(err).Content || try == oddTries-1 || w.Wait(ctx, backoff(try)) != nil {
 			return err
 		}
 	}

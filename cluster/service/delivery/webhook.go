@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/pilotregistry/pilotregistry/audit"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -29,7 +30,7 @@ const maxPatience = time.Hour
 // post delivers each event until it is delivered or a dead letter. It returns
 // when a try has failed, to tell why, and goes on with that event when it is
 // called again.
-func (w *worker) post(ctx context.Context, out Exporter, b fsm.SinkBatch, p *fsm.SinkProgress) {
+func (w *worker) post(ctx context.Context, out audit.Exporter, b fsm.SinkBatch, p *fsm.SinkProgress) {
 	if w.again(ctx, out, b.Retry, p); w.paused {
 		p.To, p.Passed, p.Lost = p.From, [2]uint64{}, [2]uint64{}
 		return
@@ -39,7 +40,7 @@ func (w *worker) post(ctx context.Context, out Exporter, b fsm.SinkBatch, p *fsm
 		if !w.sink.Wants(&e) {
 			continue
 		}
-		waiting, err := w.knock(ctx, out, e)
+		waiting, err := w.tryOnce(ctx, out, e)
 		switch {
 		case err == nil:
 			p.Delivered++
@@ -67,13 +68,13 @@ func (w *worker) post(ctx context.Context, out Exporter, b fsm.SinkBatch, p *fsm
 }
 
 // again tries dead letters that somebody asked to have tried again.
-func (w *worker) again(ctx context.Context, out Exporter, letters []protocol.AuditEvent, p *fsm.SinkProgress) {
+func (w *worker) again(ctx context.Context, out audit.Exporter, letters []protocol.AuditEvent, p *fsm.SinkProgress) {
 	kept, fails := w.at, w.fails
 	defer func() { w.at, w.fails = kept, fails }()
 	for _, e := range letters {
 		waiting, err := true, error(nil)
 		for waiting {
-			waiting, err = w.knock(ctx, out, e)
+			waiting, err = w.tryOnce(ctx, out, e)
 		}
 		if ctx.Err() != nil || w.gone(err, p) {
 			return
@@ -87,9 +88,9 @@ func (w *worker) again(ctx context.Context, out Exporter, letters []protocol.Aud
 	}
 }
 
-// knock tries an event once, after the pause that is due. waiting says that
+// tryOnce tries an event once, after the pause that is due. waiting says that
 // there is to be another try.
-func (w *worker) knock(ctx context.Context, out Exporter, e protocol.AuditEvent) (waiting bool, err error) {
+func (w *worker) tryOnce(ctx context.Context, out audit.Exporter, e protocol.AuditEvent) (waiting bool, err error) {
 	if w.at.seq != e.Seq {
 		w.at = attempt{seq: e.Seq, patience: maxPatience}
 	}
@@ -105,7 +106,7 @@ func (w *worker) knock(ctx context.Context, out Exporter, e protocol.AuditEvent)
 		return false, nil
 	}
 	w.fails++
-	answer := w.Judge(err)
+	answer := w.Meaning(err)
 	if answer.Final || a.counted == retries {
 		return false, err
 	}
@@ -121,7 +122,7 @@ func (w *worker) knock(ctx context.Context, out Exporter, e protocol.AuditEvent)
 
 // gone notes that the receiver wants no events any more.
 func (w *worker) gone(err error, p *fsm.SinkProgress) bool {
-	if err != nil && w.Judge(err).Gone {
+	if err != nil && w.Meaning(err).Gone {
 		w.paused = true
 		w.inVain(p, err, 0)
 		p.Problem += ": paused until the sink is configured again"

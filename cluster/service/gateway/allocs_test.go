@@ -37,7 +37,7 @@ func TestARequestAllocatesNoMoreThanItDid(t *testing.T) {
 		t.Skip("skipped: under the race detector pools drop what they are given at random")
 	}
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	id := c.register()
 	e.catchUp()
 	s, err := server.New(server.Config{Backend: c.g, Rates: server.RatesOff()})

@@ -15,7 +15,7 @@ import (
 // do not bring a beacon back to an address that it has left.
 func TestStrangerCannotMoveABeaconBackByAReplay(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	id := c.register()
 	e.catchUp()
 	announce := func(addr string) *protocol.Signed {

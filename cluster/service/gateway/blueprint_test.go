@@ -22,7 +22,7 @@ func blueprint(change func(b map[string]any)) map[string]any {
 // The secrets of a blueprint do what they are for, and are not in the log.
 func TestBlueprintSecrets(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	request := blueprint(func(map[string]any) {})
 	request["request_id"] = "once"
 	made := c.call(request)
@@ -65,7 +65,7 @@ func TestBlueprintSecrets(t *testing.T) {
 // and nothing is proposed.
 func TestDryRunIsARead(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	lags := e.shown
 	c.call(blueprint(func(map[string]any) {}))
 	e.shown = lags
@@ -91,12 +91,12 @@ func TestDryRunIsARead(t *testing.T) {
 // that is wrong with the blueprint, and only for those who may send one.
 func TestBlueprintAddresses(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{CheckTarget: func(target protocol.Target) *protocol.Error {
+	c := newClient(t, e, gateway.Config{Outside: gateway.Outside{CheckTarget: func(target protocol.Target) *protocol.Error {
 		if strings.Contains(target.URL, "127.0.0.1") || target.File {
 			return protocol.Errorf(protocol.CodeInvalid, "%s: not here", target.Field)
 		}
 		return nil
-	}})
+	}}})
 	webhook := func(url string) func(map[string]any) {
 		return func(b map[string]any) {
 			delete(b, "audit_export")

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/pilotregistry/pilotregistry/cluster/base/guess"
 	"github.com/pilotregistry/pilotregistry/cluster/base/keyring"
@@ -18,7 +17,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol/share"
 )
 
-// Engine is the member behind the gateway: what package cluster offers.
+// Engine is the member that the gateway serves: what package cluster offers.
 type Engine interface {
 	Propose(ctx context.Context, env fsm.Envelope) (fsm.Result, *protocol.Error)
 	ReadIndex(ctx context.Context) (uint64, *protocol.Error)
@@ -60,20 +59,15 @@ type Policy struct {
 	Polo     Access
 	Beacon   Access
 	// UnsignedRoles lets a node act by its bare name in role commands, as the
-	// original registry does; OnUnsigned, when set, counts such commands.
+	// original registry does.
 	UnsignedRoles bool
-	OnUnsigned    func(command string)
 	// UnsignedIdentity lets an unsigned registration bring the first identity
-	// token of a node that exists; OnUnsignedIdentity, when set, counts those.
-	UnsignedIdentity   bool
-	OnUnsignedIdentity func()
+	// token of a node that exists.
+	UnsignedIdentity bool
 	// LegacySignatures says what becomes of signatures over challenges, which
 	// can be replayed: "" and allow take them, warn also logs who uses them,
-	// deny refuses them. OnLegacy, when set, counts them, verified or not;
-	// OnLegacyNode counts by the node that a verified one proved.
+	// deny refuses them.
 	LegacySignatures Legacy
-	OnLegacy         func(command string)
-	OnLegacyNode     func(node uint32)
 	// Relay is the address, host:port, that is given for nodes which can only be
 	// reached through a relay; "" means a beacon.
 	Relay string
@@ -83,63 +77,111 @@ type Policy struct {
 	// MaxRequest is the longest request that the front door reads, as clients
 	// are told; 0 means protocol.MaxRequestBytes.
 	MaxRequest int
-	// CheckTarget, when set, says whether the registry may call an address or write a file.
+}
+
+// Outside is what the gateway asks of the world outside the member.
+type Outside struct {
+	// CheckTarget says whether the registry may call an address or write a
+	// file; nil allows what is well formed.
 	CheckTarget func(protocol.Target) *protocol.Error
 	// Webhook asks the identity webhook at a URL who the bearer of a token is.
 	Webhook func(ctx context.Context, url string, token protocol.Secret) (externalID string, e *protocol.Error)
 	// RefreshKeys has the leader fetch the identity provider's keys and
 	// returns when it has; nil when there is nobody to ask.
 	RefreshKeys func(ctx context.Context, urgent bool) *protocol.Error
+}
+
+// Metrics count what only the gateway sees.
+type Metrics interface {
+	// UnsignedRole counts commands of nodes that acted by their bare name.
+	UnsignedRole(command string)
+	// UnsignedIdentity counts registrations that Policy.UnsignedIdentity let through.
+	UnsignedIdentity()
+	// Verified counts identity tokens by result: verified, rejected, error.
+	Verified(result string)
+	// Legacy counts signatures over challenges, verified or not.
+	Legacy(command string)
+	// LegacyNode counts by the node that a verified one proved.
+	LegacyNode(node uint32)
+}
+
+// Config is what a gateway works with; all of it has a default.
+type Config struct {
+	Policy  Policy
+	Outside Outside
+	// Metrics is nil when nobody counts.
+	Metrics Metrics
 	// Verifier has the keys of the verifier of accounts; the default is the public one.
 	Verifier *identity.Verifier
 	// Guesses slows down who tries tokens; the default slows down everybody.
 	Guesses *guess.Guard
 	// Exempt are the addresses that no bound per source applies to.
 	Exempt share.Ranges
-	// OnVerified, when set, counts tokens by what became of them: verified, rejected, error.
-	OnVerified func(result string)
 }
 
 // Gateway implements server.Backend.
 type Gateway struct {
-	engine Engine
-	policy Policy
-	log    hclog.Logger
-	ids    *identities
+	engine   Engine
+	policy   Policy
+	outside  Outside
+	metrics  Metrics
+	verifier *identity.Verifier
+	guesses  *guess.Guard
+	log      hclog.Logger
 
-	legacyUsers *lru.Cache[uint32, int64]
-
-	refused refusals
+	secrets    secrets
+	identities *identities
+	legacy     *legacySignatures
+	refusals   *refusals
 }
 
 var _ server.Backend = (*Gateway)(nil)
 
 // New makes the gateway of a member.
-func New(engine Engine, policy Policy, log hclog.Logger) *Gateway {
-	if policy.Guesses == nil {
-		policy.Guesses = guess.New(guess.Config{Exempt: policy.Exempt})
+func New(engine Engine, c Config, log hclog.Logger) *Gateway {
+	if c.Guesses == nil {
+		c.Guesses = guess.New(guess.Config{Exempt: c.Exempt})
 	}
-	if policy.Verifier == nil {
-		policy.Verifier = publicVerifier()
+	if c.Verifier == nil {
+		c.Verifier = publicVerifier()
 	}
-	return &Gateway{engine: engine, policy: policy, log: log.Named("gateway"), ids: newIdentities(), refused: refusals{notes: share.NewNotes()}, legacyUsers: newLegacyUsers()}
+	if c.Metrics == nil {
+		c.Metrics = uncounted{}
+	}
+	log = log.Named("gateway")
+	return &Gateway{
+		engine: engine, policy: c.Policy, outside: c.Outside, metrics: c.Metrics, verifier: c.Verifier, guesses: c.Guesses, log: log,
+		secrets:    secrets{engine},
+		identities: newIdentities(engine, c, log),
+		legacy:     newLegacySignatures(c, log),
+		refusals:   newRefusals(engine, c.Guesses),
+	}
 }
 
-// Serve answers one request. Who has tried many wrong tokens waits, or is not
-// heard, when another token comes along.
+// uncounted are the metrics of a gateway without any.
+type uncounted struct{}
+
+func (uncounted) UnsignedRole(string) {}
+func (uncounted) UnsignedIdentity()   {}
+func (uncounted) Verified(string)     {}
+func (uncounted) Legacy(string)       {}
+func (uncounted) LegacyNode(uint32)   {}
+
+// Serve answers one request. A source that has tried many wrong tokens waits, or
+// is refused, when it presents another one.
 func (g *Gateway) Serve(ctx context.Context, conn *server.ConnState, req *protocol.Request) server.Reply {
 	kind := presented(req)
 	if kind == "" {
 		return g.serve(ctx, conn, req)
 	}
-	if e := g.policy.Guesses.Admit(ctx, conn.Source, kind); e != nil {
+	if e := g.guesses.Admit(ctx, conn.Source, kind); e != nil {
 		return server.Reply{Err: e}
 	}
 	reply := g.serve(ctx, conn, req)
 	if g.guessed(req, kind, reply.Code()) {
-		g.policy.Guesses.Wrong(conn.Source, kind)
+		g.guesses.Wrong(conn.Source, kind)
 		if kind == guess.Admin && !isNoted(req, reply.Code()) { // else it was noted as a refusal
-			g.note(conn, req, protocol.CodeAdminToken)
+			g.refusals.note(conn, req, protocol.CodeAdminToken)
 		}
 	}
 	return reply
@@ -172,7 +214,7 @@ func (g *Gateway) refuseClosed(ctx context.Context, req *protocol.Request) *prot
 	e := inactive(g.engine.Root().Level(), req)
 	if e != nil {
 		// This member may only not know yet: it has just started, or lags.
-		root, late := g.confirmed(ctx)
+		root, late := confirmed(ctx, g.engine)
 		if late != nil {
 			return late
 		}
@@ -181,7 +223,7 @@ func (g *Gateway) refuseClosed(ctx context.Context, req *protocol.Request) *prot
 	if e != nil {
 		return e
 	}
-	return g.legacy(req)
+	return g.legacy.admit(req)
 }
 
 // inactive refuses what a feature level does not have yet.

@@ -142,7 +142,7 @@ type client struct {
 	key  ed25519.PrivateKey
 }
 
-func newClient(t *testing.T, e *engine, p gateway.Policy) *client {
+func newClient(t *testing.T, e *engine, p gateway.Config) *client {
 	_, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -199,7 +199,7 @@ func (c *client) register() uint32 {
 
 func TestARefusalOfAMemberThatLagsIsConfirmedFirst(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	id := c.register() // the member still shows the root without the node
 	r := c.call(map[string]any{"type": "set_tags", "node_id": id, "tags": []string{"a"}, "signature": c.sign(fmt.Sprintf("set_tags:%d", id))})
 	if r["type"] != "set_tags_ok" {
@@ -212,7 +212,7 @@ func TestARefusalOfAMemberThatLagsIsConfirmedFirst(t *testing.T) {
 
 func TestASuccessWithoutProofIsConfirmedToo(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	id := c.register()
 	r := c.call(map[string]any{"type": "deregister", "node_id": id, "signature": c.sign(fmt.Sprintf("deregister:%d", id))})
 	if r["type"] != "deregister_ok" {
@@ -225,7 +225,7 @@ func TestASuccessWithoutProofIsConfirmedToo(t *testing.T) {
 
 func TestAWrongRefusalIsNotGivenWithoutALeader(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	id := c.register()
 	e.noLeader = true
 	r := c.call(map[string]any{"type": "set_tags", "node_id": id, "tags": []string{"a"}, "signature": c.sign(fmt.Sprintf("set_tags:%d", id))})
@@ -236,7 +236,7 @@ func TestAWrongRefusalIsNotGivenWithoutALeader(t *testing.T) {
 
 func TestAWriteIsAcknowledgedOnlyWhenItIsDecided(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	id := c.register()
 	e.catchUp()
 	e.noLeader = true
@@ -248,7 +248,7 @@ func TestAWriteIsAcknowledgedOnlyWhenItIsDecided(t *testing.T) {
 
 func TestBadInputIsRefusedWithoutARoundAndWithoutAProposal(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{Register: gateway.AccessOpen})
+	c := newClient(t, e, gateway.Config{Policy: gateway.Policy{Register: gateway.AccessOpen}})
 	before, proposals := e.machine.Root().Digest(), len(e.proposals)
 	r := c.call(map[string]any{"type": "register", "public_key": c.public(), "listen_addr": "x", "signature": "AAAA"})
 	if r["code"] != protocol.CodeSignatureInvalid || e.rounds != 0 || len(e.proposals) != proposals || e.machine.Root().Digest() != before {
@@ -258,7 +258,7 @@ func TestBadInputIsRefusedWithoutARoundAndWithoutAProposal(t *testing.T) {
 
 func TestRequestIDsGiveTheFirstAnswer(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	id := c.register()
 	add := map[string]any{"type": "update_polo_score", "node_id": id, "delta": 5, "request_id": "r1"}
 	first := c.call(add)
@@ -271,7 +271,7 @@ func TestRequestIDsGiveTheFirstAnswer(t *testing.T) {
 	if r := c.call(add); r["code"] != protocol.CodeRequestIDReused {
 		t.Errorf("the id was used for something else: %v", r)
 	}
-	rotate := newClient(t, e, gateway.Policy{})
+	rotate := newClient(t, e, gateway.Config{})
 	req := map[string]any{"type": "rotate_key", "node_id": id, "new_public_key": rotate.public(), "signature": c.sign(fmt.Sprintf("rotate:%d", id)), "request_id": "r2"}
 	if r := c.call(req); r["type"] != "rotate_key_ok" {
 		t.Fatalf("%v", r)
@@ -283,14 +283,14 @@ func TestRequestIDsGiveTheFirstAnswer(t *testing.T) {
 
 func TestCredentialsDoNotEnterTheLog(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	id := c.register()
 	r := c.call(map[string]any{"type": "create_network", "node_id": id, "name": "lab", "join_rule": "token", "token": "join secret",
 		"network_admin_token": "network secret", "admin_token": "admin secret"})
 	if r["type"] != "create_network_ok" {
 		t.Fatalf("%v", r)
 	}
-	joiner := newClient(t, e, gateway.Policy{})
+	joiner := newClient(t, e, gateway.Config{})
 	jid := joiner.register()
 	for token, want := range map[string]string{"wrong secret": "error", "join secret": "join_network_ok"} {
 		r = joiner.call(map[string]any{"type": "join_network", "node_id": jid, "network_id": r["network_id"], "token": token,
@@ -312,9 +312,9 @@ func TestCredentialsDoNotEnterTheLog(t *testing.T) {
 
 func TestReadLevels(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	id := c.register()
-	other := newClient(t, e, gateway.Policy{}) // has written nothing
+	other := newClient(t, e, gateway.Config{}) // has written nothing
 	lookup := func(extra map[string]any) map[string]any {
 		fields := map[string]any{"type": "lookup", "node_id": id}
 		for k, v := range extra {
@@ -347,7 +347,7 @@ func TestReadLevels(t *testing.T) {
 
 func TestPolicyClosesWhatIsOpen(t *testing.T) {
 	e := newEngine(t)
-	signed := newClient(t, e, gateway.Policy{Register: gateway.AccessSigned, Polo: gateway.AccessAdmin})
+	signed := newClient(t, e, gateway.Config{Policy: gateway.Policy{Register: gateway.AccessSigned, Polo: gateway.AccessAdmin}})
 	fields := map[string]any{"type": "register", "public_key": signed.public(), "listen_addr": ":1"}
 	if r := signed.call(fields); r["code"] != protocol.CodeSignatureRequired {
 		t.Errorf("unsigned: %v", r)
@@ -368,7 +368,7 @@ func TestPolicyClosesWhatIsOpen(t *testing.T) {
 
 func TestAQuarantinedMemberAnswersOnlyAboutTheCluster(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	e.quarantine = "its state differs"
 	if r := c.call(map[string]any{"type": "list_networks"}); r["code"] != protocol.CodeQuarantined {
 		t.Errorf("%v", r)

@@ -34,7 +34,7 @@ func TestNoGuessAtTheAdminTokenGoesUnseen(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEngine(t)
-			c := newClient(t, e, gateway.Policy{})
+			c := newClient(t, e, gateway.Config{})
 			c.register()
 			e.catchUp()
 			fields["admin_token"] = "a guess"
@@ -58,7 +58,7 @@ func TestNoGuessAtTheAdminTokenGoesUnseen(t *testing.T) {
 // the log who else is guessing.
 func TestNobodyHidesTheGuessesOfOthers(t *testing.T) {
 	e := newEngine(t)
-	g := gateway.New(e, gateway.Policy{Exempt: share.Ranges{netip.MustParsePrefix("::/0")}}, hclog.NewNullLogger()) // nobody is held up
+	g := gateway.New(e, gateway.Config{Exempt: share.Ranges{netip.MustParsePrefix("::/0")}}, hclog.NewNullLogger()) // nobody is held up
 	guessFrom := func(source string) {
 		t.Helper()
 		req, err := protocol.ParseRequest([]byte(`{"type":"set_webhook","admin_token":"guess"}`))

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/pilotregistry/pilotregistry/cluster/service/jwks"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/identity"
@@ -30,6 +32,11 @@ const rejectedBy = "identity verification rejected: "
 
 // identities verifies identity tokens before anything is proposed.
 type identities struct {
+	engine   Engine
+	outside  Outside
+	metrics  Metrics
+	exempt   share.Ranges
+	log      hclog.Logger
 	slots    slots
 	verdicts *verdicts
 
@@ -43,8 +50,9 @@ type identities struct {
 	asking chan struct{} // closed when the question under way is answered
 }
 
-func newIdentities() *identities {
-	return &identities{slots: slots{pool: share.NewPool[share.Source](verifications)}, verdicts: newVerdicts()}
+func newIdentities(engine Engine, c Config, log hclog.Logger) *identities {
+	return &identities{engine: engine, outside: c.Outside, metrics: c.Metrics, exempt: c.Exempt, log: log,
+		slots: slots{pool: share.NewPool[share.Source](verifications)}, verdicts: newVerdicts()}
 }
 
 // verifyIdentity verifies the identity token of a registration and notes the
@@ -52,7 +60,7 @@ func newIdentities() *identities {
 // a registration that is refused anyway.
 func (g *Gateway) verifyIdentity(ctx context.Context, conn *server.ConnState, req *protocol.Request, b *protocol.Register) (answer server.Reply, answered bool) {
 	b.ExternalID, b.ClaimedRoles = "", nil
-	root, e := g.confirmed(ctx)
+	root, e := confirmed(ctx, g.engine)
 	if e != nil {
 		return server.Reply{Err: e}, true
 	}
@@ -63,12 +71,12 @@ func (g *Gateway) verifyIdentity(ctx context.Context, conn *server.ConnState, re
 	case v.refusal != nil:
 		return g.refuse(conn, req, v.refusal), true
 	}
-	o := g.verifyOnce(ctx, root, conn, b)
+	o := g.identities.worth(ctx, root, conn, b)
 	switch {
 	case o == nil: // nothing is configured, so the token means nothing
 		return server.Reply{}, false
 	case o.Err != nil:
-		g.verified("error")
+		g.metrics.Verified("error")
 		return server.Reply{Err: o.Err}, true
 	case !o.Verified:
 		reason := identity.Clean(o.Reason)
@@ -99,66 +107,60 @@ func claimedRoles(list []protocol.RoleMapping, values []string) (roles []protoco
 	return roles
 }
 
-// verifyOnce finds out what the token of a registration is worth. The webhook is
+// worth finds out what the token of a registration is worth. The webhook is
 // asked once for each key that brings a token, and not again at once for a
 // token that it has refused.
-func (g *Gateway) verifyOnce(ctx context.Context, root *fsm.Root, conn *server.ConnState, b *protocol.Register) *protocol.TokenOutcome {
+func (i *identities) worth(ctx context.Context, root *fsm.Root, conn *server.ConnState, b *protocol.Register) *protocol.TokenOutcome {
 	idp, configured := root.IDP()
 	asks := root.IdentityWebhook() != "" && !(configured && idp.BuiltIn())
 	if asks {
-		if subject, known := g.ids.verdicts.verifiedAs(root, b.PublicKey, b.IdentityToken); known {
+		if subject, known := i.verdicts.verifiedAs(root, b.PublicKey, b.IdentityToken); known {
 			return &protocol.TokenOutcome{Verified: true, Subject: subject, ExternalID: subject}
 		}
-		if reason, known := g.ids.verdicts.rejection(root, b.IdentityToken); known {
+		if reason, known := i.verdicts.rejection(root, b.IdentityToken); known {
 			return &protocol.TokenOutcome{Reason: reason}
 		}
 	}
-	o := g.verifyToken(ctx, root, conn, b.IdentityToken)
+	o := i.verify(ctx, root, conn, b.IdentityToken)
 	switch {
 	case o == nil:
 	case o.Verified:
-		g.ids.verdicts.rememberVerified(root, b.PublicKey, b.IdentityToken, o.Subject)
+		i.verdicts.rememberVerified(root, b.PublicKey, b.IdentityToken, o.Subject)
 	case o.Err == nil && asks:
-		g.ids.verdicts.rememberRejected(root, b.IdentityToken, o.Reason)
+		i.verdicts.rememberRejected(root, b.IdentityToken, o.Reason)
 	}
 	return o
 }
 
-// verifyToken finds out what a token is worth in the configured way: by the
+// verify finds out what a token is worth in the configured way: by the
 // provider's keys, or by asking the webhook. nil when no way is configured.
-func (g *Gateway) verifyToken(ctx context.Context, root *fsm.Root, conn *server.ConnState, token protocol.Secret) *protocol.TokenOutcome {
+func (i *identities) verify(ctx context.Context, root *fsm.Root, conn *server.ConnState, token protocol.Secret) *protocol.TokenOutcome {
 	idp, configured := root.IDP()
 	var o *protocol.TokenOutcome
 	switch hook := root.IdentityWebhook(); {
 	case configured && idp.BuiltIn():
-		o = g.verifyByKeys(ctx, root, token)
+		o = i.byKeys(ctx, root, token)
 	case hook != "":
-		o = g.askWebhook(ctx, conn, hook, token)
+		o = i.askWebhook(ctx, conn, hook, token)
 	default:
 		return nil
 	}
 	switch {
 	case o.Verified:
-		g.verified("verified")
+		i.metrics.Verified("verified")
 	case o.Err == nil:
-		g.verified("rejected")
+		i.metrics.Verified("rejected")
 	}
 	return o
 }
 
-func (g *Gateway) verified(result string) {
-	if g.policy.OnVerified != nil {
-		g.policy.OnVerified(result)
-	}
-}
-
 // askWebhook puts the question to the identity webhook.
-func (g *Gateway) askWebhook(ctx context.Context, conn *server.ConnState, url string, token protocol.Secret) *protocol.TokenOutcome {
-	if g.policy.Webhook == nil {
+func (i *identities) askWebhook(ctx context.Context, conn *server.ConnState, url string, token protocol.Secret) *protocol.TokenOutcome {
+	if i.outside.Webhook == nil {
 		return &protocol.TokenOutcome{Err: protocol.NotAppliedf(protocol.CodeIdentityFailed, "this member cannot ask the identity webhook; ask another member")}
 	}
 	source := share.OfText(conn.Source)
-	limit, done := g.ids.slots.take(source, g.policy.Exempt.HasText(conn.Source))
+	limit, done := i.slots.take(source, i.exempt.HasText(conn.Source))
 	if limit != share.Within {
 		whose := ""
 		if limit != share.WholeTotal {
@@ -167,7 +169,7 @@ func (g *Gateway) askWebhook(ctx context.Context, conn *server.ConnState, url st
 		return &protocol.TokenOutcome{Err: protocol.NotAppliedf(protocol.CodeOverloaded, "too many identity verifications are under way%s; try again shortly", whose)}
 	}
 	defer done()
-	id, e := g.policy.Webhook(ctx, url, token)
+	id, e := i.outside.Webhook(ctx, url, token)
 	switch {
 	case e == nil:
 		return &protocol.TokenOutcome{Verified: true, Subject: id, ExternalID: id}
@@ -177,14 +179,14 @@ func (g *Gateway) askWebhook(ctx context.Context, conn *server.ConnState, url st
 	return &protocol.TokenOutcome{Err: e}
 }
 
-// verifyByKeys judges a token by the replicated keys. A key that is not known yet
+// byKeys judges a token by the replicated keys. A key that is not known yet
 // may be new: the leader is asked for newer ones, once, and the token is
 // judged again.
-func (g *Gateway) verifyByKeys(ctx context.Context, root *fsm.Root, token protocol.Secret) *protocol.TokenOutcome {
-	v, e := g.verifyByKeysOf(root, token)
+func (i *identities) byKeys(ctx context.Context, root *fsm.Root, token protocol.Secret) *protocol.TokenOutcome {
+	v, e := i.byKeysOf(root, token)
 	if e != nil && (e.Code == protocol.CodeJWKSKey || e.Code == protocol.CodeJWKS) {
-		if newer := g.newerKeys(ctx, root); newer != nil {
-			v, e = g.verifyByKeysOf(newer, token)
+		if newer := i.newerKeys(ctx, root); newer != nil {
+			v, e = i.byKeysOf(newer, token)
 		}
 	}
 	if e != nil {
@@ -194,9 +196,9 @@ func (g *Gateway) verifyByKeys(ctx context.Context, root *fsm.Root, token protoc
 		ExternalID: v.ExternalID, Roles: v.Roles, HasRoles: v.HasRoles}
 }
 
-func (g *Gateway) verifyByKeysOf(root *fsm.Root, token protocol.Secret) (identity.Verdict, *protocol.Error) {
+func (i *identities) byKeysOf(root *fsm.Root, token protocol.Secret) (identity.Verdict, *protocol.Error) {
 	idp, _ := root.IDP()
-	keys, e := g.keySet(root, idp)
+	keys, e := i.keySet(root, idp)
 	if e != nil {
 		return identity.Verdict{}, e
 	}
@@ -209,7 +211,7 @@ func (g *Gateway) verifyByKeysOf(root *fsm.Root, token protocol.Secret) (identit
 
 // keySet reads the replicated keys; nil when there are none yet. They are
 // read once for all tokens.
-func (g *Gateway) keySet(root *fsm.Root, idp protocol.IDP) (*identity.KeySet, *protocol.Error) {
+func (i *identities) keySet(root *fsm.Root, idp protocol.IDP) (*identity.KeySet, *protocol.Error) {
 	doc, fetched, ok := root.JWKS()
 	of := root.KeyStatus()
 	switch {
@@ -221,24 +223,24 @@ func (g *Gateway) keySet(root *fsm.Root, idp protocol.IDP) (*identity.KeySet, *p
 	case root.Now()-fetched > jwks.MaxAge.Milliseconds():
 		return nil, protocol.NotAppliedf(protocol.CodeJWKS, "JWKS: the identity provider's keys could not be fetched for %s and are used no longer: %s", jwks.MaxAge, of.Failed)
 	}
-	g.ids.mu.Lock()
-	defer g.ids.mu.Unlock()
-	if len(g.ids.source) == len(doc) && &g.ids.source[0] == &doc[0] && g.ids.hs256 != idp.RefuseHS256 {
-		return g.ids.keys, nil
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if len(i.source) == len(doc) && &i.source[0] == &doc[0] && i.hs256 != idp.RefuseHS256 {
+		return i.keys, nil
 	}
-	keys, err := jwks.Decode(doc, g.engine.Keyring(), !idp.RefuseHS256, of.LeftOut)
+	keys, err := jwks.Decode(doc, i.engine.Keyring(), !idp.RefuseHS256, of.LeftOut)
 	if err != nil {
 		return nil, protocol.NotAppliedf(protocol.CodeJWKS, "JWKS: %v", err)
 	}
-	g.ids.source, g.ids.hs256, g.ids.keys = doc, !idp.RefuseHS256, keys
+	i.source, i.hs256, i.keys = doc, !idp.RefuseHS256, keys
 	return keys, nil
 }
 
-// keysAgain has the keys fetched at once when the provider is configured as it
+// fetchAgain has the keys fetched at once when the provider is configured as it
 // is already: whoever does that has a reason.
-func (g *Gateway) keysAgain(ctx context.Context, root *fsm.Root, body protocol.Body) {
+func (i *identities) fetchAgain(ctx context.Context, root *fsm.Root, body protocol.Body) {
 	r, is := body.(*protocol.SetIDPConfig)
-	if !is || g.policy.RefreshKeys == nil {
+	if !is || i.outside.RefreshKeys == nil {
 		return
 	}
 	now, _ := root.IDP()
@@ -248,8 +250,8 @@ func (g *Gateway) keysAgain(ctx context.Context, root *fsm.Root, body protocol.B
 	go func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), identity.FetchTimeout+time.Second)
 		defer cancel()
-		if e := g.policy.RefreshKeys(ctx, true); e != nil {
-			g.log.Debug("the identity provider's keys could not be fetched anew", "error", e.Text)
+		if e := i.outside.RefreshKeys(ctx, true); e != nil {
+			i.log.Debug("the identity provider's keys could not be fetched again", "error", e.Text)
 		}
 	}()
 }
@@ -257,34 +259,34 @@ func (g *Gateway) keysAgain(ctx context.Context, root *fsm.Root, body protocol.B
 // newerKeys has the leader fetch the keys, at most once a minute; everybody
 // who needs them in the meantime waits for the same fetch. It returns the
 // state with whatever keys there are then, nil when nobody was asked.
-func (g *Gateway) newerKeys(ctx context.Context, root *fsm.Root) *fsm.Root {
-	if g.policy.RefreshKeys == nil {
+func (i *identities) newerKeys(ctx context.Context, root *fsm.Root) *fsm.Root {
+	if i.outside.RefreshKeys == nil {
 		return nil
 	}
-	g.ids.mu.Lock()
-	running := g.ids.asking
+	i.mu.Lock()
+	running := i.asking
 	first := running == nil
 	if first {
-		if g.ids.asked != 0 && root.Now()-g.ids.asked < refreshEvery && g.ids.config == root.ConfigRevision() {
-			g.ids.mu.Unlock()
+		if i.asked != 0 && root.Now()-i.asked < refreshEvery && i.config == root.ConfigRevision() {
+			i.mu.Unlock()
 			return nil
 		}
 		running = make(chan struct{})
-		g.ids.asking, g.ids.asked, g.ids.config = running, root.Now(), root.ConfigRevision()
+		i.asking, i.asked, i.config = running, root.Now(), root.ConfigRevision()
 	}
-	g.ids.mu.Unlock()
+	i.mu.Unlock()
 	if first {
 		// The fetch is for all who wait, so it does not end with the first one's request.
 		go func() {
 			defer close(running)
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), identity.FetchTimeout+time.Second)
 			defer cancel()
-			if e := g.policy.RefreshKeys(ctx, false); e != nil {
-				g.log.Debug("the identity provider's keys are not newer", "error", e.Text)
+			if e := i.outside.RefreshKeys(ctx, false); e != nil {
+				i.log.Debug("the identity provider's keys are not newer", "error", e.Text)
 			}
-			g.ids.mu.Lock()
-			g.ids.asking = nil
-			g.ids.mu.Unlock()
+			i.mu.Lock()
+			i.asking = nil
+			i.mu.Unlock()
 		}()
 	}
 	select {
@@ -292,7 +294,7 @@ func (g *Gateway) newerKeys(ctx context.Context, root *fsm.Root) *fsm.Root {
 	case <-ctx.Done():
 		return nil
 	}
-	newer, e := g.confirmed(ctx)
+	newer, e := confirmed(ctx, i.engine)
 	if e != nil {
 		return nil
 	}

@@ -64,7 +64,7 @@ const keysURL = "https://idp.example/keys"
 
 func TestRegisterWithATokenOfTheProvider(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	c.configure(protocol.IDPOIDC, keysURL)
 	e.putKeys(idp{1}, keysURL)
 	tok := idp{1}.token(alice)
@@ -84,7 +84,7 @@ func TestRegisterWithATokenOfTheProvider(t *testing.T) {
 
 func TestRegisterWithATokenThatIsNotGood(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	c.configure(protocol.IDPOIDC, keysURL)
 	for _, x := range []struct{ name, token, code, text string }{
 		{"no keys yet", idp{1}.token(alice), protocol.CodeJWKS, "JWKS: the identity provider's keys have not been fetched yet"},
@@ -111,10 +111,10 @@ func TestRegisterWithATokenThatIsNotGood(t *testing.T) {
 
 func TestWithoutAProviderATokenMeansNothing(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{Webhook: func(context.Context, string, protocol.Secret) (string, *protocol.Error) {
+	c := newClient(t, e, gateway.Config{Outside: gateway.Outside{Webhook: func(context.Context, string, protocol.Secret) (string, *protocol.Error) {
 		t.Error("somebody was asked")
 		return "", nil
-	}})
+	}}})
 	if r := c.registerWith("whatever"); r["type"] != "register_ok" || r["external_id"] != nil {
 		t.Error(r)
 	}
@@ -130,10 +130,10 @@ func TestRegisterAsksTheWebhookOnce(t *testing.T) {
 		e := newEngine(t)
 		var asked []string
 		answer := func() (string, *protocol.Error) { return "bob", nil }
-		c := newClient(t, e, gateway.Policy{Webhook: func(_ context.Context, url string, token protocol.Secret) (string, *protocol.Error) {
+		c := newClient(t, e, gateway.Config{Outside: gateway.Outside{Webhook: func(_ context.Context, url string, token protocol.Secret) (string, *protocol.Error) {
 			asked = append(asked, url+" "+string(token))
 			return answer()
-		}})
+		}}})
 		setup(c)
 		e.shown = fsm.New().Root() // a member that has seen nothing of it must not ignore the token
 		before := len(e.proposals)
@@ -166,10 +166,10 @@ func TestRegisterAsksTheWebhookOnce(t *testing.T) {
 
 func TestARegistrationThatIsRefusedAsksNobody(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{Register: gateway.AccessAdmin, Webhook: func(context.Context, string, protocol.Secret) (string, *protocol.Error) {
+	c := newClient(t, e, gateway.Config{Policy: gateway.Policy{Register: gateway.AccessAdmin}, Outside: gateway.Outside{Webhook: func(context.Context, string, protocol.Secret) (string, *protocol.Error) {
 		t.Error("the webhook was asked")
 		return "", nil
-	}})
+	}}})
 	c.configure(protocol.IDPSAML, "https://hook.example/verify")
 	if r := c.registerWith("tok"); r["code"] != protocol.CodePermissionDenied {
 		t.Error(r)
@@ -180,11 +180,11 @@ func TestARegistrationThatIsRefusedAsksNobody(t *testing.T) {
 func TestAnUnknownKeyIsAskedForOnce(t *testing.T) {
 	e := newEngine(t)
 	refreshes := 0
-	c := newClient(t, e, gateway.Policy{RefreshKeys: func(context.Context, bool) *protocol.Error {
+	c := newClient(t, e, gateway.Config{Outside: gateway.Outside{RefreshKeys: func(context.Context, bool) *protocol.Error {
 		refreshes++
 		e.putKeys(idp{2}, keysURL)
 		return nil
-	}})
+	}}})
 	c.configure(protocol.IDPEntra, keysURL)
 	e.putKeys(idp{1}, keysURL)
 	e.catchUp()
@@ -203,10 +203,10 @@ func TestAnUnknownKeyIsAskedForOnce(t *testing.T) {
 func TestConfiguringTheSameProviderFetches(t *testing.T) {
 	e := newEngine(t)
 	fetched := make(chan bool, 9)
-	c := newClient(t, e, gateway.Policy{RefreshKeys: func(_ context.Context, urgent bool) *protocol.Error {
+	c := newClient(t, e, gateway.Config{Outside: gateway.Outside{RefreshKeys: func(_ context.Context, urgent bool) *protocol.Error {
 		fetched <- urgent
 		return nil
-	}})
+	}}})
 	c.configure(protocol.IDPOIDC, keysURL)
 	e.catchUp()
 	c.configure(protocol.IDPOIDC, keysURL+"/2")
@@ -231,7 +231,7 @@ func TestConfiguringTheSameProviderFetches(t *testing.T) {
 
 func TestOldKeysAreNotUsed(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	c.configure(protocol.IDPOIDC, keysURL)
 	e.putKeys(idp{1}, keysURL)
 	e.index += 24*60*60*1000 + 10 // the clock goes with the index
@@ -247,7 +247,7 @@ func TestValidateToken(t *testing.T) {
 	hook := func(context.Context, string, protocol.Secret) (string, *protocol.Error) {
 		return "", protocol.Refusef(protocol.CodeIdentityRejected, "identity verification rejected: nope")
 	}
-	c := newClient(t, e, gateway.Policy{Webhook: hook})
+	c := newClient(t, e, gateway.Config{Outside: gateway.Outside{Webhook: hook}})
 	ask := func(token, admin string) string {
 		raw, err := json.Marshal(c.call(map[string]any{"type": "validate_token", "token": token, "admin_token": admin}))
 		if err != nil {
@@ -326,7 +326,7 @@ func (h *hook) count() int {
 // and whoever repeats a wrong one costs it one question in a while.
 func TestTheWebhookIsNotAskedAgainForTheSame(t *testing.T) {
 	e, h := newEngine(t), &hook{}
-	c := newClient(t, e, gateway.Policy{Webhook: h.ask})
+	c := newClient(t, e, gateway.Config{Outside: gateway.Outside{Webhook: h.ask}})
 	c.configure(protocol.IDPSAML, "https://hook.example/verify")
 	for range 5 {
 		if r := c.registerWith("bob"); r["external_id"] != "bob@corp" {
@@ -350,7 +350,7 @@ func TestTheWebhookIsNotAskedAgainForTheSame(t *testing.T) {
 	if h.count() != 3 {
 		t.Error("a refusal is remembered for ever")
 	}
-	other := newClient(t, e, gateway.Policy{})
+	other := newClient(t, e, gateway.Config{})
 	other.g = c.g
 	other.registerWith("bob")
 	if h.count() != 4 {
@@ -368,7 +368,7 @@ func TestTheWebhookIsNotAskedAgainForTheSame(t *testing.T) {
 // verified for the same key.
 func TestANewTokenOfAKnownKeyIsNoRepetition(t *testing.T) {
 	e, h := newEngine(t), &hook{}
-	c := newClient(t, e, gateway.Policy{Webhook: h.ask})
+	c := newClient(t, e, gateway.Config{Outside: gateway.Outside{Webhook: h.ask}})
 	repeats := func(token protocol.Secret) bool {
 		return c.g.Repeats(&protocol.Register{PublicKey: c.public(), IdentityToken: token})
 	}
@@ -398,12 +398,12 @@ func TestOneSourceCannotTakeAllVerifications(t *testing.T) {
 	e, h := newEngine(t), &hook{hold: make(chan struct{}), most: part, tooMany: make(chan struct{})}
 	free := sync.OnceFunc(func() { close(h.hold) })
 	defer free()
-	c := newClient(t, e, gateway.Policy{Webhook: h.ask})
+	c := newClient(t, e, gateway.Config{Outside: gateway.Outside{Webhook: h.ask}})
 	c.configure(protocol.IDPSAML, "https://hook.example/verify")
 	e.catchUp()
 	flood := make(chan map[string]any, 20)
 	ask := func(source, token string) map[string]any {
-		who := newClient(t, e, gateway.Policy{})
+		who := newClient(t, e, gateway.Config{})
 		who.g, who.conn = c.g, &server.ConnState{Source: source}
 		return who.call(map[string]any{"type": "validate_token", "token": token, "admin_token": "admin secret"})
 	}
@@ -436,7 +436,7 @@ func TestOneSourceCannotTakeAllVerifications(t *testing.T) {
 // What the configured claims say becomes the external id and the roles.
 func TestClaimsAreWhatIsConfigured(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	for i := range 9 {
 		c.call(blueprint(func(b map[string]any) { b["name"] = fmt.Sprint("net-", i); delete(b, "audit_export") }))
 	}

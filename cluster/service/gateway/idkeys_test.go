@@ -16,7 +16,7 @@ import (
 // is known by what its sender wrote.
 func TestListingInAnotherFormOfAccentsRemovesNobody(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	id := c.register()
 	admin := func(fields map[string]any) map[string]any {
 		t.Helper()
@@ -29,7 +29,7 @@ func TestListingInAnotherFormOfAccentsRemovesNobody(t *testing.T) {
 	}
 	net := admin(map[string]any{"type": "create_network", "node_id": id, "name": "lab", "enterprise": true})["network_id"]
 	for i := range 3 {
-		other := newClient(t, e, gateway.Policy{})
+		other := newClient(t, e, gateway.Config{})
 		node := other.register()
 		admin(map[string]any{"type": "set_external_id", "node_id": node, "external_id": []string{"mu\u0308ller@x", " b@x", "c@x"}[i]})
 		admin(map[string]any{"type": "join_network", "node_id": node, "network_id": net})
@@ -57,7 +57,7 @@ func TestListingInAnotherFormOfAccentsRemovesNobody(t *testing.T) {
 // another form of the accents than the administrator types.
 func TestAPersonIsForgottenInEveryFormOfTheAccents(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	id := c.register()
 	const composed, decomposed = "zo\u00eb@example.org", "zoe\u0308@example.org"
 	for _, f := range []map[string]any{

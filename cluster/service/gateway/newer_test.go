@@ -15,7 +15,7 @@ import (
 // can be had again. What is signed by the newer form covers the new key.
 func TestNewerClientsCanRotateTheirKey(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	id := c.register()
 	e.catchUp()
 	rotate := func(c *client, next, signed string) map[string]any {
@@ -24,7 +24,7 @@ func TestNewerClientsCanRotateTheirKey(t *testing.T) {
 		return r
 	}
 	other := func() *client {
-		n := newClient(t, e, gateway.Policy{})
+		n := newClient(t, e, gateway.Config{})
 		_, key, err := ed25519.GenerateKey(nil)
 		if err != nil {
 			t.Fatal(err)
@@ -73,7 +73,7 @@ func TestSignedPublicAddressIsKept(t *testing.T) {
 		"0.0.0.0:0":              "203.0.113.9:0",
 		":4000":                  "203.0.113.9:4000",
 	} {
-		c := newClient(t, e, gateway.Policy{})
+		c := newClient(t, e, gateway.Config{})
 		c.conn.Source = "203.0.113.9:555"
 		register := map[string]any{"type": "register", "public_key": c.public(), "listen_addr": listen}
 		if r := c.call(register); listen != "0.0.0.0:0" && r["observed_addr"] != "203.0.113.9:4000" {
@@ -84,7 +84,7 @@ func TestSignedPublicAddressIsKept(t *testing.T) {
 			t.Errorf("signed %s: %v, want %s", listen, r, want)
 		}
 	}
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	if r := c.send(c.seal(0, map[string]any{"type": "register", "public_key": c.public(), "listen_addr": "203.0.113.77:4000"}, nil)); r["observed_addr"] != "203.0.113.77:4000" {
 		t.Errorf("a signed request: %v", r)
 	}

@@ -17,7 +17,7 @@ const webPolicy = `{"version":1,"rules":[{"name":"web","on":"connect","match":"p
 // behind the caller's authority.
 func TestUnreadablePolicyIsRefusedOnEveryWayIn(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	id := c.register()
 	net := c.call(map[string]any{"type": "create_network", "node_id": id, "name": "lab", "admin_token": "admin secret"})["network_id"]
 	e.catchUp()
@@ -55,7 +55,7 @@ func TestUnreadablePolicyIsRefusedOnEveryWayIn(t *testing.T) {
 // when it has to ask twice for the reply.
 func TestWhoJoinsHearsRulesAndPolicy(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	id := c.register()
 	net := c.call(map[string]any{"type": "create_network", "node_id": id, "name": "mesh", "admin_token": "admin secret", "expr_policy": webPolicy,
 		"rules": `{"links":8,"cycle":"1h","prune":2,"prune_by":"score","fill":2,"fill_how":"random"}`})
@@ -63,7 +63,7 @@ func TestWhoJoinsHearsRulesAndPolicy(t *testing.T) {
 	if net["managed"] != true {
 		t.Fatal(net)
 	}
-	other := newClient(t, e, gateway.Policy{})
+	other := newClient(t, e, gateway.Config{})
 	guest := other.register()
 	e.catchUp()
 	join := map[string]any{"type": "join_network", "node_id": guest, "network_id": net["network_id"], "request_id": "j",

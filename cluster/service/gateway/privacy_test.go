@@ -14,7 +14,7 @@ import (
 // the members of a network.
 func TestAnExternalIDIsShownToWhomTheSettingSays(t *testing.T) {
 	e := newEngine(t)
-	alice := newClient(t, e, gateway.Policy{})
+	alice := newClient(t, e, gateway.Config{})
 	bob, eve := alice.stranger(), alice.stranger()
 	a, b, x := alice.register(), bob.register(), eve.register()
 	must := func(f map[string]any) map[string]any {

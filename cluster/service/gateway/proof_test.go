@@ -15,7 +15,7 @@ import (
 
 // stranger is another client of the same member, from elsewhere.
 func (c *client) stranger() *client {
-	s := newClient(c.t, c.e, gateway.Policy{})
+	s := newClient(c.t, c.e, gateway.Config{})
 	s.g, s.conn = c.g, &server.ConnState{Source: "203.0.113.66:1"}
 	return s
 }
@@ -34,7 +34,7 @@ func people(tokens map[string]string) func(context.Context, string, protocol.Sec
 func TestStrangerCannotTakeIdentity(t *testing.T) {
 	e := newEngine(t)
 	counted := 0
-	policy := gateway.Policy{Webhook: people(map[string]string{"ta": "alice@corp", "tm": "mallory@corp"}), OnUnsignedIdentity: func() { counted++ }}
+	policy := gateway.Config{Outside: gateway.Outside{Webhook: people(map[string]string{"ta": "alice@corp", "tm": "mallory@corp"})}, Metrics: counting{identity: func() { counted++ }}}
 	alice := newClient(t, e, policy)
 	alice.configure(protocol.IDPSAML, "https://hook.example/verify")
 	if r := alice.registerWith("ta"); r["external_id"] != "alice@corp" {
@@ -78,7 +78,7 @@ func TestUnsignedIdentityIsCounted(t *testing.T) {
 	for _, allowed := range []bool{false, true} {
 		e := newEngine(t)
 		counted := 0
-		c := newClient(t, e, gateway.Policy{Webhook: people(map[string]string{"ta": "alice@corp", "tm": "mallory@corp"}), UnsignedIdentity: allowed, OnUnsignedIdentity: func() { counted++ }})
+		c := newClient(t, e, gateway.Config{Policy: gateway.Policy{UnsignedIdentity: allowed}, Outside: gateway.Outside{Webhook: people(map[string]string{"ta": "alice@corp", "tm": "mallory@corp"})}, Metrics: counting{identity: func() { counted++ }}})
 		c.register()
 		c.configure(protocol.IDPSAML, "https://hook.example/verify")
 		r := c.registerWith("ta")
@@ -100,7 +100,7 @@ func TestUnsignedIdentityIsCounted(t *testing.T) {
 // A stranger who knows a request id does not get what its owner was answered.
 func TestStrangerCannotReadAPollByItsRequestID(t *testing.T) {
 	e := newEngine(t)
-	alice := newClient(t, e, gateway.Policy{})
+	alice := newClient(t, e, gateway.Config{})
 	bob := alice.stranger()
 	a, b := alice.register(), bob.register()
 	if r := bob.call(map[string]any{"type": "request_handshake", "from_node_id": b, "to_node_id": a, "justification": "the code is 4711",
@@ -142,9 +142,9 @@ func TestStrangerCannotReadAPollByItsRequestID(t *testing.T) {
 func TestARotationWhoseReplyWasLostIsAnsweredAgain(t *testing.T) {
 	for _, form := range []string{"challenge", "signed request"} {
 		e := newEngine(t)
-		c := newClient(t, e, gateway.Policy{})
+		c := newClient(t, e, gateway.Config{})
 		id := c.register()
-		next := newClient(t, e, gateway.Policy{})
+		next := newClient(t, e, gateway.Config{})
 		f := map[string]any{"type": "rotate_key", "node_id": id, "new_public_key": next.public(), "request_id": "r"}
 		if form == "challenge" {
 			f["signature"] = c.sign(fmt.Sprintf("rotate:%d", id))

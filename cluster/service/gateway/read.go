@@ -21,10 +21,10 @@ func (g *Gateway) read(ctx context.Context, conn *server.ConnState, req *protoco
 	if e != nil {
 		return g.refuse(conn, req, e)
 	}
-	g.legacyUse(root, req, call)
+	g.legacy.used(root, req, call)
 	if b, ok := call.Body.(*protocol.ValidateToken); ok && call.Actor.Token != "" && b.Token != "" {
 		if _, configured := root.IDP(); configured {
-			b.Outcome = g.verifyToken(ctx, root, conn, b.Token)
+			b.Outcome = g.identities.verify(ctx, root, conn, b.Token)
 		}
 	}
 	drains := req.Command.Mode == protocol.ModeReadThenWrite
@@ -68,7 +68,7 @@ func (g *Gateway) rootFor(ctx context.Context, conn *server.ConnState, req *prot
 		level = protocol.Linearizable
 	}
 	if level == protocol.Linearizable {
-		if _, e := g.confirmed(ctx); e != nil {
+		if _, e := confirmed(ctx, g.engine); e != nil {
 			return nil, e
 		}
 	}

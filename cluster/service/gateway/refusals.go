@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pilotregistry/pilotregistry/cluster/base/guess"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
@@ -21,9 +22,16 @@ import (
 // NoteEvery is the usual interval between notes.
 const NoteEvery = 10 * time.Second
 
+// refusals gathers what was refused until it is proposed as one note.
 type refusals struct {
-	mu    sync.Mutex
-	notes *share.Notes
+	engine  Engine
+	guesses *guess.Guard
+	mu      sync.Mutex
+	notes   *share.Notes
+}
+
+func newRefusals(engine Engine, guesses *guess.Guard) *refusals {
+	return &refusals{engine: engine, guesses: guesses, notes: share.NewNotes()}
 }
 
 // noted are the codes that say that somebody may not do what was asked.
@@ -36,7 +44,7 @@ var noted = map[string]bool{
 // or a registration that may not touch a node that exists.
 func (g *Gateway) refuse(conn *server.ConnState, req *protocol.Request, e *protocol.Error) server.Reply {
 	if isNoted(req, e.Code) {
-		g.note(conn, req, e.Code)
+		g.refusals.note(conn, req, e.Code)
 	}
 	return server.Reply{Err: e}
 }
@@ -45,8 +53,8 @@ func isNoted(req *protocol.Request, code string) bool {
 	return noted[code] && (privileged(req.Command) || resolvers[req.Command.Name].noted)
 }
 
-func (g *Gateway) note(conn *server.ConnState, req *protocol.Request, code string) {
-	g.refused.add(map[share.Note]uint64{{What: req.Type + " " + code, From: share.OfText(conn.Source)}: 1})
+func (r *refusals) note(conn *server.ConnState, req *protocol.Request, code string) {
+	r.add(map[share.Note]uint64{{What: req.Type + " " + code, From: share.OfText(conn.Source)}: 1})
 }
 
 func privileged(row *protocol.Command) bool {
@@ -77,14 +85,14 @@ func (g *Gateway) NoteRefusals(ctx context.Context, every time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			g.noteRefusals(ctx)
+			g.refusals.propose(ctx)
 		}
 	}
 }
 
-func (g *Gateway) noteRefusals(ctx context.Context) {
-	g.refused.add(g.policy.Guesses.Notes())
-	counts := g.refused.take()
+func (r *refusals) propose(ctx context.Context) {
+	r.add(r.guesses.Notes())
+	counts := r.take()
 	if len(counts) == 0 {
 		return
 	}
@@ -92,15 +100,15 @@ func (g *Gateway) noteRefusals(ctx context.Context) {
 	for note, n := range counts {
 		notes[note.String()] += n
 	}
-	body, err := json.Marshal(fsm.AuditNote{Term: g.engine.Root().LeaderTerm(), Notes: notes})
+	body, err := json.Marshal(fsm.AuditNote{Term: r.engine.Root().LeaderTerm(), Notes: notes})
 	if err != nil { // strings and numbers always encode
 		panic(err)
 	}
-	res, e := g.engine.Propose(ctx, fsm.Envelope{Code: fsm.KindAuditNote, Body: body})
+	res, e := r.engine.Propose(ctx, fsm.Envelope{Code: fsm.KindAuditNote, Body: body})
 	if e == nil {
 		e = res.Err
 	}
 	if e != nil && (e.Outcome == protocol.OutcomeNotApplied || e.Code == protocol.CodeStaleTerm) {
-		g.refused.add(counts)
+		r.add(counts)
 	}
 }

@@ -28,7 +28,7 @@ func (g *Gateway) Subscribe(ctx context.Context, conn *server.ConnState, req *pr
 		return req.Unread.Err
 	}
 	// The first snapshot shows what was acknowledged before it was asked for.
-	root, e := g.confirmed(ctx)
+	root, e := confirmed(ctx, g.engine)
 	if e != nil {
 		return e
 	}
@@ -62,13 +62,13 @@ func (g *Gateway) mayReplicate(ctx context.Context, conn *server.ConnState, body
 		return protocol.Errorf(protocol.CodePermissionDenied, "replication not configured")
 	}
 	if body != nil && body.Token != "" {
-		if e := g.policy.Guesses.Admit(ctx, conn.Source, guess.Replication); e != nil {
+		if e := g.guesses.Admit(ctx, conn.Source, guess.Replication); e != nil {
 			return e
 		}
 		if match(g.engine.Keyring(), tokens, cluster.PurposeReplication, body.Token) != nil {
 			return nil
 		}
-		g.policy.Guesses.Wrong(conn.Source, guess.Replication)
+		g.guesses.Wrong(conn.Source, guess.Replication)
 	}
 	return protocol.Errorf(protocol.CodeTokenInvalid, "invalid replication token")
 }

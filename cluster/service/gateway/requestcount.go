@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/pilotregistry/pilotregistry/fsm"
 )
@@ -18,7 +19,7 @@ const CountEvery = 10 * time.Second
 
 // CountRequests adds what this member has answered to the state, until ctx ends.
 func (g *Gateway) CountRequests(ctx context.Context, member string, total func() uint64) {
-	c := requestCount{Gateway: g, member: member, boot: uuid.NewString(), total: total}
+	c := requestCount{engine: g.engine, log: g.log, member: member, boot: uuid.NewString(), total: total}
 	t := time.NewTicker(CountEvery)
 	defer t.Stop()
 	for {
@@ -32,7 +33,8 @@ func (g *Gateway) CountRequests(ctx context.Context, member string, total func()
 }
 
 type requestCount struct {
-	*Gateway
+	engine       Engine
+	log          hclog.Logger
 	member, boot string
 	total        func() uint64
 	told         uint64

@@ -31,7 +31,7 @@ func subscribe(t *testing.T, c *client) (frames []string, e *protocol.Error) {
 // A member that lags shows a standby what was acknowledged before, or nothing.
 func TestTheFirstSnapshotShowsWhatWasAcknowledged(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	e.internal(fsm.KindMemberHello, fsm.MemberRecord{ID: "m7", LevelMin: 1, LevelMax: fsm.LevelMax})
 	if frames, err := subscribe(t, c); err != nil || len(frames) != 1 || !strings.Contains(frames[0], `member_id=m7`) {
 		t.Errorf("%v %v", frames, err)
@@ -45,7 +45,7 @@ func TestTheFirstSnapshotShowsWhatWasAcknowledged(t *testing.T) {
 // What could not be told is told again, and nothing twice.
 func TestRequestsAreToldUntilTheyAreCounted(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	e.internal(fsm.KindMemberHello, fsm.MemberRecord{ID: "m1", LevelMin: 1, LevelMax: fsm.LevelMax})
 	total := uint64(0)
 	tell := gateway.TellRequests(c.g, "m1", func() uint64 { return total })

@@ -66,7 +66,7 @@ func (g *Gateway) resolve(r *resolution) *protocol.Error {
 		}
 	}
 	if row.seals {
-		if e := g.seal(r); e != nil {
+		if e := g.secrets.seal(r); e != nil {
 			return e
 		}
 	}
@@ -110,19 +110,22 @@ func (g *Gateway) target(t protocol.Target) *protocol.Error {
 			return e
 		}
 	}
-	if g.policy.CheckTarget == nil {
+	if g.outside.CheckTarget == nil {
 		return nil
 	}
-	return g.policy.CheckTarget(t)
+	return g.outside.CheckTarget(t)
 }
 
+// secrets turns secrets into what may be in the log.
+type secrets struct{ engine Engine }
+
 // seal encrypts the secrets that an administrator gives the registry to send on.
-func (g *Gateway) seal(r *resolution) *protocol.Error {
+func (s secrets) seal(r *resolution) *protocol.Error {
 	for _, f := range r.req.Body.(protocol.SealBody).SealFields() {
 		var sealed protocol.Sealed
 		if f.Plain != "" && r.call.Actor.Token != "" {
 			var err error
-			if sealed, err = g.engine.Keyring().Seal(r.root.ActiveKey(), f.Name, []byte(f.Plain)); err != nil {
+			if sealed, err = s.engine.Keyring().Seal(r.root.ActiveKey(), f.Name, []byte(f.Plain)); err != nil {
 				return lacksKey(r.root.ActiveKey())
 			}
 		}
@@ -136,8 +139,8 @@ func lacksKey(version uint32) *protocol.Error {
 }
 
 // mac is what stands for a secret in the log.
-func (g *Gateway) mac(version uint32, purpose string, secret protocol.Secret) (protocol.MAC, *protocol.Error) {
-	m, err := g.engine.Keyring().MAC(version, purpose, string(secret))
+func (s secrets) mac(version uint32, purpose string, secret protocol.Secret) (protocol.MAC, *protocol.Error) {
+	m, err := s.engine.Keyring().MAC(version, purpose, string(secret))
 	if err != nil {
 		return protocol.MAC{}, lacksKey(version)
 	}
@@ -145,11 +148,11 @@ func (g *Gateway) mac(version uint32, purpose string, secret protocol.Secret) (p
 }
 
 // newMAC is mac for a secret that is set; one that is not set has no MAC.
-func (g *Gateway) newMAC(root *fsm.Root, purpose string, secret protocol.Secret) (protocol.MAC, *protocol.Error) {
+func (s secrets) newMAC(root *fsm.Root, purpose string, secret protocol.Secret) (protocol.MAC, *protocol.Error) {
 	if secret == "" {
 		return protocol.MAC{}, nil
 	}
-	return g.mac(root.ActiveKey(), purpose, secret)
+	return s.mac(root.ActiveKey(), purpose, secret)
 }
 
 // nameIDs adds the forms by which the external ids in a request are compared.
@@ -163,10 +166,10 @@ func nameIDs(body protocol.Body) {
 }
 
 // access applies the operator's switch for a command that is open by default.
-func (g *Gateway) access(want Access, c *fsm.Call, signed bool, option string) *protocol.Error {
+func access(want Access, c *fsm.Call, signed bool, option string) *protocol.Error {
 	switch {
 	case want == AccessAdmin && c.Actor.Token == "":
-		return protocol.Refusef(protocol.CodePermissionDenied, "%s is set to admin in this cluster: %s required an admin token", option, c.Row.Name)
+		return protocol.Refusef(protocol.CodePermissionDenied, "%s is set to admin in this cluster: %s requires the admin token", option, c.Row.Name)
 	case want == AccessSigned && !signed && c.Actor.Token == "":
 		return protocol.Refusef(protocol.CodeSignatureRequired, "%s is set to signed in this cluster: a signature or the admin token is required for %s", option, c.Row.Name)
 	}

@@ -127,7 +127,7 @@ func (g *Gateway) resolveRegister(r *resolution) *protocol.Error {
 	} else {
 		b.Endpoint = protocol.SanitizeEndpoint(r.conn.Source, b.ListenAddr)
 	}
-	return g.access(g.policy.Register, r.call, proven, "auth.register")
+	return access(g.policy.Register, r.call, proven, "auth.register")
 }
 
 // resolveNetwork checks a new network's policy and replaces its tokens. A token
@@ -135,10 +135,10 @@ func (g *Gateway) resolveRegister(r *resolution) *protocol.Error {
 func (g *Gateway) resolveNetwork(r *resolution) (e *protocol.Error) {
 	b := r.req.Body.(*protocol.CreateNetwork)
 	b.SetProblem(checkPolicy(b.ExprPolicy))
-	if b.TokenMAC, e = g.newMAC(r.root, purposeNetwork, b.Token); e != nil {
+	if b.TokenMAC, e = g.secrets.newMAC(r.root, purposeNetwork, b.Token); e != nil {
 		return e
 	}
-	b.NetworkAdminTokenMAC, e = g.newMAC(r.root, purposeNetworkAdmin, b.NetworkAdminToken)
+	b.NetworkAdminTokenMAC, e = g.secrets.newMAC(r.root, purposeNetworkAdmin, b.NetworkAdminToken)
 	return e
 }
 
@@ -155,13 +155,13 @@ func (g *Gateway) resolveBlueprint(r *resolution) (e *protocol.Error) {
 		export = x.Token
 	}
 	b.SetProblem(checkPolicy(&policy))
-	if b.JoinTokenMAC, e = g.newMAC(r.root, purposeNetwork, wanted.JoinToken); e != nil {
+	if b.JoinTokenMAC, e = g.secrets.newMAC(r.root, purposeNetwork, wanted.JoinToken); e != nil {
 		return e
 	}
-	if b.NetworkAdminTokenMAC, e = g.newMAC(r.root, purposeNetworkAdmin, wanted.NetworkAdminToken); e != nil {
+	if b.NetworkAdminTokenMAC, e = g.secrets.newMAC(r.root, purposeNetworkAdmin, wanted.NetworkAdminToken); e != nil {
 		return e
 	}
-	b.ExportTokenMAC, e = g.newMAC(r.root, purposeExportToken, export)
+	b.ExportTokenMAC, e = g.secrets.newMAC(r.root, purposeExportToken, export)
 	return e
 }
 
@@ -170,7 +170,7 @@ func (g *Gateway) resolveJoin(r *resolution) (e *protocol.Error) {
 	b := r.req.Body.(*protocol.JoinNetwork)
 	var m protocol.MAC
 	if version, ok := r.root.NetworkTokenKey(b.NetworkID); ok {
-		m, e = g.mac(version, purposeNetwork, b.Token)
+		m, e = g.secrets.mac(version, purposeNetwork, b.Token)
 	}
 	b.TokenMAC = m
 	return e
@@ -182,11 +182,11 @@ func (g *Gateway) resolveBeacon(r *resolution) *protocol.Error {
 		at = r.req.Signed.TS
 	}
 	b.SignedAt = at
-	return g.access(g.policy.Beacon, r.call, r.call.Actor.Node != 0, "auth.beacon")
+	return access(g.policy.Beacon, r.call, r.call.Actor.Node != 0, "auth.beacon")
 }
 
 func (g *Gateway) resolvePolo(r *resolution) *protocol.Error {
-	return g.access(g.policy.Polo, r.call, r.call.Actor.Node != 0, "auth.polo")
+	return access(g.policy.Polo, r.call, r.call.Actor.Node != 0, "auth.polo")
 }
 
 func (g *Gateway) resolvePolicy(r *resolution) *protocol.Error {
@@ -199,11 +199,11 @@ func (g *Gateway) resolvePolicy(r *resolution) *protocol.Error {
 func (g *Gateway) resolveStatement(r *resolution) *protocol.Error {
 	switch b := r.req.Body.(type) {
 	case *protocol.SubmitBadge:
-		b.SetProblem(g.policy.Verifier.CheckBadge(b.Badge, b.BadgeSig))
+		b.SetProblem(g.verifier.CheckBadge(b.Badge, b.BadgeSig))
 	case *protocol.EnrollRecovery:
-		b.SetProblem(g.policy.Verifier.CheckEnrollment(b.Enrollment, b.EnrollmentSig))
+		b.SetProblem(g.verifier.CheckEnrollment(b.Enrollment, b.EnrollmentSig))
 	case *protocol.RecoverIdentity:
-		b.SetProblem(g.policy.Verifier.CheckRecovery(b.Recovery, b.RecoverySig))
+		b.SetProblem(g.verifier.CheckRecovery(b.Recovery, b.RecoverySig))
 	}
 	return nil
 }

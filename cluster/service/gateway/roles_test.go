@@ -33,7 +33,7 @@ func (c *client) company(owner uint32, name string) float64 {
 // A network's token opens that network and no other, and stays out of the log.
 func TestNetworkTokens(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	owner := c.register()
 	one, two := c.company(owner, "one"), c.company(owner, "two")
 	rename := func(net float64, token string) any {
@@ -62,7 +62,7 @@ func TestUnsignedRoleCommands(t *testing.T) {
 	counted := map[string]int{}
 	for _, on := range []bool{false, true} {
 		e := newEngine(t)
-		c := newClient(t, e, gateway.Policy{UnsignedRoles: on, OnUnsigned: func(command string) { counted[command]++ }})
+		c := newClient(t, e, gateway.Config{Policy: gateway.Policy{UnsignedRoles: on}, Metrics: counting{role: func(command string) { counted[command]++ }}})
 		owner := c.register()
 		net := c.company(owner, "one")
 		claim := map[string]any{"type": "set_network_policy", "network_id": net, "node_id": owner, "max_members": 7}
@@ -89,7 +89,7 @@ func TestUnsignedRoleCommands(t *testing.T) {
 
 // A token network needs a token, and says so after the admin token.
 func TestTokenNetworkWithoutToken(t *testing.T) {
-	c := newClient(t, newEngine(t), gateway.Policy{})
+	c := newClient(t, newEngine(t), gateway.Config{})
 	owner := c.register()
 	r := c.call(map[string]any{"type": "create_network", "node_id": owner, "name": "t", "join_rule": "token", "admin_token": "admin secret"})
 	if r["code"] != protocol.CodeInvalid {
@@ -100,7 +100,7 @@ func TestTokenNetworkWithoutToken(t *testing.T) {
 // Refused privileged commands are noted as counts, without what was presented.
 func TestRefusalsAreNoted(t *testing.T) {
 	e := newEngine(t)
-	g := gateway.New(e, gateway.Policy{}, hclog.NewNullLogger())
+	g := gateway.New(e, gateway.Config{}, hclog.NewNullLogger())
 	conn := &server.ConnState{Source: "203.0.113.7:1"}
 	serve := func(body string) {
 		t.Helper()
@@ -155,7 +155,7 @@ func TestRefusalsAreNoted(t *testing.T) {
 func TestGuessingAnAdminTokenStopsAtTheSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEngine(t)
-		c := newClient(t, e, gateway.Policy{})
+		c := newClient(t, e, gateway.Config{})
 		node := c.register()
 		ask := func(f map[string]any) string {
 			code, _ := c.call(f)["code"].(string)
@@ -197,12 +197,12 @@ func TestGuessingNetworkAndReplicationTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEngine(t)
 		counted := map[guess.Kind]int{}
-		c := newClient(t, e, gateway.Policy{Guesses: guess.New(guess.Config{OnWrong: func(k guess.Kind) { counted[k]++ }})})
+		c := newClient(t, e, gateway.Config{Guesses: guess.New(guess.Config{OnWrong: func(k guess.Kind) { counted[k]++ }})})
 		node := c.register()
 		if r := c.call(map[string]any{"type": "create_network", "name": "club", "join_rule": "token", "token": "open sesame", "node_id": node, "admin_token": "admin secret"}); r["type"] != "create_network_ok" {
 			t.Fatal(r)
 		}
-		other := newClient(t, e, gateway.Policy{})
+		other := newClient(t, e, gateway.Config{})
 		other.g = c.g
 		id := other.register()
 		e.catchUp()

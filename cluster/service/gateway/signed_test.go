@@ -83,7 +83,7 @@ func (c *client) tags(node uint32) string {
 
 func TestASignedRequestHasItsEffectOnce(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	id := c.register()
 	first := c.seal(id, tags(id, "a"), nil)
 	r := c.send(first)
@@ -110,7 +110,7 @@ func TestASignedRequestHasItsEffectOnce(t *testing.T) {
 // propose the second, and it does nothing.
 func TestApplyRecognisesAReplay(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	id := c.register()
 	e.catchUp()
 	lagging := e.shown
@@ -147,7 +147,7 @@ func TestClockWindows(t *testing.T) {
 		{"seconds for milliseconds", -1_800_000_000_000 + 1_800_000_000, protocol.CodeSignatureExpired},
 	} {
 		e := newEngine(t)
-		c := newClient(t, e, gateway.Policy{})
+		c := newClient(t, e, gateway.Config{})
 		id := c.register()
 		move := func(s *protocol.Signed) { s.TS += x.offset }
 		r := c.send(c.seal(id, tags(id, "a"), move))
@@ -170,7 +170,7 @@ func TestClockWindows(t *testing.T) {
 func TestARequestIsRememberedAsLongAsItCouldCount(t *testing.T) {
 	for _, offset := range []int64{-4 * minute, 0, 4*minute + 30_000} {
 		e := newEngine(t)
-		c := newClient(t, e, gateway.Policy{})
+		c := newClient(t, e, gateway.Config{})
 		id := c.register()
 		first := c.seal(id, tags(id, "a"), func(s *protocol.Signed) { s.TS += offset })
 		if r := c.send(first); r["type"] != "set_tags_ok" {
@@ -197,7 +197,7 @@ func TestARequestIsRememberedAsLongAsItCouldCount(t *testing.T) {
 // A signature is good for one request of one node in one cluster.
 func TestSignedRequestsCannotBeRebound(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	id := c.register()
 	other := &client{t: t, e: e, g: c.g, conn: c.conn, key: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{9}, 32))}
 	otherID := other.register()
@@ -255,7 +255,7 @@ func (c *client) signature(text []byte) protocol.Secret {
 
 func TestANonceIsForOneRequest(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	id := c.register()
 	nonce := func(s *protocol.Signed) { s.Nonce = strings.Repeat("1", 32) }
 	if r := c.send(c.seal(id, tags(id, "a"), nonce)); r["type"] != "set_tags_ok" {
@@ -278,7 +278,7 @@ func TestANonceIsForOneRequest(t *testing.T) {
 
 func TestSignedRegistration(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{Register: gateway.AccessSigned})
+	c := newClient(t, e, gateway.Config{Policy: gateway.Policy{Register: gateway.AccessSigned}})
 	body := map[string]any{"type": "register", "public_key": c.public(), "listen_addr": "10.0.0.1:4000"}
 	r := c.send(c.seal(0, body, nil))
 	if r["type"] != "register_ok" {
@@ -299,7 +299,7 @@ func TestSignedRegistration(t *testing.T) {
 
 func TestSignedRequestsNeedACluster(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	if r := c.call(map[string]any{"type": "cluster_id"}); r["cluster_id"] != "test" || r["signed_requests"] != true {
 		t.Error(r)
 	}
@@ -312,7 +312,7 @@ func TestSignedRequestsNeedACluster(t *testing.T) {
 
 // What protects against a replay cannot be switched off by one.
 func TestSignedRegister(t *testing.T) {
-	c := newClient(t, newEngine(t), gateway.Policy{})
+	c := newClient(t, newEngine(t), gateway.Config{})
 	id := c.register()
 	set := map[string]any{"type": "set_signed_register", "node_id": id, "require_signed_register": true}
 	old := map[string]any{"type": "set_signed_register", "node_id": id, "signature": c.sign(fmt.Sprintf("set_signed_register:%d", id))}
@@ -356,10 +356,9 @@ func TestLegacySignatures(t *testing.T) {
 		var log bytes.Buffer
 		var counted []string
 		nodes := map[uint32]int{}
-		c := newClient(t, e, gateway.Policy{})
+		c := newClient(t, e, gateway.Config{})
 		id := c.register()
-		c.g = gateway.New(e, gateway.Policy{LegacySignatures: policy, OnLegacy: func(command string) { counted = append(counted, command) },
-			OnLegacyNode: func(node uint32) { nodes[node]++ }},
+		c.g = gateway.New(e, gateway.Config{Policy: gateway.Policy{LegacySignatures: policy}, Metrics: counting{legacy: func(command string) { counted = append(counted, command) }, node: func(node uint32) { nodes[node]++ }}},
 			hclog.New(&hclog.LoggerOptions{Output: &log}))
 		send := func() map[string]any {
 			r := tags(id, "a")

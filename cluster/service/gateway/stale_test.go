@@ -15,7 +15,7 @@ import (
 // has not heard of the revocation.
 func TestARevokedPeerCannotUseALaggingMember(t *testing.T) {
 	e := newEngine(t)
-	victim := newClient(t, e, gateway.Policy{EndpointStaleness: time.Second})
+	victim := newClient(t, e, gateway.Config{Policy: gateway.Policy{EndpointStaleness: time.Second}})
 	peer := victim.stranger()
 	v, p := victim.register(), peer.register()
 	trust := func(kind string) {
@@ -69,7 +69,7 @@ func TestARevokedPeerCannotUseALaggingMember(t *testing.T) {
 		t.Errorf("a current read has an age: %v", r)
 	}
 	e.noLeader = true
-	peer.g = newClient(t, e, gateway.Policy{}).g // without the setting
+	peer.g = newClient(t, e, gateway.Config{}).g // without the setting
 	if r := ask("resolve", "stale"); r["type"] != "resolve_ok" {
 		t.Errorf("no bound is the default: %v", r)
 	}

@@ -16,7 +16,7 @@ import (
 // nothing is proposed.
 func TestUnchangedWriteIsARead(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	id := c.register()
 	say := func(host string) map[string]any {
 		return c.call(map[string]any{"type": "set_hostname", "node_id": id, "hostname": host, "signature": c.sign(fmt.Sprintf("set_hostname:%d", id))})
@@ -45,7 +45,7 @@ func TestUnchangedWriteIsARead(t *testing.T) {
 // must not undo what came in between.
 func TestLateCopyOfAnUnchangedWriteUndoesNothing(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	id := c.register()
 	say := func(request, host string) map[string]any {
 		return c.call(map[string]any{"type": "set_hostname", "node_id": id, "hostname": host, "request_id": request, "signature": c.sign(fmt.Sprintf("set_hostname:%d", id))})
@@ -71,7 +71,7 @@ func TestLateCopyOfAnUnchangedWriteUndoesNothing(t *testing.T) {
 // remembered. A copy that comes when the node is back does nothing.
 func TestLateCopyOfADeregistrationTakesNobodyOut(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	id := c.register()
 	leave := func(request string) map[string]any {
 		return c.call(map[string]any{"type": "deregister", "node_id": id, "request_id": request, "signature": c.sign(fmt.Sprintf("deregister:%d", id))})
@@ -99,7 +99,7 @@ func TestLateCopyOfADeregistrationTakesNobodyOut(t *testing.T) {
 // deregistrations of nodes that are not there.
 func TestStrangersDeregisterIsNeitherProposedNorRemembered(t *testing.T) {
 	e := newEngine(t)
-	c := newClient(t, e, gateway.Policy{})
+	c := newClient(t, e, gateway.Config{})
 	proposals := len(e.proposals)
 	for i := range 5 {
 		if r := c.call(map[string]any{"type": "deregister", "node_id": 999999, "request_id": fmt.Sprint(i)}); r["type"] != "deregister_ok" {
@@ -112,14 +112,14 @@ func TestStrangersDeregisterIsNeitherProposedNorRemembered(t *testing.T) {
 }
 
 // closedPolicy leaves nothing to strangers.
-var closedPolicy = gateway.Policy{Register: gateway.AccessAdmin, Polo: gateway.AccessAdmin, Beacon: gateway.AccessAdmin, LegacySignatures: gateway.LegacyDeny}
+var closedPolicy = gateway.Config{Policy: gateway.Policy{Register: gateway.AccessAdmin, Polo: gateway.AccessAdmin, Beacon: gateway.AccessAdmin, LegacySignatures: gateway.LegacyDeny}}
 
 // Where the operator has closed what can be closed, nothing that a stranger
 // sends reaches the log, whatever command it is and whoever it names.
 func TestNothingOfAStrangerIsProposedWhenAllIsClosed(t *testing.T) {
 	e := newEngine(t)
-	owner := newClient(t, e, gateway.Policy{})
-	a, b := owner.register(), newClient(t, e, gateway.Policy{}).register()
+	owner := newClient(t, e, gateway.Config{})
+	a, b := owner.register(), newClient(t, e, gateway.Config{}).register()
 	owner.call(map[string]any{"type": "create_network", "node_id": a, "name": "firm", "join_rule": "invite", "enterprise": true, "admin_token": "admin secret"})
 	e.catchUp()
 	stranger := newClient(t, e, closedPolicy)
@@ -163,7 +163,7 @@ func TestNothingOfAStrangerIsProposedWhenAllIsClosed(t *testing.T) {
 
 func TestBeaconsCanBeClosed(t *testing.T) {
 	e := newEngine(t)
-	owner := newClient(t, e, gateway.Policy{})
+	owner := newClient(t, e, gateway.Config{})
 	id := owner.register()
 	e.catchUp()
 	for access, want := range map[gateway.Access][3]string{ // plain, signed, with the admin token
@@ -171,7 +171,7 @@ func TestBeaconsCanBeClosed(t *testing.T) {
 		gateway.AccessSigned: {protocol.CodeSignatureRequired, "", ""},
 		gateway.AccessAdmin:  {protocol.CodePermissionDenied, protocol.CodePermissionDenied, ""},
 	} {
-		owner.g = newClient(t, e, gateway.Policy{Beacon: access}).g
+		owner.g = newClient(t, e, gateway.Config{Policy: gateway.Policy{Beacon: access}}).g
 		beacon := func(n int) map[string]any {
 			return map[string]any{"type": "beacon_register", "beacon_id": n, "addr": "b:1"}
 		}
@@ -188,7 +188,7 @@ func TestBeaconsCanBeClosed(t *testing.T) {
 // Where scores are closed, whoever names no node that has signed changes none.
 func TestScoresCanBeClosed(t *testing.T) {
 	e := newEngine(t)
-	owner := newClient(t, e, gateway.Policy{})
+	owner := newClient(t, e, gateway.Config{})
 	id := owner.register()
 	e.catchUp()
 	for access, want := range map[gateway.Access][4]string{ // plain, with a node's bare name, signed, with the admin token
@@ -196,7 +196,7 @@ func TestScoresCanBeClosed(t *testing.T) {
 		gateway.AccessSigned: {protocol.CodeSignatureRequired, protocol.CodeSignatureRequired, "", ""},
 		gateway.AccessAdmin:  {protocol.CodePermissionDenied, protocol.CodePermissionDenied, protocol.CodePermissionDenied, ""},
 	} {
-		owner.g = newClient(t, e, gateway.Policy{Polo: access}).g
+		owner.g = newClient(t, e, gateway.Config{Policy: gateway.Policy{Polo: access}}).g
 		for _, fields := range []map[string]any{{"type": "update_polo_score", "delta": 1}, {"type": "set_polo_score", "polo_score": 5}} {
 			with := func(key string, value any) map[string]any {
 				out := map[string]any{"node_id": id, key: value}

@@ -122,6 +122,6 @@ func (g *Gateway) Repeats(b *protocol.Register) bool {
 	if _, configured := root.IDP(); b.IdentityToken == "" || !configured && root.IdentityWebhook() == "" {
 		return true
 	}
-	_, known := g.ids.verdicts.verifiedAs(root, b.PublicKey, b.IdentityToken)
+	_, known := g.identities.verdicts.verifiedAs(root, b.PublicKey, b.IdentityToken)
 	return known
 }

@@ -28,12 +28,12 @@ func (g *Gateway) write(ctx context.Context, conn *server.ConnState, req *protoc
 	v := g.check(root, conn, req)
 	if v.asksState() {
 		var e *protocol.Error
-		if root, e = g.confirmed(ctx); e != nil {
+		if root, e = confirmed(ctx, g.engine); e != nil {
 			return server.Reply{Err: e}
 		}
 		v = g.check(root, conn, req)
 	}
-	g.legacyUse(root, req, v.call)
+	g.legacy.used(root, req, v.call)
 	switch {
 	case v.replay != nil:
 		return g.answer(conn, g.joined(ctx, req, *v.replay))
@@ -42,7 +42,7 @@ func (g *Gateway) write(ctx context.Context, conn *server.ConnState, req *protoc
 	case req.Unread != nil: // nothing else is wrong with it
 		return server.Reply{Err: req.Unread.Err}
 	}
-	g.keysAgain(ctx, root, req.Body)
+	g.identities.fetchAgain(ctx, root, req.Body)
 	if v.unchanged != nil {
 		return g.answer(conn, fsm.Result{Index: root.Index(), Reply: v.unchanged})
 	}
@@ -69,7 +69,7 @@ func (v *foreseen) asksState() bool {
 
 // plan answers a dry run that the client asked for: a linearizable read.
 func (g *Gateway) plan(ctx context.Context, conn *server.ConnState, req *protocol.Request) server.Reply {
-	root, e := g.confirmed(ctx)
+	root, e := confirmed(ctx, g.engine)
 	if e != nil {
 		return server.Reply{Err: e}
 	}
@@ -77,7 +77,7 @@ func (g *Gateway) plan(ctx context.Context, conn *server.ConnState, req *protoco
 	if e != nil {
 		return g.refuse(conn, req, e)
 	}
-	g.legacyUse(root, req, call)
+	g.legacy.used(root, req, call)
 	reply, e := root.Plan(call)
 	if e == nil && req.Unread != nil {
 		e = req.Unread.Err
@@ -129,23 +129,23 @@ func unproven(call *fsm.Call, refusal *protocol.Error) bool {
 }
 
 // confirmed returns a root that has seen every write acknowledged before the call.
-func (g *Gateway) confirmed(ctx context.Context) (*fsm.Root, *protocol.Error) {
-	index, e := g.engine.ReadIndex(ctx)
+func confirmed(ctx context.Context, engine Engine) (*fsm.Root, *protocol.Error) {
+	index, e := engine.ReadIndex(ctx)
 	if e != nil {
 		return nil, e
 	}
-	if e := g.engine.WaitApplied(ctx, index); e != nil {
+	if e := engine.WaitApplied(ctx, index); e != nil {
 		return nil, e
 	}
-	return g.engine.Root(), nil
+	return engine.Root(), nil
 }
 
 func (g *Gateway) propose(ctx context.Context, conn *server.ConnState, req *protocol.Request, call *fsm.Call) server.Reply {
-	if b, ok := call.Body.(protocol.RoleBody); ok && b.Role().Unsigned && g.policy.OnUnsigned != nil {
-		g.policy.OnUnsigned(req.Type)
+	if b, ok := call.Body.(protocol.RoleBody); ok && b.Role().Unsigned {
+		g.metrics.UnsignedRole(req.Type)
 	}
-	if b, ok := call.Body.(*protocol.Register); ok && g.policy.OnUnsignedIdentity != nil && g.engine.Root().UnsignedIdentity(b) {
-		g.policy.OnUnsignedIdentity()
+	if b, ok := call.Body.(*protocol.Register); ok && g.engine.Root().UnsignedIdentity(b) {
+		g.metrics.UnsignedIdentity()
 	}
 	body, err := json.Marshal(call.Body)
 	if err != nil {
