@@ -50,12 +50,14 @@ func (o *operator) await(want *regexp.Regexp, args ...string) string {
 	}
 }
 
-// member starts a member by hand and ends it with the test.
-func (o *operator) member(dir, peer string) (*exec.Cmd, *bytes.Buffer) {
+// member starts a member by hand and ends it with the test. Flags that come
+// later win.
+func (o *operator) member(dir, peer string, flags ...string) (*exec.Cmd, *bytes.Buffer) {
 	o.t.Helper()
 	var out bytes.Buffer
-	cmd := exec.Command(o.path, "run", "--data-dir", dir, "--wire-listen", "127.0.0.1:0", "--peer-listen", peer, "--peer-advertise", peer,
-		"--ops-listen", "", "--wire-tls", "off", "--raft-stable-for", "200ms")
+	args := []string{"run", "--data-dir", dir, "--wire-listen", "127.0.0.1:0", "--peer-listen", peer, "--peer-advertise", peer,
+		"--ops-listen", "", "--wire-tls", "off", "--raft-stable-for", "200ms"}
+	cmd := exec.Command(o.path, append(args, flags...)...)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		o.t.Fatal(err)

@@ -378,7 +378,7 @@ func (s *secretRun) shown() {
 		s.t.Fatal(err)
 	}
 	for _, n := range ready.Nodes {
-		for _, page := range []string{"/metrics", "/status", "/readyz", "/healthz"} {
+		for _, page := range []string{"/metrics", "/status", "/readyz?verbose", "/healthz", "/api/stats", "/api/badge/nodes.svg", "/debug/pprof/cmdline"} {
 			r, err := http.Get("http://" + n.Ops + page)
 			if err != nil {
 				s.t.Fatal(err)

@@ -67,8 +67,11 @@ type peerConfig struct {
 }
 
 type opsConfig struct {
-	Listen string `yaml:"listen" help:"HTTP address of health, metrics and status; empty switches it off"`
-	Pprof  bool   `yaml:"pprof" help:"serve profiles under /debug/pprof/, to callers on this machine"`
+	Listen  string `yaml:"listen" help:"HTTP address of health, counts, metrics and status; empty switches it off"`
+	TLS     string `yaml:"tls" help:"auto (plain on this machine's own addresses, else as self_signed), self_signed (with the cluster's certificate), files, or off"`
+	TLSCert string `yaml:"tls_cert" help:"certificate file in PEM, for ops.tls files; a renewed file is used from the next start"`
+	TLSKey  string `yaml:"tls_key" help:"key file in PEM, for ops.tls files"`
+	Pprof   bool   `yaml:"pprof" help:"serve profiles under /debug/pprof/, to callers on this machine and with the admin token"`
 
 	Hosts []string `yaml:"hosts" help:"names under which ops may be asked beside localhost and IP addresses, as a scraper uses them; health is answered under any name"`
 }
@@ -133,6 +136,7 @@ type outboundConfig struct {
 const (
 	wireTLSOff   = "off"
 	wireTLSSelf  = "self_signed"
+	opsTLSAuto   = "auto"
 	wireTLSFiles = "files"
 )
 
@@ -142,7 +146,7 @@ func defaultConfig() config {
 		Wire: wireConfig{Listen: ":9000", TLS: wireTLSSelf, MaxConns: 100_000, MaxConnsPerSource: 1024, ReplyMemoryMiB: 256, MaxRequest: protocol.MaxRequestBytes,
 			IdleTimeout: 5 * time.Minute, RequestTimeout: 7 * time.Second},
 		Peer:     peerConfig{Listen: ":9100"},
-		Ops:      opsConfig{Listen: "127.0.0.1:9080"},
+		Ops:      opsConfig{Listen: "127.0.0.1:9080", TLS: opsTLSAuto, Pprof: true},
 		Log:      logConfig{Level: "info", Format: "text"},
 		Rate:     rateConfig{Enabled: true, Registration: 10, Resolve: 100, Query: 500, Heartbeat: 50, Beacon: 240},
 		Auth:     authConfig{Register: string(gateway.AccessOpen), Polo: string(gateway.AccessOpen), Beacon: string(gateway.AccessOpen), LegacySignatures: string(gateway.LegacyAllow), NoteRefusals: gateway.NoteEvery},
@@ -191,6 +195,10 @@ func (c *config) validate() error {
 	oneOf("wire.tls", c.Wire.TLS, wireTLSSelf, wireTLSFiles, wireTLSOff)
 	if (c.Wire.TLS == wireTLSFiles) != (c.Wire.TLSCert != "" && c.Wire.TLSKey != "") {
 		bad("wire.tls: files needs both tls_cert and tls_key, and only files uses them")
+	}
+	oneOf("ops.tls", c.Ops.TLS, opsTLSAuto, wireTLSSelf, wireTLSFiles, wireTLSOff)
+	if (c.Ops.TLS == wireTLSFiles) != (c.Ops.TLSCert != "" && c.Ops.TLSKey != "") {
+		bad("ops.tls: files needs both tls_cert and tls_key, and only files uses them")
 	}
 	oneOf("log.level", c.Log.Level, "trace", "debug", "info", "warn", "error")
 	oneOf("log.format", c.Log.Format, "text", "json")

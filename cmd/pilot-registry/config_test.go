@@ -134,15 +134,18 @@ func TestRequestsEndBeforeDaemonsGiveUp(t *testing.T) {
 }
 
 // What an operator opens on purpose is named at the start and by config validate.
-func TestAnOpenOpsListenerIsNamed(t *testing.T) {
+func TestAPlainOpsListenerIsNamed(t *testing.T) {
 	for listen, named := range map[string]bool{
 		"": false, "127.0.0.1:9080": false, "[::1]:9080": false, "localhost:9080": false, "[::ffff:127.0.0.1]:9080": false, "127.9.1.2:9080": false,
 		":9080": true, "0.0.0.0:9080": true, "[::]:9080": true, "192.0.2.1:9080": true, "[fe80::1%eth0]:9080": true, "m1.example.net:9080": true,
 	} {
 		c := defaultConfig()
 		c.Ops.Listen = listen
-		if got := strings.Contains(strings.Join(c.warnings(), "\n"), "ops.listen"); got != named {
-			t.Errorf("ops.listen %q: named is %t, want %t", listen, got, named)
+		for mode, named := range map[string]bool{opsTLSAuto: false, wireTLSSelf: false, wireTLSOff: named} {
+			c.Ops.TLS = mode
+			if got := strings.Contains(strings.Join(c.warnings(), "\n"), "ops.listen"); got != named {
+				t.Errorf("ops.listen %q with ops.tls %s: named is %t, want %t", listen, mode, got, named)
+			}
 		}
 	}
 }

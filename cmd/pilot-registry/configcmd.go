@@ -80,8 +80,8 @@ func (c *config) warnings() []string {
 	if c.Wire.TLS == wireTLSFiles {
 		w = append(w, "wire.tls is files: clients that pin a certificate pin one leaf; use the same files on every member")
 	}
-	if host, _, err := net.SplitHostPort(c.Ops.Listen); err == nil && !onThisMachine(host) {
-		w = append(w, "ops.listen can be reached from other machines: status and metrics are shown there without proof")
+	if c.Ops.TLS == wireTLSOff && c.opsReachable() {
+		w = append(w, "ops.tls is off and ops.listen can be reached from other machines: admin tokens for metrics and status travel in clear text")
 	}
 	if c.Compat.OwnerReclaim {
 		w = append(w, "compat.owner_reclaim is on: whoever knows a node's owner name can take over its id")
@@ -102,6 +102,12 @@ func (c *config) warnings() []string {
 		w = append(w, "rate_limits.enabled is false: one source can use up this member")
 	}
 	return w
+}
+
+// opsReachable reports whether other machines can reach the ops listener.
+func (c *config) opsReachable() bool {
+	host, _, err := net.SplitHostPort(c.Ops.Listen)
+	return err == nil && !onThisMachine(host)
 }
 
 // onThisMachine reports whether a listener at the host is heard by this machine only.

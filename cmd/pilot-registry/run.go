@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -108,12 +109,12 @@ func runMember(ctx context.Context, c *config) error {
 	if err != nil {
 		return err
 	}
-	front, err := newFrontDoor(ctx, c, node, out, bounds, log)
+	front, backend, err := newFrontDoor(ctx, c, node, out, bounds, log)
 	if err != nil {
 		return errors.Join(err, stop(nil, nil, node))
 	}
 	registry.MustRegister(delivery.Collector(node.Root))
-	opsServer, err := serveOps(c, node, registry, log)
+	opsServer, err := serveOps(c, node, backend, registry, log)
 	if err != nil {
 		return errors.Join(err, stop(nil, nil, node))
 	}
@@ -199,11 +200,11 @@ func (c *config) policy() gateway.Policy {
 	}
 }
 
-func newFrontDoor(ctx context.Context, c *config, node *cluster.Member, out *outbound, b *bounds, log hclog.Logger) (*server.Server, error) {
+func newFrontDoor(ctx context.Context, c *config, node *cluster.Member, out *outbound, b *bounds, log hclog.Logger) (*server.Server, *gateway.Gateway, error) {
 	counts := b.counts
 	verifier, err := identity.NewVerifier(c.Accounts.BadgeIssuers, c.Accounts.RecoveryKeys)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	backend := gateway.New(node, gateway.Config{Policy: c.policy(), Outside: out.gateway(node, c.Outbound.FileDir), Metrics: counts,
 		Verifier: verifier, Guesses: b.guesses, Exempt: b.exempt}, log)
@@ -216,58 +217,34 @@ func newFrontDoor(ctx context.Context, c *config, node *cluster.Member, out *out
 		ReplyMemory: c.Wire.ReplyMemoryMiB << 20, MaxRequest: c.Wire.MaxRequest, Rates: c.rates(), Exempt: b.exempt, Logger: log.Named("wire"), Metrics: counts,
 		Timeouts: server.Timeouts{Idle: c.Wire.IdleTimeout, Request: c.Wire.RequestTimeout},
 	}
-	switch c.Wire.TLS {
-	case wireTLSSelf:
-		cert, err := clusterCert(c.DataDir)
-		if err != nil {
-			return nil, err
+	if c.Wire.TLS != wireTLSOff {
+		if cfg.TLS, err = tlsFor(c.Wire.TLS, c.DataDir, c.Wire.TLSCert, c.Wire.TLSKey); err != nil {
+			return nil, nil, err
 		}
-		pin, err := server.Pin(cert)
+	}
+	if c.Wire.TLS == wireTLSSelf {
+		pin, err := wirePin(c.DataDir)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		log.Info("wire certificate of the cluster in use", "pin", pin)
-		cfg.TLS = server.TLSConfig(cert)
-	case wireTLSFiles:
-		cert, err := server.LoadCertificate(c.Wire.TLSCert, c.Wire.TLSKey)
+	}
+	front, err := server.New(cfg)
+	return front, backend, err
+}
+
+// tlsFor makes the TLS settings of a listener in mode self_signed or files.
+func tlsFor(mode, dataDir, certFile, keyFile string) (*tls.Config, error) {
+	if mode == wireTLSFiles {
+		cert, err := server.LoadCertificate(certFile, keyFile)
 		if err != nil {
 			return nil, err
 		}
-		cfg.TLS = server.TLSConfig(cert)
+		return server.TLSConfig(cert), nil
 	}
-	return server.New(cfg)
-}
-
-// serveOps starts the operator's listener; nil when it is switched off.
-func serveOps(c *config, node *cluster.Member, registry prometheus.Gatherer, log hclog.Logger) (*http.Server, error) {
-	if c.Ops.Listen == "" {
-		return nil, nil
-	}
-	l, err := net.Listen("tcp", c.Ops.Listen)
+	cert, err := clusterCert(dataDir)
 	if err != nil {
-		return nil, fmt.Errorf("ops listener: %w", err)
+		return nil, err
 	}
-	s := ops.NewServer(ops.Handler(ops.Config{
-		Gatherer: registry, Pprof: c.Ops.Pprof, Hosts: c.Ops.Hosts,
-		Ready: func(ctx context.Context) []ops.Check { return readiness(node) },
-		Health: func() ops.Health {
-			root := node.Root()
-			return ops.Health{NodesOnline: root.NodeCount(), Uptime: root.Age() / 1000, Version: buildVersion().Version}
-		},
-		Status: func(ctx context.Context) any { return node.Status(ctx) },
-	}))
-	go func() {
-		if err := s.Serve(ops.Places(l)); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			log.Error("ops listener ended", "error", err)
-		}
-	}()
-	return s, nil
-}
-
-func readiness(node *cluster.Member) []ops.Check {
-	var out []ops.Check
-	for _, c := range node.Checks() {
-		out = append(out, ops.Check{Name: c.Name, OK: c.OK, Detail: c.Detail})
-	}
-	return out
+	return server.TLSConfig(cert), nil
 }

@@ -31,17 +31,6 @@ func checkHost(names []string, next http.Handler) http.Handler {
 	})
 }
 
-// onlyHere refuses whoever is not on this machine.
-func onlyHere(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if from, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !from.Addr().Unmap().IsLoopback() {
-			plain(w, http.StatusForbidden, "profiles are taken on the member's own machine, or through a tunnel that ends there\n")
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
 // isLocalName reports whether a host cannot be somebody else's name.
 func isLocalName(name string) bool {
 	_, err := netip.ParseAddr(name)

@@ -45,7 +45,7 @@ func TestForeignNamesReadNothing(t *testing.T) {
 		{"evil.example", "/status/../livez", http.StatusMisdirectedRequest},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "http://x"+c.path, nil)
-		r.Host = c.host
+		r.Host, r.RemoteAddr = c.host, "127.0.0.1:1"
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		if w.Code != c.want {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
 // Check is one named condition of readiness.
@@ -32,7 +34,14 @@ type Config struct {
 	Health func() Health
 	// Status is shown as JSON under /status.
 	Status func(ctx context.Context) any
-	// Pprof serves /debug/pprof/ to this machine.
+	// Stats counts what the state holds, with details also its nodes and trust pairs.
+	Stats func(details bool) Stats
+	// Snapshot writes the state to disk and returns when it is there.
+	Snapshot func(ctx context.Context) error
+	// Admin checks the admin token that a source, "host:port", brings, and
+	// counts wrong ones.
+	Admin func(ctx context.Context, source string, token protocol.Secret) *protocol.Error
+	// Pprof serves /debug/pprof/.
 	Pprof bool
 	// Hosts are the names under which the listener may be asked, beside
 	// localhost and IP addresses.
@@ -50,55 +59,82 @@ type Health struct {
 // checkTimeout bounds the evaluation of readiness and status.
 const checkTimeout = 2 * time.Second
 
-// Handler serves /livez, /readyz, /healthz, /status, /metrics and /debug/pprof/.
+// Handler serves the paths of the listener. Health, counts and badges are for
+// everybody; the rest is for callers on this machine and the admin token.
 func Handler(c Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		plain(w, http.StatusOK, "ok\n")
 	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { readyz(w, r, c.Ready) })
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { healthz(w, r, c) })
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
-		defer cancel()
-		w.Header().Set("Content-Type", "application/json")
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		_ = enc.Encode(c.Status(ctx)) // the client has gone
-	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(c.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	mux.HandleFunc("GET /readyz", c.readyz)
+	mux.HandleFunc("GET /healthz", c.healthz)
+	mux.HandleFunc("GET /api/stats", c.stats)
+	for i := range badges {
+		b := &badges[i]
+		mux.HandleFunc("GET /api/badge/"+b.path, b.serve(c.Stats))
+		mux.HandleFunc("GET /api/badge/"+b.path+".svg", b.serve(c.Stats))
+	}
+	mux.HandleFunc("/api/snapshot", c.private(c.snapshot))
+	mux.HandleFunc("GET /status", c.private(c.status))
+	metrics := promhttp.HandlerFor(c.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true})
+	mux.HandleFunc("GET /metrics", c.private(metrics.ServeHTTP))
 	if c.Pprof {
 		for path, show := range map[string]http.HandlerFunc{"": pprof.Index, "cmdline": pprof.Cmdline,
 			"profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace} {
-			mux.Handle("/debug/pprof/"+path, onlyHere(show))
+			mux.HandleFunc("/debug/pprof/"+path, c.private(show))
 		}
 	}
 	return checkHost(c.Hosts, mux)
 }
 
-// readyz answers 200 or 503; ?verbose lists every condition.
-func readyz(w http.ResponseWriter, r *http.Request, ready func(context.Context) []Check) {
+func (c *Config) status(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
 	defer cancel()
+	w.Header().Set("Content-Type", "application/json")
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	_ = enc.Encode(c.Status(ctx)) // the client has gone
+}
+
+// readyz answers 200 or 503. With ?verbose it lists every condition, and with
+// ?exclude=NAME, which may be repeated, it leaves conditions out. Strangers
+// read the names of the conditions and not the details.
+func (c *Config) readyz(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
+	defer cancel()
+	details := isLocal(r)
+	if !details {
+		details, _ = c.authorized(r) // probes are answered, whatever they send
+	}
+	query := r.URL.Query()
+	excluded := query["exclude"]
 	status, text := http.StatusOK, ""
-	for _, c := range ready(ctx) {
-		mark := "+"
-		if !c.OK {
+	for _, check := range c.Ready(ctx) {
+		mark, detail := "+", check.Detail
+		switch n := slices.Index(excluded, check.Name); {
+		case n >= 0:
+			excluded = slices.Delete(excluded, n, n+1)
+			detail = "excluded: " + detail
+		case !check.OK:
 			mark, status = "-", http.StatusServiceUnavailable
 		}
-		text += fmt.Sprintf("[%s] %s: %s\n", mark, c.Name, c.Detail)
+		if !details {
+			detail = map[string]string{"+": "ok", "-": "failed"}[mark]
+		}
+		text += fmt.Sprintf("[%s] %s: %s\n", mark, check.Name, detail)
 	}
-	switch {
-	case r.URL.Query().Has("verbose") || status != http.StatusOK:
-		plain(w, status, text)
-	default:
-		plain(w, status, "ok\n")
+	for _, name := range excluded {
+		text += fmt.Sprintf("[ ] %s: there is no such condition\n", protocol.Quote(name))
 	}
+	if !query.Has("verbose") && status == http.StatusOK {
+		text = "ok\n"
+	}
+	plain(w, status, text)
 }
 
 // healthz answers in JSON for load balancers and probes that read it: 503 when
 // the member is not ready, so that they can do without.
-func healthz(w http.ResponseWriter, r *http.Request, c Config) {
+func (c *Config) healthz(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
 	defer cancel()
 	h, status := c.Health(), http.StatusOK

@@ -35,6 +35,7 @@ func serve(t *testing.T, change func(*http.Server)) string {
 		Ready:  func(context.Context) []ops.Check { return nil },
 		Health: func() ops.Health { return ops.Health{} },
 		Status: func(context.Context) any { return strings.Repeat("x", 1<<20) },
+		Stats:  func(bool) ops.Stats { return ops.Stats{} },
 	}))
 	change(s)
 	done := make(chan struct{})

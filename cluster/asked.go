@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"context"
+
+	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+// asker is who wants a cluster operation: the audit log names them. The zero
+// actor is the operator of the member At, who came with its own certificate.
+type asker struct {
+	Actor  fsm.Actor `json:"actor,omitzero"`
+	Source string    `json:"source,omitempty"`
+	// At is the member that was asked.
+	At string `json:"at,omitempty"`
+}
+
+type askerKey struct{}
+
+// AskedBy makes operations of the cluster that are called with the context name
+// in the audit log who wanted them, and from where.
+func AskedBy(ctx context.Context, actor fsm.Actor, source string) context.Context {
+	return context.WithValue(ctx, askerKey{}, asker{Actor: actor, Source: source})
+}
+
+// askerOf is who wants the operation of a context at this member.
+func (n *Member) askerOf(ctx context.Context) asker {
+	by, _ := ctx.Value(askerKey{}).(asker)
+	by.At = n.id
+	return by
+}
+
+// proposeFor proposes for somebody and treats a decided refusal as an error.
+func (n *Member) proposeFor(ctx context.Context, by asker, code protocol.Code, body any) *protocol.Error {
+	env, err := envelope(code, body)
+	if err != nil {
+		return protocol.NotAppliedf(protocol.CodeInternal, "%v", err)
+	}
+	env.Actor, env.Source = by.Actor, by.Source
+	res, perr := n.Propose(ctx, env)
+	if perr != nil {
+		return perr
+	}
+	return res.Err
+}
