@@ -48,7 +48,8 @@ type ReplicationDoc struct {
 	AuditLog          []DocAudit `json:"audit_log,omitempty"`
 }
 
-// DocNode is a live node of a ReplicationDoc. Times are RFC 3339 in UTC.
+// DocNode is a live node of a ReplicationDoc. Times are RFC 3339 in UTC. It has
+// 27 fields, because the document is one flat object with that many keys.
 type DocNode struct {
 	ID          uint32   `json:"id"`
 	Owner       string   `json:"owner,omitempty"`

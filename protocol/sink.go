@@ -359,7 +359,8 @@ type SinkTrouble struct {
 	NextTry string `json:"next_try,omitempty"`
 }
 
-// AuditSink is a sink and how far it is.
+// AuditSink is a sink and how far it is. It has 27 fields with those that are
+// embedded, because the reply is one flat object with that many keys.
 type AuditSink struct {
 	SinkConfig
 	// HasSecret says that a token or signing secret is stored.

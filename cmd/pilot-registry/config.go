@@ -5,7 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net"
+	"io"
 	"net/netip"
 	"os"
 	"strings"
@@ -166,82 +166,11 @@ func (c *config) readFile(path string) error {
 	defer f.Close()
 	dec := yaml.NewDecoder(f)
 	dec.KnownFields(true)
-	if err := dec.Decode(c); err != nil && err.Error() != "EOF" {
-		return inWordsOfTheFile(path, err)
+	err = dec.Decode(c)
+	if err == nil || errors.Is(err, io.EOF) { // an empty file leaves the defaults
+		return nil
 	}
-	return nil
-}
-
-// validate says everything that is wrong, not only the first thing.
-func (c *config) validate() error {
-	var problems []error
-	bad := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	oneOf := func(key, value string, allowed ...string) {
-		for _, a := range allowed {
-			if value == a {
-				return
-			}
-		}
-		bad("%s: %q is not one of %s", key, value, strings.Join(allowed, ", "))
-	}
-	if c.DataDir == "" {
-		bad("data_dir: required")
-	}
-	for key, addr := range map[string]string{"wire.listen": c.Wire.Listen, "peer.listen": c.Peer.Listen, "ops.listen": c.Ops.Listen} {
-		if _, _, err := net.SplitHostPort(addr); err != nil && (addr != "" || key != "ops.listen") {
-			bad("%s: %q is not host:port", key, addr)
-		}
-	}
-	oneOf("wire.tls", c.Wire.TLS, wireTLSSelf, wireTLSFiles, wireTLSOff)
-	if (c.Wire.TLS == wireTLSFiles) != (c.Wire.TLSCert != "" && c.Wire.TLSKey != "") {
-		bad("wire.tls: files needs both tls_cert and tls_key, and only files uses them")
-	}
-	oneOf("ops.tls", c.Ops.TLS, opsTLSAuto, wireTLSSelf, wireTLSFiles, wireTLSOff)
-	if (c.Ops.TLS == wireTLSFiles) != (c.Ops.TLSCert != "" && c.Ops.TLSKey != "") {
-		bad("ops.tls: files needs both tls_cert and tls_key, and only files uses them")
-	}
-	oneOf("log.level", c.Log.Level, "trace", "debug", "info", "warn", "error")
-	oneOf("log.format", c.Log.Format, "text", "json")
-	oneOf("auth.register", c.Auth.Register, "open", "signed", "admin")
-	oneOf("auth.beacon", c.Auth.Beacon, "open", "signed", "admin")
-	oneOf("auth.polo", c.Auth.Polo, "open", "signed", "admin")
-	oneOf("auth.legacy_signatures", c.Auth.LegacySignatures, string(gateway.LegacyAllow), string(gateway.LegacyWarn), string(gateway.LegacyDeny))
-	oneOf("raft.log_store", c.Raft.LogStore, store.Kinds...)
-	for key, n := range map[string]int{"registration": c.Rate.Registration, "resolve": c.Rate.Resolve, "query": c.Rate.Query, "heartbeat": c.Rate.Heartbeat, "beacon": c.Rate.Beacon} {
-		if n < 1 {
-			bad("rate_limits.%s: %d is not a positive number; to limit nothing set rate_limits.enabled to false", key, n)
-		}
-	}
-	if c.Wire.ReplyMemoryMiB < server.ReplyMemoryMin>>20 {
-		bad("wire.reply_memory_mib: %d is below %d, which few lists need", c.Wire.ReplyMemoryMiB, server.ReplyMemoryMin>>20)
-	}
-	if n := c.Wire.MaxRequest; n < protocol.MaxRequestBytes || n > protocol.MaxRequestLimit {
-		bad("wire.max_request: %d is not between %d and %d bytes", n, protocol.MaxRequestBytes, protocol.MaxRequestLimit)
-	}
-	if c.Wire.Relay != "" && !protocol.IsHostPort(c.Wire.Relay) {
-		bad("wire.relay: %q is not host:port, with a host that clients can reach", c.Wire.Relay)
-	}
-	if c.Auth.EndpointStaleness < 0 {
-		bad("auth.endpoint_staleness: %s is negative; 0 sets no limit", c.Auth.EndpointStaleness)
-	}
-	if _, err := c.exempt(); err != nil {
-		problems = append(problems, err)
-	}
-	if _, err := identity.NewVerifier(c.Accounts.BadgeIssuers, c.Accounts.RecoveryKeys); err != nil {
-		bad("accounts: %v", err)
-	}
-	if _, err := c.guard(); err != nil {
-		problems = append(problems, err)
-	}
-	if _, err := c.roots(); err != nil {
-		problems = append(problems, err)
-	}
-	for key, d := range map[string]time.Duration{"raft.heartbeat_timeout": c.Raft.HeartbeatTimeout, "raft.election_timeout": c.Raft.ElectionTimeout} {
-		if d < 20*time.Millisecond {
-			bad("%s: %s is below 20ms, which no scheduler keeps", key, d)
-		}
-	}
-	return errors.Join(problems...)
+	return inWordsOfTheFile(path, err)
 }
 
 func (c *config) exempt() ([]netip.Prefix, error) {

@@ -77,10 +77,25 @@ func TestMistakesAreNamed(t *testing.T) {
 	}
 }
 
+// All mistakes are named, in the order of the settings, so that two runs say the same.
 func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
-	_, err := load(t, "wire:\n  tls: x\nlog:\n  level: y\n")
-	if err == nil || !strings.Contains(err.Error(), "wire.tls") || !strings.Contains(err.Error(), "log.level") {
-		t.Errorf("%v", err)
+	const want = `data_dir: required
+wire.listen: "a" is not host:port
+wire.tls: "x" is not one of self_signed, files, off
+peer.listen: "b" is not host:port
+ops.listen: "c" is not host:port
+log.level: "y" is not one of trace, debug, info, warn, error
+rate_limits.registration: -1 is not a positive number; to limit nothing set rate_limits.enabled to false
+rate_limits.beacon: -2 is not a positive number; to limit nothing set rate_limits.enabled to false
+auth.register: "z" is not one of open, signed, admin
+raft.heartbeat_timeout: 1ms is below 20ms, which no scheduler keeps
+raft.election_timeout: 2ms is below 20ms, which no scheduler keeps`
+	for range 20 {
+		_, err := load(t, "data_dir: ''\nwire:\n  listen: a\n  tls: x\npeer:\n  listen: b\nops:\n  listen: c\nlog:\n  level: y\n"+
+			"rate_limits:\n  registration: -1\n  beacon: -2\nauth:\n  register: z\nraft:\n  heartbeat_timeout: 1ms\n  election_timeout: 2ms\n")
+		if err == nil || err.Error() != want {
+			t.Fatalf("%v", err)
+		}
 	}
 }
 

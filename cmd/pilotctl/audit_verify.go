@@ -86,7 +86,7 @@ func verifyAudit(path string) (*auditReport, error) {
 	for last := uint64(0); ; {
 		n++
 		raw, err := readLine(r)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err == nil {
@@ -109,7 +109,7 @@ func verifyAudit(path string) (*auditReport, error) {
 func readLine(r *bufio.Reader) ([]byte, error) {
 	raw, err := r.ReadBytes('\n')
 	switch {
-	case err == io.EOF && len(raw) > 0:
+	case errors.Is(err, io.EOF) && len(raw) > 0:
 		return nil, errors.New("the line is cut")
 	case err != nil:
 		return nil, err

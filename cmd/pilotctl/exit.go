@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -85,7 +84,7 @@ func classify(cmd *cobra.Command, err error, flags globalFlags) failureReport {
 			r.Code, r.Hint, r.exit = protocol.CodePermissionDenied, "check the owner and mode of the file", exitDenied
 		case errors.Is(err, fs.ErrNotExist):
 			r.Code, r.Hint = protocol.CodeNotFound, "check the path"
-		case strings.Contains(err.Error(), "identity file corrupted"), strings.Contains(err.Error(), "key size"):
+		case errors.Is(err, client.ErrIdentityFile):
 			r.Hint = "restore the identity file from a backup, or give another with --identity; registering with a new key makes a new node"
 		}
 		return r

@@ -60,7 +60,7 @@ func newIdentity(key ed25519.PrivateKey) (*Identity, error) {
 		return nil, fmt.Errorf("invalid private key size: %d", len(key))
 	}
 	if !bytes.Equal(ed25519.NewKeyFromSeed(key.Seed()), key) {
-		return nil, errors.New("identity file corrupted: public key does not match private key")
+		return nil, fmt.Errorf("%w: public key does not match private key", ErrIdentityFile)
 	}
 	return &Identity{key: bytes.Clone(key)}, nil
 }
@@ -112,25 +112,35 @@ func LoadIdentity(path string) (*Identity, error) {
 	}
 	id, err := parseIdentity(data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, &identityFileError{err})
 	}
 	return id, nil
 }
 
+// ErrIdentityFile matches the errors of an identity file that can be read but
+// does not hold an identity.
+var ErrIdentityFile = errors.New("identity file corrupted")
+
+// identityFileError keeps the text of the mistake that was found.
+type identityFileError struct{ found error }
+
+func (e *identityFileError) Error() string   { return e.found.Error() }
+func (e *identityFileError) Unwrap() []error { return []error{ErrIdentityFile, e.found} }
+
 func parseIdentity(data []byte) (*Identity, error) {
 	var extra map[string]json.RawMessage
 	if err := json.Unmarshal(data, &extra); err != nil || extra == nil {
-		return nil, errors.New("identity file corrupted: not a JSON object")
+		return nil, fmt.Errorf("%w: not a JSON object", ErrIdentityFile)
 	}
 	member := func(name string) ([]byte, error) {
 		var text string
 		if err := json.Unmarshal(extra[name], &text); err != nil {
-			return nil, fmt.Errorf("identity file corrupted: %s is missing or not a string", name)
+			return nil, fmt.Errorf("%w: %s is missing or not a string", ErrIdentityFile, name)
 		}
 		delete(extra, name)
 		raw, err := base64.StdEncoding.DecodeString(text)
 		if err != nil {
-			return nil, fmt.Errorf("identity file corrupted: %s is not base64", name)
+			return nil, fmt.Errorf("%w: %s is not base64", ErrIdentityFile, name)
 		}
 		return raw, nil
 	}
@@ -150,11 +160,11 @@ func parseIdentity(data []byte) (*Identity, error) {
 		return nil, fmt.Errorf("invalid public key size: %d", len(public))
 	}
 	if key := id.PublicKey(); !bytes.Equal(public, key[:]) {
-		return nil, errors.New("identity file corrupted: public key does not match private key")
+		return nil, fmt.Errorf("%w: public key does not match private key", ErrIdentityFile)
 	}
 	if raw, ok := extra["node_id"]; ok {
 		if err := json.Unmarshal(raw, &id.nodeID); err != nil {
-			return nil, errors.New("identity file corrupted: node_id is not a node id")
+			return nil, fmt.Errorf("%w: node_id is not a node id", ErrIdentityFile)
 		}
 		delete(extra, "node_id")
 	}

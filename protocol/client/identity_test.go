@@ -141,7 +141,7 @@ func TestDamagedIdentity(t *testing.T) {
 	for _, text := range []string{"", "null", "[]", "{", `"x"`} {
 		path := filepath.Join(t.TempDir(), "identity.json")
 		os.WriteFile(path, []byte(text), 0o600)
-		if _, err := client.LoadIdentity(path); err == nil || !strings.Contains(err.Error(), "corrupted") {
+		if _, err := client.LoadIdentity(path); !errors.Is(err, client.ErrIdentityFile) || !strings.Contains(err.Error(), "corrupted") {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

@@ -5,6 +5,7 @@ package workload
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -101,7 +102,7 @@ func (c *Client) viaSDK(ctx context.Context, r Request, op *history.Op) history.
 	addr := ""
 	if err == nil {
 		addr = res.Addr
-	} else if e, ok := err.(*client.Error); ok {
+	} else if e, ok := errors.AsType[*client.Error](err); ok {
 		addr = e.Addr
 	}
 	op.Member, _, _ = strings.Cut(addr, ":")
