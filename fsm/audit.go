@@ -117,7 +117,7 @@ func (v *view) newestFirst(class string, from uint64, visit func(*Event) bool) {
 	newest := func(i int, at uint64) uint64 {
 		found := uint64(0)
 		if class == "" || class == classes[i].String() {
-			v.events[i].descend(at, func(seq uint64, _ eventRecord) bool {
+			v.events[i].Descend(at, func(seq uint64, _ eventRecord) bool {
 				found = seq
 				return false
 			})
@@ -130,7 +130,7 @@ func (v *view) newestFirst(class string, from uint64, visit func(*Event) bool) {
 		if next[1] > next[0] {
 			i = 1
 		}
-		rec, _ := v.events[i].get(next[i])
+		rec, _ := v.events[i].Get(next[i])
 		if e, ok := decodeEvent(next[i], classes[i], rec); !ok || !visit(&e) {
 			return
 		}
@@ -221,8 +221,8 @@ func readAuditExport(v *view, c *call) (any, *protocol.Error) {
 	}
 	n, totals := v.sinkCount(protocol.SinkNameExport)
 	reply := &protocol.GetAuditExportReply{Type: "get_audit_export_ok", SinkTotals: totals}
-	if s, ok := v.sinks.get(protocol.SinkNameExport); ok {
-		cur, _ := v.cursors.get(protocol.SinkNameExport)
+	if s, ok := v.sinks.Get(protocol.SinkNameExport); ok {
+		cur, _ := v.cursors.Get(protocol.SinkNameExport)
 		lag := v.lag(cur)
 		reply.Enabled, reply.Format, reply.Endpoint, reply.Required = true, s.Format, s.Endpoint, s.Required
 		reply.Lag, reply.DLQSize, reply.SinkTrouble = &lag, len(v.letterKeys(s.Name)), cur.shown()
@@ -237,8 +237,8 @@ func decideReplay(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
-	s, ok := v.sinks.get(r.Name)
-	cur, _ := v.cursors.get(r.Name)
+	s, ok := v.sinks.Get(r.Name)
+	cur, _ := v.cursors.Get(r.Name)
 	if !ok {
 		return nil, noSink(r.Name)
 	}
@@ -251,7 +251,7 @@ func decideReplay(v *view, c *call) (effect, *protocol.Error) {
 		for i := range next.passed {
 			// What retention cut off cannot be delivered again and is no gap.
 			next.passed[i] = x.meta.chains[i].Cut
-			x.events[i].ascend(0, func(seq uint64, _ eventRecord) bool {
+			x.events[i].Ascend(0, func(seq uint64, _ eventRecord) bool {
 				if seq <= next.seq {
 					next.passed[i]++
 				}
@@ -259,11 +259,11 @@ func decideReplay(v *view, c *call) (effect, *protocol.Error) {
 			})
 		}
 		x.countBacklog(r.Name, -1)
-		x.cursors.put(x, r.Name, &next)
+		cursorTable.put(x, r.Name, &next)
 		x.countBacklog(r.Name, 1)
 		again := *s
 		again.gen = x.config().revision + 1
-		x.sinks.put(x, r.Name, &again)
+		sinkTable.put(x, r.Name, &again)
 		x.reconfigured(func(*settings) {})
 		x.begin(protocol.EventAuditReplayed).str("name", r.Name).num("seq", r.FromSeq).end()
 		return &protocol.AuditSinkReply{Type: "audit_replay_ok", Name: r.Name, Seq: next.seq}

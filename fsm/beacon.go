@@ -22,7 +22,7 @@ func decideBeaconRegister(v *view, c *call) (effect, *protocol.Error) {
 	if c.actor.Node != 0 && v.signer(c.actor) == nil {
 		return nil, protocol.Refusef(protocol.CodeSignatureInvalid, "signature verification failed")
 	}
-	old, known := v.beacons.get(r.BeaconID)
+	old, known := v.beacons.Get(r.BeaconID)
 	live := known && v.meta.now-old.at <= beaconTTL
 	by := bearerOf(r, c.actor, c.source)
 	if live && old.bearer.principal != "" && old.bearer.principal != by.principal && !v.adminToken(c) {
@@ -43,9 +43,9 @@ func decideBeaconRegister(v *view, c *call) (effect, *protocol.Error) {
 		// Refreshes come every 30 seconds and would flood the log.
 		if !live || old.addr != r.Addr {
 			x.begin(protocol.EventBeaconRegistered).num("beacon_id", uint64(r.BeaconID)).str("addr", r.Addr).end()
-			x.beaconRevision++
+			x.beaconListChanged()
 		} else if old.bearer.principal != by.principal {
-			x.beaconRevision++ // another may be handed out as the relay
+			x.beaconListChanged() // another may be handed out as the relay
 		}
 		x.putBeacon(r.BeaconID, &beacon{addr: r.Addr, at: x.meta.now, signed: signed, bearer: by})
 		return &protocol.BeaconRegisterReply{Type: "beacon_register_ok", BeaconID: r.BeaconID}
@@ -94,24 +94,15 @@ func (v *view) roomForBeacon(old *beacon, r *protocol.BeaconRegister, by *bearer
 	return protocol.Refusef(protocol.CodeLimitReached, "too many beacons from %s: it has its part of the list", by.source)
 }
 
-func (x *txn) putBeacon(id uint32, b *beacon) {
-	x.forgetBeacon(id)
-	x.beacons.put(x, id, b)
-	x.beaconBytes.add(&b.bearer, beaconCost(b.addr))
-}
-
-// forgetBeacon takes a beacon out of the count of its bearer.
-func (x *txn) forgetBeacon(id uint32) {
-	if old, ok := x.beacons.get(id); ok {
-		x.beaconBytes.add(&old.bearer, -beaconCost(old.addr))
-	}
-}
+func (x *txn) putBeacon(id uint32, b *beacon) { beaconTable.put(x, id, b) }
 
 func (x *txn) dropBeacon(id uint32) {
-	x.forgetBeacon(id)
-	x.beacons.drop(x, id)
-	x.beaconRevision++
+	beaconTable.drop(x, id)
+	x.beaconListChanged()
 }
+
+// beaconListChanged makes the lists that were sent so far outdated.
+func (x *txn) beaconListChanged() { x.beaconRevision.Set(&x.w, x.beaconRevision.Get()+1) }
 
 // beaconList is the list as it is sent, for all who ask until it changes: it
 // is one copy in memory, however many read it.
@@ -149,13 +140,13 @@ func (b *beacon) rank() int {
 }
 
 func (v *view) listBeacons() *beaconList {
-	if l := v.beaconCache.Load(); l != nil && l.revision == v.beaconRevision && v.meta.now <= l.until {
+	if l := v.beaconCache.Get().Load(); l != nil && l.revision == v.beaconRevision.Get() && v.meta.now <= l.until {
 		return l
 	}
 	best := 3
-	l := &beaconList{revision: v.beaconRevision, until: maxTime}
+	l := &beaconList{revision: v.beaconRevision.Get(), until: maxTime}
 	reply := &protocol.BeaconListReply{Type: "beacon_list_ok", Beacons: []protocol.Beacon{}}
-	v.beacons.scan(func(id uint32, b *beacon) bool {
+	v.beacons.Scan(func(id uint32, b *beacon) bool {
 		if v.meta.now-b.at <= beaconTTL {
 			l.until = min(l.until, b.at+beaconTTL)
 			reply.Beacons = append(reply.Beacons, protocol.Beacon{ID: id, Addr: b.addr})
@@ -166,6 +157,6 @@ func (v *view) listBeacons() *beaconList {
 		return true
 	})
 	l.reply = render(reply)
-	v.beaconCache.Store(l)
+	v.beaconCache.Get().Store(l)
 	return l
 }

@@ -3,9 +3,12 @@
 package fsm
 
 import (
+	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -45,20 +48,61 @@ func TestEveryInternalKindHasAHandler(t *testing.T) {
 	}
 }
 
-// Every table takes part in publication and snapshots, each under its own kind.
+// Every table, index and value that the state has a field for is declared
+// once, under a kind that no other has: what is not declared would be missing
+// in digests, in snapshots or for readers.
 func TestTablesAreComplete(t *testing.T) {
-	v := newView()
-	if n := len(v.tables()); n != len(loaders) {
-		t.Errorf("%d tables and %d loaders", n, len(loaders))
+	x := newTxn()
+	declaredAt := map[table.Part]int{}
+	for _, place := range places {
+		declaredAt[place(&x.view)]++
+	}
+	stored := map[table.Part]bool{}
+	for _, s := range x.stored() {
+		stored[s] = true
+	}
+	seen := 0
+	eachPart(reflect.ValueOf(&x.view).Elem(), "view", func(name string, p table.Part) {
+		seen++
+		if n := declaredAt[p]; n != 1 {
+			t.Errorf("%s is declared %d times", name, n)
+		}
+		if _, isTable := p.(table.Stored); isTable && !stored[p] {
+			t.Errorf("%s is not in snapshots", name)
+		}
+	})
+	if seen != len(places) || seen < 50 {
+		t.Errorf("%d fields and %d declared", seen, len(places))
+	}
+	if len(byKind) != len(tables) || len(stored) != len(tables) {
+		t.Errorf("%d tables of %d kinds in %d places", len(tables), len(byKind), len(stored))
 	}
 	var published view
-	v.handOver(&published)
-	for i, s := range published.tables() {
-		if err := s.each(1, func([]byte) error { return nil }); err != nil {
+	x.handOver(&published)
+	for i, s := range published.stored() {
+		if err := s.Each(1, func([]byte) error { return nil }); err != nil {
 			t.Errorf("table %d: %v", i, err)
 		}
-		if s.len() != 0 {
+		if s.Len() != 0 {
 			t.Errorf("table %d is not empty", i)
+		}
+	}
+}
+
+// eachPart visits the tables, indexes and values in a struct.
+func eachPart(v reflect.Value, name string, f func(string, table.Part)) {
+	switch v.Kind() {
+	case reflect.Struct:
+		if p, ok := reflect.NewAt(v.Type(), v.Addr().UnsafePointer()).Interface().(table.Part); ok {
+			f(name, p)
+			return
+		}
+		for i := range v.NumField() {
+			eachPart(v.Field(i), name+"."+v.Type().Field(i).Name, f)
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			eachPart(v.Index(i), fmt.Sprint(name, "[", i, "]"), f)
 		}
 	}
 }

@@ -53,7 +53,7 @@ func decideMemberHello(v *view, b *MemberRecord) (effect, *protocol.Error) {
 	}
 	return func(x *txn) any {
 		next := clusterMember{MemberRecord: *b}
-		if old, known := x.clusterMembers.get(b.ID); known {
+		if old, known := x.clusterMembers.Get(b.ID); known {
 			next.NonVoter = old.NonVoter // decided by the token that let it in
 			next.boot, next.counted = old.boot, old.counted
 		} else {
@@ -64,7 +64,7 @@ func decideMemberHello(v *view, b *MemberRecord) (effect, *protocol.Error) {
 		}
 		slices.Sort(next.Keys)
 		next.Keys = slices.Compact(next.Keys)
-		x.clusterMembers.put(x, b.ID, &next)
+		clusterMemberTable.put(x, b.ID, &next)
 		return ok("member_hello")
 	}, nil
 }
@@ -72,8 +72,8 @@ func decideMemberHello(v *view, b *MemberRecord) (effect, *protocol.Error) {
 func decideMemberForget(v *view, b *MemberForget) (effect, *protocol.Error) {
 	return func(x *txn) any {
 		x.voidJoinTokens(b.ID)
-		if _, known := x.clusterMembers.get(b.ID); known {
-			x.clusterMembers.drop(x, b.ID)
+		if _, known := x.clusterMembers.Get(b.ID); known {
+			clusterMemberTable.drop(x, b.ID)
 			x.begin(protocol.EventMemberRemoved).str("member_id", b.ID).end()
 		}
 		return ok("member_forget")
@@ -88,7 +88,7 @@ func decidePutToken(v *view, b *PutToken) (effect, *protocol.Error) {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid put_token: want a known kind, a 32-byte MAC and a life of at most 100 years")
 	}
 	key := tokenKey(b.Kind, b.Name)
-	if old, exists := v.tokens.get(key); exists && b.OnlyIfAbsent && !v.expired(old) {
+	if old, exists := v.tokens.Get(key); exists && b.OnlyIfAbsent && !v.expired(old) {
 		return func(*txn) any { return ok("put_token") }, nil
 	}
 	return func(x *txn) any {
@@ -97,7 +97,7 @@ func decidePutToken(v *view, b *PutToken) (effect, *protocol.Error) {
 		if b.ExpiresInMS > 0 {
 			t.Expires = x.meta.now + b.ExpiresInMS
 		}
-		x.tokens.put(x, key, t)
+		tokenTable.put(x, key, t)
 		x.begin(protocol.EventClusterTokenSeeded).str("kind", b.Kind.String()).str("name", b.Name).num("generation", uint64(t.Generation)).end()
 		return ok("put_token")
 	}, nil
@@ -123,11 +123,11 @@ func decidePutSealed(v *view, b *PutSealed) (effect, *protocol.Error) {
 	if len(b.Sealed.Nonce)+len(b.Sealed.Ciphertext)+len(b.Public) > maxSecretBytes {
 		return nil, protocol.Errorf(protocol.CodeTooLarge, "the secret is too large (max %d bytes)", maxSecretBytes)
 	}
-	if _, exists := v.sealed.get(b.Name); exists && b.OnlyIfAbsent {
+	if _, exists := v.sealed.Get(b.Name); exists && b.OnlyIfAbsent {
 		return func(*txn) any { return ok("put_sealed") }, nil
 	}
 	return func(x *txn) any {
-		x.sealed.put(x, b.Name, &sealed{Sealed: b.Sealed, public: b.Public})
+		sealedTable.put(x, b.Name, &sealed{Sealed: b.Sealed, public: b.Public})
 		return ok("put_sealed")
 	}, nil
 }
@@ -166,7 +166,7 @@ func decideActivateKey(v *view, b *ActivateKey) (effect, *protocol.Error) {
 		return nil, e
 	}
 	var lacking string
-	v.clusterMembers.scan(func(id string, s *clusterMember) bool {
+	v.clusterMembers.Scan(func(id string, s *clusterMember) bool {
 		if !slices.Contains(s.Keys, b.Key) {
 			lacking = id
 		}

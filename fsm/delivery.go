@@ -49,8 +49,8 @@ func decideSinkProgress(v *view, b *SinkProgress) (effect, *protocol.Error) {
 	if e := v.fenced(b.Term); e != nil {
 		return nil, e
 	}
-	s, had := v.sinks.get(b.Name)
-	cur, _ := v.cursors.get(b.Name)
+	s, had := v.sinks.Get(b.Name)
+	cur, _ := v.cursors.Get(b.Name)
 	switch {
 	case !had || s.gen != b.Gen || cur.seq != b.From:
 		return nil, protocol.Refusef(protocol.CodeConflict, "sink %s has changed since: it is to be read again", protocol.Quote(b.Name))
@@ -79,7 +79,7 @@ func (v *view) counted(b *SinkProgress, cur *cursor) bool {
 		ch := &v.meta.chains[i]
 		have := ch.Cut - min(ch.Cut, cur.passed[i])
 		seen := 0
-		v.events[i].ascend(b.From+1, func(seq uint64, _ eventRecord) bool {
+		v.events[i].Ascend(b.From+1, func(seq uint64, _ eventRecord) bool {
 			if seq <= b.To {
 				have++
 				seen++
@@ -109,17 +109,17 @@ func (x *txn) progress(b *SinkProgress, next cursor) {
 		}
 	}
 	for _, l := range b.Retried {
-		if l.Reason == "" && x.letters.holds(letterKey(b.Name, l.Seq)) {
+		if l.Reason == "" && x.letters.Holds(letterKey(b.Name, l.Seq)) {
 			c.delivered++
 		}
 		x.retried(b.Name, l)
 	}
 	x.countSink(b.Name, c)
-	if s, _ := x.sinks.get(b.Name); s.Kind == protocol.SinkExport {
+	if s, _ := x.sinks.Get(b.Name); s.Kind == protocol.SinkExport {
 		x.meta.exported += c.delivered
 	}
 	next.trouble(b, x.meta.now)
-	x.cursors.put(x, b.Name, &next)
+	cursorTable.put(x, b.Name, &next)
 	x.advanceBacklog(b.Name, b.From, b.To)
 	if lost := b.Lost[0] + b.Lost[1]; lost > 0 {
 		x.begin(protocol.EventAuditGap).str("name", b.Name).num("first", b.From+1).num("count", lost).end()
@@ -158,14 +158,14 @@ type ResealSink struct {
 }
 
 func decideResealSink(v *view, b *ResealSink) (effect, *protocol.Error) {
-	s, had := v.sinks.get(b.Name)
+	s, had := v.sinks.Get(b.Name)
 	if !had || s.gen != b.Gen || s.secret.IsZero() || b.Secret.IsZero() {
 		return nil, protocol.Refusef(protocol.CodeConflict, "sink %s has changed since", protocol.Quote(b.Name))
 	}
 	return func(x *txn) any {
 		next := *s
 		next.secret = b.Secret
-		x.sinks.put(x, b.Name, &next)
+		sinkTable.put(x, b.Name, &next)
 		return ok("reseal_sink")
 	}, nil
 }
@@ -190,9 +190,9 @@ type Sink struct {
 
 // Sinks lists the sinks by name.
 func (r *Root) Sinks() (out []Sink) {
-	r.sinks.scan(func(name string, s *sink) bool {
-		c, _ := r.cursors.get(name)
-		t, _ := r.totals.get(name)
+	r.sinks.Scan(func(name string, s *sink) bool {
+		c, _ := r.cursors.Get(name)
+		t, _ := r.totals.Get(name)
 		out = append(out, Sink{SinkConfig: s.SinkConfig, Gen: s.gen, Secret: s.secret, Seq: c.seq, Lag: r.lag(c),
 			Delivered: t.delivered, Failed: t.failed, Dropped: t.dropped, Problem: c.problem, Tries: c.tries, DeadLetters: len(r.letterKeys(name))})
 		return true
@@ -216,11 +216,11 @@ type SinkBatch struct {
 // SinkBatch reads at most limit events after a sink's cursor, of both
 // classes, in order. ok is false when there is no such sink.
 func (r *Root) SinkBatch(name string, limit int) (b SinkBatch, ok bool) {
-	s, ok := r.sinks.get(name)
+	s, ok := r.sinks.Get(name)
 	if !ok {
 		return b, false
 	}
-	cur, _ := r.cursors.get(name)
+	cur, _ := r.cursors.Get(name)
 	b.Progress = SinkProgress{Name: name, Gen: s.gen, From: cur.seq, To: cur.seq}
 	for i := range b.Progress.Lost {
 		if cut := r.meta.chains[i].Cut; cut > cur.passed[i] {
@@ -234,7 +234,7 @@ func (r *Root) SinkBatch(name string, limit int) (b SinkBatch, ok bool) {
 		b.Progress.To = max(b.Progress.To, b.Events[i].Seq)
 	}
 	for _, k := range r.letterKeys(name) {
-		if l, _ := r.letters.get(k); l.retry {
+		if l, _ := r.letters.Get(k); l.retry {
 			if e, ok := decodeEvent(0, protocol.ClassSecurity, l.event); ok {
 				b.Retry = append(b.Retry, e)
 			}

@@ -3,6 +3,7 @@
 package fsm
 
 import (
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -20,7 +21,7 @@ func (v *view) directoryRequest(c *call, r *protocol.DirectorySync) (n *network,
 	case len(r.Entries) == 0:
 		return nil, nil, nil, protocol.Refusef(protocol.CodeInvalid, "entries array is required")
 	}
-	n, ok := v.networks.get(r.NetworkID)
+	n, ok := v.networks.Get(r.NetworkID)
 	switch {
 	case !ok:
 		return nil, nil, nil, noSuchNetwork(r.NetworkID)
@@ -48,24 +49,24 @@ func noSuchNetwork(id uint16) *protocol.Error {
 
 // directoryScope tells uploads for different requests apart.
 func directoryScope(r *protocol.DirectorySync) string {
-	return string(append(appendKey16([]byte("directory_sync "), r.NetworkID), boolByte(r.RemoveUnlisted)))
+	return string(append(table.AppendKey16([]byte("directory_sync "), r.NetworkID), table.BoolByte(r.RemoveUnlisted)))
 }
 
 func appendEntries(dst []byte, entries []protocol.DirectoryEntry) []byte {
 	for i := range entries {
 		e := &entries[i]
-		dst = appendString(appendString(dst, e.ExternalID), e.Role)
-		dst = appendString(append(dst, boolByte(e.Disabled)), e.DisplayName)
-		dst = appendString(appendString(dst, e.Keys.Match), e.Keys.Near)
+		dst = table.AppendString(table.AppendString(dst, e.ExternalID), e.Role)
+		dst = table.AppendString(append(dst, table.BoolByte(e.Disabled)), e.DisplayName)
+		dst = table.AppendString(table.AppendString(dst, e.Keys.Match), e.Keys.Near)
 	}
 	return dst
 }
 
 func readEntries(data string) (entries []protocol.DirectoryEntry) {
-	d := decoder{b: []byte(data)}
-	for !d.bad && len(d.b) > 0 {
-		entries = append(entries, protocol.DirectoryEntry{ExternalID: d.str(), Role: d.str(), Disabled: d.bool(), DisplayName: d.str(),
-			IDFacts: protocol.IDFacts{Keys: protocol.IDKeys{Match: d.str(), Near: d.str()}}})
+	d := table.NewDecoder([]byte(data))
+	for !d.Failed() && d.Left() > 0 {
+		entries = append(entries, protocol.DirectoryEntry{ExternalID: d.Text(), Role: d.Text(), Disabled: d.Bool(), DisplayName: d.Text(),
+			IDFacts: protocol.IDFacts{Keys: protocol.IDKeys{Match: d.Text(), Near: d.Text()}}})
 	}
 	return entries
 }
@@ -136,14 +137,14 @@ func readDirectoryStatus(v *view, c *call) (any, *protocol.Error) {
 	if id == 0 {
 		return nil, protocol.Refusef(protocol.CodeInvalid, "network_id is required")
 	}
-	n, ok := v.networks.get(id)
+	n, ok := v.networks.Get(id)
 	if !ok {
 		return nil, noSuchNetwork(id)
 	}
 	reply := &protocol.DirectoryStatusReply{Type: "directory_status_ok", NetworkID: id, Enterprise: n.enterprise, Revision: n.revision}
 	v.eachMembership(id, func(member uint32, _ membership) bool {
 		reply.Total++
-		if m, _ := v.nodes.get(member); m != nil && m.externalID != "" {
+		if m, _ := v.nodes.Get(member); m != nil && m.externalID != "" {
 			reply.Mapped++
 		}
 		return true

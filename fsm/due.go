@@ -5,6 +5,7 @@ package fsm
 import (
 	"strings"
 
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -31,7 +32,7 @@ const inviteTTL = protocol.InviteTTLDays * dayMS
 
 // dueKey orders deadlines by time, then kind, then what they are about.
 func dueKey(at int64, kind dueKind, about []byte) string {
-	b := appendKey64(make([]byte, 0, 9+len(about)), uint64(max(at, 0)))
+	b := table.AppendKey64(make([]byte, 0, 9+len(about)), uint64(max(at, 0)))
 	return string(append(append(b, byte(kind)), about...))
 }
 
@@ -41,7 +42,7 @@ func nodeDue(n *node) string {
 	if n.expires == 0 || next == 0 || !n.reachable() {
 		return ""
 	}
-	return dueKey(n.expires-int64(next)*dayMS, dueKeyNotice, appendKey32(nil, n.id))
+	return dueKey(n.expires-int64(next)*dayMS, dueKeyNotice, table.AppendKey32(nil, n.id))
 }
 
 // memberDues are the deadlines of a membership.
@@ -50,7 +51,7 @@ func memberDues(key uint64, m membership) (keys []string) {
 		if at == 0 {
 			return
 		}
-		about := appendKey64(nil, key)
+		about := table.AppendKey64(nil, key)
 		if next := told.next(); next != 0 {
 			keys = append(keys, dueKey(at-int64(next)*dayMS, notice, about))
 		}
@@ -69,7 +70,7 @@ func (i *invite) expired(now int64) bool { return now-i.at > inviteTTL }
 // dueUpTo counts the deadlines that have come at now, up to a limit.
 func (v *view) dueUpTo(now int64, limit int) (n int) {
 	end := dueKey(now+1, 0, nil)
-	v.byDue.ascend("", func(k string, _ nothing) bool {
+	v.byDue.Ascend("", func(k string, _ nothing) bool {
 		if n == limit || strings.Compare(k, end) >= 0 {
 			return false
 		}
@@ -82,31 +83,31 @@ func (v *view) dueUpTo(now int64, limit int) (n int) {
 // sweepDue carries out the first deadlines that have come.
 func (x *txn) sweepDue(limit int) {
 	for range limit {
-		k, _, ok := first(x.byDue.store)
-		d := decoder{b: []byte(k)}
-		if at := d.key64(); !ok || at > uint64(max(x.meta.now, 0)) {
+		k, _, ok := x.byDue.First()
+		d := table.NewDecoder([]byte(k))
+		if at := d.Key64(); !ok || at > uint64(max(x.meta.now, 0)) {
 			return
 		}
-		kind := dueKind(d.uint8())
+		kind := dueKind(d.Uint8())
 		switch kind {
 		case dueKeyNotice:
-			x.noticeKey(d.key32())
+			x.noticeKey(d.Key32())
 		case dueInvite:
-			x.expireInvites(d.key32())
+			x.expireInvites(d.Key32())
 		case dueStaged:
-			x.expireStaged(string(d.b))
+			x.expireStaged(string(d.Raw(d.Left())))
 		default:
-			key := d.key64()
+			key := d.Key64()
 			x.dueOfMember(kind, uint16(key>>32), uint32(key))
 		}
-		if _, still := x.byDue.get(k); still {
+		if _, still := x.byDue.Get(k); still {
 			return // nothing can be done about it now; stop, or this loop never ends
 		}
 	}
 }
 
 func (x *txn) noticeKey(id uint32) {
-	n, _ := x.nodes.get(id)
+	n, _ := x.nodes.Get(id)
 	now := stageAt(n.expires, x.meta.now)
 	x.edit(n, func(n *node) { n.announced = now })
 	if n.expires > x.meta.now {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -44,10 +45,10 @@ type command struct {
 // and its source is left out.
 func AppendEntry(dst []byte, e *Entry) []byte {
 	dst = append(dst, entryFormat)
-	dst = appendVarint(dst, e.Time)
-	dst = appendUvarint(dst, e.Term)
+	dst = table.AppendVarint(dst, e.Time)
+	dst = table.AppendUvarint(dst, e.Term)
 	dst = appendSeed(dst, e.Seed)
-	dst = appendUvarint(dst, uint64(len(e.Commands)))
+	dst = table.AppendUvarint(dst, uint64(len(e.Commands)))
 	var session SessionID
 	for i := range e.Commands {
 		dst = appendCommand(dst, &e.Commands[i], &session)
@@ -63,34 +64,34 @@ func appendSeed(dst []byte, s Seed) []byte {
 	return append(append(dst, byte(len(s))), s[:]...)
 }
 
-func readSeed(d *decoder) (s Seed) {
-	switch n := d.uint8(); int(n) {
+func readSeed(d *table.Decoder) (s Seed) {
+	switch n := d.Uint8(); int(n) {
 	case 0:
 	case len(s):
-		copy(s[:], d.raw(len(s)))
+		copy(s[:], d.Raw(len(s)))
 	default:
-		d.fail()
+		d.Fail()
 	}
 	return s
 }
 
 func appendCommand(dst []byte, c *Envelope, session *SessionID) []byte {
 	flags := commandFlags(c, *session)
-	dst = appendUvarint(dst, uint64(c.Code))
-	dst = appendUvarint(dst, flags)
+	dst = table.AppendUvarint(dst, uint64(c.Code))
+	dst = table.AppendUvarint(dst, flags)
 	if flags&flagNode != 0 {
-		dst = appendUvarint(dst, uint64(c.Actor.Node))
-		dst = appendUvarint(dst, uint64(c.Actor.KeyGen))
+		dst = table.AppendUvarint(dst, uint64(c.Actor.Node))
+		dst = table.AppendUvarint(dst, uint64(c.Actor.KeyGen))
 	}
 	if flags&flagToken != 0 {
-		dst = appendString(dst, c.Actor.Token)
-		dst = appendUvarint(dst, uint64(c.Actor.TokenGen))
+		dst = table.AppendString(dst, c.Actor.Token)
+		dst = table.AppendUvarint(dst, uint64(c.Actor.TokenGen))
 	}
 	if flags&flagSource != 0 {
-		dst = appendString(dst, c.Source)
+		dst = table.AppendString(dst, c.Source)
 	}
 	if flags&flagRequestID != 0 {
-		dst = appendString(dst, c.RequestID)
+		dst = table.AppendString(dst, c.RequestID)
 		dst = append(dst, c.Hash[:]...)
 	}
 	if flags&flagSession != 0 {
@@ -98,11 +99,11 @@ func appendCommand(dst []byte, c *Envelope, session *SessionID) []byte {
 		*session = c.Session
 	}
 	if flags&(flagSession|flagSameSession) != 0 {
-		dst = appendUvarint(dst, c.Seq)
-		dst = appendUvarint(dst, c.Floor)
+		dst = table.AppendUvarint(dst, c.Seq)
+		dst = table.AppendUvarint(dst, c.Floor)
 	}
 	if flags&flagBody != 0 {
-		dst = appendBytes(dst, c.Body)
+		dst = table.AppendBytes(dst, c.Body)
 	}
 	return dst
 }
@@ -179,12 +180,12 @@ func parseEntry(data []byte, scratch []command) (p parsedEntry, reason string) {
 	if data[0] != entryFormat {
 		return p, fmt.Sprintf("has format %d, which this version does not know; upgrade this member", data[0])
 	}
-	d := &decoder{b: data[1:]}
-	p.time = d.varint()
-	p.term = d.uvarint()
+	d := table.NewDecoder(data[1:])
+	p.time = d.Varint()
+	p.term = d.Uvarint()
 	p.seed = readSeed(d)
-	count := d.uvarint()
-	if d.bad || count > uint64(len(d.b)) { // a command takes at least two bytes
+	count := d.Uvarint()
+	if d.Failed() || count > uint64(d.Left()) { // a command takes at least two bytes
 		return p, "is damaged: its header does not fit its length"
 	}
 	p.commands = scratch[:0]
@@ -196,16 +197,16 @@ func parseEntry(data []byte, scratch []command) (p parsedEntry, reason string) {
 			return p, reason
 		}
 	}
-	if !d.done() {
+	if !d.Done() {
 		return p, "is damaged: it has bytes after its last command"
 	}
 	return p, ""
 }
 
-func readCommand(d *decoder, c *command, session *SessionID) (reason string) {
-	code := d.uvarint()
-	flags := d.uvarint()
-	if d.bad || code > 0xffff {
+func readCommand(d *table.Decoder, c *command, session *SessionID) (reason string) {
+	code := d.Uvarint()
+	flags := d.Uvarint()
+	if d.Failed() || code > 0xffff {
 		return "is damaged: a command in it is cut short"
 	}
 	c.Code = protocol.Code(code)
@@ -213,28 +214,28 @@ func readCommand(d *decoder, c *command, session *SessionID) (reason string) {
 		return fmt.Sprintf("holds a command of code %d with fields that this version does not know; upgrade this member", code)
 	}
 	if flags&flagNode != 0 {
-		c.Actor.Node, c.Actor.KeyGen = d.uvarint32(), d.uvarint32()
+		c.Actor.Node, c.Actor.KeyGen = d.Uvarint32(), d.Uvarint32()
 	}
 	if flags&flagToken != 0 {
-		c.Actor.Token, c.Actor.TokenGen = d.str(), d.uvarint32()
+		c.Actor.Token, c.Actor.TokenGen = d.Text(), d.Uvarint32()
 	}
 	if flags&flagSource != 0 {
-		c.Source = d.str()
+		c.Source = d.Text()
 	}
 	if flags&flagRequestID != 0 {
-		c.RequestID, c.Hash = d.str(), d.hash()
+		c.RequestID, c.Hash = d.Text(), d.Hash()
 	}
 	if flags&flagSession != 0 {
-		copy(session[:], d.raw(len(session)))
+		copy(session[:], d.Raw(len(session)))
 	}
 	if flags&(flagSession|flagSameSession) != 0 {
-		c.Session, c.Seq, c.Floor = *session, d.uvarint(), d.uvarint()
+		c.Session, c.Seq, c.Floor = *session, d.Uvarint(), d.Uvarint()
 	}
 	if flags&flagBody != 0 {
-		c.Body = d.bytes()
+		c.Body = d.Bytes()
 	}
 	c.own = flags&flagOwnBody != 0
-	if d.bad || c.own && (c.Code != heartbeatCode || flags&(flagNode|flagBody) != flagNode) {
+	if d.Failed() || c.own && (c.Code != heartbeatCode || flags&(flagNode|flagBody) != flagNode) {
 		return "is damaged: a command in it is cut short or contradicts itself"
 	}
 	return ""

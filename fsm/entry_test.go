@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -46,7 +47,7 @@ func TestHeartbeatIsFewBytes(t *testing.T) {
 func TestHaltOnUnknownEntries(t *testing.T) {
 	tick := Envelope{Code: KindTick}
 	good := AppendEntry(nil, &Entry{Time: startTime, Commands: []Envelope{tick}})
-	unknownFlag := appendUvarint(appendUvarint([]byte{entryFormat, 0, 0, 0, 1}, uint64(KindTick)), flagsKnown+1)
+	unknownFlag := table.AppendUvarint(table.AppendUvarint([]byte{entryFormat, 0, 0, 0, 1}, uint64(KindTick)), flagsKnown+1)
 	cases := []struct {
 		name, want string
 		data       []byte
@@ -57,7 +58,7 @@ func TestHaltOnUnknownEntries(t *testing.T) {
 		{"trailing", "is damaged", append(append([]byte{}, good...), 0)},
 		{"flag", "fields that this version does not know; upgrade this member", unknownFlag},
 		{"seed", "is damaged: its header", []byte{entryFormat, 0, 0, 15, 1}},
-		{"count", "is damaged", appendUvarint([]byte{entryFormat, 0, 0, 0}, 1<<40)},
+		{"count", "is damaged", table.AppendUvarint([]byte{entryFormat, 0, 0, 0}, 1<<40)},
 		{"internal", "holds a command of code 33023 that this version does not know; upgrade this member",
 			AppendEntry(nil, &Entry{Commands: []Envelope{tick, {Code: InternalBase + 255}}})},
 		{"row", "holds a command of code 999 that this version does not know", AppendEntry(nil, &Entry{Commands: []Envelope{{Code: 999}}})},

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"strings"
 
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -27,13 +28,13 @@ func (w *eventWriter) person(key, value string) *eventWriter {
 	}
 	a := Attr{Key: key, Value: value, Salt: w.x.salt(w.seq, key)}
 	w.kept = appendAttr(w.kept, a)
-	w.buf = appendString(appendString(w.buf, key), a.Canonical())
+	w.buf = table.AppendString(table.AppendString(w.buf, key), a.Canonical())
 	return w
 }
 
 // salt is what nobody can know who has neither the entry nor the event.
 func (x *txn) salt(seq uint64, key string) string {
-	b := appendString(appendUvarint(append(x.buf[:0], x.seed[:]...), seq), key)
+	b := table.AppendString(table.AppendUvarint(append(x.buf[:0], x.seed[:]...), seq), key)
 	x.buf = b
 	sum := sha256.Sum256(b)
 	return string(sum[:saltBytes])
@@ -41,19 +42,19 @@ func (x *txn) salt(seq uint64, key string) string {
 
 func appendAttr(dst []byte, a Attr) []byte {
 	if a.Salt == "" {
-		return appendString(appendString(dst, a.Key), a.Value)
+		return table.AppendString(table.AppendString(dst, a.Key), a.Value)
 	}
-	dst = appendString(dst, erasableMark+a.Key)
+	dst = table.AppendString(dst, erasableMark+a.Key)
 	dst = append(dst, a.Salt...)
-	return appendString(dst, a.Value)
+	return table.AppendString(dst, a.Value)
 }
 
-func readAttr(d *decoder) (a Attr) {
-	a.Key = d.str()
+func readAttr(d *table.Decoder) (a Attr) {
+	a.Key = d.Text()
 	if key, erasable := strings.CutPrefix(a.Key, erasableMark); erasable {
-		a.Key, a.Salt = key, string(d.raw(saltBytes))
+		a.Key, a.Salt = key, string(d.Raw(saltBytes))
 	}
-	a.Value = d.str()
+	a.Value = d.Text()
 	return a
 }
 
@@ -87,14 +88,14 @@ func (e eventRecord) erase(goes func(*Event, Attr) bool) (eventRecord, bool) {
 
 // action reads what happened, without decoding the rest.
 func (e eventRecord) action() string {
-	d := decoder{b: []byte(e)}
-	d.raw(33) // chain hash and class
-	d.uvarint()
-	d.varint()
-	d.uvarint()
-	d.str()
-	d.str()
-	return d.str()
+	d := table.NewDecoder([]byte(e))
+	d.Raw(33) // chain hash and class
+	d.Uvarint()
+	d.Varint()
+	d.Uvarint()
+	d.Text()
+	d.Text()
+	return d.Text()
 }
 
 // erasable are the actions whose events have attributes that can be erased.
@@ -115,7 +116,7 @@ func (x *txn) eraseEvents(goes func(*Event, Attr) bool) (events int) {
 			old, new eventRecord
 		}
 		var changes []change
-		x.events[c].ascend(0, func(seq uint64, r eventRecord) bool {
+		x.events[c].Ascend(0, func(seq uint64, r eventRecord) bool {
 			if erasable(r.action()) {
 				if n, changed := r.erase(goes); changed {
 					changes = append(changes, change{seq, r, n})
@@ -129,18 +130,18 @@ func (x *txn) eraseEvents(goes func(*Event, Attr) bool) (events int) {
 		events += len(changes)
 	}
 	var letters []string
-	x.letters.ascend("", func(k string, l *letter) bool {
+	x.letters.Ascend("", func(k string, l *letter) bool {
 		if erasable(l.event.action()) {
 			letters = append(letters, k)
 		}
 		return true
 	})
 	for _, k := range letters {
-		l, _ := x.letters.get(k)
+		l, _ := x.letters.Get(k)
 		if r, changed := l.event.erase(goes); changed {
 			next := *l
 			next.event = r
-			x.letters.put(x, k, &next)
+			letterTable.put(x, k, &next)
 		}
 	}
 	return events
@@ -150,9 +151,5 @@ func (x *txn) eraseEvents(goes func(*Event, Attr) bool) (events int) {
 func (x *txn) replaceEvent(c int, seq uint64, old, record eventRecord) {
 	ch := &x.meta.chains[c]
 	ch.Bytes += uint64(len(record)) - uint64(len(old))
-	if c == 0 {
-		x.countEvent(seq, old, -1)
-		x.countEvent(seq, record, 1)
-	}
-	x.events[c].put(x, seq, record)
+	eventTables[c].put(x, seq, record)
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"strconv"
 
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -50,19 +51,19 @@ type Chain struct {
 type chain struct{ Chain }
 
 func (c *chain) append(dst []byte) []byte {
-	dst = appendUvarint(dst, c.HeadSeq)
+	dst = table.AppendUvarint(dst, c.HeadSeq)
 	dst = append(dst, c.Head[:]...)
-	dst = appendUvarint(dst, c.AnchorSeq)
+	dst = table.AppendUvarint(dst, c.AnchorSeq)
 	dst = append(dst, c.Anchor[:]...)
-	dst = appendUvarint(dst, c.Count)
-	dst = appendUvarint(dst, c.Bytes)
-	return appendUvarint(dst, c.Cut)
+	dst = table.AppendUvarint(dst, c.Count)
+	dst = table.AppendUvarint(dst, c.Bytes)
+	return table.AppendUvarint(dst, c.Cut)
 }
 
-func readChain(d *decoder) (c chain) {
-	c.HeadSeq, c.Head = d.uvarint(), d.hash()
-	c.AnchorSeq, c.Anchor = d.uvarint(), d.hash()
-	c.Count, c.Bytes, c.Cut = d.uvarint(), d.uvarint(), d.uvarint()
+func readChain(d *table.Decoder) (c chain) {
+	c.HeadSeq, c.Head = d.Uvarint(), d.Hash()
+	c.AnchorSeq, c.Anchor = d.Uvarint(), d.Hash()
+	c.Count, c.Bytes, c.Cut = d.Uvarint(), d.Uvarint(), d.Uvarint()
 	return c
 }
 
@@ -70,39 +71,51 @@ func readChain(d *decoder) (c chain) {
 // record. Events are many and rarely read, so they stay encoded.
 type eventRecord string
 
-func (e eventRecord) appendTo(dst []byte, _ uint32) []byte { return append(dst, e...) }
+func (e eventRecord) AppendTo(dst []byte, _ uint32) []byte { return append(dst, e...) }
 
 // time reads the event's time without decoding the rest.
 func (e eventRecord) time() int64 {
 	var head [32 + 1 + 2*10]byte // chain hash, class, sequence number, time
-	d := decoder{b: head[:copy(head[:], e)]}
-	d.raw(33)
-	d.uvarint()
-	return d.varint()
+	d := table.NewDecoder(head[:copy(head[:], e)])
+	d.Raw(33)
+	d.Uvarint()
+	return d.Varint()
 }
 
 // origin reads who acted, and from where.
 func (e eventRecord) origin() (actor, source string) {
-	d := decoder{b: []byte(e)}
-	d.raw(33) // chain hash and class
-	d.uvarint()
-	d.varint()
-	d.uvarint()
-	actor = d.str()
-	return actor, d.str()
+	d := table.NewDecoder([]byte(e))
+	d.Raw(33) // chain hash and class
+	d.Uvarint()
+	d.Varint()
+	d.Uvarint()
+	actor = d.Text()
+	return actor, d.Text()
 }
 
-func readEventRecord(d *decoder, _ uint32) eventRecord {
-	e := eventRecord(d.raw(len(d.b)))
+func readEventRecord(d *table.Decoder, _ uint32) eventRecord {
+	e := eventRecord(d.Raw(d.Left()))
 	if _, ok := decodeEvent(0, protocol.ClassSecurity, e); !ok {
-		d.fail()
+		d.Fail()
 	}
 	return e
 }
 
 var (
-	securitySchema = schema[uint64, eventRecord]{kindSecurity, appendKey64, readKey64, readEventRecord}
-	activitySchema = schema[uint64, eventRecord]{kindActivity, appendKey64, readKey64, readEventRecord}
+	securityTable = declaration[uint64, eventRecord]{
+		schema: table.Schema[uint64, eventRecord]{Kind: kindSecurity, AppendKey: table.AppendKey64, ReadKey: table.ReadKey64, Read: readEventRecord},
+		in:     func(v *view) *table.Table[uint64, eventRecord] { return &v.events[0] },
+		indexes: []place{
+			func(v *view) table.Part { return &v.eventShares.held },
+			func(v *view) table.Part { return &v.eventShares.total },
+		},
+		enter: func(x *txn, seq uint64, r eventRecord) { x.countEvent(seq, r, 1) },
+		leave: func(x *txn, seq uint64, r eventRecord) { x.countEvent(seq, r, -1) },
+	}
+	activityTable = declaration[uint64, eventRecord]{
+		schema: table.Schema[uint64, eventRecord]{Kind: kindActivity, AppendKey: table.AppendKey64, ReadKey: table.ReadKey64, Read: readEventRecord},
+		in:     func(v *view) *table.Table[uint64, eventRecord] { return &v.events[1] },
+	}
 )
 
 func classIndex(c protocol.EventClass) int {
@@ -113,13 +126,13 @@ func classIndex(c protocol.EventClass) int {
 }
 
 func decodeEvent(seq uint64, class protocol.EventClass, r eventRecord) (Event, bool) {
-	d := decoder{b: []byte(r)}
-	e := Event{Chain: d.hash(), Class: protocol.EventClass(d.uint8()), Seq: d.uvarint(), Time: d.varint(), Index: d.uvarint()}
-	e.Actor, e.Source, e.Action = d.str(), d.str(), d.str()
-	for !d.bad && len(d.b) > 0 {
-		e.Attrs = append(e.Attrs, readAttr(&d))
+	d := table.NewDecoder([]byte(r))
+	e := Event{Chain: d.Hash(), Class: protocol.EventClass(d.Uint8()), Seq: d.Uvarint(), Time: d.Varint(), Index: d.Uvarint()}
+	e.Actor, e.Source, e.Action = d.Text(), d.Text(), d.Text()
+	for !d.Failed() && d.Left() > 0 {
+		e.Attrs = append(e.Attrs, readAttr(d))
 	}
-	return e, !d.bad && (seq == 0 || e.Seq == seq && e.Class == class)
+	return e, !d.Failed() && (seq == 0 || e.Seq == seq && e.Class == class)
 }
 
 // eventWriter builds one event of the command being applied.
@@ -162,9 +175,9 @@ func (x *txn) actorName() string {
 }
 
 func (w *eventWriter) str(key, value string) *eventWriter {
-	w.buf = appendString(appendString(w.buf, key), value)
+	w.buf = table.AppendString(table.AppendString(w.buf, key), value)
 	if len(w.kept) > 0 {
-		w.kept = appendString(appendString(w.kept, key), value)
+		w.kept = table.AppendString(table.AppendString(w.kept, key), value)
 	}
 	return w
 }
@@ -180,9 +193,9 @@ func (w *eventWriter) int(key string, value int64) *eventWriter {
 }
 
 func (w *eventWriter) bytes(key string, value []byte) *eventWriter {
-	w.buf = appendBytes(appendString(w.buf, key), value)
+	w.buf = table.AppendBytes(table.AppendString(w.buf, key), value)
 	if len(w.kept) > 0 {
-		w.kept = appendBytes(appendString(w.kept, key), value)
+		w.kept = table.AppendBytes(table.AppendString(w.kept, key), value)
 	}
 	return w
 }
@@ -194,6 +207,9 @@ func (w *eventWriter) network(id uint16) *eventWriter { return w.num("network_id
 func (w *eventWriter) bool(key string, value bool) *eventWriter {
 	return w.str(key, strconv.FormatBool(value))
 }
+
+// eventTables are the tables of events by class, see classIndex.
+var eventTables = [...]*declaration[uint64, eventRecord]{&securityTable, &activityTable}
 
 // end chains and stores the event and cuts what retention no longer allows.
 // The buffer begins with the previous hash, which is what the chain hashes
@@ -211,10 +227,7 @@ func (w *eventWriter) end() {
 	ch.Count++
 	ch.Bytes += uint64(len(record))
 	r := eventRecord(record)
-	x.events[c].put(x, w.seq, r)
-	if c == 0 {
-		x.countEvent(w.seq, r, 1)
-	}
+	eventTables[c].put(x, w.seq, r)
 	x.inBacklogs(w.seq, r, 1)
 	x.cutEvents(c)
 }
@@ -222,7 +235,7 @@ func (w *eventWriter) end() {
 func (x *txn) cutEvents(c int) {
 	ch, keep := &x.meta.chains[c], retentions[c]
 	for range maxCutsPerEvent {
-		seq, r, ok := first(x.events[c].store)
+		seq, r, ok := x.events[c].First()
 		if !ok || seq == ch.HeadSeq {
 			return
 		}
@@ -234,11 +247,8 @@ func (x *txn) cutEvents(c int) {
 		ch.Count--
 		ch.Bytes -= uint64(len(r))
 		ch.Cut++
-		if c == 0 {
-			x.countEvent(seq, r, -1)
-		}
 		x.inBacklogs(seq, r, -1)
-		x.events[c].drop(x, seq)
+		eventTables[c].drop(x, seq)
 	}
 }
 
@@ -250,7 +260,7 @@ func (r *Root) Events(class protocol.EventClass, after uint64, limit int) []Even
 		return nil
 	}
 	var out []Event
-	r.events[classIndex(class)].ascend(after+1, func(seq uint64, rec eventRecord) bool {
+	r.events[classIndex(class)].Ascend(after+1, func(seq uint64, rec eventRecord) bool {
 		if len(out) >= limit {
 			return false
 		}

@@ -49,7 +49,7 @@ func (x *txn) eventClass(action, actor string) protocol.EventClass {
 		if i == 0 {
 			part = actorPart
 		}
-		if held, _ := x.eventShares.held.get(k); k != "" && uint64(held) >= retentions[0].bytes/part {
+		if held, _ := x.eventShares.held.Get(k); k != "" && uint64(held) >= retentions[0].bytes/part {
 			return protocol.ClassActivity
 		}
 	}
@@ -70,17 +70,6 @@ func (x *txn) countEvent(seq uint64, r eventRecord, n int64) {
 		return
 	}
 	if b, counts := eventBearer(e.Actor, e.Source, e.Action); counts {
-		x.eventShares.add(&b, n*eventCost(r))
+		x.eventShares.add(&x.w, &b, n*eventCost(r))
 	}
-}
-
-func loadSecurity(x *txn, d *decoder, level uint32) bool {
-	t := &x.events[0]
-	seq, r, ok := t.decode(d, level)
-	if !ok || t.holds(seq) {
-		return false
-	}
-	t.put(x, seq, r)
-	x.countEvent(seq, r, 1)
-	return true
 }

@@ -5,6 +5,7 @@ package fsm
 import (
 	"encoding/json"
 
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -16,54 +17,49 @@ type networkDocs struct {
 	expr  string
 }
 
-func (n networkDocs) appendTo(dst []byte, _ uint32) []byte {
-	dst = append(dst, boolByte(n.rules != nil))
+func (n networkDocs) AppendTo(dst []byte, _ uint32) []byte {
+	dst = append(dst, table.BoolByte(n.rules != nil))
 	if r := n.rules; r != nil {
 		for _, count := range []int64{r.Links, r.Prune, r.Fill} {
-			dst = appendVarint(dst, count)
+			dst = table.AppendVarint(dst, count)
 		}
 		for _, text := range []string{r.Cycle, r.PruneBy, r.FillHow, r.Grace} {
-			dst = appendString(dst, text)
+			dst = table.AppendString(dst, text)
 		}
 	}
-	return appendString(dst, n.expr)
+	return table.AppendString(dst, n.expr)
 }
 
-func readNetworkDocs(d *decoder, _ uint32) (n networkDocs) {
-	if d.bool() {
-		n.rules = &protocol.NetworkRules{Links: d.varint(), Prune: d.varint(), Fill: d.varint(),
-			Cycle: d.str(), PruneBy: d.str(), FillHow: d.str(), Grace: d.str()}
+func readNetworkDocs(d *table.Decoder, _ uint32) (n networkDocs) {
+	if d.Bool() {
+		n.rules = &protocol.NetworkRules{Links: d.Varint(), Prune: d.Varint(), Fill: d.Varint(),
+			Cycle: d.Text(), PruneBy: d.Text(), FillHow: d.Text(), Grace: d.Text()}
 	}
-	n.expr = d.str()
+	n.expr = d.Text()
 	if n.rules == nil && n.expr == "" {
-		d.fail()
+		d.Fail()
 	}
 	return n
 }
 
-var networkDocsSchema = schema[uint16, networkDocs]{kindNetDocs, appendKey16, readKey16, readNetworkDocs}
-
-func loadNetworkDocs(x *txn, d *decoder, level uint32) bool {
-	k, n, ok := x.docs.decode(d, level)
-	if !ok || !x.networks.holds(k) || x.docs.holds(k) {
-		return false
-	}
-	x.docs.put(x, k, n)
-	return true
+var networkDocsTable = declaration[uint16, networkDocs]{
+	schema: table.Schema[uint16, networkDocs]{Kind: kindNetDocs, AppendKey: table.AppendKey16, ReadKey: table.ReadKey16, Read: readNetworkDocs},
+	in:     func(v *view) *table.Table[uint16, networkDocs] { return &v.docs },
+	fits:   func(x *txn, net uint16, _ networkDocs) bool { return x.networks.Holds(net) },
 }
 
 // setDocs stores what a network has, which may be nothing.
 func (x *txn) setDocs(net uint16, n networkDocs) {
 	if n == (networkDocs{}) {
-		x.docs.drop(x, net)
+		networkDocsTable.drop(x, net)
 		return
 	}
-	x.docs.put(x, net, n)
+	networkDocsTable.put(x, net, n)
 }
 
 // setExpr gives a network an expression policy, "" for none, with its event.
 func (x *txn) setExpr(net uint16, text string) {
-	docs, _ := x.docs.get(net)
+	docs, _ := x.docs.Get(net)
 	docs.expr = text
 	x.setDocs(net, docs)
 	x.reconfigure(net, func(*network) {})
@@ -84,7 +80,7 @@ func decideSetExprPolicy(v *view, c *call) (effect, *protocol.Error) {
 	}
 	text := *r.ExprPolicy
 	reply := &protocol.SetExprPolicyReply{Type: "set_expr_policy_ok", NetworkID: r.NetworkID, Cleared: text == ""}
-	if docs, _ := v.docs.get(r.NetworkID); docs.expr == text {
+	if docs, _ := v.docs.Get(r.NetworkID); docs.expr == text {
 		return c.unchanged(reply)
 	}
 	return func(x *txn) any {
@@ -95,16 +91,16 @@ func decideSetExprPolicy(v *view, c *call) (effect, *protocol.Error) {
 
 func readExprPolicy(v *view, c *call) (any, *protocol.Error) {
 	id := c.body.(*protocol.NetworkRequest).NetworkID
-	if _, ok := v.networks.get(id); !ok {
+	if _, ok := v.networks.Get(id); !ok {
 		return nil, noNetwork(id)
 	}
-	docs, _ := v.docs.get(id)
+	docs, _ := v.docs.Get(id)
 	return &protocol.GetExprPolicyReply{Type: "get_expr_policy_ok", NetworkID: id, ExprPolicy: protocol.ExprPolicyJSON(docs.expr)}, nil
 }
 
 // NetworkDocuments are the rules and the expression policy of a network, nil
 // for what it has not.
 func (r *Root) NetworkDocuments(net uint16) (rules *protocol.NetworkRules, expr json.RawMessage) {
-	docs, _ := r.docs.get(net)
+	docs, _ := r.docs.Get(net)
 	return docs.rules, protocol.ExprPolicyJSON(docs.expr)
 }

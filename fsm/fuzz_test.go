@@ -7,6 +7,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -129,7 +130,7 @@ func FuzzLoadRecord(f *testing.F) {
 			return
 		}
 		x := newTxn()
-		if err := x.load(rec, 0, kind(rec[0]) == kindMeta); err != nil {
+		if err := x.load(rec, 0, table.Kind(rec[0]) == kindMeta); err != nil {
 			return
 		}
 		m := New()

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"pgregory.net/rapid"
 )
@@ -323,37 +324,40 @@ func clone(m *Machine) (*Machine, error) {
 // indexes renders everything that is derived from the tables.
 func indexes(v *view) string {
 	var out bytes.Buffer
-	dump(&out, "key", v.byKey.store)
-	dump(&out, "host", v.byHost.store)
-	dump(&out, "owner", v.byOwner.store)
-	dump(&out, "live", v.liveNodes.store)
-	dump(&out, "offline", v.offline.store)
-	dump(&out, "name", v.byName.store)
-	dump(&out, "order", v.byOrder.store)
-	dump(&out, "node", v.byNode.store)
-	dump(&out, "peer", v.byPeer.store)
-	dump(&out, "offers", v.offers.store)
-	dump(&out, "expiry", v.byExpiry.store)
-	dump(&out, "owner", v.owners.store)
-	dump(&out, "invite", v.byInvite.store)
-	dump(&out, "assign", v.byAssign.store)
-	dump(&out, "due", v.byDue.store)
-	v.netSize.ascend(0, func(net uint16, n int) bool {
+	dump(&out, "key", &v.byKey)
+	dump(&out, "host", &v.byHost)
+	dump(&out, "owner", &v.byOwner)
+	dump(&out, "live", &v.liveNodes)
+	dump(&out, "offline", &v.offline)
+	dump(&out, "name", &v.byName)
+	dump(&out, "order", &v.byOrder)
+	dump(&out, "node", &v.byNode)
+	dump(&out, "peer", &v.byPeer)
+	dump(&out, "offers", &v.offers)
+	dump(&out, "expiry", &v.byExpiry)
+	dump(&out, "owner", &v.owners)
+	dump(&out, "invite", &v.byInvite)
+	dump(&out, "assign", &v.byAssign)
+	dump(&out, "due", &v.byDue)
+	v.netSize.Ascend(0, func(net uint16, n int) bool {
 		if n > 0 {
 			fmt.Fprintf(&out, "size %d=%d\n", net, n)
 		}
 		return true
 	})
-	dump(&out, "security events", v.eventShares.held.store)
-	dump(&out, "backlog", v.backlog.held.store)
-	dump(&out, "beacons", v.beaconBytes.held.store)
-	dump(&out, "known ids", v.knownIDs.held.store)
-	dump(&out, "strangers' ids", v.strangerIDs.held.store)
-	fmt.Fprintln(&out, "bytes", v.knownIDs.total, v.strangerIDs.total, v.beaconBytes.total, v.stagedBytes)
+	dump(&out, "security events", &v.eventShares.held)
+	dump(&out, "backlog", &v.backlog.held)
+	dump(&out, "beacons", &v.beaconBytes.held)
+	dump(&out, "known ids", &v.knownIDs.held)
+	dump(&out, "strangers' ids", &v.strangerIDs.held)
+	fmt.Fprintln(&out, "bytes", v.knownIDs.total.Get(), v.strangerIDs.total.Get(), v.beaconBytes.total.Get(), v.stagedBytes.Get())
 	return out.String()
 }
 
-func dump[K tableKey, V any](out *bytes.Buffer, name string, s store[K, V]) {
+// scanned is a table or an index.
+type scanned[K table.Key, V any] interface{ Scan(func(K, V) bool) }
+
+func dump[K table.Key, V any](out *bytes.Buffer, name string, s scanned[K, V]) {
 	s.Scan(func(k K, v V) bool {
 		fmt.Fprintf(out, "%s %x=%v\n", name, k, v)
 		return true

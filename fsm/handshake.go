@@ -84,7 +84,7 @@ func decideRequestHandshake(v *view, c *call) (effect, *protocol.Error) {
 			x.setSides(from.id, r.ToNodeID, x.sides(from.id, r.ToNodeID)|asked)
 		}
 		x.meta.queueSeq++
-		x.handshakeRequests.put(x, queueKey(r.ToNodeID, x.meta.queueSeq), &request{from: from.id, at: x.meta.now, justification: r.Justification, source: by.source, wide: by.wide})
+		requestTable.put(x, queueKey(r.ToNodeID, x.meta.queueSeq), &request{from: from.id, at: x.meta.now, justification: r.Justification, source: by.source, wide: by.wide})
 		x.begin(protocol.EventHandshakeRelayed).num("from_node_id", uint64(from.id)).num("to_node_id", uint64(r.ToNodeID)).end()
 		return &protocol.RequestHandshakeReply{Type: "request_handshake_ok", Status: "delivered"}
 	}, nil
@@ -135,10 +135,10 @@ func (x *txn) queueResponse(to uint32, q *response) {
 		return true
 	})
 	if waiting >= protocol.MaxHandshakeResponses {
-		x.responses.drop(x, queueKey(to, x.leastMissed(to, q.from)))
+		responseTable.drop(x, queueKey(to, x.leastMissed(to, q.from)))
 	}
 	x.meta.queueSeq++
-	x.responses.put(x, queueKey(to, x.meta.queueSeq), q)
+	responseTable.put(x, queueKey(to, x.meta.queueSeq), q)
 }
 
 // leastMissed is the response to a node that makes room for another of a
@@ -165,14 +165,14 @@ func (v *view) leastMissed(to, sender uint32) (seq uint64) {
 }
 
 func (v *view) eachRequest(id uint32, f func(seq uint64, q *request) bool) {
-	v.handshakeRequests.ascend(queueKey(id, 0), func(k string, q *request) bool {
+	v.handshakeRequests.Ascend(queueKey(id, 0), func(k string, q *request) bool {
 		node, seq := splitQueueKey(k)
 		return node == id && f(seq, q)
 	})
 }
 
 func (v *view) eachResponse(id uint32, f func(seq uint64, q *response) bool) {
-	v.responses.ascend(queueKey(id, 0), func(k string, q *response) bool {
+	v.responses.Ascend(queueKey(id, 0), func(k string, q *response) bool {
 		node, seq := splitQueueKey(k)
 		return node == id && f(seq, q)
 	})
@@ -249,8 +249,8 @@ func decidePollHandshakes(v *view, c *call) (effect, *protocol.Error) {
 	}
 	return func(x *txn) any {
 		d := x.drain(r.NodeID, r.UpToRequest, r.UpToResponse)
-		x.eachRequestKey(r.NodeID, d.upToRequest, func(k string) { x.handshakeRequests.drop(x, k) })
-		x.eachResponseKey(r.NodeID, d.upToResponse, func(k string) { x.responses.drop(x, k) })
+		x.eachRequestKey(r.NodeID, d.upToRequest, func(k string) { requestTable.drop(x, k) })
+		x.eachResponseKey(r.NodeID, d.upToResponse, func(k string) { responseTable.drop(x, k) })
 		return d.reply
 	}, nil
 }
@@ -259,8 +259,8 @@ func decidePollHandshakes(v *view, c *call) (effect, *protocol.Error) {
 // asked others, who would answer a question that nobody has any more.
 func (x *txn) dropHandshakes(id uint32) {
 	const all = 1<<64 - 1
-	x.eachRequestKey(id, all, func(k string) { x.handshakeRequests.drop(x, k) })
-	x.eachResponseKey(id, all, func(k string) { x.responses.drop(x, k) })
+	x.eachRequestKey(id, all, func(k string) { requestTable.drop(x, k) })
+	x.eachResponseKey(id, all, func(k string) { responseTable.drop(x, k) })
 	for _, peer := range x.peersOf(id) {
 		if _, asked := own(id, peer); x.sides(id, peer)&asked != 0 {
 			x.withdrawRequests(id, peer)
@@ -278,7 +278,7 @@ func (x *txn) withdrawRequests(from, to uint32) {
 		return true
 	})
 	for _, k := range keys {
-		x.handshakeRequests.drop(x, k)
+		requestTable.drop(x, k)
 	}
 }
 

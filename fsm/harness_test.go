@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -75,12 +76,12 @@ func (w *world) apply(cmds ...Envelope) []Result {
 
 // contents stands for everything in the state but its time.
 func (w *world) contents() [32]byte {
-	d, m := w.m.x.digest, w.m.x.meta
-	d.sub(&w.m.x.metaHash)
+	d, m := w.m.x.w.Digest, w.m.x.meta
+	d.Sub(&w.m.x.metaHash)
 	m.now = 0
 	hash := m.hash()
-	d.add(&hash)
-	return d.bytes()
+	d.Add(&hash)
+	return d.Bytes()
 }
 
 func (w *world) tryInternal(kind protocol.Code, body any) Result {
@@ -187,16 +188,16 @@ func (w *world) refused(name string, body protocol.Body, by who, code, text stri
 
 // nodesDigest stands for all nodes and networks.
 func (w *world) nodesDigest() [32]byte {
-	var d digest
+	var d table.Digest
 	v := &w.m.Root().view
-	for _, table := range []stored{&v.nodes, &v.seen, &v.networks, &v.memberships, &v.trust} {
-		_ = table.each(v.meta.level, func(rec []byte) error {
+	for _, part := range []table.Stored{&v.nodes, &v.seen, &v.networks, &v.memberships, &v.trust} {
+		_ = part.Each(v.meta.level, func(rec []byte) error {
 			h := sha256.Sum256(rec)
-			d.add(&h)
+			d.Add(&h)
 			return nil
 		})
 	}
-	return d.bytes()
+	return d.Bytes()
 }
 
 func (w *world) try(name string, body protocol.Body, by who) (any, *protocol.Error) {
@@ -385,13 +386,13 @@ func (w *world) countEvents(action string) int {
 
 // fromScratch computes a root's digest from its records alone.
 func fromScratch(r *Root) [32]byte {
-	var d digest
+	var d table.Digest
 	_ = r.eachRecord(func(rec []byte) error {
 		h := sha256.Sum256(rec)
-		d.add(&h)
+		d.Add(&h)
 		return nil
 	})
-	return d.bytes()
+	return d.Bytes()
 }
 
 // deadLetters reports that nothing a sink was to be given could be delivered.

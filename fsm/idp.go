@@ -16,7 +16,7 @@ var noSettings settings
 
 // settings is the configuration; the zero one when nothing was ever configured.
 func (v *view) config() *settings {
-	if s, ok := v.settings.get(0); ok {
+	if s, ok := v.settings.Get(0); ok {
 		return s
 	}
 	return &noSettings
@@ -28,7 +28,7 @@ func (x *txn) reconfigured(change func(*settings)) {
 	s := *x.config()
 	change(&s)
 	s.revision++
-	x.settings.put(x, 0, &s)
+	settingsTable.put(x, 0, &s)
 }
 
 // setIDP replaces the identity provider; the zero value clears it. The keys
@@ -39,7 +39,7 @@ func (x *txn) setIDP(idp protocol.IDP, requireIdentity bool, roles []protocol.Ro
 		x.reconfigured(func(s *settings) { s.idp, s.requireIdentity, s.roleMap = idp, requireIdentity, roles })
 	}
 	if old.idp.URL != idp.URL || !idp.BuiltIn() {
-		x.jwks.drop(x, old.idp.URL)
+		jwksTable.drop(x, old.idp.URL)
 	}
 	w := x.begin(protocol.EventIDPConfigured)
 	if idp.Type == "" {
@@ -77,7 +77,7 @@ func decideSetIDP(v *view, c *call) (effect, *protocol.Error) {
 		return c.unchanged(reply)
 	}
 	for _, m := range r.RoleMap {
-		if _, ok := v.networks.get(m.NetworkID); !ok {
+		if _, ok := v.networks.Get(m.NetworkID); !ok {
 			return nil, noNetwork(m.NetworkID)
 		}
 	}

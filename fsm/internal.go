@@ -133,11 +133,11 @@ func decideRaiseLevel(v *view, b *RaiseLevel) (effect, *protocol.Error) {
 	if b.From != v.meta.level || b.To != b.From+1 {
 		return nil, protocol.Refusef(protocol.CodeConflict, "cannot raise the feature level from %d to %d: it is at %d", b.From, b.To, v.meta.level)
 	}
-	if v.clusterMembers.len() == 0 {
+	if v.clusterMembers.Len() == 0 {
 		return nil, protocol.Refusef(protocol.CodeConflict, "cannot raise the feature level: no member has said what it supports")
 	}
 	var lacking string
-	v.clusterMembers.scan(func(id string, s *clusterMember) bool {
+	v.clusterMembers.Scan(func(id string, s *clusterMember) bool {
 		if s.LevelMin > b.To || s.LevelMax < b.To {
 			lacking = id
 		}
@@ -152,7 +152,7 @@ func decideRaiseLevel(v *view, b *RaiseLevel) (effect, *protocol.Error) {
 			return ok("raise_level")
 		}
 		x.meta.level = b.To
-		x.redigest()
+		x.w.Redigest(x.stored(), &x.metaHash)
 		x.begin(protocol.EventFeatureLevelRaised).num("from", uint64(b.From)).num("to", uint64(b.To)).end()
 		return ok("raise_level")
 	}, nil

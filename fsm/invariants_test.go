@@ -2,6 +2,8 @@
 
 package fsm
 
+import "github.com/pilotregistry/pilotregistry/fsm/internal/table"
+
 // checkGovernance holds a state to the promises about networks: one owner of
 // an enterprise network that had one and has members, and never two; nothing
 // that names a network which is gone.
@@ -9,21 +11,21 @@ func checkGovernance(t tester, v *view) {
 	t.Helper()
 	owners := map[uint16]int{}
 	sizes := map[uint16]int{}
-	v.memberships.scan(func(k uint64, m membership) bool {
+	v.memberships.Scan(func(k uint64, m membership) bool {
 		net := uint16(k >> 32)
 		sizes[net]++
 		if m.role == roleOwner {
 			owners[net]++
-			if id, _ := v.owners.get(net); id != uint32(k) {
+			if id, _ := v.owners.Get(net); id != uint32(k) {
 				t.Errorf("network %d: the index says that %d owns it, not %d", net, id, uint32(k))
 			}
 		}
-		if !v.networks.holds(net) {
+		if !v.networks.Holds(net) {
 			t.Errorf("node %d is a member of network %d, which is gone", uint32(k), net)
 		}
 		return true
 	})
-	v.networks.scan(func(id uint16, n *network) bool {
+	v.networks.Scan(func(id uint16, n *network) bool {
 		if owners[id] > 1 {
 			t.Errorf("network %d has %d owners", id, owners[id])
 		}
@@ -35,14 +37,14 @@ func checkGovernance(t tester, v *view) {
 		}
 		return true
 	})
-	v.invites.scan(func(_ string, i *invite) bool {
-		if !v.networks.holds(i.net) {
+	v.invites.Scan(func(_ string, i *invite) bool {
+		if !v.networks.Holds(i.net) {
 			t.Errorf("an invite to network %d, which is gone", i.net)
 		}
 		return true
 	})
-	v.preAssign.scan(func(k string, _ *preAssign) bool {
-		if net := (&decoder{b: []byte(k)}).key16(); !v.networks.holds(net) {
+	v.preAssign.Scan(func(k string, _ *preAssign) bool {
+		if net := table.NewDecoder([]byte(k)).Key16(); !v.networks.Holds(net) {
 			t.Errorf("a pre-assignment in network %d, which is gone", net)
 		}
 		return true
@@ -54,11 +56,11 @@ func checkGovernance(t tester, v *view) {
 func checkSinks(t tester, v *view) {
 	t.Helper()
 	required := 0
-	v.sinks.scan(func(name string, s *sink) bool {
+	v.sinks.Scan(func(name string, s *sink) bool {
 		if s.Required {
 			required++
 		}
-		c, ok := v.cursors.get(name)
+		c, ok := v.cursors.Get(name)
 		if !ok {
 			t.Errorf("sink %s has no position", name)
 			return true
@@ -66,7 +68,7 @@ func checkSinks(t tester, v *view) {
 		for i := range c.passed {
 			ch := &v.meta.chains[i]
 			behind := uint64(0)
-			v.events[i].ascend(0, func(seq uint64, _ eventRecord) bool {
+			v.events[i].Ascend(0, func(seq uint64, _ eventRecord) bool {
 				if seq <= c.seq {
 					behind++
 				}
@@ -81,7 +83,7 @@ func checkSinks(t tester, v *view) {
 		}
 		return true
 	})
-	if required != v.requiredSinks {
-		t.Errorf("%d sinks are required and the state counts %d", required, v.requiredSinks)
+	if required != v.requiredSinks.Get() {
+		t.Errorf("%d sinks are required and the state counts %d", required, v.requiredSinks.Get())
 	}
 }

@@ -9,27 +9,29 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-func (x *txn) putInvite(key string, i *invite) {
-	x.invites.put(x, key, i)
-	x.byInvite.put(inviteByNetwork(i.net, key), nothing{})
-	x.byInvite.put(inviteByInviter(i.inviter, i.net, key), nothing{})
-	x.byDue.put(inviteDue(key, i), nothing{})
+func (x *txn) enterInvite(key string, i *invite) {
+	x.byInvite.Put(&x.w, inviteByNetwork(i.net, key), nothing{})
+	x.byInvite.Put(&x.w, inviteByInviter(i.inviter, i.net, key), nothing{})
+	x.byDue.Put(&x.w, inviteDue(key, i), nothing{})
 }
+
+func (x *txn) leaveInvite(key string, i *invite) {
+	x.byInvite.Drop(&x.w, inviteByNetwork(i.net, key))
+	x.byInvite.Drop(&x.w, inviteByInviter(i.inviter, i.net, key))
+	x.byDue.Drop(&x.w, inviteDue(key, i))
+}
+
+func (x *txn) putInvite(key string, i *invite) { inviteTable.put(x, key, i) }
 
 func (x *txn) dropInvites(keys []string) {
 	for _, k := range keys {
-		if i, ok := x.invites.get(k); ok {
-			x.invites.drop(x, k)
-			x.byInvite.drop(inviteByNetwork(i.net, k))
-			x.byInvite.drop(inviteByInviter(i.inviter, i.net, k))
-			x.byDue.drop(inviteDue(k, i))
-		}
+		inviteTable.drop(x, k)
 	}
 }
 
 // eachInvite visits a node's inbox in order of arrival.
 func (v *view) eachInvite(target uint32, f func(key string, i *invite) bool) {
-	v.invites.ascend(queueKey(target, 0), func(k string, i *invite) bool {
+	v.invites.Ascend(queueKey(target, 0), func(k string, i *invite) bool {
 		to, _ := splitQueueKey(k)
 		return to == target && f(k, i)
 	})
@@ -48,7 +50,7 @@ func (v *view) inbox(target uint32, net uint16) (keys []string) {
 
 // invitesBy lists the keys of invites under a prefix of the index.
 func (v *view) invitesBy(prefix string) (keys []string) {
-	v.byInvite.ascend(prefix, func(k string, _ nothing) bool {
+	v.byInvite.Ascend(prefix, func(k string, _ nothing) bool {
 		if !strings.HasPrefix(k, prefix) {
 			return false
 		}
@@ -181,7 +183,7 @@ func decideRespondInvite(v *view, c *call) (effect, *protocol.Error) {
 	if len(keys) == 0 {
 		return nil, protocol.Refusef(protocol.CodeNotFound, "no pending invite for node %d to network %d", r.NodeID, r.NetworkID)
 	}
-	found, _ := v.invites.get(keys[len(keys)-1])
+	found, _ := v.invites.Get(keys[len(keys)-1])
 	if found.expired(v.meta.now) {
 		return nil, protocol.Refusef(protocol.CodeNotFound, "invite for node %d to network %d has expired", r.NodeID, r.NetworkID)
 	}

@@ -19,7 +19,7 @@ func decideSpendToken(v *view, b *SpendToken) (effect, *protocol.Error) {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid spend_token: want the SHA-256 of the member's public key")
 	}
 	key := tokenKey(TokenJoin, b.Name)
-	t, known := v.tokens.get(key)
+	t, known := v.tokens.Get(key)
 	switch {
 	case !known:
 		return nil, protocol.Refusef(protocol.CodeTokenInvalid, "invalid join token: it does not exist; mint a new one")
@@ -32,7 +32,7 @@ func decideSpendToken(v *view, b *SpendToken) (effect, *protocol.Error) {
 		if t.spentBy == "" {
 			spent := *t
 			spent.spentBy, spent.spentKey = b.MemberID, string(b.Key)
-			x.tokens.put(x, key, &spent)
+			tokenTable.put(x, key, &spent)
 		}
 		return ok("spend_token")
 	}, nil
@@ -41,14 +41,14 @@ func decideSpendToken(v *view, b *SpendToken) (effect, *protocol.Error) {
 // voidJoinTokens drops the tokens that a member has used: it is in, or gone.
 func (x *txn) voidJoinTokens(member string) {
 	var used []string
-	x.tokens.ascend(tokenKey(TokenJoin, ""), func(k string, t *token) bool {
+	x.tokens.Ascend(tokenKey(TokenJoin, ""), func(k string, t *token) bool {
 		if t.Kind == TokenJoin && t.spentBy == member {
 			used = append(used, k)
 		}
 		return t.Kind == TokenJoin
 	})
 	for _, k := range used {
-		x.tokens.drop(x, k)
+		tokenTable.drop(x, k)
 	}
 }
 
@@ -57,7 +57,7 @@ func readJoinTokens(v *view, c *call) (any, *protocol.Error) {
 		return nil, e
 	}
 	reply := &protocol.ClusterJoinTokenListReply{Type: "cluster_join_token_list_ok", JoinTokens: []protocol.JoinTokenInfo{}}
-	v.tokens.ascend(tokenKey(TokenJoin, ""), func(_ string, t *token) bool {
+	v.tokens.Ascend(tokenKey(TokenJoin, ""), func(_ string, t *token) bool {
 		if t.Kind == TokenJoin && !v.expired(t) {
 			info := protocol.JoinTokenInfo{Name: t.Name, NonVoter: t.NonVoter, UsedBy: t.spentBy}
 			if t.Expires != 0 {
@@ -76,11 +76,11 @@ func decideRevokeJoinToken(v *view, c *call) (effect, *protocol.Error) {
 		return nil, e
 	}
 	key := tokenKey(TokenJoin, r.Name)
-	if t, known := v.tokens.get(key); !known || v.expired(t) {
+	if t, known := v.tokens.Get(key); !known || v.expired(t) {
 		return nil, protocol.Refusef(protocol.CodeNotFound, "join token %s: not found; cluster_join_token_list shows what there is", protocol.Quote(r.Name))
 	}
 	return func(x *txn) any {
-		x.tokens.drop(x, key)
+		tokenTable.drop(x, key)
 		x.begin(protocol.EventClusterTokenRevoked).str("kind", TokenJoin.String()).str("name", r.Name).end()
 		return &protocol.ClusterJoinTokenRevokeReply{Name: r.Name, Type: "cluster_join_token_revoke_ok"}
 	}, nil

@@ -3,6 +3,7 @@
 package fsm
 
 import (
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -66,7 +67,7 @@ func decidePutJWKS(v *view, b *PutJWKS) (effect, *protocol.Error) {
 		return nil, e
 	}
 	return func(x *txn) any {
-		old, had := x.jwks.get(b.URL)
+		old, had := x.jwks.Get(b.URL)
 		if !had {
 			old = &jwks{}
 		}
@@ -82,7 +83,7 @@ func decidePutJWKS(v *view, b *PutJWKS) (effect, *protocol.Error) {
 				x.begin(protocol.EventIDPKeysChanged).str("url", shownURL(b.URL)).end()
 			}
 		}
-		x.jwks.put(x, b.URL, &next)
+		jwksTable.put(x, b.URL, &next)
 		return ok("put_jwks")
 	}, nil
 }
@@ -102,32 +103,35 @@ type jwks struct {
 	failing int64
 }
 
-func (j *jwks) appendTo(dst []byte, _ uint32) []byte {
-	dst = appendVarint(appendBytes(dst, j.doc), j.fetched)
-	dst = append(appendString(dst, j.issuer), boolByte(j.hs256))
-	dst = appendUvarint(appendStrings(dst, j.keys), uint64(len(j.leftOut)))
+func (j *jwks) AppendTo(dst []byte, _ uint32) []byte {
+	dst = table.AppendVarint(table.AppendBytes(dst, j.doc), j.fetched)
+	dst = append(table.AppendString(dst, j.issuer), table.BoolByte(j.hs256))
+	dst = table.AppendUvarint(table.AppendStrings(dst, j.keys), uint64(len(j.leftOut)))
 	for _, l := range j.leftOut {
-		dst = appendString(appendString(dst, l.Key), l.Why)
+		dst = table.AppendString(table.AppendString(dst, l.Key), l.Why)
 	}
-	return appendVarint(appendString(dst, j.failed), j.failing)
+	return table.AppendVarint(table.AppendString(dst, j.failed), j.failing)
 }
 
-func readJWKS(d *decoder, _ uint32) *jwks {
-	j := &jwks{doc: append([]byte(nil), d.bytes()...), fetched: d.varint(), issuer: d.str(), hs256: d.bool(), keys: d.strs()}
-	n := d.uvarint()
-	if n > uint64(len(d.b)) {
-		d.fail()
+func readJWKS(d *table.Decoder, _ uint32) *jwks {
+	j := &jwks{doc: append([]byte(nil), d.Bytes()...), fetched: d.Varint(), issuer: d.Text(), hs256: d.Bool(), keys: d.Texts()}
+	n := d.Uvarint()
+	if n > uint64(d.Left()) {
+		d.Fail()
 		return j
 	}
 	for range n {
-		j.leftOut = append(j.leftOut, LeftOut{d.str(), d.str()})
+		j.leftOut = append(j.leftOut, LeftOut{d.Text(), d.Text()})
 	}
-	j.failed, j.failing = d.str(), d.varint()
+	j.failed, j.failing = d.Text(), d.Varint()
 	return j
 }
 
 // Keys are kept under the URL that was configured when they were fetched.
-var jwksSchema = schema[string, *jwks]{kindJWKS, appendKeyStr, readKeyStr, readJWKS}
+var jwksTable = declaration[string, *jwks]{
+	schema: table.Schema[string, *jwks]{Kind: kindJWKS, AppendKey: table.AppendKeyString, ReadKey: table.ReadKeyString, Read: readJWKS},
+	in:     func(v *view) *table.Table[string, *jwks] { return &v.jwks },
+}
 
 func (j *jwks) leftOutTexts() (texts []string) {
 	for _, l := range j.leftOut {
@@ -138,7 +142,7 @@ func (j *jwks) leftOutTexts() (texts []string) {
 
 // keysOf is what is known of a provider's keys, nil for nothing.
 func (v *view) keysOf(idp protocol.IDP) *jwks {
-	j, ok := v.jwks.get(idp.URL)
+	j, ok := v.jwks.Get(idp.URL)
 	if !ok || !idp.BuiltIn() {
 		return nil
 	}

@@ -5,6 +5,7 @@ package fsm
 import (
 	"encoding/base64"
 
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -26,7 +27,7 @@ const (
 // a stable order, not a count, so concurrent changes neither repeat nor skip
 // entries that stay.
 func makeCursor(list byte, net uint16, next uint64) string {
-	b := appendKey64(appendKey16([]byte{list}, net), next)
+	b := table.AppendKey64(table.AppendKey16([]byte{list}, net), next)
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
@@ -35,9 +36,9 @@ func readCursor(s string, list byte, net uint16) (next uint64, e *protocol.Error
 		return 0, nil
 	}
 	b, err := base64.RawURLEncoding.DecodeString(s)
-	d := decoder{b: b}
-	kind, of, next := d.uint8(), d.key16(), d.key64()
-	if err != nil || !d.done() || kind != list || of != net {
+	d := table.NewDecoder(b)
+	kind, of, next := d.Uint8(), d.Key16(), d.Key64()
+	if err != nil || !d.Done() || kind != list || of != net {
 		return 0, protocol.Errorf(protocol.CodeInvalid, "invalid cursor: use next_cursor of the page before, with the same request")
 	}
 	return next, nil
@@ -83,7 +84,7 @@ func readListNodes(v *view, c *call) (any, *protocol.Error) {
 			return nil, protocol.Refusef(protocol.CodePermissionDenied,
 				"listing backbone nodes is not permitted (use lookup with a specific node_id)")
 		}
-	} else if _, ok := v.networks.get(r.NetworkID); !ok {
+	} else if _, ok := v.networks.Get(r.NetworkID); !ok {
 		return nil, noNetwork(r.NetworkID)
 	}
 	next, e := readCursor(c.cursor, cursorNodes, r.NetworkID)
@@ -93,8 +94,8 @@ func readListNodes(v *view, c *call) (any, *protocol.Error) {
 	p := &page{limit: c.limit}
 	reply := &protocol.ListNodesReply{Type: "list_nodes_ok", Nodes: []protocol.ListedNode{}}
 	add := func(at uint64, id uint32, m membership) bool {
-		n, _ := v.nodes.get(id)
-		tags, _ := v.tags.get(membershipKey(r.NetworkID, id))
+		n, _ := v.nodes.Get(id)
+		tags, _ := v.tags.Get(membershipKey(r.NetworkID, id))
 		if !p.room(at, listedSize(n)+tags.size()) {
 			return false
 		}
@@ -104,11 +105,11 @@ func readListNodes(v *view, c *call) (any, *protocol.Error) {
 		return true
 	}
 	if r.NetworkID == 0 {
-		v.liveNodes.ascend(uint32(min(next, 1<<32-1)), func(id uint32, _ nothing) bool {
+		v.liveNodes.Ascend(uint32(min(next, 1<<32-1)), func(id uint32, _ nothing) bool {
 			return add(uint64(id), id, membership{})
 		})
 	} else {
-		v.byOrder.ascend(orderKey(r.NetworkID, min(next, maxJoinOrder)), func(k uint64, id uint32) bool {
+		v.byOrder.Ascend(orderKey(r.NetworkID, min(next, maxJoinOrder)), func(k uint64, id uint32) bool {
 			if uint16(k>>48) != r.NetworkID {
 				return false
 			}
@@ -167,8 +168,8 @@ func readListNetworks(v *view, c *call) (any, *protocol.Error) {
 	}
 	p := &page{limit: c.limit}
 	reply := &protocol.ListNetworksReply{Type: "list_networks_ok", Networks: []protocol.ListedNetwork{}}
-	v.networks.ascend(uint16(min(next, 1<<16-1)), func(id uint16, n *network) bool {
-		docs, _ := v.docs.get(id)
+	v.networks.Ascend(uint16(min(next, 1<<16-1)), func(id uint16, n *network) bool {
+		docs, _ := v.docs.Get(id)
 		size := 210 + len(n.name) + len(n.policy.description)
 		if docs.rules != nil {
 			size += 320

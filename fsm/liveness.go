@@ -27,7 +27,7 @@ const (
 // back; to anybody who is not that node it is not there.
 func decideHeartbeat(v *view, c *call) (effect, *protocol.Error) {
 	id := c.body.(*protocol.NodeRequest).NodeID
-	n, ok := v.nodes.get(id)
+	n, ok := v.nodes.Get(id)
 	if !ok || !n.reachable() {
 		return nil, noNode(id)
 	}
@@ -39,7 +39,7 @@ func decideHeartbeat(v *view, c *call) (effect, *protocol.Error) {
 	}
 	if n.expires != 0 && n.expires < v.meta.now {
 		e := protocol.Refusef(protocol.CodeKeyExpired, "node %d: key expired at %s", id, utc(n.expires))
-		if at, known := v.blocked.get(id); known && v.meta.now-int64(at) < blockedEvery {
+		if at, known := v.blocked.Get(id); known && v.meta.now-int64(at) < blockedEvery {
 			return nil, e
 		}
 		return noteBlocked(id), e
@@ -49,7 +49,7 @@ func decideHeartbeat(v *view, c *call) (effect, *protocol.Error) {
 
 func noteBlocked(id uint32) effect {
 	return func(x *txn) any {
-		x.blocked.put(x, id, millis(x.meta.now))
+		blockedTable.put(x, id, millis(x.meta.now))
 		x.begin(protocol.EventHeartbeatBlocked).node(id).end()
 		return nil
 	}
@@ -90,7 +90,7 @@ func decideSweep(v *view, s *Sweep) (effect, *protocol.Error) {
 			x.sweepRelease(id)
 		}
 		for _, id := range s.Beacons {
-			if b, ok := x.beacons.get(id); ok && b.forgettable(x.meta.now) {
+			if b, ok := x.beacons.Get(id); ok && b.forgettable(x.meta.now) {
 				x.dropBeacon(id)
 			}
 		}
@@ -112,7 +112,7 @@ func (x *txn) sweepOffline(id uint32) {
 	if n == nil {
 		return
 	}
-	sec, _ := x.seen.get(id)
+	sec, _ := x.seen.Get(id)
 	if !x.silent(sec, x.meta.now) {
 		return
 	}
@@ -120,11 +120,11 @@ func (x *txn) sweepOffline(id uint32) {
 	x.begin(protocol.EventNodeReaped).node(id).str("reason", "stale_heartbeat").str("last_seen_ago", ago.String()).
 		num("networks", uint64(len(x.networksOf(id))+1)).end()
 	x.edit(n, func(n *node) { n.state, n.offlineAt = stateOffline, x.meta.now })
-	x.seen.drop(x, id)
+	seenTable.drop(x, id)
 }
 
 func (x *txn) sweepRelease(id uint32) {
-	n, had := x.nodes.get(id)
+	n, had := x.nodes.Get(id)
 	if !had || !x.releasable(n, x.meta.now) {
 		return
 	}
@@ -137,14 +137,14 @@ func (x *txn) sweepRelease(id uint32) {
 
 func (x *txn) expireTokens() {
 	var keys []string
-	x.tokens.scan(func(k string, t *token) bool {
+	x.tokens.Scan(func(k string, t *token) bool {
 		if x.expired(t) {
 			keys = append(keys, k)
 		}
 		return true
 	})
 	for _, k := range keys {
-		x.tokens.drop(x, k)
+		tokenTable.drop(x, k)
 	}
 }
 
@@ -165,16 +165,15 @@ func (r *Root) SweepCandidates(now int64, limit int) Sweep {
 	if !r.silent(0, now) { // the grace of a new term covers everybody
 		r.sweepAt.Store(0)
 	} else {
-		seen := r.seen.store.(*dense[second])
-		r.sweepAt.Store(seen.window(r.sweepAt.Load(), sweepScan, func(id uint32, sec second) bool {
+		r.sweepAt.Store(r.seen.Window(r.sweepAt.Load(), sweepScan, func(id uint32, sec second) bool {
 			if r.silent(sec, now) {
 				s.Offline = append(s.Offline, id)
 			}
 			return len(s.Offline) < limit
 		}))
 	}
-	r.offline.ascend(0, func(k uint64, id uint32) bool {
-		n, _ := r.nodes.get(id)
+	r.offline.Ascend(0, func(k uint64, id uint32) bool {
+		n, _ := r.nodes.Get(id)
 		if int64(k>>32)*1000 > now-releaseAfter || len(s.Release) >= limit {
 			return false
 		}
@@ -183,7 +182,7 @@ func (r *Root) SweepCandidates(now int64, limit int) Sweep {
 		}
 		return true
 	})
-	r.beacons.scan(func(id uint32, b *beacon) bool {
+	r.beacons.Scan(func(id uint32, b *beacon) bool {
 		if b.forgettable(now) {
 			s.Beacons = append(s.Beacons, id)
 		}
@@ -198,18 +197,18 @@ func (r *Root) SweepCandidates(now int64, limit int) Sweep {
 // is past its time.
 func (v *view) somethingExpired(now int64) bool {
 	expired := false
-	if _, key, ok := first(v.byExpiry.store); ok {
-		r, _ := v.results.get(key)
+	if _, key, ok := v.byExpiry.First(); ok {
+		r, _ := v.results.Get(key)
 		expired = r.expires <= now
 	}
-	v.tokens.scan(func(_ string, t *token) bool {
+	v.tokens.Scan(func(_ string, t *token) bool {
 		expired = expired || t.Expires != 0 && t.Expires <= now
 		return !expired
 	})
-	v.sessions.scan(func(k string, s session) bool {
+	v.sessions.Scan(func(k string, s session) bool {
 		expired = expired || now-s.used >= sessionTTL
 		if !expired {
-			v.minted.ascend(k, func(m string, r *result) bool {
+			v.minted.Ascend(k, func(m string, r *result) bool {
 				expired = m[:sessionBytes] == k && r.expires <= now
 				return false
 			})

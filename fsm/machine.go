@@ -38,13 +38,6 @@ func New() *Machine {
 	return m
 }
 
-func newTxn() *txn {
-	x := &txn{view: newView()}
-	x.metaHash = x.meta.hash()
-	x.digest.add(&x.metaHash)
-	return x
-}
-
 // adopt makes x the machine's state and publishes it.
 func (m *Machine) adopt(x *txn, index, term uint64) {
 	m.x = x
@@ -129,7 +122,7 @@ func knownCode(code protocol.Code) bool {
 // publish makes the writer's state the one that everybody reads.
 func (m *Machine) publish(index, term uint64) {
 	old := m.root.Load()
-	r := &Root{view: old.view, index: index, term: term, digest: m.x.digest.bytes(), sweepAt: &m.sweepAt}
+	r := &Root{view: old.view, index: index, term: term, digest: m.x.w.Digest.Bytes(), sweepAt: &m.sweepAt}
 	m.x.handOver(&r.view)
 	m.root.Store(r)
 	if m.x.checkpoint {

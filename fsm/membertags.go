@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -13,36 +14,31 @@ import (
 // They belong to the membership and end with it.
 type memberTags struct{ list []string }
 
-func (t memberTags) appendTo(dst []byte, _ uint32) []byte {
-	dst = appendUvarint(dst, uint64(len(t.list)))
+func (t memberTags) AppendTo(dst []byte, _ uint32) []byte {
+	dst = table.AppendUvarint(dst, uint64(len(t.list)))
 	for _, tag := range t.list {
-		dst = appendString(dst, tag)
+		dst = table.AppendString(dst, tag)
 	}
 	return dst
 }
 
-func readMemberTagsRecord(d *decoder, _ uint32) (t memberTags) {
-	n := d.uvarint()
+func readMemberTagsRecord(d *table.Decoder, _ uint32) (t memberTags) {
+	n := d.Uvarint()
 	if n == 0 || n > protocol.MaxMemberTags {
-		d.fail()
+		d.Fail()
 		return t
 	}
 	for range n {
-		t.list = append(t.list, d.str())
+		t.list = append(t.list, d.Text())
 	}
 	return t
 }
 
 // Tags are keyed as members are.
-var memberTagsSchema = schema[uint64, memberTags]{kindMemberTag, appendKey64, readKey64, readMemberTagsRecord}
-
-func loadMemberTags(x *txn, d *decoder, level uint32) bool {
-	k, t, ok := x.tags.decode(d, level)
-	if !ok || !x.memberships.holds(k) || x.tags.holds(k) {
-		return false
-	}
-	x.tags.put(x, k, t)
-	return true
+var memberTagsTable = declaration[uint64, memberTags]{
+	schema: table.Schema[uint64, memberTags]{Kind: kindMemberTag, AppendKey: table.AppendKey64, ReadKey: table.ReadKey64, Read: readMemberTagsRecord},
+	in:     func(v *view) *table.Table[uint64, memberTags] { return &v.tags },
+	fits:   func(x *txn, k uint64, _ memberTags) bool { return x.memberships.Holds(k) },
 }
 
 // size is what the tags take in a list's JSON, from above.
@@ -76,14 +72,14 @@ func decideSetMemberTags(v *view, c *call) (effect, *protocol.Error) {
 		reply.Tags = []string{}
 	}
 	key := membershipKey(r.NetworkID, r.TargetNodeID)
-	if now, _ := v.tags.get(key); slices.Equal(now.list, r.Tags) {
+	if now, _ := v.tags.Get(key); slices.Equal(now.list, r.Tags) {
 		return c.unchanged(reply)
 	}
 	return func(x *txn) any {
 		if len(r.Tags) == 0 {
-			x.tags.drop(x, key)
+			memberTagsTable.drop(x, key)
 		} else {
-			x.tags.put(x, key, memberTags{r.Tags})
+			memberTagsTable.put(x, key, memberTags{r.Tags})
 		}
 		x.begin(protocol.EventMemberTagsChanged).network(r.NetworkID).num("target_node", uint64(r.TargetNodeID)).
 			str("tags", strings.Join(r.Tags, " ")).end()
@@ -95,12 +91,12 @@ func decideSetMemberTags(v *view, c *call) (effect, *protocol.Error) {
 // own, in networks that they may just have left, so that is no error.
 func readMemberTags(v *view, c *call) (any, *protocol.Error) {
 	r := c.body.(*protocol.GetMemberTags)
-	if _, ok := v.networks.get(r.NetworkID); !ok {
+	if _, ok := v.networks.Get(r.NetworkID); !ok {
 		return nil, noNetwork(r.NetworkID)
 	}
 	reply := &protocol.GetMemberTagsReply{Type: "get_member_tags_ok", NetworkID: r.NetworkID, TargetNodeID: r.TargetNodeID}
 	of := func(id uint32) []string {
-		if tags, ok := v.tags.get(membershipKey(r.NetworkID, id)); ok {
+		if tags, ok := v.tags.Get(membershipKey(r.NetworkID, id)); ok {
 			return tags.list
 		}
 		return []string{}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -340,7 +341,7 @@ func (g *govModel) expire() {
 			break
 		}
 		first := slices.MinFunc(ends, func(a, b end) int {
-			return strings.Compare(dueKey(a.at, a.kind, appendKey64(nil, membershipKey(a.net, a.m.id))), dueKey(b.at, b.kind, appendKey64(nil, membershipKey(b.net, b.m.id))))
+			return strings.Compare(dueKey(a.at, a.kind, table.AppendKey64(nil, membershipKey(a.net, a.m.id))), dueKey(b.at, b.kind, table.AppendKey64(nil, membershipKey(b.net, b.m.id))))
 		})
 		if first.kind == dueRole {
 			first.m.role, first.m.roleUntil = roleMember, 0
@@ -380,7 +381,7 @@ func (g *govModel) String() string {
 // governanceOf renders the machine's governance as the model renders its own.
 func governanceOf(r *Root) string {
 	var out strings.Builder
-	r.networks.scan(func(id uint16, n *network) bool {
+	r.networks.Scan(func(id uint16, n *network) bool {
 		if id == 0 {
 			return true
 		}
@@ -400,7 +401,7 @@ func governanceOf(r *Root) string {
 		out.WriteString("\n")
 		return true
 	})
-	r.invites.scan(func(k string, i *invite) bool {
+	r.invites.Scan(func(k string, i *invite) bool {
 		t, _ := splitQueueKey(k)
 		fmt.Fprintf(&out, "invite %d: %d by %d at %d for %d\n", t, i.net, i.inviter, i.at, i.span)
 		return true

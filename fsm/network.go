@@ -25,7 +25,7 @@ func decideCreateNetwork(v *view, c *call) (effect, *protocol.Error) {
 	if v.meta.nextNet == 0 {
 		return nil, protocol.Refusef(protocol.CodeLimitReached, "network ID space exhausted (max 65535 networks)")
 	}
-	if _, taken := v.byName.get(r.Name); taken {
+	if _, taken := v.byName.Get(r.Name); taken {
 		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "network %s already exists", protocol.Quote(r.Name))
 	}
 	return func(x *txn) any {
@@ -54,13 +54,7 @@ func decideCreateNetwork(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func (x *txn) setNetwork(id uint16, n *network) {
-	if old, had := x.networks.get(id); had && old.name != n.name {
-		x.byName.drop(old.name)
-	}
-	x.networks.put(x, id, n)
-	x.byName.put(n.name, id)
-}
+func (x *txn) setNetwork(id uint16, n *network) { networkTable.put(x, id, n) }
 
 func decideJoinNetwork(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.JoinNetwork)
@@ -71,7 +65,7 @@ func decideJoinNetwork(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.signedOrAdmin(c, node); e != nil {
 		return nil, e
 	}
-	n, ok := v.networks.get(r.NetworkID)
+	n, ok := v.networks.Get(r.NetworkID)
 	if !ok {
 		return nil, noNetwork(r.NetworkID)
 	}
@@ -118,7 +112,7 @@ func decideLeaveNetwork(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.signedOrAdmin(c, node); e != nil {
 		return nil, e
 	}
-	n, ok := v.networks.get(r.NetworkID)
+	n, ok := v.networks.Get(r.NetworkID)
 	if !ok {
 		return nil, noNetwork(r.NetworkID)
 	}
@@ -150,10 +144,8 @@ func decideDeleteNetwork(v *view, c *call) (effect, *protocol.Error) {
 		x.dropInvites(x.invitesBy(inviteByNetwork(r.NetworkID, "")))
 		x.clearPreAssign(r.NetworkID)
 		x.dropPages(r.NetworkID)
-		x.docs.drop(x, r.NetworkID)
-		x.networks.drop(x, r.NetworkID)
-		x.byName.drop(n.name)
-		x.netSize.drop(r.NetworkID)
+		networkDocsTable.drop(x, r.NetworkID)
+		networkTable.drop(x, r.NetworkID)
 		x.begin(protocol.EventNetworkDeleted).network(r.NetworkID).str("name", n.name).num("members", uint64(members)).
 			bool("enterprise", n.enterprise).end()
 		return &protocol.DeleteNetworkReply{Type: "delete_network_ok", NetworkID: r.NetworkID}
@@ -172,7 +164,7 @@ func decideRenameNetwork(v *view, c *call) (effect, *protocol.Error) {
 	if e != nil {
 		return nil, e
 	}
-	if holder, taken := v.byName.get(r.Name); taken && holder != r.NetworkID {
+	if holder, taken := v.byName.Get(r.Name); taken && holder != r.NetworkID {
 		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "network %s already exists", protocol.Quote(r.Name))
 	}
 	reply := &protocol.RenameNetworkReply{Type: "rename_network_ok", NetworkID: r.NetworkID, Name: r.Name}
@@ -222,7 +214,7 @@ func (v *view) rolesFit(net uint16, n *network) bool {
 		fit = (m.role != roleNone) == n.enterprise && (n.enterprise || m.roleUntil == 0)
 		return fit
 	})
-	_, owned := v.owners.get(net)
+	_, owned := v.owners.Get(net)
 	return fit && (owned || !n.enterprise || !n.hadOwner)
 }
 
@@ -233,14 +225,14 @@ func (x *txn) initRoles(net uint16) {
 	for _, id := range x.memberIDs(net) {
 		if m, _ := x.membership(net, id); m.role == roleNone {
 			r := roleMember
-			if _, owned := x.owners.get(net); !owned {
+			if _, owned := x.owners.Get(net); !owned {
 				r = roleOwner
 			}
 			x.setRole(net, id, r, 0)
 		}
 	}
-	n, _ := x.networks.get(net)
-	if _, owned := x.owners.get(net); !owned && n.hadOwner {
+	n, _ := x.networks.Get(net)
+	if _, owned := x.owners.Get(net); !owned && n.hadOwner {
 		x.succeed(net, 0)
 	}
 }

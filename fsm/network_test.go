@@ -235,7 +235,7 @@ func TestListTooLarge(t *testing.T) {
 	for i := range 16_000 {
 		id := w.m.x.meta.nextNode
 		w.m.x.meta.nextNode++
-		w.m.x.setNode(nil, &node{id: id, key: testKey(i), keyGen: 1, state: stateLive, tags: tags})
+		w.m.x.setNode(&node{id: id, key: testKey(i), keyGen: 1, state: stateLive, tags: tags})
 		w.m.x.markSeen(id)
 	}
 	w.tick(0)
@@ -274,7 +274,7 @@ func TestFeatureLevelGate(t *testing.T) {
 	known := protocol.Features
 	protocol.Features = append(slices.Clone(known), protocol.Feature{Name: "later", Level: 3})
 	t.Cleanup(func() { protocol.Features = known })
-	v := newView()
+	v := &newTxn().view
 	v.meta.level = 1
 	row := *protocol.Must("register")
 	row.Feature = "later"

@@ -4,7 +4,10 @@
 
 package fsm
 
-import "github.com/pilotregistry/pilotregistry/protocol"
+import (
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
 
 // LevelMax is the newest feature level this version understands.
 const LevelMax = protocol.LevelFirst
@@ -15,24 +18,16 @@ const LevelMax = protocol.LevelFirst
 
 type nextFields struct{}
 
-func (nextFields) appendTo(dst []byte, _ uint32) []byte { return dst }
+func (nextFields) AppendTo(dst []byte, _ uint32) []byte { return dst }
 
-func (nextFields) read(*decoder, uint32) {}
+func (nextFields) read(*table.Decoder, uint32) {}
 
 func (nextFields) trim(uint32) {}
 
 func (nextFields) lookup() protocol.LookupNext { return protocol.LookupNext{} }
 
-type nextTables struct{}
+type nextParts struct{}
 
-func newNextTables() nextTables { return nextTables{} }
-
-func (nextTables) tables() []stored { return nil }
-
-func (nextTables) handOver(*nextTables) {}
+var nextTables []declared
 
 func withNext(h map[string]handler) map[string]handler { return h }
-
-func withNextLoaders(l map[kind]func(*txn, *decoder, uint32) bool) map[kind]func(*txn, *decoder, uint32) bool {
-	return l
-}

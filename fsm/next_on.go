@@ -4,7 +4,10 @@
 
 package fsm
 
-import "github.com/pilotregistry/pilotregistry/protocol"
+import (
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
 
 // LevelMax is the newest feature level the synthetic next version understands.
 const LevelMax uint32 = 2
@@ -12,16 +15,16 @@ const LevelMax uint32 = 2
 // nextFields are the fields that level 2 adds to the node record.
 type nextFields struct{ motto string }
 
-func (f nextFields) appendTo(dst []byte, level uint32) []byte {
+func (f nextFields) AppendTo(dst []byte, level uint32) []byte {
 	if level < LevelMax {
 		return dst
 	}
-	return appendString(dst, f.motto)
+	return table.AppendString(dst, f.motto)
 }
 
-func (f *nextFields) read(d *decoder, level uint32) {
+func (f *nextFields) read(d *table.Decoder, level uint32) {
 	if level >= LevelMax {
-		f.motto = d.str()
+		f.motto = d.Text()
 	}
 }
 
@@ -34,26 +37,20 @@ func (f *nextFields) trim(level uint32) {
 func (f nextFields) lookup() protocol.LookupNext { return protocol.LookupNext{Motto: f.motto} }
 
 // kindMotto is the snapshot section that level 2 adds: when a node's motto was set.
-const kindMotto kind = 200
+const kindMotto table.Kind = 200
 
-var mottoSchema = schema[uint32, millis]{kindMotto, appendKey32, readKey32, readMillis}
+var mottoTable = declaration[uint32, millis]{
+	schema: table.Schema[uint32, millis]{Kind: kindMotto, AppendKey: table.AppendKey32, ReadKey: table.ReadKey32, Read: readMillis},
+	in:     func(v *view) *table.Table[uint32, millis] { return &v.next.mottos },
+}
 
-type nextTables struct{ mottos table[uint32, millis] }
+type nextParts struct{ mottos table.Table[uint32, millis] }
 
-func newNextTables() nextTables { return nextTables{mottos: newTable(&mottoSchema)} }
-
-func (t *nextTables) tables() []stored { return []stored{&t.mottos} }
-
-func (t *nextTables) handOver(dst *nextTables) { t.mottos.handOver(&dst.mottos) }
+var nextTables = []declared{&mottoTable}
 
 func withNext(h map[string]handler) map[string]handler {
 	h["set_motto"] = handler{decide: decideSetMotto}
 	return h
-}
-
-func withNextLoaders(l map[kind]func(*txn, *decoder, uint32) bool) map[kind]func(*txn, *decoder, uint32) bool {
-	l[kindMotto] = plain(func(x *txn) *table[uint32, millis] { return &x.next.mottos })
-	return l
 }
 
 func decideSetMotto(v *view, c *call) (effect, *protocol.Error) {
@@ -71,9 +68,9 @@ func decideSetMotto(v *view, c *call) (effect, *protocol.Error) {
 	return func(x *txn) any {
 		x.edit(n, func(n *node) { n.motto = r.Motto })
 		if r.Motto == "" {
-			x.next.mottos.drop(x, n.id)
+			mottoTable.drop(x, n.id)
 		} else {
-			x.next.mottos.put(x, n.id, millis(x.meta.now))
+			mottoTable.put(x, n.id, millis(x.meta.now))
 		}
 		x.begin(protocol.EventMottoChanged).node(n.id).end()
 		return &protocol.SetMottoReply{Type: "set_motto_ok", NodeID: n.id, Motto: r.Motto}

@@ -5,6 +5,7 @@ package fsm
 import (
 	"strings"
 
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/share"
 )
@@ -42,7 +43,7 @@ func (x *txn) touch(id SessionID, floor uint64) *sessionTouch {
 		}
 	}
 	key := string(id[:])
-	old, _ := x.sessions.get(key)
+	old, _ := x.sessions.Get(key)
 	x.touched = append(x.touched, sessionTouch{key: key, floor: max(old.floor, floor)})
 	return &x.touched[len(x.touched)-1]
 }
@@ -52,7 +53,7 @@ func (x *txn) touch(id SessionID, floor uint64) *sessionTouch {
 // outcome has been reported long ago.
 func (x *txn) settled(c *command) (Result, bool) {
 	s := x.touch(c.Session, c.Floor)
-	if old, ok := x.minted.get(mintedKey(s.key, c.Seq)); ok {
+	if old, ok := x.minted.Get(mintedKey(s.key, c.Seq)); ok {
 		return old.replay(), true
 	}
 	if c.Seq < s.floor {
@@ -62,7 +63,7 @@ func (x *txn) settled(c *command) (Result, bool) {
 }
 
 func (x *txn) rememberMinted(c *command, r *Result) {
-	x.minted.put(x, mintedKey(string(c.Session[:]), c.Seq),
+	mintedTable.put(x, mintedKey(string(c.Session[:]), c.Seq),
 		&result{index: r.Index, expires: x.meta.now + mintedResultTTL, reply: r.keep(), refusal: r.Err})
 }
 
@@ -83,7 +84,7 @@ func (r *Result) keep() string {
 func (x *txn) flushSessions() {
 	for i := range x.touched {
 		s := &x.touched[i]
-		x.sessions.put(x, s.key, session{floor: s.floor, used: x.meta.now})
+		sessionTable.put(x, s.key, session{floor: s.floor, used: x.meta.now})
 		x.forgetMinted(s.key, s.floor, 1024)
 	}
 }
@@ -92,19 +93,19 @@ func (x *txn) flushSessions() {
 // sequence number up: those below the floor and those whose time is over.
 func (x *txn) forgetMinted(session string, floor uint64, limit int) (dropped int) {
 	var keys []string
-	x.minted.ascend(session, func(k string, r *result) bool {
+	x.minted.Ascend(session, func(k string, r *result) bool {
 		if len(keys) == limit || k[:sessionBytes] != session {
 			return false
 		}
-		d := decoder{b: []byte(k[sessionBytes:])}
-		if d.key64() >= floor && r.expires > x.meta.now {
+		d := table.NewDecoder([]byte(k[sessionBytes:]))
+		if d.Key64() >= floor && r.expires > x.meta.now {
 			return false
 		}
 		keys = append(keys, k)
 		return true
 	})
 	for _, k := range keys {
-		x.minted.drop(x, k)
+		mintedTable.drop(x, k)
 	}
 	return len(keys)
 }
@@ -117,7 +118,7 @@ func (x *txn) expireSessions(limit int) {
 		session
 	}
 	var all []idle
-	x.sessions.scan(func(k string, s session) bool {
+	x.sessions.Scan(func(k string, s session) bool {
 		all = append(all, idle{k, s})
 		return len(all) < limit
 	})
@@ -132,7 +133,7 @@ func (x *txn) expireSessions(limit int) {
 			return
 		}
 		if over {
-			x.sessions.drop(x, s.key)
+			sessionTable.drop(x, s.key)
 		}
 	}
 }
@@ -140,8 +141,8 @@ func (x *txn) expireSessions(limit int) {
 // resultKey is the key of a remembered client result: who asks, which
 // command, which request id.
 func resultKey(row *protocol.Command, body protocol.Body, actor Actor, source, requestID string) string {
-	b := appendString(make([]byte, 0, 64), requestScope(body, actor, source))
-	b = appendKey16(b, uint16(row.Code))
+	b := table.AppendString(make([]byte, 0, 64), requestScope(body, actor, source))
+	b = table.AppendKey16(b, uint16(row.Code))
 	return string(append(b, requestID...))
 }
 
@@ -193,7 +194,7 @@ func sourceHost(source string) string {
 // there is none. The same id with another request is an error, and so is a
 // caller whose key or token no longer counts: the reply is not for him.
 func (v *view) remembered(key string, actor Actor, hash [32]byte) (*result, *protocol.Error) {
-	old, ok := v.results.get(key)
+	old, ok := v.results.Get(key)
 	if !ok || old.expires <= v.meta.now {
 		return nil, nil
 	}
@@ -265,46 +266,41 @@ func (v *view) idRoom(id string, body protocol.Body, b *bearer) (remember bool, 
 // the request, nil when none did: when the request itself has taken its key
 // away, that key goes on standing for the request.
 func (x *txn) rememberResult(key string, hash [32]byte, r *Result, expires int64, signer *node, b *bearer) {
-	x.forgetResult(key)
 	res := &result{index: r.Index, expires: expires, hash: string(hash[:]), reply: r.keep(), refusal: r.Err, bearer: *b}
 	if signer != nil && x.signer(Actor{Node: signer.id, KeyGen: signer.keyGen}) == nil {
 		res.signerGen, res.signerKey = signer.keyGen, signer.key
 	}
-	x.addResult(key, res)
+	resultTable.put(x, key, res)
 }
 
-func (x *txn) addResult(key string, r *result) {
-	x.results.put(x, key, r)
-	x.byExpiry.put(expiryKey(r.expires, key), key)
+func (x *txn) enterResult(key string, r *result) {
+	x.byExpiry.Put(&x.w, expiryKey(r.expires, key), key)
 	held, _ := x.memory(&r.bearer)
-	held.add(&r.bearer, resultCost(key, r))
+	held.add(&x.w, &r.bearer, resultCost(key, r))
 }
 
-func (x *txn) forgetResult(key string) {
-	if r, ok := x.results.get(key); ok {
-		x.results.drop(x, key)
-		x.byExpiry.drop(expiryKey(r.expires, key))
-		held, _ := x.memory(&r.bearer)
-		held.add(&r.bearer, -resultCost(key, r))
-	}
+func (x *txn) leaveResult(key string, r *result) {
+	x.byExpiry.Drop(&x.w, expiryKey(r.expires, key))
+	held, _ := x.memory(&r.bearer)
+	held.add(&x.w, &r.bearer, -resultCost(key, r))
 }
 
 // expireResults forgets at most limit client results whose time is over.
 func (x *txn) expireResults(limit int) {
 	for range limit {
-		_, key, ok := first(x.byExpiry.store)
+		_, key, ok := x.byExpiry.First()
 		if !ok {
 			return
 		}
-		if r, _ := x.results.get(key); r.expires > x.meta.now {
+		if r, _ := x.results.Get(key); r.expires > x.meta.now {
 			return
 		}
-		x.forgetResult(key)
+		resultTable.drop(x, key)
 	}
 }
 
 func expiryKey(expires int64, key string) string {
-	b := appendKey64(make([]byte, 0, 8+len(key)), uint64(max(expires, 0)))
+	b := table.AppendKey64(make([]byte, 0, 8+len(key)), uint64(max(expires, 0)))
 	return string(append(b, key...))
 }
 
@@ -327,7 +323,7 @@ func (r *Root) Replay(c *Call) (Result, bool, *protocol.Error) {
 // who sends the request again has no other to sign with.
 func (r *Root) FormerKey(row *protocol.Command, node uint32, requestID string) (key protocol.PublicKey, gen uint32, ok bool) {
 	id, _, _ := r.requestID(requestID)
-	old, found := r.results.get(resultKey(row, nil, Actor{Node: node}, "", id))
+	old, found := r.results.Get(resultKey(row, nil, Actor{Node: node}, "", id))
 	if !found || old.expires <= r.meta.now || old.signerGen == 0 {
 		return key, 0, false
 	}

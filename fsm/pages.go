@@ -3,6 +3,7 @@
 package fsm
 
 import (
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -54,7 +55,7 @@ func jsonSize(s string) int {
 func (x *txn) keepPages(net uint16, pages []replyPage) string {
 	x.dropPages(net)
 	for i, p := range pages {
-		data := appendStrings(appendStrings(nil, p.actions), p.warnings)
+		data := table.AppendStrings(table.AppendStrings(nil, p.actions), p.warnings)
 		x.putStaged(pageKey(net, uint32(i+1)), &staged{at: x.meta.now, index: x.index, data: string(data)})
 	}
 	if len(pages) == 0 {
@@ -69,8 +70,8 @@ func pageCursor(net uint16, index uint64, page uint32) string {
 
 func (x *txn) dropPages(net uint16) {
 	var keys []string
-	x.staged.ascend(pageKey(net, 0), func(k string, _ *staged) bool {
-		if k[0] != stagedPage || (&decoder{b: []byte(k[1:])}).key16() != net {
+	x.staged.Ascend(pageKey(net, 0), func(k string, _ *staged) bool {
+		if k[0] != stagedPage || table.NewDecoder([]byte(k[1:])).Key16() != net {
 			return false
 		}
 		keys = append(keys, k)
@@ -88,14 +89,14 @@ func (v *view) readPage(cursor string, net uint16, reply *protocol.DirectoryStat
 		return e
 	}
 	page := uint32(at & 0xffff)
-	s, there := v.staged.get(pageKey(net, page))
+	s, there := v.staged.Get(pageKey(net, page))
 	if !there || s.index != at>>16 {
 		return protocol.Refusef(protocol.CodeNotFound, "the rest of that reply is kept for %d minutes, or until the next sync, and is gone; the audit trail has the changes",
 			protocol.UploadMinutes)
 	}
-	d := decoder{b: []byte(s.data)}
-	reply.Actions, reply.Warnings = d.strs(), d.strs()
-	if _, more := v.staged.get(pageKey(net, page+1)); more {
+	d := table.NewDecoder([]byte(s.data))
+	reply.Actions, reply.Warnings = d.Texts(), d.Texts()
+	if _, more := v.staged.Get(pageKey(net, page+1)); more {
 		reply.NextCursor = pageCursor(net, s.index, page+1)
 	}
 	return nil

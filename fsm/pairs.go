@@ -3,6 +3,7 @@
 package fsm
 
 import (
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -33,26 +34,37 @@ func (s sides) mutual() bool {
 }
 
 // appendTo encodes a pair of which both have reported as nothing: most have.
-func (s sides) appendTo(dst []byte, _ uint32) []byte {
+func (s sides) AppendTo(dst []byte, _ uint32) []byte {
 	if s == reportedBoth {
 		return dst
 	}
 	return append(dst, byte(s))
 }
 
-func readSides(d *decoder, _ uint32) sides {
-	if len(d.b) == 0 {
+func readSides(d *table.Decoder, _ uint32) sides {
+	if d.Left() == 0 {
 		return reportedBoth
 	}
-	s := sides(d.uint8())
+	s := sides(d.Uint8())
 	if s == 0 || s > reportedBoth|askedLow|askedHigh || s == reportedBoth {
-		d.fail()
+		d.Fail()
 	}
 	return s
 }
 
 // Pairs are keyed by the smaller id in the upper half.
-var trustSchema = schema[uint64, sides]{kindTrust, appendKey64, readKey64, readSides}
+var trustTable = declaration[uint64, sides]{
+	schema: table.Schema[uint64, sides]{Kind: kindTrust, AppendKey: table.AppendKey64, ReadKey: table.ReadKey64, Read: readSides},
+	in:     func(v *view) *table.Table[uint64, sides] { return &v.trust },
+	indexes: []place{
+		func(v *view) table.Part { return &v.byPeer },
+		func(v *view) table.Part { return &v.offers },
+	},
+	fits:    func(_ *txn, k uint64, _ sides) bool { return uint32(k>>32) <= uint32(k) },
+	enter:   func(x *txn, k uint64, s sides) { x.reindexPair(k, 0, s) },
+	leave:   func(x *txn, k uint64, s sides) { x.reindexPair(k, s, 0) },
+	replace: (*txn).reindexPair,
+}
 
 func trustKey(a, b uint32) uint64 {
 	if a > b {
@@ -65,7 +77,7 @@ func pairOf(node, peer uint32) uint64 { return uint64(node)<<32 | uint64(peer) }
 
 // sides are what two nodes have said about each other, 0 for nothing.
 func (v *view) sides(a, b uint32) sides {
-	s, _ := v.trust.get(trustKey(a, b))
+	s, _ := v.trust.Get(trustKey(a, b))
 	return s
 }
 
@@ -87,52 +99,52 @@ const maxOffers = 4096
 // mayOffer refuses a node another pair when it has too many.
 func (v *view) mayOffer(node, peer uint32) *protocol.Error {
 	reported, asked := own(node, peer)
-	if n, _ := v.offers.get(node); n < maxOffers || v.sides(node, peer)&(reported|asked) != 0 {
+	if n, _ := v.offers.Get(node); n < maxOffers || v.sides(node, peer)&(reported|asked) != 0 {
 		return nil
 	}
 	return protocol.Refusef(protocol.CodeLimitReached, "node %d has %d trust pairs, which is the most; revoke one first", node, maxOffers)
 }
 
-// setSides stores what two nodes have said and keeps the indexes.
+// setSides stores what two nodes have said, 0 for nothing.
 func (x *txn) setSides(a, b uint32, s sides) {
-	low, high := min(a, b), max(a, b)
-	old := x.sides(a, b)
-	if s == old {
-		return
+	if s == 0 {
+		trustTable.drop(x, trustKey(a, b))
+	} else if s != x.sides(a, b) {
+		trustTable.put(x, trustKey(a, b), s)
 	}
+}
+
+// reindexPair keeps the indexes when what two nodes have said changes.
+func (x *txn) reindexPair(key uint64, old, s sides) {
+	low, high := uint32(key>>32), uint32(key)
 	for _, n := range [2]struct {
 		id, peer uint32
 		own      sides
 	}{{low, high, reportedLow | askedLow}, {high, low, reportedHigh | askedHigh}} {
 		x.countOffer(n.id, old&n.own != 0, s&n.own != 0)
 		if s == 0 {
-			x.byPeer.drop(pairOf(n.id, n.peer))
+			x.byPeer.Drop(&x.w, pairOf(n.id, n.peer))
 		} else if old == 0 {
-			x.byPeer.put(pairOf(n.id, n.peer), nothing{})
+			x.byPeer.Put(&x.w, pairOf(n.id, n.peer), nothing{})
 		}
 	}
-	if s == 0 {
-		x.trust.drop(x, trustKey(a, b))
-		return
-	}
-	x.trust.put(x, trustKey(a, b), s)
 }
 
 func (x *txn) countOffer(node uint32, before, after bool) {
 	if before == after {
 		return
 	}
-	n, _ := x.offers.get(node)
+	n, _ := x.offers.Get(node)
 	if after {
 		n++
 	} else {
 		n--
 	}
 	if n == 0 {
-		x.offers.drop(node)
+		x.offers.Drop(&x.w, node)
 		return
 	}
-	x.offers.put(node, n)
+	x.offers.Put(&x.w, node, n)
 }
 
 // forgetPairs ends all trust of a node that goes.
@@ -144,7 +156,7 @@ func (x *txn) forgetPairs(node uint32) {
 
 // peersOf are the nodes with which a node has a trust pair, ascending.
 func (v *view) peersOf(node uint32) (peers []uint32) {
-	v.byPeer.ascend(pairOf(node, 0), func(k uint64, _ nothing) bool {
+	v.byPeer.Ascend(pairOf(node, 0), func(k uint64, _ nothing) bool {
 		if uint32(k>>32) != node {
 			return false
 		}
@@ -152,14 +164,4 @@ func (v *view) peersOf(node uint32) (peers []uint32) {
 		return true
 	})
 	return peers
-}
-
-func loadTrust(x *txn, d *decoder, level uint32) bool {
-	k, s, ok := x.trust.decode(d, level)
-	low, high := uint32(k>>32), uint32(k)
-	if !ok || low > high || x.trust.holds(k) {
-		return false
-	}
-	x.setSides(low, high, s)
-	return true
 }

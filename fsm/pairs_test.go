@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -146,12 +147,12 @@ func TestTrustPairsAreBoundedAndGoWithTheNode(t *testing.T) {
 	w.report(hub, victim) // known already
 	w.report(third, hub)  // counted for the other
 	w.report(victim, third)
-	if n, _ := w.m.Root().offers.get(hub); n != maxOffers {
+	if n, _ := w.m.Root().offers.Get(hub); n != maxOffers {
 		t.Errorf("%d offers", n)
 	}
 	w.do("deregister", &protocol.NodeRequest{NodeID: hub}, as(hub))
-	if r := w.m.Root(); r.trust.len() != 1 || r.byPeer.len() != 2 || r.offers.len() != 1 {
-		t.Errorf("left: %d pairs, %d peers, %d offers", r.trust.len(), r.byPeer.len(), r.offers.len())
+	if r := w.m.Root(); r.trust.Len() != 1 || r.byPeer.Len() != 2 || r.offers.Len() != 1 {
+		t.Errorf("left: %d pairs, %d peers, %d offers", r.trust.Len(), r.byPeer.Len(), r.offers.Len())
 	}
 	if w.register(1) != hub || w.meets(hub, victim) {
 		t.Error("who comes back is trusted as before")
@@ -160,13 +161,13 @@ func TestTrustPairsAreBoundedAndGoWithTheNode(t *testing.T) {
 
 func TestSidesKeepTheirForm(t *testing.T) {
 	for s := sides(1); s < 16; s++ {
-		d := decoder{b: s.appendTo(nil, LevelMax)}
-		if got := readSides(&d, LevelMax); got != s || d.bad || len(d.b) > 0 {
+		d := table.NewDecoder(s.AppendTo(nil, LevelMax))
+		if got := readSides(d, LevelMax); got != s || d.Failed() || d.Left() > 0 {
 			t.Errorf("%04b became %04b", s, got)
 		}
 	}
 	for _, b := range []byte{0, 3, 16, 255} {
-		if d := (decoder{b: []byte{b}}); readSides(&d, LevelMax) > 0 && !d.bad {
+		if d := table.NewDecoder([]byte{b}); readSides(d, LevelMax) > 0 && !d.Failed() {
 			t.Error(fmt.Sprint("accepted ", b))
 		}
 	}

@@ -5,6 +5,7 @@ package fsm
 import (
 	"crypto/sha256"
 
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -17,14 +18,14 @@ const provenMarkDomain = "pilot registry proven key v1"
 
 // provenMark is the same in one cluster and another one in each.
 func (v *view) provenMark(key protocol.PublicKey) string {
-	b := appendString(appendString(nil, provenMarkDomain), v.meta.clusterID)
+	b := table.AppendString(table.AppendString(nil, provenMarkDomain), v.meta.clusterID)
 	sum := sha256.Sum256(append(b, key[:]...))
 	return string(sum[:])
 }
 
 // provenOnce reports whether a key that is no node's has once proved itself.
 func (v *view) provenOnce(key protocol.PublicKey) bool {
-	return v.provenKeys.len() > 0 && v.provenKeys.holds(v.provenMark(key))
+	return v.provenKeys.Len() > 0 && v.provenKeys.Holds(v.provenMark(key))
 }
 
 // provable refuses a key for a node that it does not have yet, unless it proves
@@ -39,7 +40,7 @@ func (v *view) provable(c *call, key protocol.PublicKey, r *protocol.Register) *
 
 // freeKey refuses a new key for a node that is, or was, another's.
 func (v *view) freeKey(n *node, key protocol.PublicKey) *protocol.Error {
-	holder, bound := v.byKey.get(string(key[:]))
+	holder, bound := v.byKey.Get(string(key[:]))
 	if bound && holder == n.id || !bound && !v.provenOnce(key) {
 		return nil
 	}
@@ -49,23 +50,26 @@ func (v *view) freeKey(n *node, key protocol.PublicKey) *protocol.Error {
 // markKey keeps that the key of a node that is forgotten has proved itself.
 func (x *txn) markKey(n *node) {
 	if n.has(flagProven|flagSignedRegister) && !n.has(flagKeyless) {
-		x.provenKeys.put(x, x.provenMark(n.key), nothing{})
+		provenKeyTable.put(x, x.provenMark(n.key), nothing{})
 	}
 }
 
 // unmarkKey ends a mark: the key has a node again, which says the same.
 func (x *txn) unmarkKey(key protocol.PublicKey) {
 	if x.provenOnce(key) {
-		x.provenKeys.drop(x, x.provenMark(key))
+		provenKeyTable.drop(x, x.provenMark(key))
 	}
 }
 
-func readProvenKey(d *decoder) string {
-	k := d.str()
+func readProvenKey(d *table.Decoder) string {
+	k := d.Text()
 	if len(k) != sha256.Size {
-		d.fail()
+		d.Fail()
 	}
 	return k
 }
 
-var provenKeySchema = schema[string, nothing]{kindProvenKey, appendKeyStr, readProvenKey, readNothing}
+var provenKeyTable = declaration[string, nothing]{
+	schema: table.Schema[string, nothing]{Kind: kindProvenKey, AppendKey: table.AppendKeyString, ReadKey: readProvenKey, Read: readNothing},
+	in:     func(v *view) *table.Table[string, nothing] { return &v.provenKeys },
+}

@@ -2,6 +2,8 @@
 
 package fsm
 
+import "github.com/pilotregistry/pilotregistry/fsm/internal/table"
+
 // token is a stored token. spentBy names the member that used a join token up,
 // spentKey is the hash of its key.
 type token struct {
@@ -10,30 +12,37 @@ type token struct {
 	spentKey string
 }
 
-func (t *token) appendTo(dst []byte, _ uint32) []byte {
-	dst = appendUvarint(dst, uint64(t.Generation))
+func (t *token) AppendTo(dst []byte, _ uint32) []byte {
+	dst = table.AppendUvarint(dst, uint64(t.Generation))
 	dst = appendMAC(dst, t.MAC)
-	dst = appendVarint(dst, t.Expires)
-	dst = append(dst, boolByte(t.NonVoter))
-	dst = appendString(dst, t.spentBy)
-	return appendString(dst, t.spentKey)
+	dst = table.AppendVarint(dst, t.Expires)
+	dst = append(dst, table.BoolByte(t.NonVoter))
+	dst = table.AppendString(dst, t.spentBy)
+	return table.AppendString(dst, t.spentKey)
 }
 
-func readToken(d *decoder, _ uint32) *token {
+func readToken(d *table.Decoder, _ uint32) *token {
 	t := &token{}
-	t.Generation, t.MAC, t.Expires, t.NonVoter = d.uvarint32(), readMAC(d), d.varint(), d.bool()
-	t.spentBy, t.spentKey = d.str(), d.str()
+	t.Generation, t.MAC, t.Expires, t.NonVoter = d.Uvarint32(), readMAC(d), d.Varint(), d.Bool()
+	t.spentBy, t.spentKey = d.Text(), d.Text()
 	return t
 }
 
-var tokenSchema = schema[string, *token]{kindToken, appendKeyStr, readTokenKey, readToken}
+var tokenTable = declaration[string, *token]{
+	schema: table.Schema[string, *token]{Kind: kindToken, AppendKey: table.AppendKeyString, ReadKey: readTokenKey, Read: readToken},
+	in:     func(v *view) *table.Table[string, *token] { return &v.tokens },
+	fits: func(_ *txn, k string, t *token) bool {
+		t.Kind, t.Name = TokenKind(k[0]), k[1:]
+		return true
+	},
+}
 
 func tokenKey(kind TokenKind, name string) string { return string(rune(kind)) + name }
 
-func readTokenKey(d *decoder) string {
-	k := d.str()
+func readTokenKey(d *table.Decoder) string {
+	k := d.Text()
 	if k == "" || k[0] < byte(TokenAdmin) || k[0] > byte(TokenJoin) {
-		d.fail()
+		d.Fail()
 	}
 	return k
 }
@@ -44,23 +53,26 @@ type sealed struct {
 	public []byte
 }
 
-func (s *sealed) appendTo(dst []byte, _ uint32) []byte {
-	dst = appendUvarint(dst, uint64(s.Key))
-	dst = appendBytes(dst, s.Nonce)
-	dst = appendBytes(dst, s.Ciphertext)
-	return appendBytes(dst, s.public)
+func (s *sealed) AppendTo(dst []byte, _ uint32) []byte {
+	dst = table.AppendUvarint(dst, uint64(s.Key))
+	dst = table.AppendBytes(dst, s.Nonce)
+	dst = table.AppendBytes(dst, s.Ciphertext)
+	return table.AppendBytes(dst, s.public)
 }
 
-func readSealed(d *decoder, _ uint32) *sealed {
+func readSealed(d *table.Decoder, _ uint32) *sealed {
 	s := &sealed{}
-	s.Key = d.uvarint32()
-	s.Nonce = append([]byte(nil), d.bytes()...)
-	s.Ciphertext = append([]byte(nil), d.bytes()...)
-	s.public = append([]byte(nil), d.bytes()...)
+	s.Key = d.Uvarint32()
+	s.Nonce = append([]byte(nil), d.Bytes()...)
+	s.Ciphertext = append([]byte(nil), d.Bytes()...)
+	s.public = append([]byte(nil), d.Bytes()...)
 	return s
 }
 
-var sealedSchema = schema[string, *sealed]{kindSealed, appendKeyStr, readKeyStr, readSealed}
+var sealedTable = declaration[string, *sealed]{
+	schema: table.Schema[string, *sealed]{Kind: kindSealed, AppendKey: table.AppendKeyString, ReadKey: table.ReadKeyString, Read: readSealed},
+	in:     func(v *view) *table.Table[string, *sealed] { return &v.sealed },
+}
 
 // clusterMember is a member of the cluster.
 type clusterMember struct {
@@ -71,35 +83,42 @@ type clusterMember struct {
 	counted uint64
 }
 
-func (s *clusterMember) appendTo(dst []byte, _ uint32) []byte {
-	dst = appendString(dst, s.Peer)
-	dst = appendString(dst, s.Wire)
-	dst = appendString(dst, s.Ops)
-	dst = appendString(dst, s.Version)
-	dst = appendUvarint(dst, uint64(s.LevelMin))
-	dst = appendUvarint(dst, uint64(s.LevelMax))
-	dst = append(dst, boolByte(s.NonVoter))
-	dst = appendUvarint(dst, uint64(len(s.Keys)))
+func (s *clusterMember) AppendTo(dst []byte, _ uint32) []byte {
+	dst = table.AppendString(dst, s.Peer)
+	dst = table.AppendString(dst, s.Wire)
+	dst = table.AppendString(dst, s.Ops)
+	dst = table.AppendString(dst, s.Version)
+	dst = table.AppendUvarint(dst, uint64(s.LevelMin))
+	dst = table.AppendUvarint(dst, uint64(s.LevelMax))
+	dst = append(dst, table.BoolByte(s.NonVoter))
+	dst = table.AppendUvarint(dst, uint64(len(s.Keys)))
 	for _, k := range s.Keys {
-		dst = appendUvarint(dst, uint64(k))
+		dst = table.AppendUvarint(dst, uint64(k))
 	}
-	return appendUvarint(appendString(dst, s.boot), s.counted)
+	return table.AppendUvarint(table.AppendString(dst, s.boot), s.counted)
 }
 
-func readClusterMember(d *decoder, _ uint32) *clusterMember {
+func readClusterMember(d *table.Decoder, _ uint32) *clusterMember {
 	s := &clusterMember{}
-	s.Peer, s.Wire, s.Ops, s.Version = d.str(), d.str(), d.str(), d.str()
-	s.LevelMin, s.LevelMax, s.NonVoter = d.uvarint32(), d.uvarint32(), d.bool()
-	n := d.uvarint()
-	if n > uint64(len(d.b)) {
-		d.fail()
+	s.Peer, s.Wire, s.Ops, s.Version = d.Text(), d.Text(), d.Text(), d.Text()
+	s.LevelMin, s.LevelMax, s.NonVoter = d.Uvarint32(), d.Uvarint32(), d.Bool()
+	n := d.Uvarint()
+	if n > uint64(d.Left()) {
+		d.Fail()
 		return s
 	}
 	for range n {
-		s.Keys = append(s.Keys, d.uvarint32())
+		s.Keys = append(s.Keys, d.Uvarint32())
 	}
-	s.boot, s.counted = d.str(), d.uvarint()
+	s.boot, s.counted = d.Text(), d.Uvarint()
 	return s
 }
 
-var clusterMemberSchema = schema[string, *clusterMember]{kindClusterMember, appendKeyStr, readKeyStr, readClusterMember}
+var clusterMemberTable = declaration[string, *clusterMember]{
+	schema: table.Schema[string, *clusterMember]{Kind: kindClusterMember, AppendKey: table.AppendKeyString, ReadKey: table.ReadKeyString, Read: readClusterMember},
+	in:     func(v *view) *table.Table[string, *clusterMember] { return &v.clusterMembers },
+	fits: func(_ *txn, id string, m *clusterMember) bool {
+		m.ID = id
+		return true
+	},
+}

@@ -3,6 +3,7 @@
 package fsm
 
 import (
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -18,15 +19,15 @@ type settings struct {
 	chosen [len(settingNames)]uint8
 }
 
-func (s *settings) appendTo(dst []byte, _ uint32) []byte {
-	dst = appendUvarint(dst, s.revision)
+func (s *settings) AppendTo(dst []byte, _ uint32) []byte {
+	dst = table.AppendUvarint(dst, s.revision)
 	for _, f := range []string{s.idp.Type, s.idp.URL, s.idp.Issuer, s.idp.ClientID, s.idp.TenantID, s.idp.Domain, s.identityURL, s.idp.ExternalIDClaim, s.idp.RoleClaim} {
-		dst = appendString(dst, f)
+		dst = table.AppendString(dst, f)
 	}
-	dst = append(dst, boolByte(s.requireIdentity), boolByte(s.idp.RefuseHS256))
-	dst = appendUvarint(dst, uint64(len(s.roleMap)))
+	dst = append(dst, table.BoolByte(s.requireIdentity), table.BoolByte(s.idp.RefuseHS256))
+	dst = table.AppendUvarint(dst, uint64(len(s.roleMap)))
 	for _, m := range s.roleMap {
-		dst = append(appendUvarint(appendString(dst, m.Value), uint64(m.NetworkID)), byte(parseRole(m.Role)))
+		dst = append(table.AppendUvarint(table.AppendString(dst, m.Value), uint64(m.NetworkID)), byte(parseRole(m.Role)))
 	}
 	last := len(s.chosen)
 	for last > 0 && s.chosen[last-1] == 0 {
@@ -35,36 +36,39 @@ func (s *settings) appendTo(dst []byte, _ uint32) []byte {
 	return append(dst, s.chosen[:last]...) // defaults at the end are left out
 }
 
-func readSettings(d *decoder, _ uint32) *settings {
-	s := &settings{revision: d.uvarint()}
+func readSettings(d *table.Decoder, _ uint32) *settings {
+	s := &settings{revision: d.Uvarint()}
 	for _, f := range []*string{&s.idp.Type, &s.idp.URL, &s.idp.Issuer, &s.idp.ClientID, &s.idp.TenantID, &s.idp.Domain, &s.identityURL, &s.idp.ExternalIDClaim, &s.idp.RoleClaim} {
-		*f = d.str()
+		*f = d.Text()
 	}
-	s.requireIdentity, s.idp.RefuseHS256 = d.bool(), d.bool()
-	n := d.uvarint()
+	s.requireIdentity, s.idp.RefuseHS256 = d.Bool(), d.Bool()
+	n := d.Uvarint()
 	if n > protocol.MaxRoleMappings {
-		d.fail()
+		d.Fail()
 		return s
 	}
 	for range n {
-		m := protocol.RoleMapping{Value: d.str()}
-		net := d.uvarint()
-		role := role(d.uint8())
+		m := protocol.RoleMapping{Value: d.Text()}
+		net := d.Uvarint()
+		role := role(d.Uint8())
 		if net > 0xffff || role != roleAdmin && role != roleMember {
-			d.fail()
+			d.Fail()
 		}
 		m.NetworkID, m.Role = uint16(net), role.String()
 		s.roleMap = append(s.roleMap, m)
 	}
-	for i := 0; len(d.b) > 0 && i < len(s.chosen); i++ {
-		if s.chosen[i] = d.uint8(); int(s.chosen[i]) >= len(protocol.Settings[i].Values) || len(d.b) == 0 && s.chosen[i] == 0 {
-			d.fail()
+	for i := 0; d.Left() > 0 && i < len(s.chosen); i++ {
+		if s.chosen[i] = d.Uint8(); int(s.chosen[i]) >= len(protocol.Settings[i].Values) || d.Left() == 0 && s.chosen[i] == 0 {
+			d.Fail()
 		}
 	}
 	return s
 }
 
-var settingsSchema = schema[uint16, *settings]{kindSettings, appendKey16, (*decoder).key16, readSettings}
+var settingsTable = declaration[uint16, *settings]{
+	schema: table.Schema[uint16, *settings]{Kind: kindSettings, AppendKey: table.AppendKey16, ReadKey: (*table.Decoder).Key16, Read: readSettings},
+	in:     func(v *view) *table.Table[uint16, *settings] { return &v.settings },
+}
 
 // sink is a consumer of the event log as it is configured.
 type sink struct {
@@ -78,46 +82,58 @@ type sink struct {
 	gen uint64
 }
 
-func (s *sink) appendTo(dst []byte, _ uint32) []byte {
-	dst = appendUvarint(dst, s.gen)
+func (s *sink) AppendTo(dst []byte, _ uint32) []byte {
+	dst = table.AppendUvarint(dst, s.gen)
 	for _, f := range []string{s.Kind, s.Format, s.Endpoint, s.Index, s.Source, s.Framing} {
-		dst = appendString(dst, f)
+		dst = table.AppendString(dst, f)
 	}
-	dst = append(dst, boolByte(s.Ack)|boolByte(s.Batch)<<1, boolByte(s.Required))
-	dst = appendUvarint(dst, uint64(s.MaxLag))
-	dst = appendStrings(appendStrings(dst, s.Actions), s.Networks)
+	dst = append(dst, table.BoolByte(s.Ack)|table.BoolByte(s.Batch)<<1, table.BoolByte(s.Required))
+	dst = table.AppendUvarint(dst, uint64(s.MaxLag))
+	dst = table.AppendStrings(table.AppendStrings(dst, s.Actions), s.Networks)
 	return appendMAC(appendSealed(dst, s.secret), s.token)
 }
 
-func readSink(d *decoder, _ uint32) *sink {
-	s := &sink{gen: d.uvarint()}
+func readSink(d *table.Decoder, _ uint32) *sink {
+	s := &sink{gen: d.Uvarint()}
 	for _, f := range []*string{&s.Kind, &s.Format, &s.Endpoint, &s.Index, &s.Source, &s.Framing} {
-		*f = d.str()
+		*f = d.Text()
 	}
-	how := d.uint8()
+	how := d.Uint8()
 	if how > 3 {
-		d.fail()
+		d.Fail()
 	}
 	s.Ack, s.Batch = how&1 != 0, how&2 != 0
-	s.Required, s.MaxLag = d.bool(), d.uvarint32()
-	s.Actions, s.Networks = d.strs(), d.strs()
+	s.Required, s.MaxLag = d.Bool(), d.Uvarint32()
+	s.Actions, s.Networks = d.Texts(), d.Texts()
 	s.secret, s.token = readSealedSecret(d), readMAC(d)
 	return s
 }
 
 func appendSealed(dst []byte, s protocol.Sealed) []byte {
-	dst = appendUvarint(dst, uint64(s.Key))
-	return appendBytes(appendBytes(dst, s.Nonce), s.Ciphertext)
+	dst = table.AppendUvarint(dst, uint64(s.Key))
+	return table.AppendBytes(table.AppendBytes(dst, s.Nonce), s.Ciphertext)
 }
 
-func readSealedSecret(d *decoder) (s protocol.Sealed) {
-	s.Key = d.uvarint32()
-	s.Nonce = append([]byte(nil), d.bytes()...)
-	s.Ciphertext = append([]byte(nil), d.bytes()...)
+func readSealedSecret(d *table.Decoder) (s protocol.Sealed) {
+	s.Key = d.Uvarint32()
+	s.Nonce = append([]byte(nil), d.Bytes()...)
+	s.Ciphertext = append([]byte(nil), d.Bytes()...)
 	return s
 }
 
-var sinkSchema = schema[string, *sink]{kindSink, appendKeyStr, readKeyStr, readSink}
+var sinkTable = declaration[string, *sink]{
+	schema: table.Schema[string, *sink]{Kind: kindSink, AppendKey: table.AppendKeyString, ReadKey: table.ReadKeyString, Read: readSink},
+	in:     func(v *view) *table.Table[string, *sink] { return &v.sinks },
+	indexes: []place{
+		func(v *view) table.Part { return &v.requiredSinks },
+	},
+	fits: func(_ *txn, name string, s *sink) bool {
+		s.Name = name
+		return true
+	},
+	enter: func(x *txn, _ string, s *sink) { x.countRequired(s, 1) },
+	leave: func(x *txn, _ string, s *sink) { x.countRequired(s, -1) },
+}
 
 // cursor is how far a sink is in the event log.
 type cursor struct {
@@ -136,26 +152,30 @@ type cursor struct {
 	before sinkCounts
 }
 
-func (c *cursor) appendTo(dst []byte, _ uint32) []byte {
+func (c *cursor) AppendTo(dst []byte, _ uint32) []byte {
 	for _, n := range []uint64{c.seq, c.passed[0], c.passed[1]} {
-		dst = appendUvarint(dst, n)
+		dst = table.AppendUvarint(dst, n)
 	}
-	dst = appendVarint(appendString(dst, c.problem), c.stalled)
-	dst = appendVarint(appendUvarint(dst, uint64(c.tries)), c.next)
+	dst = table.AppendVarint(table.AppendString(dst, c.problem), c.stalled)
+	dst = table.AppendVarint(table.AppendUvarint(dst, uint64(c.tries)), c.next)
 	return c.before.appendTo(dst)
 }
 
-func readCursorRecord(d *decoder, _ uint32) *cursor {
+func readCursorRecord(d *table.Decoder, _ uint32) *cursor {
 	c := &cursor{}
 	for _, n := range []*uint64{&c.seq, &c.passed[0], &c.passed[1]} {
-		*n = d.uvarint()
+		*n = d.Uvarint()
 	}
-	c.problem, c.stalled, c.tries, c.next = d.str(), d.varint(), d.uvarint32(), d.varint()
+	c.problem, c.stalled, c.tries, c.next = d.Text(), d.Varint(), d.Uvarint32(), d.Varint()
 	c.before = readSinkCounts(d)
 	return c
 }
 
-var cursorSchema = schema[string, *cursor]{kindCursor, appendKeyStr, readKeyStr, readCursorRecord}
+var cursorTable = declaration[string, *cursor]{
+	schema: table.Schema[string, *cursor]{Kind: kindCursor, AppendKey: table.AppendKeyString, ReadKey: table.ReadKeyString, Read: readCursorRecord},
+	in:     func(v *view) *table.Table[string, *cursor] { return &v.cursors },
+	fits:   func(x *txn, name string, _ *cursor) bool { return x.sinks.Holds(name) },
+}
 
 // letter is a dead letter: the event itself, because the event log forgets.
 type letter struct {
@@ -166,38 +186,45 @@ type letter struct {
 	retry    bool
 }
 
-func (l *letter) appendTo(dst []byte, _ uint32) []byte {
-	dst = appendString(dst, string(l.event))
-	dst = appendString(dst, l.reason)
-	dst = appendVarint(dst, l.at)
-	dst = appendUvarint(dst, uint64(l.attempts))
-	return append(dst, boolByte(l.retry))
+func (l *letter) AppendTo(dst []byte, _ uint32) []byte {
+	dst = table.AppendString(dst, string(l.event))
+	dst = table.AppendString(dst, l.reason)
+	dst = table.AppendVarint(dst, l.at)
+	dst = table.AppendUvarint(dst, uint64(l.attempts))
+	return append(dst, table.BoolByte(l.retry))
 }
 
-func readLetter(d *decoder, _ uint32) *letter {
-	l := &letter{event: eventRecord(d.str()), reason: d.str(), at: d.varint(), attempts: d.uvarint32(), retry: d.bool()}
+func readLetter(d *table.Decoder, _ uint32) *letter {
+	l := &letter{event: eventRecord(d.Text()), reason: d.Text(), at: d.Varint(), attempts: d.Uvarint32(), retry: d.Bool()}
 	if _, ok := decodeEvent(0, protocol.ClassSecurity, l.event); !ok {
-		d.fail()
+		d.Fail()
 	}
 	return l
 }
 
 // Dead letters are keyed by sink and sequence number.
-var letterSchema = schema[string, *letter]{kindLetter, appendKeyStr, readLetterKey, readLetter}
-
-func letterKey(sink string, seq uint64) string {
-	return string(appendKey64(append([]byte(sink), 0), seq))
+var letterTable = declaration[string, *letter]{
+	schema: table.Schema[string, *letter]{Kind: kindLetter, AppendKey: table.AppendKeyString, ReadKey: readLetterKey, Read: readLetter},
+	in:     func(v *view) *table.Table[string, *letter] { return &v.letters },
+	fits: func(x *txn, k string, _ *letter) bool {
+		name, _ := splitLetterKey(k)
+		return x.sinks.Holds(name)
+	},
 }
 
-func readLetterKey(d *decoder) string {
-	k := d.str()
+func letterKey(sink string, seq uint64) string {
+	return string(table.AppendKey64(append([]byte(sink), 0), seq))
+}
+
+func readLetterKey(d *table.Decoder) string {
+	k := d.Text()
 	if len(k) < 10 || k[len(k)-9] != 0 {
-		d.fail()
+		d.Fail()
 	}
 	return k
 }
 
 func splitLetterKey(k string) (sink string, seq uint64) {
-	d := decoder{b: []byte(k[len(k)-8:])}
-	return k[:len(k)-9], d.key64()
+	d := table.NewDecoder([]byte(k[len(k)-8:]))
+	return k[:len(k)-9], d.Key64()
 }

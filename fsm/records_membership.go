@@ -2,6 +2,8 @@
 
 package fsm
 
+import "github.com/pilotregistry/pilotregistry/fsm/internal/table"
+
 // invite is an invite in a node's inbox. Inboxes are keyed like handshake
 // queues, by node and a global sequence number.
 type invite struct {
@@ -12,32 +14,40 @@ type invite struct {
 	span uint32
 }
 
-func (i *invite) appendTo(dst []byte, _ uint32) []byte {
-	dst = appendUvarint(dst, uint64(i.net))
-	dst = appendUvarint(dst, uint64(i.inviter))
-	dst = appendVarint(dst, i.at)
-	return appendUvarint(dst, uint64(i.span))
+func (i *invite) AppendTo(dst []byte, _ uint32) []byte {
+	dst = table.AppendUvarint(dst, uint64(i.net))
+	dst = table.AppendUvarint(dst, uint64(i.inviter))
+	dst = table.AppendVarint(dst, i.at)
+	return table.AppendUvarint(dst, uint64(i.span))
 }
 
-func readInvite(d *decoder, _ uint32) *invite {
-	net := d.uvarint()
-	i := &invite{net: uint16(net), inviter: d.uvarint32(), at: d.varint(), span: d.uvarint32()}
+func readInvite(d *table.Decoder, _ uint32) *invite {
+	net := d.Uvarint()
+	i := &invite{net: uint16(net), inviter: d.Uvarint32(), at: d.Varint(), span: d.Uvarint32()}
 	if net > 0xffff || i.at < 0 || i.at > maxTime {
-		d.fail()
+		d.Fail()
 	}
 	return i
 }
 
-var inviteSchema = schema[string, *invite]{kindInvite, appendKeyStr, readQueueKey, readInvite}
+var inviteTable = declaration[string, *invite]{
+	schema: table.Schema[string, *invite]{Kind: kindInvite, AppendKey: table.AppendKeyString, ReadKey: readQueueKey, Read: readInvite},
+	in:     func(v *view) *table.Table[string, *invite] { return &v.invites },
+	indexes: []place{
+		func(v *view) table.Part { return &v.byInvite },
+	},
+	enter: (*txn).enterInvite,
+	leave: (*txn).leaveInvite,
+}
 
 // Keys of the index of invites by network and by inviter. Both end with the
 // key of the invite.
 func inviteByNetwork(net uint16, key string) string {
-	return string(append(appendKey16([]byte{'n'}, net), key...))
+	return string(append(table.AppendKey16([]byte{'n'}, net), key...))
 }
 
 func inviteByInviter(inviter uint32, net uint16, key string) string {
-	return string(append(appendKey16(appendKey32([]byte{'i'}, inviter), net), key...))
+	return string(append(table.AppendKey16(table.AppendKey32([]byte{'i'}, inviter), net), key...))
 }
 
 // preAssign is a role that waits for a node with an external id. key is the
@@ -48,37 +58,49 @@ type preAssign struct {
 	role          role
 }
 
-func (p *preAssign) appendTo(dst []byte, _ uint32) []byte {
-	return append(appendString(appendString(dst, p.external), p.key), byte(p.role))
+func (p *preAssign) AppendTo(dst []byte, _ uint32) []byte {
+	return append(table.AppendString(table.AppendString(dst, p.external), p.key), byte(p.role))
 }
 
-func readPreAssign(d *decoder, _ uint32) *preAssign {
-	p := &preAssign{external: d.str(), key: d.str(), role: role(d.uint8())}
+func readPreAssign(d *table.Decoder, _ uint32) *preAssign {
+	p := &preAssign{external: d.Text(), key: d.Text(), role: role(d.Uint8())}
 	if p.role < roleMember || p.role > roleOwner {
-		d.fail()
+		d.Fail()
 	}
 	return p
 }
 
 // Pre-assignments are keyed by network and a global sequence number, which
 // gives their order.
-var preAssignSchema = schema[string, *preAssign]{kindPreAssign, appendKeyStr, readPreAssignKey, readPreAssign}
-
-func preAssignKey(net uint16, seq uint64) string {
-	return string(appendKey64(appendKey16(make([]byte, 0, 10), net), seq))
+var preAssignTable = declaration[string, *preAssign]{
+	schema: table.Schema[string, *preAssign]{Kind: kindPreAssign, AppendKey: table.AppendKeyString, ReadKey: readPreAssignKey, Read: readPreAssign},
+	in:     func(v *view) *table.Table[string, *preAssign] { return &v.preAssign },
+	indexes: []place{
+		func(v *view) table.Part { return &v.byAssign },
+	},
+	fits:  fitsPreAssign,
+	enter: func(x *txn, k string, p *preAssign) { x.byAssign.Put(&x.w, preAssignIndex(networkOfKey(k), p.key), k) },
+	leave: func(x *txn, k string, p *preAssign) { x.byAssign.Drop(&x.w, preAssignIndex(networkOfKey(k), p.key)) },
 }
 
-func readPreAssignKey(d *decoder) string {
-	k := d.str()
+func preAssignKey(net uint16, seq uint64) string {
+	return string(table.AppendKey64(table.AppendKey16(make([]byte, 0, 10), net), seq))
+}
+
+// networkOfKey is the network of a pre-assignment.
+func networkOfKey(k string) uint16 { return table.NewDecoder([]byte(k)).Key16() }
+
+func readPreAssignKey(d *table.Decoder) string {
+	k := d.Text()
 	if len(k) != 10 {
-		d.fail()
+		d.Fail()
 	}
 	return k
 }
 
 // preAssignIndex finds a network's pre-assignment by folded external id.
 func preAssignIndex(net uint16, key string) string {
-	return string(append(appendKey16(make([]byte, 0, 2+len(key)), net), key...))
+	return string(append(table.AppendKey16(make([]byte, 0, 2+len(key)), net), key...))
 }
 
 // stage is a notice of an end that comes closer: so many days before it.
@@ -87,10 +109,10 @@ type stage uint8
 // stages of notice, the earliest first.
 var stages = [...]stage{30, 7, 1}
 
-func readStage(d *decoder) stage {
-	s := stage(d.uint8())
+func readStage(d *table.Decoder) stage {
+	s := stage(d.Uint8())
 	if s != 0 && s != 30 && s != 7 && s != 1 {
-		d.fail()
+		d.Fail()
 	}
 	return s
 }

@@ -3,6 +3,7 @@
 package fsm
 
 import (
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -93,70 +94,79 @@ type syncStatus struct {
 }
 
 func appendMAC(dst []byte, m protocol.MAC) []byte {
-	dst = appendUvarint(dst, uint64(m.Key))
-	return appendBytes(dst, m.Sum)
+	dst = table.AppendUvarint(dst, uint64(m.Key))
+	return table.AppendBytes(dst, m.Sum)
 }
 
-func readMAC(d *decoder) protocol.MAC {
-	m := protocol.MAC{Key: d.uvarint32()}
-	if b := d.bytes(); len(b) > 0 {
+func readMAC(d *table.Decoder) protocol.MAC {
+	m := protocol.MAC{Key: d.Uvarint32()}
+	if b := d.Bytes(); len(b) > 0 {
 		m.Sum = append([]byte(nil), b...)
 	}
 	return m
 }
 
-func (n *network) appendTo(dst []byte, _ uint32) []byte {
-	dst = appendString(dst, n.name)
-	dst = append(dst, byte(n.rule), boolByte(n.enterprise))
-	dst = appendVarint(dst, n.created)
+func (n *network) AppendTo(dst []byte, _ uint32) []byte {
+	dst = table.AppendString(dst, n.name)
+	dst = append(dst, byte(n.rule), table.BoolByte(n.enterprise))
+	dst = table.AppendVarint(dst, n.created)
 	dst = appendMAC(dst, n.token)
 	dst = appendMAC(dst, n.admin)
-	dst = appendUvarint(dst, uint64(n.policy.maxMembers))
-	dst = appendUvarint(dst, uint64(len(n.policy.ports)))
+	dst = table.AppendUvarint(dst, uint64(n.policy.maxMembers))
+	dst = table.AppendUvarint(dst, uint64(len(n.policy.ports)))
 	for _, p := range n.policy.ports {
-		dst = appendUvarint(dst, uint64(p))
+		dst = table.AppendUvarint(dst, uint64(p))
 	}
-	dst = appendString(dst, n.policy.description)
-	dst = appendUvarint(dst, n.revision)
-	dst = append(dst, boolByte(n.hadOwner))
-	dst = appendVarint(dst, n.sync.at)
+	dst = table.AppendString(dst, n.policy.description)
+	dst = table.AppendUvarint(dst, n.revision)
+	dst = append(dst, table.BoolByte(n.hadOwner))
+	dst = table.AppendVarint(dst, n.sync.at)
 	for _, count := range []uint32{n.sync.mapped, n.sync.updated, n.sync.disabled, n.sync.unmapped} {
-		dst = appendUvarint(dst, uint64(count))
+		dst = table.AppendUvarint(dst, uint64(count))
 	}
 	return dst
 }
 
-func readNetwork(d *decoder, _ uint32) *network {
-	n := &network{name: d.str(), rule: joinRule(d.uint8()), enterprise: d.bool(), created: d.varint()}
+func readNetwork(d *table.Decoder, _ uint32) *network {
+	n := &network{name: d.Text(), rule: joinRule(d.Uint8()), enterprise: d.Bool(), created: d.Varint()}
 	n.token, n.admin = readMAC(d), readMAC(d)
 	n.policy = readPolicy(d)
-	n.revision, n.hadOwner = d.uvarint(), d.bool()
-	n.sync = syncStatus{at: d.varint(), mapped: d.uvarint32(), updated: d.uvarint32(), disabled: d.uvarint32(), unmapped: d.uvarint32()}
+	n.revision, n.hadOwner = d.Uvarint(), d.Bool()
+	n.sync = syncStatus{at: d.Varint(), mapped: d.Uvarint32(), updated: d.Uvarint32(), disabled: d.Uvarint32(), unmapped: d.Uvarint32()}
 	if n.rule < ruleOpen || n.rule > ruleInvite {
-		d.fail()
+		d.Fail()
 	}
 	return n
 }
 
-func readPolicy(d *decoder) policy {
-	p := policy{maxMembers: d.uvarint32()}
-	count := d.uvarint()
-	if count > uint64(len(d.b)) {
-		d.fail()
+func readPolicy(d *table.Decoder) policy {
+	p := policy{maxMembers: d.Uvarint32()}
+	count := d.Uvarint()
+	if count > uint64(d.Left()) {
+		d.Fail()
 		return p
 	}
 	for range count {
-		port := d.uvarint()
+		port := d.Uvarint()
 		if port > 0xffff {
-			d.fail()
+			d.Fail()
 		}
 		p.ports = append(p.ports, uint16(port))
 	}
-	p.description = d.str()
+	p.description = d.Text()
 	return p
 }
 
-var networkSchema = schema[uint16, *network]{kindNetwork, appendKey16, readKey16, readNetwork}
+var networkTable = declaration[uint16, *network]{
+	schema: table.Schema[uint16, *network]{Kind: kindNetwork, AppendKey: table.AppendKey16, ReadKey: table.ReadKey16, Read: readNetwork},
+	in:     func(v *view) *table.Table[uint16, *network] { return &v.networks },
+	indexes: []place{
+		func(v *view) table.Part { return &v.byName },
+	},
+	fits:  fitsNetwork,
+	enter: func(x *txn, id uint16, n *network) { x.byName.Put(&x.w, n.name, id) },
+	leave: func(x *txn, id uint16, n *network) { x.byName.Drop(&x.w, n.name) },
+}
 
 // membership is a node's membership in a network. order grows with every join
 // and gives the order of member lists.
@@ -174,24 +184,36 @@ type membership struct {
 // maxJoinOrder bounds membership.order to what fits beside a network id in a key.
 const maxJoinOrder = 1<<48 - 1
 
-func (m membership) appendTo(dst []byte, _ uint32) []byte {
-	dst = append(appendUvarint(dst, m.order), byte(m.role))
-	dst = append(appendVarint(dst, m.until), byte(m.announced))
-	return append(appendVarint(dst, m.roleUntil), byte(m.roleAnnounced))
+func (m membership) AppendTo(dst []byte, _ uint32) []byte {
+	dst = append(table.AppendUvarint(dst, m.order), byte(m.role))
+	dst = append(table.AppendVarint(dst, m.until), byte(m.announced))
+	return append(table.AppendVarint(dst, m.roleUntil), byte(m.roleAnnounced))
 }
 
-func readMembership(d *decoder, _ uint32) membership {
-	m := membership{order: d.uvarint(), role: role(d.uint8())}
-	m.until, m.announced = d.varint(), readStage(d)
-	m.roleUntil, m.roleAnnounced = d.varint(), readStage(d)
+func readMembership(d *table.Decoder, _ uint32) membership {
+	m := membership{order: d.Uvarint(), role: role(d.Uint8())}
+	m.until, m.announced = d.Varint(), readStage(d)
+	m.roleUntil, m.roleAnnounced = d.Varint(), readStage(d)
 	if m.role > roleOwner || m.order > maxJoinOrder {
-		d.fail()
+		d.Fail()
 	}
 	return m
 }
 
 // Memberships are keyed by network and node, see membershipKey.
-var membershipSchema = schema[uint64, membership]{kindMembership, appendKey64, readKey64, readMembership}
+var membershipTable = declaration[uint64, membership]{
+	schema: table.Schema[uint64, membership]{Kind: kindMembership, AppendKey: table.AppendKey64, ReadKey: table.ReadKey64, Read: readMembership},
+	in:     func(v *view) *table.Table[uint64, membership] { return &v.memberships },
+	indexes: []place{
+		func(v *view) table.Part { return &v.byOrder },
+		func(v *view) table.Part { return &v.byNode },
+		func(v *view) table.Part { return &v.netSize },
+		func(v *view) table.Part { return &v.owners },
+	},
+	fits:  fitsMembership,
+	enter: (*txn).enterMembership,
+	leave: (*txn).leaveMembership,
+}
 
 func membershipKey(net uint16, node uint32) uint64 { return uint64(net)<<32 | uint64(node) }
 

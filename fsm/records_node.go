@@ -3,6 +3,7 @@
 package fsm
 
 import (
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -98,27 +99,27 @@ func (n *node) set(f nodeFlags, on bool) {
 }
 
 // appendTo appends the fields of level 1, then those that later levels add.
-func (n *node) appendTo(dst []byte, level uint32) []byte {
+func (n *node) AppendTo(dst []byte, level uint32) []byte {
 	dst = append(dst, n.key[:]...)
 	dst = append(dst, byte(n.state), byte(n.flags))
-	dst = appendUvarint(dst, uint64(n.keyGen))
-	dst = appendUvarint(dst, uint64(n.rotates))
-	dst = appendVarint(dst, int64(n.polo))
-	dst = appendVarint(dst, n.created)
-	dst = appendVarint(dst, n.rotated)
-	dst = appendVarint(dst, n.expires)
-	dst = appendVarint(dst, n.offlineAt)
-	dst = appendString(dst, n.owner)
-	dst = appendString(dst, n.endpoint)
-	dst = appendString(dst, n.hostname)
-	dst = appendString(dst, n.externalID)
-	dst = appendString(dst, n.version)
-	dst = appendStrings(dst, n.lan)
-	dst = appendStrings(dst, n.tags)
+	dst = table.AppendUvarint(dst, uint64(n.keyGen))
+	dst = table.AppendUvarint(dst, uint64(n.rotates))
+	dst = table.AppendVarint(dst, int64(n.polo))
+	dst = table.AppendVarint(dst, n.created)
+	dst = table.AppendVarint(dst, n.rotated)
+	dst = table.AppendVarint(dst, n.expires)
+	dst = table.AppendVarint(dst, n.offlineAt)
+	dst = table.AppendString(dst, n.owner)
+	dst = table.AppendString(dst, n.endpoint)
+	dst = table.AppendString(dst, n.hostname)
+	dst = table.AppendString(dst, n.externalID)
+	dst = table.AppendString(dst, n.version)
+	dst = table.AppendStrings(dst, n.lan)
+	dst = table.AppendStrings(dst, n.tags)
 	dst = append(dst, byte(n.announced))
 	dst = n.standing.appendTo(dst)
-	dst = appendString(appendString(dst, n.keys.Match), n.keys.Near)
-	return n.nextFields.appendTo(dst, level)
+	dst = table.AppendString(table.AppendString(dst, n.keys.Match), n.keys.Near)
+	return n.nextFields.AppendTo(dst, level)
 }
 
 // trim clears the fields that the record does not have at a level: a member
@@ -128,28 +129,43 @@ func (n *node) trim(level uint32) {
 	n.nextFields.trim(level)
 }
 
-func readNode(d *decoder, level uint32) *node {
+func readNode(d *table.Decoder, level uint32) *node {
 	n := &node{}
-	copy(n.key[:], d.raw(len(n.key)))
-	n.state, n.flags = nodeState(d.uint8()), nodeFlags(d.uint8())
-	n.keyGen, n.rotates = d.uvarint32(), d.uvarint32()
-	polo := d.varint()
+	copy(n.key[:], d.Raw(len(n.key)))
+	n.state, n.flags = nodeState(d.Uint8()), nodeFlags(d.Uint8())
+	n.keyGen, n.rotates = d.Uvarint32(), d.Uvarint32()
+	polo := d.Varint()
 	n.polo = int32(polo)
-	n.created, n.rotated, n.expires, n.offlineAt = d.varint(), d.varint(), d.varint(), d.varint()
-	n.owner, n.endpoint, n.hostname = d.str(), d.str(), d.str()
-	n.externalID, n.version = d.str(), d.str()
-	n.lan, n.tags = d.strs(), d.strs()
+	n.created, n.rotated, n.expires, n.offlineAt = d.Varint(), d.Varint(), d.Varint(), d.Varint()
+	n.owner, n.endpoint, n.hostname = d.Text(), d.Text(), d.Text()
+	n.externalID, n.version = d.Text(), d.Text()
+	n.lan, n.tags = d.Texts(), d.Texts()
 	n.announced = readStage(d)
 	n.standing = readStanding(d)
-	n.keys = protocol.IDKeys{Match: d.str(), Near: d.str()}
+	n.keys = protocol.IDKeys{Match: d.Text(), Near: d.Text()}
 	n.nextFields.read(d, level)
 	if n.state < stateLive || n.state > stateDeregistered || int64(n.polo) != polo {
-		d.fail()
+		d.Fail()
 	}
 	return n
 }
 
-var nodeSchema = schema[uint32, *node]{kindNode, appendKey32, readKey32, readNode}
+var nodeTable = declaration[uint32, *node]{
+	schema: table.Schema[uint32, *node]{Kind: kindNode, AppendKey: table.AppendKey32, ReadKey: table.ReadKey32, Read: readNode, Map: table.Dense[*node]},
+	in:     func(v *view) *table.Table[uint32, *node] { return &v.nodes },
+	indexes: []place{
+		func(v *view) table.Part { return &v.byKey },
+		func(v *view) table.Part { return &v.byHost },
+		func(v *view) table.Part { return &v.byOwner },
+		func(v *view) table.Part { return &v.byPerson },
+		func(v *view) table.Part { return &v.liveNodes },
+		func(v *view) table.Part { return &v.offline },
+	},
+	fits:    fitsNode,
+	enter:   func(x *txn, id uint32, n *node) { x.reindexNode(id, &blankNode, n) },
+	leave:   func(x *txn, id uint32, n *node) { x.reindexNode(id, n, &blankNode) },
+	replace: (*txn).reindexNode,
+}
 
 // request is a handshake request in a node's inbox. It is counted for the
 // source that it came from, and for the /48 around that where there is one.
@@ -160,17 +176,20 @@ type request struct {
 	source, wide  string
 }
 
-func (r *request) appendTo(dst []byte, _ uint32) []byte {
-	dst = appendUvarint(dst, uint64(r.from))
-	dst = appendVarint(dst, r.at)
-	return appendString(appendString(appendString(dst, r.justification), r.source), r.wide)
+func (r *request) AppendTo(dst []byte, _ uint32) []byte {
+	dst = table.AppendUvarint(dst, uint64(r.from))
+	dst = table.AppendVarint(dst, r.at)
+	return table.AppendString(table.AppendString(table.AppendString(dst, r.justification), r.source), r.wide)
 }
 
-func readRequest(d *decoder, _ uint32) *request {
-	return &request{from: d.uvarint32(), at: d.varint(), justification: d.str(), source: d.str(), wide: d.str()}
+func readRequest(d *table.Decoder, _ uint32) *request {
+	return &request{from: d.Uvarint32(), at: d.Varint(), justification: d.Text(), source: d.Text(), wide: d.Text()}
 }
 
-var requestSchema = schema[string, *request]{kindRequest, appendKeyStr, readQueueKey, readRequest}
+var requestTable = declaration[string, *request]{
+	schema: table.Schema[string, *request]{Kind: kindRequest, AppendKey: table.AppendKeyString, ReadKey: readQueueKey, Read: readRequest},
+	in:     func(v *view) *table.Table[string, *request] { return &v.handshakeRequests },
+}
 
 // response is an answer to a handshake request, waiting for its reader.
 type response struct {
@@ -179,33 +198,36 @@ type response struct {
 	accept bool
 }
 
-func (r *response) appendTo(dst []byte, _ uint32) []byte {
-	dst = appendUvarint(dst, uint64(r.from))
-	dst = appendVarint(dst, r.at)
-	return append(dst, boolByte(r.accept))
+func (r *response) AppendTo(dst []byte, _ uint32) []byte {
+	dst = table.AppendUvarint(dst, uint64(r.from))
+	dst = table.AppendVarint(dst, r.at)
+	return append(dst, table.BoolByte(r.accept))
 }
 
-func readResponse(d *decoder, _ uint32) *response {
-	return &response{from: d.uvarint32(), at: d.varint(), accept: d.bool()}
+func readResponse(d *table.Decoder, _ uint32) *response {
+	return &response{from: d.Uvarint32(), at: d.Varint(), accept: d.Bool()}
 }
 
-var responseSchema = schema[string, *response]{kindResponse, appendKeyStr, readQueueKey, readResponse}
+var responseTable = declaration[string, *response]{
+	schema: table.Schema[string, *response]{Kind: kindResponse, AppendKey: table.AppendKeyString, ReadKey: readQueueKey, Read: readResponse},
+	in:     func(v *view) *table.Table[string, *response] { return &v.responses },
+}
 
 // queueKey orders a node's queue by the global sequence number of its entries.
 func queueKey(node uint32, seq uint64) string {
 	var b [12]byte
-	return string(appendKey64(appendKey32(b[:0], node), seq))
+	return string(table.AppendKey64(table.AppendKey32(b[:0], node), seq))
 }
 
 func splitQueueKey(k string) (node uint32, seq uint64) {
-	d := decoder{b: []byte(k)}
-	return d.key32(), d.key64()
+	d := table.NewDecoder([]byte(k))
+	return d.Key32(), d.Key64()
 }
 
-func readQueueKey(d *decoder) string {
-	k := d.str()
+func readQueueKey(d *table.Decoder) string {
+	k := d.Text()
 	if len(k) != 12 {
-		d.fail()
+		d.Fail()
 	}
 	return k
 }
@@ -213,9 +235,9 @@ func readQueueKey(d *decoder) string {
 // nothing is the record of tables whose keys say everything.
 type nothing struct{}
 
-func (nothing) appendTo(dst []byte, _ uint32) []byte { return dst }
+func (nothing) AppendTo(dst []byte, _ uint32) []byte { return dst }
 
-func readNothing(*decoder, uint32) nothing { return nothing{} }
+func readNothing(*table.Decoder, uint32) nothing { return nothing{} }
 
 // beacon is an announced beacon; at is its last refresh, signed the time at
 // which the newest of its signed announcements was signed, 0 for none.
@@ -226,34 +248,51 @@ type beacon struct {
 	bearer bearer // who announced it; unknown of those of older logs
 }
 
-func (b *beacon) appendTo(dst []byte, _ uint32) []byte {
-	dst = appendVarint(appendVarint(appendString(dst, b.addr), b.at), b.signed)
+func (b *beacon) AppendTo(dst []byte, _ uint32) []byte {
+	dst = table.AppendVarint(table.AppendVarint(table.AppendString(dst, b.addr), b.at), b.signed)
 	if b.bearer == (bearer{}) {
 		return dst
 	}
 	return b.bearer.append(dst)
 }
 
-func readBeacon(d *decoder, _ uint32) *beacon {
-	b := &beacon{addr: d.str(), at: d.varint(), signed: d.varint()}
-	if len(d.b) > 0 {
+func readBeacon(d *table.Decoder, _ uint32) *beacon {
+	b := &beacon{addr: d.Text(), at: d.Varint(), signed: d.Varint()}
+	if d.Left() > 0 {
 		b.bearer = readBearer(d)
 	}
 	return b
 }
 
-var beaconSchema = schema[uint32, *beacon]{kindBeacon, appendKey32, readKey32, readBeacon}
+var beaconTable = declaration[uint32, *beacon]{
+	schema: table.Schema[uint32, *beacon]{Kind: kindBeacon, AppendKey: table.AppendKey32, ReadKey: table.ReadKey32, Read: readBeacon},
+	in:     func(v *view) *table.Table[uint32, *beacon] { return &v.beacons },
+	indexes: []place{
+		func(v *view) table.Part { return &v.beaconBytes.held },
+		func(v *view) table.Part { return &v.beaconBytes.total },
+		func(v *view) table.Part { return &v.beaconRevision },
+		func(v *view) table.Part { return &v.beaconCache },
+	},
+	enter: func(x *txn, _ uint32, b *beacon) { x.beaconBytes.add(&x.w, &b.bearer, beaconCost(b.addr)) },
+	leave: func(x *txn, _ uint32, b *beacon) { x.beaconBytes.add(&x.w, &b.bearer, -beaconCost(b.addr)) },
+}
 
 // millis is a time of log in milliseconds.
 type millis int64
 
-func (m millis) appendTo(dst []byte, _ uint32) []byte { return appendVarint(dst, int64(m)) }
+func (m millis) AppendTo(dst []byte, _ uint32) []byte { return table.AppendVarint(dst, int64(m)) }
 
-func readMillis(d *decoder, _ uint32) millis { return millis(d.varint()) }
+func readMillis(d *table.Decoder, _ uint32) millis { return millis(d.Varint()) }
 
 // Heartbeats blocked by an expired key, by node: when that was last audited.
 // Registrations refused for want of proof likewise.
 var (
-	blockedSchema  = schema[uint32, millis]{kindBlocked, appendKey32, readKey32, readMillis}
-	rejectedSchema = schema[uint32, millis]{kindRejected, appendKey32, readKey32, readMillis}
+	blockedTable = declaration[uint32, millis]{
+		schema: table.Schema[uint32, millis]{Kind: kindBlocked, AppendKey: table.AppendKey32, ReadKey: table.ReadKey32, Read: readMillis},
+		in:     func(v *view) *table.Table[uint32, millis] { return &v.blocked },
+	}
+	rejectedTable = declaration[uint32, millis]{
+		schema: table.Schema[uint32, millis]{Kind: kindRejected, AppendKey: table.AppendKey32, ReadKey: table.ReadKey32, Read: readMillis},
+		in:     func(v *view) *table.Table[uint32, millis] { return &v.rejected },
+	}
 )

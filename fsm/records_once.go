@@ -3,6 +3,7 @@
 package fsm
 
 import (
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -12,25 +13,28 @@ type session struct {
 	used  int64
 }
 
-func (s session) appendTo(dst []byte, _ uint32) []byte {
-	return appendVarint(appendUvarint(dst, s.floor), s.used)
+func (s session) AppendTo(dst []byte, _ uint32) []byte {
+	return table.AppendVarint(table.AppendUvarint(dst, s.floor), s.used)
 }
 
-func readSession(d *decoder, _ uint32) session {
-	return session{floor: d.uvarint(), used: d.varint()}
+func readSession(d *table.Decoder, _ uint32) session {
+	return session{floor: d.Uvarint(), used: d.Varint()}
 }
 
 const sessionBytes = len(SessionID{})
 
 // Sessions are keyed by their 16 bytes.
-var sessionSchema = schema[string, session]{kindSession, appendKeyStr, fixedKey(sessionBytes), readSession}
+var sessionTable = declaration[string, session]{
+	schema: table.Schema[string, session]{Kind: kindSession, AppendKey: table.AppendKeyString, ReadKey: fixedKey(sessionBytes), Read: readSession},
+	in:     func(v *view) *table.Table[string, session] { return &v.sessions },
+}
 
 // fixedKey reads string keys of exactly n bytes.
-func fixedKey(n int) func(*decoder) string {
-	return func(d *decoder) string {
-		k := d.str()
+func fixedKey(n int) func(*table.Decoder) string {
+	return func(d *table.Decoder) string {
+		k := d.Text()
 		if len(k) != n {
-			d.fail()
+			d.Fail()
 		}
 		return k
 	}
@@ -58,10 +62,10 @@ const (
 	resultBearer  = 1 << 2
 )
 
-func (r *result) appendTo(dst []byte, _ uint32) []byte {
-	dst = appendUvarint(dst, r.index)
-	dst = appendVarint(dst, r.expires)
-	dst = appendString(dst, r.hash)
+func (r *result) AppendTo(dst []byte, _ uint32) []byte {
+	dst = table.AppendUvarint(dst, r.index)
+	dst = table.AppendVarint(dst, r.expires)
+	dst = table.AppendString(dst, r.hash)
 	var parts byte
 	if r.refusal != nil {
 		parts |= resultRefused
@@ -74,40 +78,40 @@ func (r *result) appendTo(dst []byte, _ uint32) []byte {
 	}
 	dst = append(dst, parts)
 	if r.signerGen != 0 {
-		dst = append(appendUvarint(dst, uint64(r.signerGen)), r.signerKey[:]...)
+		dst = append(table.AppendUvarint(dst, uint64(r.signerGen)), r.signerKey[:]...)
 	}
 	if r.bearer != (bearer{}) {
 		dst = r.bearer.append(dst)
 	}
 	if r.refusal == nil {
-		return appendString(dst, r.reply)
+		return table.AppendString(dst, r.reply)
 	}
-	dst = appendString(dst, r.refusal.Code)
-	dst = appendString(dst, r.refusal.Text)
-	dst = appendString(dst, string(r.refusal.Outcome))
-	return append(dst, boolByte(r.refusal.Stateful))
+	dst = table.AppendString(dst, r.refusal.Code)
+	dst = table.AppendString(dst, r.refusal.Text)
+	dst = table.AppendString(dst, string(r.refusal.Outcome))
+	return append(dst, table.BoolByte(r.refusal.Stateful))
 }
 
-func readResult(d *decoder, _ uint32) *result {
-	r := &result{index: d.uvarint(), expires: d.varint(), hash: d.str()}
-	parts := d.uint8()
+func readResult(d *table.Decoder, _ uint32) *result {
+	r := &result{index: d.Uvarint(), expires: d.Varint(), hash: d.Text()}
+	parts := d.Uint8()
 	if parts&^(resultRefused|resultSigner|resultBearer) != 0 {
-		d.fail()
+		d.Fail()
 	}
 	if parts&resultSigner != 0 {
-		if r.signerGen = d.uvarint32(); r.signerGen == 0 {
-			d.fail()
+		if r.signerGen = d.Uvarint32(); r.signerGen == 0 {
+			d.Fail()
 		}
-		copy(r.signerKey[:], d.raw(len(r.signerKey)))
+		copy(r.signerKey[:], d.Raw(len(r.signerKey)))
 	}
 	if parts&resultBearer != 0 {
 		r.bearer = readBearer(d)
 	}
 	if parts&resultRefused == 0 {
-		r.reply = d.str()
+		r.reply = d.Text()
 		return r
 	}
-	r.refusal = &protocol.Error{Code: d.str(), Text: d.str(), Outcome: protocol.Outcome(d.str()), Stateful: d.bool()}
+	r.refusal = &protocol.Error{Code: d.Text(), Text: d.Text(), Outcome: protocol.Outcome(d.Text()), Stateful: d.Bool()}
 	return r
 }
 
@@ -124,15 +128,30 @@ func (r *result) replay() Result {
 }
 
 // Minted results are keyed by session and sequence number.
-var mintedSchema = schema[string, *result]{kindMinted, appendKeyStr, fixedKey(sessionBytes + 8), readResult}
+var mintedTable = declaration[string, *result]{
+	schema: table.Schema[string, *result]{Kind: kindMinted, AppendKey: table.AppendKeyString, ReadKey: fixedKey(sessionBytes + 8), Read: readResult},
+	in:     func(v *view) *table.Table[string, *result] { return &v.minted },
+}
 
 func mintedKey(session string, seq uint64) string {
 	var b [sessionBytes + 8]byte
-	return string(appendKey64(append(b[:0], session...), seq))
+	return string(table.AppendKey64(append(b[:0], session...), seq))
 }
 
 // Client results are keyed by scope, command code and request id, see resultKey.
-var resultSchema = schema[string, *result]{kindResult, appendKeyStr, readKeyStr, readResult}
+var resultTable = declaration[string, *result]{
+	schema: table.Schema[string, *result]{Kind: kindResult, AppendKey: table.AppendKeyString, ReadKey: table.ReadKeyString, Read: readResult},
+	in:     func(v *view) *table.Table[string, *result] { return &v.results },
+	indexes: []place{
+		func(v *view) table.Part { return &v.byExpiry },
+		func(v *view) table.Part { return &v.knownIDs.held },
+		func(v *view) table.Part { return &v.knownIDs.total },
+		func(v *view) table.Part { return &v.strangerIDs.held },
+		func(v *view) table.Part { return &v.strangerIDs.total },
+	},
+	enter: (*txn).enterResult,
+	leave: (*txn).leaveResult,
+}
 
 // resultCost is what a remembered client result counts against the cap, in
 // bytes: its strings and a fixed sum for records, trees and indexes.

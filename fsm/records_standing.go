@@ -2,7 +2,10 @@
 
 package fsm
 
-import "github.com/pilotregistry/pilotregistry/protocol"
+import (
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
 
 // standing is what few nodes have besides their record. A record is never
 // changed in place: change makes another one.
@@ -43,37 +46,37 @@ func (n *node) change(with func(*standing)) {
 }
 
 func (s *standing) appendTo(dst []byte) []byte {
-	dst = append(dst, boolByte(s != nil))
+	dst = append(dst, table.BoolByte(s != nil))
 	if s == nil {
 		return dst
 	}
 	dst = append(dst, s.former[:]...)
 	for _, text := range []string{s.badge, s.badgeSig, s.badgeProvider, s.commitment, s.recoveryProvider} {
-		dst = appendString(dst, text)
+		dst = table.AppendString(dst, text)
 	}
-	dst = appendVarint(dst, s.verified)
-	dst = appendUvarint(dst, uint64(len(s.nonces)))
+	dst = table.AppendVarint(dst, s.verified)
+	dst = table.AppendUvarint(dst, uint64(len(s.nonces)))
 	for _, n := range s.nonces {
-		dst = appendVarint(appendString(dst, n.text), n.ends)
+		dst = table.AppendVarint(table.AppendString(dst, n.text), n.ends)
 	}
 	return dst
 }
 
-func readStanding(d *decoder) *standing {
-	if !d.bool() {
+func readStanding(d *table.Decoder) *standing {
+	if !d.Bool() {
 		return nil
 	}
 	s := &standing{}
-	copy(s.former[:], d.raw(len(s.former)))
-	s.badge, s.badgeSig, s.badgeProvider, s.commitment, s.recoveryProvider = d.str(), d.str(), d.str(), d.str(), d.str()
-	s.verified = d.varint()
-	count := d.uvarint()
-	if count > uint64(len(d.b)) {
-		d.fail()
+	copy(s.former[:], d.Raw(len(s.former)))
+	s.badge, s.badgeSig, s.badgeProvider, s.commitment, s.recoveryProvider = d.Text(), d.Text(), d.Text(), d.Text(), d.Text()
+	s.verified = d.Varint()
+	count := d.Uvarint()
+	if count > uint64(d.Left()) {
+		d.Fail()
 		return nil
 	}
 	for range count {
-		s.nonces = append(s.nonces, usedNonce{d.str(), d.varint()})
+		s.nonces = append(s.nonces, usedNonce{d.Text(), d.Varint()})
 	}
 	return s
 }

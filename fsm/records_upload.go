@@ -2,7 +2,10 @@
 
 package fsm
 
-import "github.com/pilotregistry/pilotregistry/protocol"
+import (
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
 
 // staged is something that is kept for a short time only: what is known of
 // an upload, one of its parts, or a page of a long reply. The first byte of
@@ -32,43 +35,51 @@ const (
 	stagedPage   = 'r'
 )
 
-func (s *staged) appendTo(dst []byte, _ uint32) []byte {
-	dst = appendString(appendVarint(dst, s.at), s.scope)
-	dst = appendUvarint(appendUvarint(dst, uint64(s.parts)), uint64(s.received))
-	dst = appendUvarint(appendVarint(dst, s.bytes), s.index)
-	return appendString(dst, s.data)
+func (s *staged) AppendTo(dst []byte, _ uint32) []byte {
+	dst = table.AppendString(table.AppendVarint(dst, s.at), s.scope)
+	dst = table.AppendUvarint(table.AppendUvarint(dst, uint64(s.parts)), uint64(s.received))
+	dst = table.AppendUvarint(table.AppendVarint(dst, s.bytes), s.index)
+	return table.AppendString(dst, s.data)
 }
 
-func readStaged(d *decoder, _ uint32) *staged {
-	s := &staged{at: d.varint(), scope: d.str(), parts: d.uvarint32(), received: d.uvarint32(), bytes: d.varint(), index: d.uvarint(), data: d.str()}
+func readStaged(d *table.Decoder, _ uint32) *staged {
+	s := &staged{at: d.Varint(), scope: d.Text(), parts: d.Uvarint32(), received: d.Uvarint32(), bytes: d.Varint(), index: d.Uvarint(), data: d.Text()}
 	if s.at < 0 || s.at > maxTime || s.bytes < 0 {
-		d.fail()
+		d.Fail()
 	}
 	return s
 }
 
-var stagedSchema = schema[string, *staged]{kindStaged, appendKeyStr, readStagedKey, readStaged}
+var stagedTable = declaration[string, *staged]{
+	schema: table.Schema[string, *staged]{Kind: kindStaged, AppendKey: table.AppendKeyString, ReadKey: readStagedKey, Read: readStaged},
+	in:     func(v *view) *table.Table[string, *staged] { return &v.staged },
+	indexes: []place{
+		func(v *view) table.Part { return &v.stagedBytes },
+	},
+	enter: (*txn).enterStaged,
+	leave: (*txn).leaveStaged,
+}
 
-func readStagedKey(d *decoder) string {
-	k := d.str()
+func readStagedKey(d *table.Decoder) string {
+	k := d.Text()
 	if k == "" || k[0] != stagedUpload && k[0] != stagedPart && k[0] != stagedPage {
-		d.fail()
+		d.Fail()
 	}
 	return k
 }
 
 // uploadKey names an upload of a token; partKey one of its parts.
 func uploadKey(token, id string) string {
-	return string(appendString(appendString([]byte{stagedUpload}, token), id))
+	return string(table.AppendString(table.AppendString([]byte{stagedUpload}, token), id))
 }
 
 func partKey(upload string, part uint32) string {
-	return string(appendKey32(append([]byte{stagedPart}, upload[1:]...), part))
+	return string(table.AppendKey32(append([]byte{stagedPart}, upload[1:]...), part))
 }
 
 // pageKey names a page of the last sync of a network, counted from 1.
 func pageKey(net uint16, page uint32) string {
-	return string(appendKey32(appendKey16([]byte{stagedPage}, net), page))
+	return string(table.AppendKey32(table.AppendKey16([]byte{stagedPage}, net), page))
 }
 
 // stagedDue is when a record's time is over, "" for those that go with another.
@@ -88,32 +99,20 @@ func stagedCost(key string, s *staged) int64 {
 	return int64(64 + len(key) + len(s.scope) + len(s.data))
 }
 
-func (x *txn) putStaged(key string, s *staged) {
-	x.dropStaged(key)
-	x.staged.put(x, key, s)
-	x.stagedBytes += stagedCost(key, s)
+func (x *txn) enterStaged(key string, s *staged) {
+	x.stagedBytes.Set(&x.w, x.stagedBytes.Get()+stagedCost(key, s))
 	if k := stagedDue(key, s); k != "" {
-		x.byDue.put(k, nothing{})
+		x.byDue.Put(&x.w, k, nothing{})
 	}
 }
 
-func (x *txn) dropStaged(key string) {
-	s, had := x.staged.get(key)
-	if !had {
-		return
-	}
-	x.staged.drop(x, key)
-	x.stagedBytes -= stagedCost(key, s)
+func (x *txn) leaveStaged(key string, s *staged) {
+	x.stagedBytes.Set(&x.w, x.stagedBytes.Get()-stagedCost(key, s))
 	if k := stagedDue(key, s); k != "" {
-		x.byDue.drop(k)
+		x.byDue.Drop(&x.w, k)
 	}
 }
 
-func loadStaged(x *txn, d *decoder, level uint32) bool {
-	k, s, ok := x.staged.decode(d, level)
-	if !ok || x.staged.holds(k) {
-		return false
-	}
-	x.putStaged(k, s)
-	return true
-}
+func (x *txn) putStaged(key string, s *staged) { stagedTable.put(x, key, s) }
+
+func (x *txn) dropStaged(key string) { stagedTable.drop(x, key) }

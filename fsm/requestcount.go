@@ -19,7 +19,7 @@ const (
 )
 
 func decideCountRequests(v *view, b *CountRequests) (effect, *protocol.Error) {
-	s, known := v.clusterMembers.get(b.Member)
+	s, known := v.clusterMembers.Get(b.Member)
 	switch {
 	case b.Boot == "" || len(b.Boot) > maxBootBytes || b.Total > maxRequests:
 		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid count_requests: want a boot id and a number of requests")
@@ -35,7 +35,7 @@ func decideCountRequests(v *view, b *CountRequests) (effect, *protocol.Error) {
 			more -= s.counted
 		}
 		next.boot, next.counted = b.Boot, b.Total
-		x.clusterMembers.put(x, b.Member, &next)
+		clusterMemberTable.put(x, b.Member, &next)
 		x.meta.requests = min(x.meta.requests+more, maxRequests)
 		return ok("count_requests")
 	}, nil

@@ -12,6 +12,8 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 )
 
 var errDamaged = errors.New("the snapshot is damaged")
@@ -49,7 +51,7 @@ func (m *Machine) Restore(r io.Reader) error {
 	switch {
 	case count != head.records:
 		return damaged("it holds %d records and its header says %d", count, head.records)
-	case !bytes.Equal(footer, appendFooter(nil, count, sum, x.digest.bytes())):
+	case !bytes.Equal(footer, appendFooter(nil, count, sum, x.w.Digest.Bytes())):
 		return damaged("its records do not match its footer")
 	case x.meta.level != head.level || x.meta.clusterID != head.clusterID:
 		return damaged("its header and its records are of different clusters")
@@ -87,10 +89,10 @@ func readHeader(in *bufio.Reader) (h snapshotHeader, err error) {
 	if sum := sha256.Sum256(buf[:n]); !bytes.Equal(sum[:], buf[n:]) {
 		return h, damaged("its header does not match its checksum")
 	}
-	d := decoder{b: buf[:n]}
-	h.level, h.clusterID = d.uvarint32(), d.str()
-	h.index, h.term, h.records = d.uvarint(), d.uvarint(), d.uvarint()
-	if !d.done() {
+	d := table.NewDecoder(buf[:n])
+	h.level, h.clusterID = d.Uvarint32(), d.Text()
+	h.index, h.term, h.records = d.Uvarint(), d.Uvarint(), d.Uvarint()
+	if !d.Done() {
 		return h, damaged("its header does not decode")
 	}
 	if h.level != 0 && (h.level < LevelMin || h.level > LevelMax) {
@@ -117,7 +119,7 @@ func (x *txn) loadRecords(r io.Reader, level uint32) (sum []byte, count uint64, 
 			return nil, 0, err
 		}
 		var prefix [binary.MaxVarintLen64]byte
-		h.Write(appendUvarint(prefix[:0], uint64(len(buf))))
+		h.Write(table.AppendUvarint(prefix[:0], uint64(len(buf))))
 		h.Write(buf)
 		if err := x.load(buf, level, count == 0); err != nil {
 			return nil, 0, err
@@ -150,27 +152,27 @@ func readRecord(in *bufio.Reader, buf []byte) ([]byte, error) {
 // load adds one record to a state that is being restored. The meta record
 // comes first and only once.
 func (x *txn) load(rec []byte, level uint32, first bool) error {
-	d := &decoder{b: rec[1:]}
-	k := kind(rec[0])
+	in := table.NewDecoder(rec[1:])
+	k := table.Kind(rec[0])
 	if first != (k == kindMeta) {
 		return damaged("its records do not begin with the state's own")
 	}
 	if k == kindMeta {
-		m := readMeta(d)
-		if !d.done() || m.level != level {
+		m := readMeta(in)
+		if !in.Done() || m.level != level {
 			return damaged("the state's own record does not decode")
 		}
-		x.digest.sub(&x.metaHash)
+		x.w.Digest.Sub(&x.metaHash)
 		x.meta = m
 		x.metaHash = m.hash()
-		x.digest.add(&x.metaHash)
+		x.w.Digest.Add(&x.metaHash)
 		return nil
 	}
-	load := loaders[k]
-	if load == nil {
+	t := byKind[k]
+	if t == nil {
 		return fmt.Errorf("the snapshot holds records of kind %d, which this version does not know; use a newer version", k)
 	}
-	if !load(x, d, level) {
+	if !t.load(x, in, level) {
 		return damaged("a record of kind %d does not decode or stands there twice", k)
 	}
 	return nil

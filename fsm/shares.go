@@ -5,6 +5,7 @@ package fsm
 import (
 	"strings"
 
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/share"
 )
@@ -24,29 +25,30 @@ func bearerOf(body protocol.Body, actor Actor, source string) bearer {
 }
 
 func (b *bearer) append(dst []byte) []byte {
-	return appendString(appendString(appendString(dst, b.principal), b.source), b.wide)
+	return table.AppendString(table.AppendString(table.AppendString(dst, b.principal), b.source), b.wide)
 }
 
 // readBearer reads what append wrote; the empty bearer is left out instead.
-func readBearer(d *decoder) bearer {
-	b := bearer{d.str(), d.str(), d.str()}
+func readBearer(d *table.Decoder) bearer {
+	b := bearer{d.Text(), d.Text(), d.Text()}
 	if b == (bearer{}) {
-		d.fail()
+		d.Fail()
 	}
 	return b
 }
 
 // shares count what principals, sources and /48s hold of something.
 type shares struct {
-	held  index[string, int64]
-	total int64
+	held  table.Index[string, int64]
+	total table.Value[int64]
 }
 
-func newShares() shares { return shares{held: newIndex[string, int64]()} }
-
-func (s *shares) handOver(dst *shares) {
-	dst.total = s.total
-	s.held.handOver(&dst.held)
+// sharesAt are the places of shares.
+func sharesAt(in func(*view) *shares) []place {
+	return []place{
+		func(v *view) table.Part { return &in(v).held },
+		func(v *view) table.Part { return &in(v).total },
+	}
 }
 
 // keys of a bearer's counts, "" for those that it has none of.
@@ -64,17 +66,17 @@ func (b *bearer) keys() [3]string {
 	return k
 }
 
-func (s *shares) add(b *bearer, n int64) {
-	s.total += n
+func (s *shares) add(w *table.Writer, b *bearer, n int64) {
+	s.total.Set(w, s.total.Get()+n)
 	for _, k := range b.keys() {
 		if k == "" {
 			continue
 		}
-		held, _ := s.held.get(k)
+		held, _ := s.held.Get(k)
 		if held += n; held > 0 {
-			s.held.put(k, held)
+			s.held.Put(w, k, held)
 		} else {
-			s.held.drop(k)
+			s.held.Drop(w, k)
 		}
 	}
 }
@@ -83,7 +85,7 @@ func (s *shares) add(b *bearer, n int64) {
 func (s *shares) of(b *bearer) (held [3]int64) {
 	for i, k := range b.keys() {
 		if k != "" {
-			held[i], _ = s.held.get(k)
+			held[i], _ = s.held.Get(k)
 		}
 	}
 	return held
@@ -92,7 +94,7 @@ func (s *shares) of(b *bearer) (held [3]int64) {
 // allows says whether a bearer may hold n more, or which bound refuses it:
 // its principal, its source and the /48 around it each have a part.
 func (s *shares) allows(p share.Parts, b *bearer, n int64) share.Limit {
-	return s.allowsOf(p, b, s.total, n)
+	return s.allowsOf(p, b, s.total.Get(), n)
 }
 
 // allowsOf is allows where all together hold total.

@@ -2,7 +2,10 @@
 
 package fsm
 
-import "github.com/pilotregistry/pilotregistry/protocol"
+import (
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
 
 // sinkTotals is what became of the events of the sinks of one name since the
 // cluster began. Totals stay when the sink is configured otherwise, switched
@@ -19,32 +22,36 @@ type sinkTotals struct {
 type sinkCounts struct{ delivered, failed, dropped uint64 }
 
 func (s sinkCounts) appendTo(dst []byte) []byte {
-	return appendUvarint(appendUvarint(appendUvarint(dst, s.delivered), s.failed), s.dropped)
+	return table.AppendUvarint(table.AppendUvarint(table.AppendUvarint(dst, s.delivered), s.failed), s.dropped)
 }
 
-func readSinkCounts(d *decoder) sinkCounts {
-	return sinkCounts{d.uvarint(), d.uvarint(), d.uvarint()}
+func readSinkCounts(d *table.Decoder) sinkCounts {
+	return sinkCounts{d.Uvarint(), d.Uvarint(), d.Uvarint()}
 }
 
-func (s sinkTotals) appendTo(dst []byte, _ uint32) []byte {
-	return appendVarint(s.sinkCounts.appendTo(dst), s.gone)
+func (s sinkTotals) AppendTo(dst []byte, _ uint32) []byte {
+	return table.AppendVarint(s.sinkCounts.appendTo(dst), s.gone)
 }
 
-func readSinkTotals(d *decoder, _ uint32) sinkTotals {
-	return sinkTotals{readSinkCounts(d), d.varint()}
+func readSinkTotals(d *table.Decoder, _ uint32) sinkTotals {
+	return sinkTotals{readSinkCounts(d), d.Varint()}
 }
 
 // counts are what became of a sink's events since it has its address, and
 // since the cluster began.
 func (v *view) sinkCount(name string) (now sinkCounts, total protocol.SinkTotals) {
-	t, _ := v.totals.get(name)
-	if cur, ok := v.cursors.get(name); ok {
+	t, _ := v.totals.Get(name)
+	if cur, ok := v.cursors.Get(name); ok {
 		now = sinkCounts{t.delivered - cur.before.delivered, t.failed - cur.before.failed, t.dropped - cur.before.dropped}
 	}
 	return now, protocol.SinkTotals{DeliveredTotal: t.delivered, FailedTotal: t.failed, DroppedTotal: t.dropped}
 }
 
-var sinkTotalsSchema = schema[string, sinkTotals]{kindSinkTotals, appendKeyStr, readKeyStr, readSinkTotals}
+var sinkTotalsTable = declaration[string, sinkTotals]{
+	schema: table.Schema[string, sinkTotals]{Kind: kindSinkTotals, AppendKey: table.AppendKeyString, ReadKey: table.ReadKeyString, Read: readSinkTotals},
+	in:     func(v *view) *table.Table[string, sinkTotals] { return &v.totals },
+	fits:   fitsSinkTotals,
+}
 
 // maxGoneTotals bounds how many names of deleted sinks are remembered; those
 // that have been gone longest make way.
@@ -55,14 +62,14 @@ func (x *txn) countSink(name string, c sinkCounts) {
 	if c == (sinkCounts{}) {
 		return
 	}
-	t, _ := x.totals.get(name)
+	t, _ := x.totals.Get(name)
 	t.delivered, t.failed, t.dropped = t.delivered+c.delivered, t.failed+c.failed, t.dropped+c.dropped
-	x.totals.put(x, name, t)
+	sinkTotalsTable.put(x, name, t)
 }
 
 // keepTotals notes that a sink is there, or is gone since now.
 func (x *txn) keepTotals(name string, there bool) {
-	t, counted := x.totals.get(name)
+	t, counted := x.totals.Get(name)
 	if !counted {
 		return
 	}
@@ -70,7 +77,7 @@ func (x *txn) keepTotals(name string, there bool) {
 	if !there {
 		t.gone = max(x.meta.now, 1)
 	}
-	x.totals.put(x, name, t)
+	sinkTotalsTable.put(x, name, t)
 	if !there {
 		x.forgetTotals()
 	}
@@ -78,7 +85,7 @@ func (x *txn) keepTotals(name string, there bool) {
 
 func (x *txn) forgetTotals() {
 	count, oldest, since := 0, "", int64(0)
-	x.totals.scan(func(name string, t sinkTotals) bool {
+	x.totals.Scan(func(name string, t sinkTotals) bool {
 		if t.gone != 0 {
 			if count++; count == 1 || t.gone < since {
 				oldest, since = name, t.gone
@@ -87,7 +94,7 @@ func (x *txn) forgetTotals() {
 		return true
 	})
 	if count > maxGoneTotals {
-		x.totals.drop(x, oldest)
+		sinkTotalsTable.drop(x, oldest)
 	}
 }
 
@@ -103,12 +110,12 @@ func (r *Root) SinkTotals() (out []SinkTotals) {
 	add := func(name string, t sinkTotals) {
 		out = append(out, SinkTotals{Name: name, Delivered: t.delivered, Failed: t.failed, Dropped: t.dropped})
 	}
-	r.sinks.scan(func(name string, _ *sink) bool {
-		t, _ := r.totals.get(name)
+	r.sinks.Scan(func(name string, _ *sink) bool {
+		t, _ := r.totals.Get(name)
 		add(name, t)
 		return true
 	})
-	r.totals.scan(func(name string, t sinkTotals) bool {
+	r.totals.Scan(func(name string, t sinkTotals) bool {
 		if t.gone != 0 {
 			add(name, t)
 		}

@@ -10,6 +10,8 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 )
 
 // The snapshot format, which is also that of the operator's backup:
@@ -74,11 +76,11 @@ func (s *Snapshot) Write(w io.Writer) error {
 
 // eachRecord emits every record of the state, meta first.
 func (r *Root) eachRecord(emit func([]byte) error) error {
-	if err := emit(r.meta.appendTo(nil, r.meta.level)); err != nil {
+	if err := emit(r.meta.AppendTo(nil, r.meta.level)); err != nil {
 		return err
 	}
-	for _, t := range r.tables() {
-		if err := t.each(r.meta.level, emit); err != nil {
+	for _, t := range r.stored() {
+		if err := t.Each(r.meta.level, emit); err != nil {
 			return err
 		}
 	}
@@ -87,24 +89,24 @@ func (r *Root) eachRecord(emit func([]byte) error) error {
 
 func (r *Root) snapshotHeader() []byte {
 	records := uint64(1)
-	for _, t := range r.tables() {
-		records += uint64(t.len())
+	for _, t := range r.stored() {
+		records += uint64(t.Len())
 	}
 	var h []byte
-	h = appendUvarint(h, uint64(r.meta.level))
-	h = appendString(h, r.meta.clusterID)
-	h = appendUvarint(h, r.index)
-	h = appendUvarint(h, r.term)
-	h = appendUvarint(h, records)
+	h = table.AppendUvarint(h, uint64(r.meta.level))
+	h = table.AppendString(h, r.meta.clusterID)
+	h = table.AppendUvarint(h, r.index)
+	h = table.AppendUvarint(h, r.term)
+	h = table.AppendUvarint(h, records)
 	sum := sha256.Sum256(h)
 	out := append([]byte(snapshotMagic), snapshotFormat)
-	out = appendBytes(out, h)
+	out = table.AppendBytes(out, h)
 	return append(out, sum[:]...)
 }
 
 func appendFooter(dst []byte, count uint64, sum []byte, digest [32]byte) []byte {
 	dst = append(dst, footerMagic...)
-	dst = appendKey64(dst, count)
+	dst = table.AppendKey64(dst, count)
 	dst = append(dst, sum...)
 	return append(dst, digest[:]...)
 }
@@ -121,7 +123,7 @@ func (o *recordWriter) write(record []byte) error {
 		return fmt.Errorf("a record of kind %d is too large for a snapshot: %d bytes", record[0], len(record))
 	}
 	o.count++
-	o.buf = appendBytes(o.buf[:0], record)
+	o.buf = table.AppendBytes(o.buf[:0], record)
 	o.sum.Write(o.buf)
 	_, err := o.w.Write(o.buf)
 	return err

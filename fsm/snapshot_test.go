@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -73,9 +75,9 @@ func snapshotOf(t tester, m *Machine) []byte {
 
 func TestSnapshotHoldsEverything(t *testing.T) {
 	w := fullWorld(t)
-	later := len(w.m.Root().next.tables()) // those of a later level
-	for i, table := range w.m.Root().tables() {
-		if table.len() == 0 && i < len(loaders)-later {
+	now := len(tables) - len(nextTables) // without those of a later level
+	for i, stored := range w.m.Root().stored() {
+		if stored.Len() == 0 && i < now {
 			t.Errorf("table %d is empty: the test does not cover it", i)
 		}
 	}
@@ -103,22 +105,22 @@ func TestSnapshotHoldsEverything(t *testing.T) {
 	if !bytes.Equal(snapshotOf(t, m), data) {
 		t.Error("a snapshot of the restored state differs")
 	}
-	same(t, "nodes", a.nodes.store, b.nodes.store)
-	same(t, "seen", a.seen.store, b.seen.store)
-	same(t, "networks", a.networks.store, b.networks.store)
-	same(t, "members", a.memberships.store, b.memberships.store)
-	same(t, "tags", a.tags.store, b.tags.store)
-	same(t, "documents of networks", a.docs.store, b.docs.store)
-	same(t, "requests", a.handshakeRequests.store, b.handshakeRequests.store)
-	same(t, "responses", a.responses.store, b.responses.store)
-	same(t, "beacons", a.beacons.store, b.beacons.store)
-	same(t, "tokens", a.tokens.store, b.tokens.store)
-	same(t, "sealed", a.sealed.store, b.sealed.store)
-	same(t, "servers", a.clusterMembers.store, b.clusterMembers.store)
-	same(t, "sessions", a.sessions.store, b.sessions.store)
-	same(t, "minted", a.minted.store, b.minted.store)
-	same(t, "results", a.results.store, b.results.store)
-	same(t, "blocked", a.blocked.store, b.blocked.store)
+	same(t, "nodes", &a.nodes, &b.nodes)
+	same(t, "seen", &a.seen, &b.seen)
+	same(t, "networks", &a.networks, &b.networks)
+	same(t, "members", &a.memberships, &b.memberships)
+	same(t, "tags", &a.tags, &b.tags)
+	same(t, "documents of networks", &a.docs, &b.docs)
+	same(t, "requests", &a.handshakeRequests, &b.handshakeRequests)
+	same(t, "responses", &a.responses, &b.responses)
+	same(t, "beacons", &a.beacons, &b.beacons)
+	same(t, "tokens", &a.tokens, &b.tokens)
+	same(t, "sealed", &a.sealed, &b.sealed)
+	same(t, "servers", &a.clusterMembers, &b.clusterMembers)
+	same(t, "sessions", &a.sessions, &b.sessions)
+	same(t, "minted", &a.minted, &b.minted)
+	same(t, "results", &a.results, &b.results)
+	same(t, "blocked", &a.blocked, &b.blocked)
 	if a.meta != b.meta {
 		t.Errorf("meta: got %+v, want %+v", b.meta, a.meta)
 	}
@@ -130,9 +132,9 @@ func TestSnapshotHoldsEverything(t *testing.T) {
 }
 
 // same compares two tables record by record, with every field.
-func same[K tableKey, V any](t *testing.T, name string, a, b store[K, V]) {
+func same[K table.Key, V any](t *testing.T, name string, a, b scanned[K, V]) {
 	t.Helper()
-	records := func(s store[K, V]) map[K]V {
+	records := func(s scanned[K, V]) map[K]V {
 		m := map[K]V{}
 		s.Scan(func(k K, v V) bool { m[k] = v; return true })
 		return m
@@ -185,13 +187,13 @@ func TestRestoreRefuses(t *testing.T) {
 		"format":       {format, "format 7 and this version knows format 1"},
 		"level":        {snapshotWith(t, func(w *world) { w.m.x.meta.level = 9 }), fmt.Sprintf("feature level 9 and this version knows levels 1 to %d", LevelMax)},
 		"trailing":     {append(bytes.Clone(good), 0), "bytes behind its footer"},
-		"no backbone":  {snapshotWith(t, func(w *world) { w.m.x.networks.drop(w.m.x, 0) }), "no backbone"},
-		"no sign":      {snapshotWith(t, func(w *world) { w.m.x.seen.drop(w.m.x, 1) }), "sign of life"},
-		"lost event":   {snapshotWith(t, func(w *world) { w.m.x.events[0].drop(w.m.x, 1) }), "events are missing"},
+		"no backbone":  {snapshotWith(t, func(w *world) { networkTable.drop(w.m.x, 0) }), "no backbone"},
+		"no sign":      {snapshotWith(t, func(w *world) { seenTable.drop(w.m.x, 1) }), "sign of life"},
+		"lost event":   {snapshotWith(t, func(w *world) { securityTable.drop(w.m.x, 1) }), "events are missing"},
 		"bad id":       {snapshotWith(t, func(w *world) { w.m.x.meta.nextNode = 2 }), "kind 2"},
-		"two hosts":    {snapshotWith(t, func(w *world) { w.m.x.nodes.put(w.m.x, 2, &node{id: 2, state: stateLive, hostname: testHost(0)}) }), "kind 2"},
-		"unknown kind": {snapshotWith(t, func(w *world) { w.m.x.blocked.schema = &schema[uint32, millis]{250, appendKey32, nil, nil} }), "kind 250, which this version does not know"},
-		"wrong sum":    {snapshotWith(t, func(w *world) { w.m.x.digest[0]++ }), "do not match its footer"},
+		"two hosts":    {snapshotWith(t, func(w *world) { nodeTable.put(w.m.x, 2, &node{id: 2, state: stateLive, hostname: testHost(0)}) }), "kind 2"},
+		"unknown kind": {snapshotWith(t, unknownKind), "kind 250, which this version does not know"},
+		"wrong sum":    {snapshotWith(t, func(w *world) { w.m.x.w.Digest[0]++ }), "do not match its footer"},
 	} {
 		w := newWorld(t)
 		before := w.m.Root()
@@ -212,13 +214,21 @@ func snapshotWith(t *testing.T, spoil func(*world)) []byte {
 	spoil(w)
 	v := w.m.Root().view
 	w.m.x.handOver(&v)
-	v.blocked.schema = w.m.x.blocked.schema
 	var buf bytes.Buffer
-	root := &Root{view: v, index: 1, term: 1, digest: w.m.x.digest.bytes()}
+	root := &Root{view: v, index: 1, term: 1, digest: w.m.x.w.Digest.Bytes()}
 	if err := (&Snapshot{root: root}).Write(&buf); err != nil {
 		t.Fatal(err)
 	}
 	return buf.Bytes()
+}
+
+// unknownKind stores a record of a kind that this version does not have.
+func unknownKind(w *world) {
+	x := w.m.x
+	x.blocked = table.New(&table.Schema[uint32, millis]{Kind: 250, AppendKey: table.AppendKey32})
+	slot := slices.IndexFunc(places, func(p place) bool { return p(&x.view) == table.Part(&x.blocked) })
+	x.w.Open(&x.blocked, table.Slot(slot))
+	x.blocked.Put(&x.w, 1, 1)
 }
 
 // A damaged snapshot is refused, whichever bit is wrong and wherever it ends.

@@ -5,6 +5,7 @@ package fsm
 import (
 	"crypto/sha256"
 
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -39,222 +40,189 @@ type meta struct {
 	exported uint64
 }
 
-func (m *meta) appendTo(dst []byte, _ uint32) []byte {
+func (m *meta) AppendTo(dst []byte, _ uint32) []byte {
 	dst = append(dst, byte(kindMeta))
-	dst = appendString(dst, m.clusterID)
-	dst = appendUvarint(dst, uint64(m.level))
-	dst = appendVarint(dst, m.now)
-	dst = appendUvarint(dst, uint64(m.nextNode))
-	dst = appendUvarint(dst, uint64(m.nextNet))
-	dst = appendUvarint(dst, m.joinSeq)
-	dst = appendUvarint(dst, m.queueSeq)
-	dst = appendUvarint(dst, m.eventSeq)
-	dst = appendUvarint(dst, uint64(m.tokenGen))
-	dst = appendUvarint(dst, uint64(m.activeKey))
-	dst = appendUvarint(dst, m.leaderTerm)
-	dst = appendVarint(dst, m.grace)
+	dst = table.AppendString(dst, m.clusterID)
+	dst = table.AppendUvarint(dst, uint64(m.level))
+	dst = table.AppendVarint(dst, m.now)
+	dst = table.AppendUvarint(dst, uint64(m.nextNode))
+	dst = table.AppendUvarint(dst, uint64(m.nextNet))
+	dst = table.AppendUvarint(dst, m.joinSeq)
+	dst = table.AppendUvarint(dst, m.queueSeq)
+	dst = table.AppendUvarint(dst, m.eventSeq)
+	dst = table.AppendUvarint(dst, uint64(m.tokenGen))
+	dst = table.AppendUvarint(dst, uint64(m.activeKey))
+	dst = table.AppendUvarint(dst, m.leaderTerm)
+	dst = table.AppendVarint(dst, m.grace)
 	for i := range m.chains {
 		dst = m.chains[i].append(dst)
 	}
-	return appendUvarint(appendUvarint(appendVarint(dst, m.began), m.requests), m.exported)
+	return table.AppendUvarint(table.AppendUvarint(table.AppendVarint(dst, m.began), m.requests), m.exported)
 }
 
-func readMeta(d *decoder) (m meta) {
-	m.clusterID, m.level, m.now = d.str(), d.uvarint32(), d.varint()
-	m.nextNode = d.uvarint32()
-	net := d.uvarint()
+func readMeta(d *table.Decoder) (m meta) {
+	m.clusterID, m.level, m.now = d.Text(), d.Uvarint32(), d.Varint()
+	m.nextNode = d.Uvarint32()
+	net := d.Uvarint()
 	m.nextNet = uint16(net)
-	m.joinSeq, m.queueSeq, m.eventSeq = d.uvarint(), d.uvarint(), d.uvarint()
-	m.tokenGen, m.activeKey = d.uvarint32(), d.uvarint32()
-	m.leaderTerm, m.grace = d.uvarint(), d.varint()
+	m.joinSeq, m.queueSeq, m.eventSeq = d.Uvarint(), d.Uvarint(), d.Uvarint()
+	m.tokenGen, m.activeKey = d.Uvarint32(), d.Uvarint32()
+	m.leaderTerm, m.grace = d.Uvarint(), d.Varint()
 	for i := range m.chains {
 		m.chains[i] = readChain(d)
 	}
-	m.began, m.requests, m.exported = d.varint(), d.uvarint(), d.uvarint()
+	m.began, m.requests, m.exported = d.Varint(), d.Uvarint(), d.Uvarint()
 	if net > 0xffff || m.joinSeq > maxJoinOrder {
-		d.fail()
+		d.Fail()
 	}
 	return m
 }
 
-func (m *meta) hash() [32]byte { return sha256.Sum256(m.appendTo(nil, m.level)) }
+func (m *meta) hash() [32]byte { return sha256.Sum256(m.AppendTo(nil, m.level)) }
 
 // view is all state, as the writer works on it and as roots publish it.
 type view struct {
 	meta meta
 
-	nodes             table[uint32, *node]
-	seen              table[uint32, second]
-	networks          table[uint16, *network]
-	memberships       table[uint64, membership]
-	trust             table[uint64, sides]
-	handshakeRequests table[string, *request]
-	responses         table[string, *response]
-	beacons           table[uint32, *beacon]
-	tokens            table[string, *token]
-	sealed            table[string, *sealed]
-	clusterMembers    table[string, *clusterMember]
-	sessions          table[string, session]
-	minted            table[string, *result]
-	results           table[string, *result]
-	events            [2]table[uint64, eventRecord] // by class, see classIndex
-	blocked           table[uint32, millis]
-	invites           table[string, *invite]
-	preAssign         table[string, *preAssign]
-	settings          table[uint16, *settings]
-	sinks             table[string, *sink]
-	cursors           table[string, *cursor]
-	totals            table[string, sinkTotals] // by name of the sink, see [sinkTotals]
-	letters           table[string, *letter]
-	jwks              table[string, *jwks]
-	tags              table[uint64, memberTags]
-	docs              table[uint16, networkDocs]
-	rejected          table[uint32, millis]
-	staged            table[string, *staged]
+	nodes             table.Table[uint32, *node]
+	seen              table.Table[uint32, second]
+	networks          table.Table[uint16, *network]
+	memberships       table.Table[uint64, membership]
+	trust             table.Table[uint64, sides]
+	handshakeRequests table.Table[string, *request]
+	responses         table.Table[string, *response]
+	beacons           table.Table[uint32, *beacon]
+	tokens            table.Table[string, *token]
+	sealed            table.Table[string, *sealed]
+	clusterMembers    table.Table[string, *clusterMember]
+	sessions          table.Table[string, session]
+	minted            table.Table[string, *result]
+	results           table.Table[string, *result]
+	events            [2]table.Table[uint64, eventRecord] // by class, see classIndex
+	blocked           table.Table[uint32, millis]
+	invites           table.Table[string, *invite]
+	preAssign         table.Table[string, *preAssign]
+	settings          table.Table[uint16, *settings]
+	sinks             table.Table[string, *sink]
+	cursors           table.Table[string, *cursor]
+	totals            table.Table[string, sinkTotals] // by name of the sink, see [sinkTotals]
+	letters           table.Table[string, *letter]
+	jwks              table.Table[string, *jwks]
+	tags              table.Table[uint64, memberTags]
+	docs              table.Table[uint16, networkDocs]
+	rejected          table.Table[uint32, millis]
+	staged            table.Table[string, *staged]
 	// provenKeys are marks of keys that have proved themselves and are no node's.
-	provenKeys table[string, nothing]
-	next       nextTables
+	provenKeys table.Table[string, nothing]
+	next       nextParts
 
 	// Derived: rebuilt from the tables.
-	byKey     index[string, uint32]  // raw public key -> node
-	byHost    index[string, uint32]  // hostname -> node
-	byOwner   index[string, uint32]  // owner, node -> node
-	byPerson  index[string, uint32]  // folded external id, node -> node
-	liveNodes index[uint32, nothing] // ids of live nodes
-	offline   index[uint64, uint32]  // second of going offline, node -> node
-	byName    index[string, uint16]  // network name -> network
-	byOrder   index[uint64, uint32]  // network, join order -> node
-	byNode    index[uint64, nothing] // node, network
-	byPeer    index[uint64, nothing] // node, the other of a trust pair
-	offers    index[uint32, int]     // node -> trust pairs in which it has spoken
-	netSize   index[uint16, int]     // network -> number of members
-	byExpiry  index[string, string]  // expiry, client result key -> key
-	owners    index[uint16, uint32]  // network -> its owner
-	byInvite  index[string, nothing] // network or inviter, invite key
-	byAssign  index[string, string]  // network, folded external id -> pre-assignment key
-	byDue     index[string, nothing] // deadline, see dueKey
+	byKey     table.Index[string, uint32]  // raw public key -> node
+	byHost    table.Index[string, uint32]  // hostname -> node
+	byOwner   table.Index[string, uint32]  // owner, node -> node
+	byPerson  table.Index[string, uint32]  // folded external id, node -> node
+	liveNodes table.Index[uint32, nothing] // ids of live nodes
+	offline   table.Index[uint64, uint32]  // second of going offline, node -> node
+	byName    table.Index[string, uint16]  // network name -> network
+	byOrder   table.Index[uint64, uint32]  // network, join order -> node
+	byNode    table.Index[uint64, nothing] // node, network
+	byPeer    table.Index[uint64, nothing] // node, the other of a trust pair
+	offers    table.Index[uint32, int]     // node -> trust pairs in which it has spoken
+	netSize   table.Index[uint16, int]     // network -> number of members
+	byExpiry  table.Index[string, string]  // expiry, client result key -> key
+	owners    table.Index[uint16, uint32]  // network -> its owner
+	byInvite  table.Index[string, nothing] // network or inviter, invite key
+	byAssign  table.Index[string, string]  // network, folded external id -> pre-assignment key
+	byDue     table.Index[string, nothing] // deadline, see dueKey
 	// knownIDs and strangerIDs are what remembered client results cost.
 	knownIDs    shares
 	strangerIDs shares
 	// beaconBytes is what the beacons take in their list; beaconRevision
 	// changes with the list, beaconCache holds it as it is sent.
 	beaconBytes    shares
-	beaconRevision uint64
-	beaconCache    *beaconCache
+	beaconRevision table.Value[uint64]
+	beaconCache    table.Value[*beaconCache]
 	// eventShares counts the security events that are kept by who caused them.
 	eventShares shares
 	// backlog counts what required sinks have not been given, see [bearer.at].
 	backlog shares
 	// requiredSinks counts the sinks that writes wait for.
-	requiredSinks int
+	requiredSinks table.Value[int]
 	// stagedBytes is what uploads that wait for parts cost together.
-	stagedBytes int64
+	stagedBytes table.Value[int64]
 }
 
-func newView() view {
-	return view{
-		meta:  meta{nextNode: 1, nextNet: 1},
-		nodes: newDenseTable(&nodeSchema), seen: newDenseTable(&seenSchema), networks: newTable(&networkSchema), memberships: newTable(&membershipSchema),
-		trust: newTable(&trustSchema), handshakeRequests: newTable(&requestSchema), responses: newTable(&responseSchema),
-		beacons: newTable(&beaconSchema), tokens: newTable(&tokenSchema), sealed: newTable(&sealedSchema), clusterMembers: newTable(&clusterMemberSchema),
-		sessions: newTable(&sessionSchema), minted: newTable(&mintedSchema), results: newTable(&resultSchema),
-		events:  [2]table[uint64, eventRecord]{newTable(&securitySchema), newTable(&activitySchema)},
-		blocked: newTable(&blockedSchema), invites: newTable(&inviteSchema), preAssign: newTable(&preAssignSchema),
-		settings: newTable(&settingsSchema), sinks: newTable(&sinkSchema), cursors: newTable(&cursorSchema), totals: newTable(&sinkTotalsSchema), letters: newTable(&letterSchema),
-		jwks: newTable(&jwksSchema), tags: newTable(&memberTagsSchema), docs: newTable(&networkDocsSchema), rejected: newTable(&rejectedSchema), provenKeys: newTable(&provenKeySchema),
-		staged: newTable(&stagedSchema), next: newNextTables(),
+// tables are all tables in the order of snapshots. Nodes come before what
+// refers to them, sinks and memberships likewise.
+var tables = append([]declared{
+	&nodeTable, &seenTable, &networkTable, &membershipTable, &trustTable, &requestTable, &responseTable, &beaconTable,
+	&tokenTable, &sealedTable, &clusterMemberTable, &sessionTable, &mintedTable, &resultTable, &securityTable, &activityTable, &blockedTable,
+	&inviteTable, &preAssignTable, &settingsTable, &sinkTable, &cursorTable, &sinkTotalsTable, &letterTable, &jwksTable, &stagedTable,
+	&memberTagsTable, &networkDocsTable, &rejectedTable, &provenKeyTable,
+}, nextTables...)
 
-		byKey: newIndex[string, uint32](), byHost: newIndex[string, uint32](), byOwner: newIndex[string, uint32](), byPerson: newIndex[string, uint32](),
-		liveNodes: newIndex[uint32, nothing](), offline: newIndex[uint64, uint32](), byName: newIndex[string, uint16](),
-		byOrder: newIndex[uint64, uint32](), byNode: newIndex[uint64, nothing](), byPeer: newIndex[uint64, nothing](), offers: newIndex[uint32, int](), netSize: newIndex[uint16, int](),
-		byExpiry: newIndex[string, string](), beaconBytes: newShares(), eventShares: newShares(), backlog: newShares(), beaconCache: new(beaconCache), knownIDs: newShares(), strangerIDs: newShares(),
-		owners: newIndex[uint16, uint32](), byInvite: newIndex[string, nothing](), byAssign: newIndex[string, string](), byDue: newIndex[string, nothing](),
+// shared are the places of what is derived from several tables.
+var shared = append([]place{
+	func(v *view) table.Part { return &v.byDue },
+}, sharesAt(func(v *view) *shares { return &v.backlog })...)
+
+// places are those of everything that the state is made of besides its meta
+// record, by slot.
+var places = func() (list []place) {
+	for _, d := range tables {
+		list = append(list, d.places()...)
 	}
+	return append(list, shared...)
+}()
+
+// byKind finds the declaration of a kind of records.
+var byKind = func() map[table.Kind]declared {
+	m := map[table.Kind]declared{}
+	for _, d := range tables {
+		m[d.kind()] = d
+	}
+	return m
+}()
+
+// stored lists the tables of a state as snapshots and digests see them.
+func (v *view) stored() []table.Stored {
+	list := make([]table.Stored, len(tables))
+	for i, d := range tables {
+		list[i] = d.stored(v)
+	}
+	return list
 }
 
-// stored is what snapshots and digests see of a table.
-type stored interface {
-	len() int
-	each(level uint32, emit func([]byte) error) error
+// newTxn returns the writer of an empty state.
+func newTxn() *txn {
+	x := &txn{view: view{meta: meta{nextNode: 1, nextNet: 1}}}
+	x.w = table.NewWriter(&x.meta.level)
+	for _, d := range tables {
+		d.make(&x.view)
+	}
+	for i, part := range places {
+		x.w.Open(part(&x.view), table.Slot(i))
+	}
+	x.beaconCache.Set(&x.w, new(beaconCache))
+	x.metaHash = x.meta.hash()
+	x.w.Digest.Add(&x.metaHash)
+	return x
 }
 
-// tables lists all tables in the order of snapshots. Nodes come before what
-// refers to them.
-func (v *view) tables() []stored {
-	return append([]stored{
-		&v.nodes, &v.seen, &v.networks, &v.memberships, &v.trust, &v.handshakeRequests, &v.responses, &v.beacons,
-		&v.tokens, &v.sealed, &v.clusterMembers, &v.sessions, &v.minted, &v.results, &v.events[0], &v.events[1], &v.blocked,
-		&v.invites, &v.preAssign, &v.settings, &v.sinks, &v.cursors, &v.totals, &v.letters, &v.jwks, &v.staged,
-		// What refers to members comes after them.
-		&v.tags, &v.docs, &v.rejected, &v.provenKeys,
-	}, v.next.tables()...)
-}
-
-// handOver gives the writer's changes to dst, which holds the state published last.
-func (v *view) handOver(dst *view) {
-	dst.meta, dst.requiredSinks, dst.stagedBytes = v.meta, v.requiredSinks, v.stagedBytes
-	dst.beaconRevision, dst.beaconCache = v.beaconRevision, v.beaconCache
-	v.beaconBytes.handOver(&dst.beaconBytes)
-	v.eventShares.handOver(&dst.eventShares)
-	v.backlog.handOver(&dst.backlog)
-	v.knownIDs.handOver(&dst.knownIDs)
-	v.strangerIDs.handOver(&dst.strangerIDs)
-	v.nodes.handOver(&dst.nodes)
-	v.seen.handOver(&dst.seen)
-	v.networks.handOver(&dst.networks)
-	v.memberships.handOver(&dst.memberships)
-	v.trust.handOver(&dst.trust)
-	v.handshakeRequests.handOver(&dst.handshakeRequests)
-	v.responses.handOver(&dst.responses)
-	v.beacons.handOver(&dst.beacons)
-	v.tokens.handOver(&dst.tokens)
-	v.sealed.handOver(&dst.sealed)
-	v.clusterMembers.handOver(&dst.clusterMembers)
-	v.sessions.handOver(&dst.sessions)
-	v.minted.handOver(&dst.minted)
-	v.results.handOver(&dst.results)
-	v.events[0].handOver(&dst.events[0])
-	v.events[1].handOver(&dst.events[1])
-	v.next.handOver(&dst.next)
-	v.blocked.handOver(&dst.blocked)
-	v.invites.handOver(&dst.invites)
-	v.preAssign.handOver(&dst.preAssign)
-	v.settings.handOver(&dst.settings)
-	v.sinks.handOver(&dst.sinks)
-	v.cursors.handOver(&dst.cursors)
-	v.totals.handOver(&dst.totals)
-	v.letters.handOver(&dst.letters)
-	v.jwks.handOver(&dst.jwks)
-	v.tags.handOver(&dst.tags)
-	v.docs.handOver(&dst.docs)
-	v.rejected.handOver(&dst.rejected)
-	v.provenKeys.handOver(&dst.provenKeys)
-	v.staged.handOver(&dst.staged)
-
-	v.byKey.handOver(&dst.byKey)
-	v.byHost.handOver(&dst.byHost)
-	v.byOwner.handOver(&dst.byOwner)
-	v.byPerson.handOver(&dst.byPerson)
-	v.liveNodes.handOver(&dst.liveNodes)
-	v.offline.handOver(&dst.offline)
-	v.byName.handOver(&dst.byName)
-	v.byOrder.handOver(&dst.byOrder)
-	v.byNode.handOver(&dst.byNode)
-	v.byPeer.handOver(&dst.byPeer)
-	v.offers.handOver(&dst.offers)
-	v.netSize.handOver(&dst.netSize)
-	v.byExpiry.handOver(&dst.byExpiry)
-	v.owners.handOver(&dst.owners)
-	v.byInvite.handOver(&dst.byInvite)
-	v.byAssign.handOver(&dst.byAssign)
-	v.byDue.handOver(&dst.byDue)
+// handOver gives the changes since the last publication to dst, which holds
+// the state that was published then.
+func (x *txn) handOver(dst *view) {
+	dst.meta = x.meta
+	for _, slot := range x.w.TakeChanged() {
+		table.HandOver(places[slot](&x.view), places[slot](dst))
+	}
 }
 
 // txn is the writer's state while it applies one entry.
 type txn struct {
 	view
-	digest   digest
-	metaHash [32]byte // of the meta record that digest includes
+	w        table.Writer // of the tables
+	metaHash [32]byte     // of the meta record that the digest includes
 
 	index, term uint64
 	seed        Seed
@@ -271,6 +239,5 @@ type txn struct {
 	call  call
 	beat  protocol.NodeRequest // body of a heartbeat
 	buf   []byte
-	sum   [32]byte
 	event eventWriter
 }

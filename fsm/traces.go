@@ -74,12 +74,12 @@ func (v *view) nodeTraces(wanted func(action string, node uint32) bool) (out []n
 		}
 	}
 	for c := range v.events {
-		v.events[c].ascend(0, func(_ uint64, r eventRecord) bool {
+		v.events[c].Ascend(0, func(_ uint64, r eventRecord) bool {
 			collect(r)
 			return true
 		})
 	}
-	v.letters.ascend("", func(_ string, l *letter) bool {
+	v.letters.Ascend("", func(_ string, l *letter) bool {
 		collect(l.event)
 		return true
 	})

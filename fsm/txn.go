@@ -3,6 +3,7 @@
 package fsm
 
 import (
+	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -23,83 +24,59 @@ func (x *txn) finish(commands int) {
 	x.flushSessions()
 	x.expireResults(2*commands + 8)
 	hash := x.meta.hash()
-	x.digest.sub(&x.metaHash)
-	x.digest.add(&hash)
+	x.w.Digest.Sub(&x.metaHash)
+	x.w.Digest.Add(&hash)
 	x.metaHash = hash
 }
 
 // live finds a node that is live.
 func (v *view) live(id uint32) *node {
-	if n, ok := v.nodes.get(id); ok && n.live() {
+	if n, ok := v.nodes.Get(id); ok && n.live() {
 		return n
 	}
 	return nil
 }
 
-// setNode stores a node and keeps its indexes. old is the node's record so
-// far, nil for a new id. What the level has no field for is not kept.
-func (x *txn) setNode(old, n *node) {
+// setNode stores a node. What the level has no field for is not kept.
+func (x *txn) setNode(n *node) {
 	n.trim(x.meta.level)
-	none := node{flags: flagKeyless, state: stateDeregistered}
-	if old == nil {
-		old = &none
-	}
-	x.nodes.put(x, n.id, n)
+	nodeTable.put(x, n.id, n)
+}
+
+// blankNode is the record of an id that has none yet.
+var blankNode = node{flags: flagKeyless, state: stateDeregistered}
+
+// reindexNode keeps the indexes when a node's record becomes another one.
+func (x *txn) reindexNode(id uint32, old, n *node) {
 	if old.key != n.key || old.has(flagKeyless) != n.has(flagKeyless) {
-		if !old.has(flagKeyless) {
-			x.byKey.drop(string(old.key[:]))
-		}
-		if !n.has(flagKeyless) {
-			x.byKey.put(string(n.key[:]), n.id)
-		}
+		rekey(x, &x.byKey, old.keyOrNone(), n.keyOrNone(), id)
 	}
-	if old.hostname != n.hostname {
-		if old.hostname != "" {
-			x.byHost.drop(old.hostname)
-		}
-		if n.hostname != "" {
-			x.byHost.put(n.hostname, n.id)
-		}
-	}
+	rekey(x, &x.byHost, old.hostname, n.hostname, id)
 	if old.owner != n.owner {
-		if old.owner != "" {
-			x.byOwner.drop(ownerKey(old.owner, n.id))
-		}
-		if n.owner != "" {
-			x.byOwner.put(ownerKey(n.owner, n.id), n.id)
-		}
+		rekey(x, &x.byOwner, ownerKey(old.owner, id), ownerKey(n.owner, id), id)
 	}
 	if was, is := old.person(), n.person(); was != is {
-		if was != "" {
-			x.byPerson.drop(personKey(was, n.id))
-		}
-		if is != "" {
-			x.byPerson.put(personKey(is, n.id), n.id)
-		}
+		rekey(x, &x.byPerson, personKey(was, id), personKey(is, id), id)
 	}
 	if old.live() != n.live() {
 		if n.live() {
-			x.liveNodes.put(n.id, nothing{})
+			x.liveNodes.Put(&x.w, id, nothing{})
 		} else {
-			x.liveNodes.drop(n.id)
+			x.liveNodes.Drop(&x.w, id)
 		}
 	}
 	if old.expires != n.expires || old.announced != n.announced || old.reachable() != n.reachable() {
-		if k := nodeDue(old); k != "" {
-			x.byDue.drop(k)
-		}
-		if k := nodeDue(n); k != "" {
-			x.byDue.put(k, nothing{})
-		}
+		rekey(x, &x.byDue, nodeDue(old), nodeDue(n), nothing{})
 	}
-	if a, b := old.state == stateOffline, n.state == stateOffline; a != b || a && old.offlineAt != n.offlineAt {
-		if a {
-			x.offline.drop(offlineKey(old))
-		}
-		if b {
-			x.offline.put(offlineKey(n), n.id)
-		}
+	rekey(x, &x.offline, offlineKey(old), offlineKey(n), id)
+}
+
+// keyOrNone is the node's key in the index of keys.
+func (n *node) keyOrNone() string {
+	if n.has(flagKeyless) {
+		return ""
 	}
+	return string(n.key[:])
 }
 
 // edit stores a changed copy of a node.
@@ -118,80 +95,86 @@ func (x *txn) putNode(old, n *node) {
 	if old != nil {
 		before = old.externalID
 	}
-	x.setNode(old, n)
+	x.setNode(n)
 	if before != n.externalID {
 		x.begin(protocol.EventExternalIDSet).node(n.id).person("old_external_id", before).person("new_external_id", n.externalID).end()
 	}
 }
 
-// ownerKey orders nodes by owner, then id. The owner's length comes first, so
-// that no owner's nodes stand among another's.
+// ownerKey orders nodes by owner, then id; it is empty for no owner. The
+// owner's length comes first, so that no owner's nodes stand among another's.
 func ownerKey(owner string, id uint32) string {
+	if owner == "" {
+		return ""
+	}
 	b := make([]byte, 0, len(owner)+8)
-	return string(appendKey32(appendString(b, owner), id))
+	return string(table.AppendKey32(table.AppendString(b, owner), id))
 }
 
 // personKey orders nodes by the match key of who they are bound to, then id.
 func personKey(person string, id uint32) string { return ownerKey(person, id) }
 
-// offlineKey orders nodes by when they went offline.
-func offlineKey(n *node) uint64 { return uint64(seconds(n.offlineAt))<<32 | uint64(n.id) }
+// offlineKey orders offline nodes by when they went offline; it is 0 for others.
+func offlineKey(n *node) uint64 {
+	if n.state != stateOffline {
+		return 0
+	}
+	return uint64(seconds(n.offlineAt))<<32 | uint64(n.id)
+}
 
 // membership finds a node's membership in a network other than the backbone.
 func (v *view) membership(net uint16, id uint32) (membership, bool) {
-	return v.memberships.get(membershipKey(net, id))
+	return v.memberships.Get(membershipKey(net, id))
 }
 
-// putMembership stores a membership and keeps its indexes.
-func (x *txn) putMembership(net uint16, id uint32, m membership) {
-	key := membershipKey(net, id)
-	if old, had := x.memberships.get(key); had {
-		x.forgetMembership(net, id, old)
-	} else {
-		size, _ := x.netSize.get(net)
-		x.netSize.put(net, size+1)
-		x.byNode.put(nodeNetKey(id, net), nothing{})
-	}
-	x.memberships.put(x, key, m)
-	x.byOrder.put(orderKey(net, m.order), id)
+// enterMembership keeps the indexes when a membership begins.
+func (x *txn) enterMembership(key uint64, m membership) {
+	net, id := uint16(key>>32), uint32(key)
+	size, _ := x.netSize.Get(net)
+	x.netSize.Put(&x.w, net, size+1)
+	x.byNode.Put(&x.w, nodeNetKey(id, net), nothing{})
+	x.byOrder.Put(&x.w, orderKey(net, m.order), id)
 	if m.role == roleOwner {
-		x.owners.put(net, id)
+		x.owners.Put(&x.w, net, id)
 	}
 	for _, k := range memberDues(key, m) {
-		x.byDue.put(k, nothing{})
+		x.byDue.Put(&x.w, k, nothing{})
 	}
 }
 
-// forgetMembership takes a membership out of the indexes that its record decides.
-func (x *txn) forgetMembership(net uint16, id uint32, m membership) {
-	x.byOrder.drop(orderKey(net, m.order))
+// leaveMembership keeps the indexes when a membership ends.
+func (x *txn) leaveMembership(key uint64, m membership) {
+	net, id := uint16(key>>32), uint32(key)
+	if size, _ := x.netSize.Get(net); size > 1 {
+		x.netSize.Put(&x.w, net, size-1)
+	} else {
+		x.netSize.Drop(&x.w, net)
+	}
+	x.byNode.Drop(&x.w, nodeNetKey(id, net))
+	x.byOrder.Drop(&x.w, orderKey(net, m.order))
 	if m.role == roleOwner {
-		x.owners.drop(net)
+		x.owners.Drop(&x.w, net)
 	}
-	for _, k := range memberDues(membershipKey(net, id), m) {
-		x.byDue.drop(k)
+	for _, k := range memberDues(key, m) {
+		x.byDue.Drop(&x.w, k)
 	}
+}
+
+// putMembership stores a membership.
+func (x *txn) putMembership(net uint16, id uint32, m membership) {
+	membershipTable.put(x, membershipKey(net, id), m)
 }
 
 // dropMembership removes a membership; see expel for all that goes with it.
 func (x *txn) dropMembership(net uint16, id uint32) {
-	key := membershipKey(net, id)
-	m, had := x.memberships.get(key)
-	if !had {
-		return
-	}
-	x.memberships.drop(x, key)
-	x.tags.drop(x, key)
-	x.forgetMembership(net, id, m)
-	x.byNode.drop(nodeNetKey(id, net))
-	size, _ := x.netSize.get(net)
-	x.netSize.put(net, size-1)
+	memberTagsTable.drop(x, membershipKey(net, id))
+	membershipTable.drop(x, membershipKey(net, id))
 }
 
 // networksOf lists the networks of a node without the backbone, ascending.
 func (v *view) networksOf(id uint32) []uint16 {
 	var out []uint16
-	v.byNode.ascend(nodeNetKey(id, 0), func(k uint64, _ nothing) bool {
+	v.byNode.Ascend(nodeNetKey(id, 0), func(k uint64, _ nothing) bool {
 		if uint32(k>>16) != id {
 			return false
 		}
@@ -205,11 +188,11 @@ func (v *view) networksOf(id uint32) []uint16 {
 // backbone in common.
 func (v *view) shareNetwork(a, b uint32) bool {
 	shared := false
-	v.byNode.ascend(nodeNetKey(a, 0), func(k uint64, _ nothing) bool {
+	v.byNode.Ascend(nodeNetKey(a, 0), func(k uint64, _ nothing) bool {
 		if uint32(k>>16) != a {
 			return false
 		}
-		_, shared = v.byNode.get(nodeNetKey(b, uint16(k)))
+		_, shared = v.byNode.Get(nodeNetKey(b, uint16(k)))
 		return !shared
 	})
 	return shared
@@ -218,9 +201,9 @@ func (v *view) shareNetwork(a, b uint32) bool {
 // networkSize counts the members of a network, offline ones included.
 func (v *view) networkSize(net uint16) int {
 	if net == 0 {
-		return v.liveNodes.len()
+		return v.liveNodes.Len()
 	}
-	size, _ := v.netSize.get(net)
+	size, _ := v.netSize.Get(net)
 	return size
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package fsm
+package table
 
 // dense is a copy-on-write store for keys that are given out one after the
 // other, such as node ids: pages of 64 values, tiles of 128 pages, one slice
@@ -34,6 +34,15 @@ type denseTile[V comparable] struct {
 type densePage[V comparable] struct {
 	gen    uint64
 	values [1 << pageBits]V
+}
+
+// Dense returns a map for the records of a [Schema] whose keys are given out
+// one after the other.
+func Dense[V comparable]() Map[uint32, V] { return &dense[V]{gen: 1} }
+
+// windowed is a map that can be visited piece by piece.
+type windowed[K Key, V any] interface {
+	window(start K, limit uint64, f func(K, V) bool) K
 }
 
 func (s *dense[V]) Len() int { return s.count }
@@ -106,7 +115,7 @@ func (s *dense[V]) page(id uint32) *densePage[V] {
 }
 
 // publish returns the store as it is, never to change again.
-func (s *dense[V]) publish() store[uint32, V] {
+func (s *dense[V]) publish() Map[uint32, V] {
 	pub := *s
 	s.gen++
 	s.owned = false
@@ -118,7 +127,7 @@ func (s *dense[V]) Scan(f func(uint32, V) bool) { s.Ascend(0, f) }
 func (s *dense[V]) Ascend(from uint32, f func(uint32, V) bool) { s.window(from, 1<<33, f) }
 
 // window visits the values among limit keys from start on, in order, until f
-// returns false. It returns the key behind the last it looked at, 0 at the end.
+// returns false. It returns the key after the last it looked at, 0 at the end.
 func (s *dense[V]) window(start uint32, limit uint64, f func(uint32, V) bool) uint32 {
 	var none V
 	id := uint64(start)

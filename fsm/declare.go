@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fsm
+
+import "github.com/pilotregistry/pilotregistry/fsm/internal/table"
+
+// declaration says everything about a table: how its records are encoded,
+// where it stands in the state, what a restored record has to fit, and which
+// indexes follow from a record. What the state does with all of its tables
+// (making, publishing, hashing, writing and restoring them) is derived from
+// the list of declarations in state.go.
+type declaration[K table.Key, V table.Record] struct {
+	schema table.Schema[K, V]
+	in     func(*view) *table.Table[K, V]
+	// indexes are the places of what is derived from this table.
+	indexes []place
+	// fits reports whether a restored record does not contradict those before
+	// it. It also sets what a record repeats of its key.
+	fits func(x *txn, k K, v V) bool
+	// enter keeps the indexes when a record comes and leave when it goes.
+	enter, leave func(x *txn, k K, v V)
+	// replace keeps them when one record takes the place of another. Without it
+	// the old one leaves and the new one enters.
+	replace func(x *txn, k K, old, v V)
+}
+
+// place finds a table, an index or a value in a state.
+type place func(*view) table.Part
+
+// declared is a declaration of any types.
+type declared interface {
+	kind() table.Kind
+	places() []place
+	// make gives a state an empty table.
+	make(v *view)
+	// stored finds the table as snapshots and digests see it.
+	stored(v *view) table.Stored
+	// load adds a decoded record to a state that is being restored. It reports
+	// false for what does not decode or contradicts a record loaded before.
+	load(x *txn, d *table.Decoder, level uint32) bool
+}
+
+func (d *declaration[K, V]) kind() table.Kind { return d.schema.Kind }
+
+func (d *declaration[K, V]) make(v *view) { *d.in(v) = table.New(&d.schema) }
+
+func (d *declaration[K, V]) stored(v *view) table.Stored { return d.in(v) }
+
+func (d *declaration[K, V]) places() []place {
+	return append([]place{func(v *view) table.Part { return d.in(v) }}, d.indexes...)
+}
+
+// put stores a record and keeps digest and indexes.
+func (d *declaration[K, V]) put(x *txn, k K, v V) {
+	old, had := d.in(&x.view).Put(&x.w, k, v)
+	if had && d.replace != nil {
+		d.replace(x, k, old, v)
+		return
+	}
+	if had && d.leave != nil {
+		d.leave(x, k, old)
+	}
+	if d.enter != nil {
+		d.enter(x, k, v)
+	}
+}
+
+// drop removes a record and keeps digest and indexes.
+func (d *declaration[K, V]) drop(x *txn, k K) {
+	if old, had := d.in(&x.view).Drop(&x.w, k); had && d.leave != nil {
+		d.leave(x, k, old)
+	}
+}
+
+func (d *declaration[K, V]) load(x *txn, in *table.Decoder, level uint32) bool {
+	t := d.in(&x.view)
+	k, v, ok := t.Decode(in, level)
+	if !ok || t.Holds(k) || d.fits != nil && !d.fits(x, k, v) {
+		return false
+	}
+	d.put(x, k, v)
+	return true
+}
+
+// rekey moves an entry of an index to another key. The zero key stands for none.
+func rekey[K table.Key, V any](x *txn, ix *table.Index[K, V], was, is K, v V) {
+	if was == is {
+		return
+	}
+	var none K
+	if was != none {
+		ix.Drop(&x.w, was)
+	}
+	if is != none {
+		ix.Put(&x.w, is, v)
+	}
+}
