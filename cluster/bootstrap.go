@@ -169,8 +169,8 @@ func newSecret() string {
 
 // seedCommands are the first commands of a new cluster, or none when they have
 // been applied. Repeating them is harmless.
-func (n *Member) seedCommands() ([]fsm.Envelope, error) {
-	raw, err := os.ReadFile(n.dir.file(fileBootstrap))
+func (d *dataDir) seedCommands() ([]fsm.Envelope, error) {
+	raw, err := os.ReadFile(d.file(fileBootstrap))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
@@ -179,7 +179,7 @@ func (n *Member) seedCommands() ([]fsm.Envelope, error) {
 	}
 	var b bootstrapFile
 	if err := json.Unmarshal(raw, &b); err != nil || b.Init.ClusterID == "" {
-		return nil, fmt.Errorf("%s is damaged: initialise again in an empty directory", n.dir.file(fileBootstrap))
+		return nil, fmt.Errorf("%s is damaged: initialise again in an empty directory", d.file(fileBootstrap))
 	}
 	var cmds []fsm.Envelope
 	add := func(code protocol.Code, body any) {
@@ -196,3 +196,6 @@ func (n *Member) seedCommands() ([]fsm.Envelope, error) {
 	}
 	return cmds, err
 }
+
+// seeded forgets the first commands once they are applied.
+func (d *dataDir) seeded() error { return d.remove(fileBootstrap) }

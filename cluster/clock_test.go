@@ -120,7 +120,7 @@ func TestClocksOfAllMembersJump(t *testing.T) {
 		last = now
 		return time.UnixMilli(now)
 	}
-	term := c.leader().raft.CurrentTerm()
+	term := c.leader().engine.raft.CurrentTerm()
 	jump(10 * time.Minute)
 	c.eventually("log time follows the clocks", func() bool { return time.Until(logTime()) > 9*time.Minute+50*time.Second })
 	c.eventually("nobody is blamed", func() bool {
@@ -146,7 +146,7 @@ func TestClocksOfAllMembersJump(t *testing.T) {
 	before := logTime()
 	c.members[0].must(increment(t, node, ""))
 	c.eventually("log time moves on", func() bool { return logTime().After(before) })
-	if now := c.leader().raft.CurrentTerm(); now != term {
+	if now := c.leader().engine.raft.CurrentTerm(); now != term {
 		t.Errorf("leadership changed: term %d, then %d", term, now)
 	}
 }
@@ -182,7 +182,7 @@ func TestClockOfOneMemberJumps(t *testing.T) {
 			}
 			return len(ids) == 1 && ids[0] == c.members[bad].id
 		})
-		if off := c.leader().logTimeOffset(); off.Abs() > maxSkew {
+		if off := c.leader().term.logTimeOffset(); off.Abs() > maxSkew {
 			t.Errorf("log time is %s off", off)
 		}
 	}

@@ -43,7 +43,7 @@ type Timeouts struct {
 // Limits of queues and batches. Zero values mean the defaults.
 type Limits struct {
 	// BatchCommands and BatchBytes bound the commands that share a log entry
-	// (256 commands, 512 KiB). One longer command has an entry of its own.
+	// (256 commands, 512 KiB). A longer command gets an entry to itself.
 	BatchCommands int
 	BatchBytes    int
 	// CommandBytes bounds one command (7 MiB: the longest request with all its
@@ -59,7 +59,7 @@ type Limits struct {
 type Snapshots struct {
 	// Threshold is the number of new entries that makes a snapshot due (8192).
 	Threshold uint64
-	// TrailingLogs is the number of entries kept behind a snapshot (10240).
+	// TrailingLogs is the number of entries kept that a snapshot already holds (10240).
 	TrailingLogs uint64
 	// Interval is how often the threshold is looked at (30 s).
 	Interval time.Duration
@@ -118,7 +118,7 @@ type Config struct {
 	// Registry receives the metrics of this member; nil for none.
 	Registry prometheus.Registerer
 	// Fatal ends the process; the default logs and exits. It is called once,
-	// from any goroutine, and must not call the node.
+	// from any goroutine, and must not call the member.
 	Fatal func(code int, reason string)
 	// Extra duties run on the leader beside the built-in ones.
 	Extra []Duty

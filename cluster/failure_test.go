@@ -158,7 +158,7 @@ func TestDamagedLogEndsTheMember(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 1, nil)
 	m := c.members[0]
-	m.storeFailed(fmt.Errorf("read: %w", &store.DamageError{Path: "log", Reason: "checksum"}))
+	m.health.storeFailed(fmt.Errorf("read: %w", &store.DamageError{Path: "log", Reason: "checksum"}))
 	m.awaitFatal(ExitDamaged)
 	if _, yes := m.Quarantined(); !yes {
 		t.Error("a member with damaged data goes on serving")
@@ -194,7 +194,7 @@ func TestUnknownEntryHaltsTheMember(t *testing.T) {
 	m := c.members[0]
 	applied := m.Root().Index()
 	entry := fsm.AppendEntry(nil, &fsm.Entry{Commands: []fsm.Envelope{{Code: fsm.InternalBase + 4000}}})
-	future := m.raft.Apply(entry, time.Second)
+	future := m.engine.raft.Apply(entry, time.Second)
 	if err := future.Error(); err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func TestUnknownEntryHaltsTheMember(t *testing.T) {
 		t.Errorf("the entry was applied: %v", future.Response())
 	}
 	m.awaitFatal(ExitDamaged)
-	if got := m.applied.index.Load(); got >= m.raft.CommitIndex() || got < applied {
+	if got := m.self.applied.index.Load(); got >= m.engine.raft.CommitIndex() || got < applied {
 		t.Errorf("applied index %d claims the entry that was not applied", got)
 	}
 }
@@ -276,7 +276,7 @@ func TestMinorityWithAnotherDigestIsQuarantined(t *testing.T) {
 	if st := sick.Status(t.Context()); st.Ready || len(st.Problems) == 0 {
 		t.Errorf("status does not say so: %+v", st)
 	}
-	if sick.raft.State() == raft.Leader {
+	if sick.engine.raft.State() == raft.Leader {
 		t.Error("the quarantined member leads")
 	}
 }
@@ -415,7 +415,7 @@ func TestStoppingDoesNotWaitForSilentPeers(t *testing.T) {
 		_, _ = leader.Propose(ctx, increment(t, node, "")) // replication is under way
 	}()
 	<-sent
-	c.eventually("an entry waits for the silent peers", func() bool { return leader.raft.LastIndex() > leader.raft.CommitIndex() })
+	c.eventually("an entry waits for the silent peers", func() bool { return leader.engine.raft.LastIndex() > leader.engine.raft.CommitIndex() })
 	cancel()
 	impatient, done := context.WithCancel(t.Context())
 	done()

@@ -31,6 +31,7 @@ type fatalCall struct {
 // member is a node of a test cluster, with what it takes to start it again.
 type member struct {
 	*Member
+	id    string
 	t     testing.TB
 	cfg   Config
 	fatal chan fatalCall
@@ -58,7 +59,7 @@ func newCluster(t testing.TB, n int, tune func(i int, c *Config)) *cluster {
 	for i := 1; i < n; i++ {
 		c.join(i, false)
 	}
-	c.eventually("all members vote", func() bool { return len(c.members[0].voters()) == n })
+	c.eventually("all members vote", func() bool { return len(c.members[0].roster.voters()) == n })
 	c.ready(c.members...)
 	return c
 }
@@ -109,7 +110,7 @@ func (c *cluster) start(cfg Config) *member {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	m.Member = n
+	m.Member, m.id = n, id
 	c.members = append(c.members, m)
 	return m
 }
@@ -162,7 +163,7 @@ func (c *cluster) eventually(what string, ok func() bool) {
 
 func (c *cluster) dump() {
 	for _, m := range c.members {
-		st := m.localStatus()
+		st := m.report.local()
 		c.t.Logf("member %+v checks %+v", st, m.Checks())
 	}
 }
@@ -314,7 +315,7 @@ func freeAddr(t testing.TB) string {
 }
 
 func isVoter(m *member, id string) bool {
-	for _, s := range m.servers() {
+	for _, s := range m.roster.servers() {
 		if string(s.ID) == id {
 			return s.Suffrage == raft.Voter
 		}
@@ -325,8 +326,8 @@ func isVoter(m *member, id string) bool {
 // kill stops without draining, as a crash would, but without leaking anything.
 func (n *Member) kill() {
 	n.stopOnce.Do(func() {
-		n.draining.Store(true)
-		n.server.Abort()
+		n.self.draining.Store(true)
+		n.engine.server.Abort()
 		_ = n.stop()
 	})
 }

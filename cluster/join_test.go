@@ -177,7 +177,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 	if again := c.members[2].must(increment(t, node, "kept")); !again.Replayed || again.Index != first.Index {
 		t.Errorf("a request id was forgotten: %+v", again)
 	}
-	if c.leader().raft.CurrentTerm() <= leader.raft.CurrentTerm() {
+	if c.leader().engine.raft.CurrentTerm() <= leader.engine.raft.CurrentTerm() {
 		t.Error("the term did not grow")
 	}
 	c.agree(c.members...)
@@ -193,14 +193,14 @@ func TestLaggingMemberGetsASnapshot(t *testing.T) {
 	late := c.others(leader)[0]
 	node := c.node(leader)
 	late.kill()
-	behind := late.raft.LastIndex()
+	behind := late.engine.raft.LastIndex()
 	rest := c.others(late)
 	for range 60 {
 		leader.must(increment(t, node, ""))
 	}
 	c.eventually("the logs are cut", func() bool {
 		for _, m := range rest {
-			first, err := m.store.FirstIndex()
+			first, err := m.engine.store.FirstIndex()
 			if err != nil || first <= behind+1 {
 				return false
 			}
@@ -224,7 +224,7 @@ func TestMemberMovesToAnotherAddress(t *testing.T) {
 	moved.cfg.PeerAdvertise = moved.cfg.PeerAddr
 	moved = c.restart(moved)
 	c.ready(c.members...)
-	for _, s := range c.leader().servers() {
+	for _, s := range c.leader().roster.servers() {
 		if string(s.ID) == moved.id && string(s.Address) != moved.cfg.PeerAddr {
 			t.Errorf("the configuration has address %s, want %s", s.Address, moved.cfg.PeerAddr)
 		}
@@ -275,7 +275,7 @@ func TestRemovedMemberIsRefused(t *testing.T) {
 		st := gone.Status(context.Background())
 		return strings.Contains(strings.Join(st.Problems, "\n"), "do not accept this one")
 	})
-	if _, err := gone.client.Call(t.Context(), leader.id, rpcStatus, nil); !errors.Is(err, peer.ErrNotMember) {
+	if _, err := gone.engine.client.Call(t.Context(), leader.id, rpcStatus, nil); !errors.Is(err, peer.ErrNotMember) {
 		t.Errorf("a removed member with a valid certificate: %v", err)
 	}
 	stays.must(increment(t, node, ""))
@@ -311,7 +311,7 @@ func TestRemoveAndTransferRules(t *testing.T) {
 	if perr := follower.Remove(t.Context(), down.id, false); perr != nil {
 		t.Errorf("removal of the member that is down: %v", perr)
 	}
-	if got := len(c.leader(leader, follower).voters()); got != 2 {
+	if got := len(c.leader(leader, follower).roster.voters()); got != 2 {
 		t.Errorf("%d voters left", got)
 	}
 }
@@ -417,7 +417,7 @@ func TestAdminClientAndLeave(t *testing.T) {
 		t.Fatal("the process was not told that its member left")
 	}
 	rest := c.others(follower)
-	if got := c.leader(rest...).voters(); len(got) != 1 || got[0].ID == raft.ServerID(follower.id) {
+	if got := c.leader(rest...).roster.voters(); len(got) != 1 || got[0].ID == raft.ServerID(follower.id) {
 		t.Errorf("voters after leaving: %+v", got)
 	}
 	follower.kill()
@@ -438,7 +438,7 @@ func TestGuessingAJoinTokenStopsAtTheSource(t *testing.T) {
 	})
 	n := c.leader()
 	junk := []byte(fmt.Sprintf(`{"member_id":%q,"name":"n","secret":"guess"}`, strings.Repeat("x", 60<<10)))
-	if _, err := n.handleJoiner(t.Context(), "192.0.2.1:1", junk); err == nil {
+	if _, err := n.roster.handleJoiner(t.Context(), "192.0.2.1:1", junk); err == nil {
 		t.Fatal("let in")
 	}
 	if longest := log.longest(); longest > 1<<10 {
@@ -449,7 +449,7 @@ func TestGuessingAJoinTokenStopsAtTheSource(t *testing.T) {
 		n.cfg.Guesses.Wrong("192.0.2.1:1", guess.Join)
 	}
 	for _, c := range []struct{ source, code string }{{"192.0.2.1:2", protocol.CodeRateLimited}, {"192.0.2.2:1", protocol.CodeTokenInvalid}} {
-		if _, err := n.handleJoiner(t.Context(), c.source, guessed); err == nil || err.Code != c.code {
+		if _, err := n.roster.handleJoiner(t.Context(), c.source, guessed); err == nil || err.Code != c.code {
 			t.Errorf("from %s: %v, want %s", c.source, err, c.code)
 		}
 	}
@@ -589,7 +589,7 @@ func TestAMemberCannotMakeAnotherLeave(t *testing.T) {
 	victim, attacker := c.members[0], c.members[1]
 	for _, op := range []adminRequest{{Op: opLeave}, {Op: opLeave, Lead: true}, {Op: opRemove, ID: victim.id, Force: true}} {
 		var reply adminReply
-		err := attacker.callJSON(t.Context(), victim.id, rpcAdmin, op, &reply)
+		err := callJSON(t.Context(), attacker.engine.client, victim.id, rpcAdmin, op, &reply)
 		if !refusedWith(err, protocol.CodePermissionDenied) {
 			t.Errorf("%+v: %v", op, err)
 		}

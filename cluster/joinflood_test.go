@@ -28,7 +28,7 @@ func TestUnreadableRequestsToJoinDoNotFillTheLog(t *testing.T) {
 	var last *protocol.Error
 	for i := range 200 {
 		junk := []string{`no request`, `{"member_id":"x"}`, `{"member_id":"9b2a51f2-3c1e-4d5a-9a53-3a6f7e9f1d11","version":"\u0007"}`, ``}[i%4]
-		_, last = n.handleJoiner(hurried, "192.0.2.1:1", []byte(junk))
+		_, last = n.roster.handleJoiner(hurried, "192.0.2.1:1", []byte(junk))
 	}
 	if last == nil || last.Code != protocol.CodeRateLimited {
 		t.Errorf("the last was answered with %v, want %s", last, protocol.CodeRateLimited)
@@ -36,7 +36,7 @@ func TestUnreadableRequestsToJoinDoNotFillTheLog(t *testing.T) {
 	if got := log.with("join refused") - before; got == 0 || got > 30 {
 		t.Errorf("%d lines were logged, want one for each that was looked at, at most 30", got)
 	}
-	if _, e := n.handleJoiner(hurried, "192.0.2.2:1", []byte("no request")); e == nil || e.Code != protocol.CodeInvalid {
+	if _, e := n.roster.handleJoiner(hurried, "192.0.2.2:1", []byte("no request")); e == nil || e.Code != protocol.CodeInvalid {
 		t.Errorf("from elsewhere: %v, want %s", e, protocol.CodeInvalid)
 	}
 }

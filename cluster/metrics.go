@@ -106,30 +106,30 @@ func newMetrics() *metrics {
 
 // register adds the gauges that are read when they are scraped, and registers all.
 func (m *metrics) register(n *Member) error {
-	if n.cfg.Registry == nil {
+	if n.self.cfg.Registry == nil {
 		return nil
 	}
 	fn := func(name string, f func() float64) {
 		m.collectors = append(m.collectors, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help(name)}, f))
 	}
 	fn("pilot_raft_leader", func() float64 {
-		if n.raft.State() == raft.Leader {
+		if n.engine.raft.State() == raft.Leader {
 			return 1
 		}
 		return 0
 	})
-	fn("pilot_raft_term", func() float64 { return float64(n.raft.CurrentTerm()) })
-	fn("pilot_raft_commit_index", func() float64 { return float64(n.raft.CommitIndex()) })
-	fn("pilot_raft_applied_index", func() float64 { return float64(n.applied.index.Load()) })
-	fn("pilot_raft_last_log_index", func() float64 { return float64(n.raft.LastIndex()) })
-	fn("pilot_cluster_queued_commands", func() float64 { return float64(n.batch.waiting()) })
-	fn("pilot_cluster_log_time_offset_seconds", func() float64 { return n.logTimeOffset().Seconds() })
+	fn("pilot_raft_term", func() float64 { return float64(n.engine.raft.CurrentTerm()) })
+	fn("pilot_raft_commit_index", func() float64 { return float64(n.engine.raft.CommitIndex()) })
+	fn("pilot_raft_applied_index", func() float64 { return float64(n.self.applied.index.Load()) })
+	fn("pilot_raft_last_log_index", func() float64 { return float64(n.engine.raft.LastIndex()) })
+	fn("pilot_cluster_queued_commands", func() float64 { return float64(n.writes.batch.waiting()) })
+	fn("pilot_cluster_log_time_offset_seconds", func() float64 { return n.term.logTimeOffset().Seconds() })
 	fn("pilot_cluster_clock_offset_seconds", func() float64 { return n.clock.offset().Seconds() })
 	const answered = "pilot_cluster_confirms_answered_total"
 	m.collectors = append(m.collectors, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: answered, Help: help(answered)},
-		func() float64 { return float64(n.confirms.Load()) }))
+		func() float64 { return float64(n.reads.answered.Load()) }))
 	for _, c := range m.collectors {
-		if err := n.cfg.Registry.Register(c); err != nil {
+		if err := n.self.cfg.Registry.Register(c); err != nil {
 			return err
 		}
 	}
@@ -137,11 +137,11 @@ func (m *metrics) register(n *Member) error {
 }
 
 func (m *metrics) unregister(n *Member) {
-	if n.cfg.Registry == nil {
+	if n.self.cfg.Registry == nil {
 		return
 	}
 	for _, c := range m.collectors {
-		n.cfg.Registry.Unregister(c)
+		n.self.cfg.Registry.Unregister(c)
 	}
 }
 

@@ -67,14 +67,14 @@ func TestNonVotersConfirmNothing(t *testing.T) {
 	node := c.node(leader)
 	c.faults.isolate(leader, voters...)
 	c.faults.isolate(extra, voters...)
-	if err := leader.raft.VerifyLeader().Error(); err != nil {
+	if err := leader.engine.raft.VerifyLeader().Error(); err != nil {
 		t.Logf("raft's VerifyLeader noticed: %v", err)
 	}
-	_, perr := leader.confirmedIndex(t.Context())
+	_, perr := leader.reads.leaderIndex(t.Context())
 	if perr == nil {
 		t.Error("a read was confirmed with no voter but the leader itself")
 	}
-	if leader.raft.State() != raft.Leader {
+	if leader.engine.raft.State() != raft.Leader {
 		t.Log("the leader stepped down before the round ended; the test has shown less than it could")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
@@ -114,7 +114,7 @@ func TestOldAnswersConfirmNothing(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	before := c.answered(rest)
-	go func() { _, perr := old.confirmedIndex(ctx); early <- perr }()
+	go func() { _, perr := old.reads.leaderIndex(ctx); early <- perr }()
 	c.eventually("the round is answered", func() bool { return c.answered(rest) > before })
 
 	// Nothing the old leader sends arrives any more; the others elect a leader and write.
@@ -127,7 +127,7 @@ func TestOldAnswersConfirmNothing(t *testing.T) {
 	late := make(chan *protocol.Error, 1)
 	var index uint64
 	go func() {
-		i, perr := old.confirmedIndex(ctx)
+		i, perr := old.reads.leaderIndex(ctx)
 		index = i
 		late <- perr
 	}()
@@ -143,7 +143,7 @@ func TestOldAnswersConfirmNothing(t *testing.T) {
 // answered counts confirm requests the members have dealt with.
 func (c *cluster) answered(members []*member) (n uint64) {
 	for _, m := range members {
-		n += m.confirms.Load()
+		n += m.reads.answered.Load()
 	}
 	return n
 }

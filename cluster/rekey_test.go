@@ -27,7 +27,7 @@ func (c *cluster) rotated(version uint32) {
 	}
 	for _, m := range c.members {
 		root := m.Root()
-		rec, _ := m.record(m.id)
+		rec, _ := m.roster.record(m.id)
 		if root.ActiveKey() != version || !slices.Equal(m.ring.Versions(), want) || !slices.Equal(rec.Keys, want) {
 			c.t.Errorf("member %s: version %d in force, holds %v, recorded %v; want %d", m.id, root.ActiveKey(), m.ring.Versions(), rec.Keys, version)
 		}

@@ -33,25 +33,25 @@ func TestARemovedMemberDoesNotComeBack(t *testing.T) {
 	leader := c.leader()
 	gone := c.others(leader)[0]
 	removed, greeted := make(chan *protocol.Error, 1), make(chan *protocol.Error, 1)
-	leader.membership.Lock()
+	leader.roster.changes.Lock()
 	go func() { removed <- leader.Remove(context.Background(), gone.id, false) }()
 	c.eventually("the removal waits", func() bool { return blockedIn("remove") == 1 })
 	go func() {
-		_, perr := leader.welcome(context.Background(), gone.ownRecord())
+		_, perr := leader.roster.welcome(context.Background(), gone.hello.ownRecord())
 		greeted <- perr
 	}()
 	c.eventually("the announcement waits", func() bool { return blockedIn("welcome") == 1 })
-	leader.membership.Unlock()
+	leader.roster.changes.Unlock()
 	if perr := <-removed; perr != nil {
 		t.Fatal(perr)
 	}
 	if perr := <-greeted; perr == nil || perr.Code != protocol.CodeNotFound {
 		t.Errorf("a removed member announced itself: %v", perr)
 	}
-	if leader.inConfiguration(gone.id) {
+	if leader.roster.has(gone.id) {
 		t.Error("the removed member is in the configuration again")
 	}
-	if _, recorded := leader.record(gone.id); recorded {
+	if _, recorded := leader.roster.record(gone.id); recorded {
 		t.Error("the removed member's record is there again")
 	}
 }
@@ -64,13 +64,13 @@ func TestARemovalCanBeFinished(t *testing.T) {
 	leader := c.leader()
 	gone := c.others(leader)[0]
 	gone.kill()
-	if err := leader.raft.RemoveServer(raft.ServerID(gone.id), 0, changeTimeout).Error(); err != nil {
+	if err := leader.engine.raft.RemoveServer(raft.ServerID(gone.id), 0, changeTimeout).Error(); err != nil {
 		t.Fatal(err)
 	}
 	if perr := leader.Remove(t.Context(), gone.id, false); perr != nil {
 		t.Fatal(perr)
 	}
-	if _, recorded := leader.record(gone.id); recorded {
+	if _, recorded := leader.roster.record(gone.id); recorded {
 		t.Error("the record is still there")
 	}
 	if perr := leader.Remove(t.Context(), gone.id, false); perr == nil || perr.Code != protocol.CodeNotFound {

@@ -23,14 +23,14 @@ func lateMember(t *testing.T) (c *cluster, late *member, node uint32) {
 	late = c.others(leader)[0]
 	node = c.node(leader)
 	late.kill()
-	behind := late.raft.LastIndex()
+	behind := late.engine.raft.LastIndex()
 	rest := c.others(late)
 	for range 60 {
 		leader.must(increment(t, node, ""))
 	}
 	c.eventually("the logs are cut", func() bool {
 		for _, m := range rest {
-			first, err := m.store.FirstIndex()
+			first, err := m.engine.store.FirstIndex()
 			if err != nil || first <= behind+1 {
 				return false
 			}
@@ -40,7 +40,7 @@ func lateMember(t *testing.T) (c *cluster, late *member, node uint32) {
 	late = c.restart(late)
 	c.ready(late)
 	c.eventually("the log of before the snapshot is gone", func() bool { // raft removes it after the restore
-		first, err := late.store.FirstIndex()
+		first, err := late.engine.store.FirstIndex()
 		return err == nil && (first == 0 || first > behind)
 	})
 	return c, late, node
@@ -83,7 +83,7 @@ func TestADamagedSnapshotIsNotStarted(t *testing.T) {
 				m.must(increment(t, node, ""))
 			}
 			c.eventually("the log is cut", func() bool {
-				first, err := m.store.FirstIndex()
+				first, err := m.engine.store.FirstIndex()
 				return err == nil && first > 40
 			})
 			m.kill()

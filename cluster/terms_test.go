@@ -116,7 +116,7 @@ func overtaken(t *testing.T, beside bool, tries int) (done int, refused uint64) 
 	other := c.impostor(b, a)
 	foreign := map[uint64]bool{}
 	overtake := func() {
-		term := a.raft.CurrentTerm() + 1
+		term := a.engine.raft.CurrentTerm() + 1
 		foreign[term] = true // only the batcher comes here
 		if _, err := other.send(raft.AppendEntriesRequest{Term: term}); err != nil {
 			t.Errorf("heartbeat of term %d: %v", term, err)
@@ -147,7 +147,7 @@ func overtaken(t *testing.T, beside bool, tries int) (done int, refused uint64) 
 			t.Errorf("entry %d of type %s is in term %d, which belongs to member %s", l.Index, l.Type, l.Term, other.id)
 		}
 	}
-	return done, a.terms.Refused()
+	return done, a.engine.terms.Refused()
 }
 
 // increments adds one and reports whether it did; a failure is the test's
@@ -185,7 +185,7 @@ func TestWhoHasVotedStaysInThatTerm(t *testing.T) {
 	a := c.members[0]
 	older, newer := c.impostor(c.members[1], a), c.impostor(c.members[2], a)
 	log := a.entries()
-	last, term := log[len(log)-1], a.raft.CurrentTerm()
+	last, term := log[len(log)-1], a.engine.raft.CurrentTerm()
 	begun, voted := make(chan struct{}), make(chan struct{})
 	slow := func() {
 		close(begun)
@@ -207,8 +207,8 @@ func TestWhoHasVotedStaysInThatTerm(t *testing.T) {
 		t.Fatalf("vote: %+v, %v", vote, err)
 	}
 	resp, err := older.send(raft.AppendEntriesRequest{Term: term + 1, PrevLogEntry: last.Index, PrevLogTerm: last.Term})
-	if err != nil || resp.Success || a.raft.CurrentTerm() < term+3 {
-		t.Errorf("in term %d after a vote in term %d; a message of term %d: %+v %v", a.raft.CurrentTerm(), term+3, term+1, resp, err)
+	if err != nil || resp.Success || a.engine.raft.CurrentTerm() < term+3 {
+		t.Errorf("in term %d after a vote in term %d; a message of term %d: %+v %v", a.engine.raft.CurrentTerm(), term+3, term+1, resp, err)
 	}
 }
 
@@ -232,7 +232,7 @@ func TestADamagedEntryIsSentAgain(t *testing.T) {
 	a := c.members[0]
 	older, newer := c.impostor(c.members[1], a), c.impostor(c.members[2], a)
 	log := a.entries()
-	last, term := log[len(log)-1], a.raft.CurrentTerm()
+	last, term := log[len(log)-1], a.engine.raft.CurrentTerm()
 	after := func(i *impostor, term uint64, damaged bool) (raft.AppendEntriesResponse, error) {
 		e := i.entry(last.Index+1, term)
 		if damaged {
@@ -282,15 +282,15 @@ func (m *member) end() fatalCall {
 // entries are all entries of a member's log.
 func (m *member) entries() []*raft.Log {
 	m.t.Helper()
-	first, err := m.store.FirstIndex()
-	last, err2 := m.store.LastIndex()
+	first, err := m.engine.store.FirstIndex()
+	last, err2 := m.engine.store.LastIndex()
 	if err := errors.Join(err, err2); err != nil {
 		m.t.Fatal(err)
 	}
 	var out []*raft.Log
 	for i := first; i <= last; i++ {
 		l := new(raft.Log)
-		if err := m.store.GetLog(i, l); err != nil {
+		if err := m.engine.store.GetLog(i, l); err != nil {
 			m.t.Fatal(err)
 		}
 		out = append(out, l)
@@ -316,12 +316,12 @@ func TestTooLateIsNotApplied(t *testing.T) {
 	other := c.impostor(b, a)
 	for {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		refused := a.terms.Refused()
-		overtake := func() { _, _ = other.send(raft.AppendEntriesRequest{Term: a.raft.CurrentTerm() + 1}) }
+		refused := a.engine.terms.Refused()
+		overtake := func() { _, _ = other.send(raft.AppendEntriesRequest{Term: a.engine.raft.CurrentTerm() + 1}) }
 		armed.Store(&overtake)
-		_, perr := a.batch.submit(ctx, increment(t, 1, ""), 0)
+		_, perr := a.writes.batch.submit(ctx, increment(t, 1, ""), 0)
 		cancel()
-		if a.terms.Refused() > refused { // else raft's main loop was faster
+		if a.engine.terms.Refused() > refused { // else raft's main loop was faster
 			if perr == nil || perr.Outcome != protocol.OutcomeNotApplied || perr.Code != codeNotLeader {
 				t.Errorf("got %+v, want not_applied %s", perr, codeNotLeader)
 			}
@@ -340,15 +340,15 @@ func TestAChangeThatCameTooLateRestartsTheMember(t *testing.T) {
 	c.ready(a, b)
 	other := c.impostor(b, a)
 	for {
-		term := a.raft.CurrentTerm() + 1
+		term := a.engine.raft.CurrentTerm() + 1
 		if _, err := other.send(raft.AppendEntriesRequest{Term: term}); err != nil {
 			t.Fatal(err)
 		}
-		err := a.raft.AddNonvoter("00000000-0000-4000-8000-000000000000", "127.0.0.1:1", 0, patience).Error()
+		err := a.engine.raft.AddNonvoter("00000000-0000-4000-8000-000000000000", "127.0.0.1:1", 0, patience).Error()
 		if perr := changeOutcome(err); perr == nil || perr.Outcome != protocol.OutcomeNotApplied {
 			t.Fatalf("change: %v, want not_applied", err)
 		}
-		if a.terms.Refused() == 0 { // raft's main loop was faster
+		if a.engine.terms.Refused() == 0 { // raft's main loop was faster
 			c.ready(a)
 			continue
 		}
@@ -371,17 +371,17 @@ func TestAForkStopsTheMember(t *testing.T) {
 	other := c.impostor(b, a)
 	log := a.entries()
 	last := log[len(log)-1]
-	applied := a.applied.index.Load()
+	applied := a.self.applied.index.Load()
 	sum := append([]byte("\x00sum"), last.Extensions...)
 	sum[len(sum)-1]++
-	if _, err := other.send(raft.AppendEntriesRequest{Term: a.raft.CurrentTerm() + 1, PrevLogEntry: last.Index, PrevLogTerm: last.Term, Leader: sum}); err == nil {
+	if _, err := other.send(raft.AppendEntriesRequest{Term: a.engine.raft.CurrentTerm() + 1, PrevLogEntry: last.Index, PrevLogTerm: last.Term, Leader: sum}); err == nil {
 		t.Error("accepted")
 	}
 	f := a.end()
 	if f.code != ExitDamaged || !strings.Contains(f.reason, fmt.Sprintf("entry %d of term %d differs", last.Index, last.Term)) {
 		t.Errorf("ended with %+v, want code %d and the index", f, ExitDamaged)
 	}
-	if now := a.applied.index.Load(); now > max(applied, last.Index) {
+	if now := a.self.applied.index.Load(); now > max(applied, last.Index) {
 		t.Errorf("applied up to %d after the fork at %d", now, last.Index)
 	}
 }
@@ -415,17 +415,17 @@ func TestWhereLogsDiffer(t *testing.T) {
 		a.must(increment(t, node, ""))
 	}
 	c.agree(a, b)
-	last := min(a.applied.index.Load(), b.applied.index.Load())
-	if got := a.whereLogsDiffer(t.Context(), b.id, 1, last); !strings.Contains(got, fmt.Sprintf("the same from index 1 to %d", last)) {
+	last := min(a.self.applied.index.Load(), b.self.applied.index.Load())
+	if got := a.digests.whereLogsDiffer(t.Context(), b.id, 1, last); !strings.Contains(got, fmt.Sprintf("the same from index 1 to %d", last)) {
 		t.Errorf("equal logs: %s", got)
 	}
-	theirs := b.logSums(1, last)
+	theirs := b.digests.logSums(1, last)
 	theirs[2].Maker, theirs[2].Sum = b.id, "other"
 	theirs[3].Sum = "other"
-	if got, index := firstDifference(a.logSums(1, last), theirs); index != 3 || !strings.Contains(got, "index 3 ") || !strings.Contains(got, b.id) {
+	if got, index := firstDifference(a.digests.logSums(1, last), theirs); index != 3 || !strings.Contains(got, "index 3 ") || !strings.Contains(got, b.id) {
 		t.Errorf("different logs: %d, %s", index, got)
 	}
-	if _, index := firstDifference(a.logSums(1, last), theirs[:2]); index != 2 {
+	if _, index := firstDifference(a.digests.logSums(1, last), theirs[:2]); index != 2 {
 		t.Errorf("compared up to %d, want 2", index)
 	}
 }

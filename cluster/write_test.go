@@ -144,7 +144,7 @@ func TestNothingIsServedBeforeTheTermHasBegun(t *testing.T) {
 	c := newCluster(t, 1, nil)
 	m := c.members[0]
 	node := c.node(m)
-	term := m.readyTerm.Swap(0)
+	term := m.term.readyTerm.Swap(0)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if _, perr := m.Propose(ctx, increment(t, node, "")); perr == nil || perr.Outcome != protocol.OutcomeNotApplied {
@@ -155,7 +155,7 @@ func TestNothingIsServedBeforeTheTermHasBegun(t *testing.T) {
 	if _, perr := m.ReadIndex(ctx); perr == nil {
 		t.Error("a read was confirmed")
 	}
-	m.readyTerm.Store(term)
+	m.term.readyTerm.Store(term)
 	m.must(increment(t, node, ""))
 }
 
@@ -190,7 +190,7 @@ func TestWithoutQuorumNothingIsAcknowledged(t *testing.T) {
 	if perr.Outcome != protocol.OutcomeUnknown || perr.Code != protocol.CodeOutcomeUnknown {
 		t.Errorf("the entry was in the log, so its outcome is unknown; got %s %s", perr.Code, perr.Outcome)
 	}
-	c.eventually("the cut-off leader steps down", func() bool { return leader.raft.State() != raft.Leader })
+	c.eventually("the cut-off leader steps down", func() bool { return leader.engine.raft.State() != raft.Leader })
 	ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	_, perr = leader.Propose(ctx, increment(t, node, ""))

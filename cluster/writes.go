@@ -4,12 +4,11 @@ package cluster
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
-	"slices"
-	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/raft"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -25,23 +24,46 @@ const (
 	retryMax = 50 * time.Millisecond
 )
 
-// Propose brings a command through consensus, from any member, and returns
-// what the state machine decided; a decided refusal is in Result.Err.
-//
-// The error is non-nil only when nothing was decided, and says what is known:
-// not_applied (shutting_down, overloaded, quarantined, too_large, no_leader)
-// or unknown (outcome_unknown). Until ctx ends, after 10 s when it has no
-// deadline and after 30 s in any case, Propose tries again through changes of leadership. It does so after an
-// unknown outcome only when a repetition has no second effect: the command has
-// a request id, gets one minted here, or is soft.
-func (n *Member) Propose(ctx context.Context, env fsm.Envelope) (fsm.Result, *protocol.Error) {
-	n.inflight.Add(1)
-	defer n.inflight.Add(-1)
-	if n.draining.Load() {
-		return fsm.Result{}, protocol.NotAppliedf(protocol.CodeShuttingDown, "member %s is shutting down; send the request to another member", n.id)
+// writes brings commands into the log: through the group commit when this
+// member leads, else through the leader.
+type writes struct {
+	*self
+	raft interface {
+		CurrentTerm() uint64
+		Apply(cmd []byte, timeout time.Duration) raft.ApplyFuture
 	}
-	if reason, yes := n.Quarantined(); yes {
-		return fsm.Result{}, protocol.NotAppliedf(protocol.CodeQuarantined, "member %s is quarantined (%s); send the request to another member", n.id, reason)
+	peers  caller
+	roster interface{ reachability() string }
+	term   interface {
+		leaderID() string
+		awaitTerm(ctx context.Context)
+		mayLead() *protocol.Error
+	}
+	health  serving
+	clock   interface{ now() time.Time }
+	metrics *metrics
+
+	batch *batcher
+	mint  *minter
+	// inflight counts proposals that are not answered yet, own and forwarded.
+	inflight atomic.Int64
+}
+
+func newWrites(w *writes) *writes {
+	w.batch, w.mint = newBatcher(w), newMinter()
+	return w
+}
+
+// propose brings a command through consensus, from any member: see
+// Member.Propose for what it promises.
+func (w *writes) propose(ctx context.Context, env fsm.Envelope) (fsm.Result, *protocol.Error) {
+	w.inflight.Add(1)
+	defer w.inflight.Add(-1)
+	if w.draining.Load() {
+		return fsm.Result{}, protocol.NotAppliedf(protocol.CodeShuttingDown, "member %s is shutting down; send the request to another member", w.id)
+	}
+	if reason, yes := w.health.Quarantined(); yes {
+		return fsm.Result{}, protocol.NotAppliedf(protocol.CodeQuarantined, "member %s is quarantined (%s); send the request to another member", w.id, reason)
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
@@ -49,23 +71,23 @@ func (n *Member) Propose(ctx context.Context, env fsm.Envelope) (fsm.Result, *pr
 	defer cancelRetry()
 	minted := env.RequestID == "" && !soft(env.Code)
 	if minted {
-		env.Session, env.Seq = n.mint.session, n.mint.begin()
-		defer n.mint.end(env.Seq)
+		env.Session, env.Seq = w.mint.session, w.mint.begin()
+		defer w.mint.end(env.Seq)
 	}
-	n.metrics.waiting.Inc()
-	defer n.metrics.waiting.Dec()
-	return n.proposeUntil(ctx, env, minted)
+	w.metrics.waiting.Inc()
+	defer w.metrics.waiting.Dec()
+	return w.proposeUntil(ctx, env, minted)
 }
 
-func (n *Member) proposeUntil(ctx context.Context, env fsm.Envelope, minted bool) (fsm.Result, *protocol.Error) {
+func (w *writes) proposeUntil(ctx context.Context, env fsm.Envelope, minted bool) (fsm.Result, *protocol.Error) {
 	ambiguous := false
 	var last *protocol.Error
 	for pause := retryMin; ; pause = min(2*pause, retryMax) {
-		changed := n.changed.next()
+		changed := w.changed.next()
 		if minted {
-			env.Floor = n.mint.floor()
+			env.Floor = w.mint.floor()
 		}
-		res, err := n.attempt(ctx, env)
+		res, err := w.attempt(ctx, env)
 		if err == nil {
 			return res, nil
 		}
@@ -79,21 +101,21 @@ func (n *Member) proposeUntil(ctx context.Context, env fsm.Envelope, minted bool
 			return fsm.Result{}, err
 		}
 		if !rest(ctx, changed, pause) {
-			return fsm.Result{}, n.gaveUp(ambiguous, last)
+			return fsm.Result{}, w.gaveUp(ambiguous, last)
 		}
 	}
 }
 
 // attempt tries once: here when this member leads, else at the leader.
-func (n *Member) attempt(ctx context.Context, env fsm.Envelope) (fsm.Result, *protocol.Error) {
-	leader := n.leaderID()
+func (w *writes) attempt(ctx context.Context, env fsm.Envelope) (fsm.Result, *protocol.Error) {
+	leader := w.term.leaderID()
 	switch leader {
 	case "":
 		return fsm.Result{}, protocol.NotAppliedf(protocol.CodeNoLeader, "no leader is known")
-	case n.id:
-		return n.batch.submit(ctx, env, 0)
+	case w.id:
+		return w.batch.submit(ctx, env, 0)
 	default:
-		return n.forward(ctx, leader, env)
+		return w.forward(ctx, leader, env)
 	}
 }
 
@@ -107,39 +129,27 @@ func final(err *protocol.Error) bool {
 }
 
 // gaveUp is the answer when the deadline has passed.
-func (n *Member) gaveUp(ambiguous bool, last *protocol.Error) *protocol.Error {
+func (w *writes) gaveUp(ambiguous bool, last *protocol.Error) *protocol.Error {
 	if ambiguous {
 		return protocol.Unknownf(protocol.CodeOutcomeUnknown,
 			"the command may or may not have been applied: it was sent, but no answer came in time (%s); send it again with the same request_id to learn which", last.Text)
 	}
 	return protocol.NotAppliedf(protocol.CodeNoLeader,
-		"the command was not applied: no leader took it in time (%s; %s); check `pilotctl cluster status` and send it again", last.Text, n.reachability())
+		"the command was not applied: no leader took it in time (%s; %s); check `pilotctl cluster status` and send it again", last.Text, w.roster.reachability())
 }
 
-// reachability names who can be reached, for error texts.
-func (n *Member) reachability() string {
-	up, down := n.peersUp()
-	text := fmt.Sprintf("member %s reaches %s", n.id, list(up))
-	if len(down) > 0 {
-		text += ", not " + list(down)
-	}
-	answering, voters := 0, n.voters()
-	for _, v := range voters {
-		if id := string(v.ID); id == n.id || slices.Contains(up, id) {
-			answering++
+func (w *writes) drain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, drainLimit)
+	defer cancel()
+	t := time.NewTicker(2 * time.Millisecond)
+	defer t.Stop()
+	for w.inflight.Load() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
 		}
 	}
-	if answering < len(voters)/2+1 {
-		text = fmt.Sprintf("no quorum: %d of %d voters answer; %s", answering, len(voters), text)
-	}
-	return text
-}
-
-func list(ids []string) string {
-	if len(ids) == 0 {
-		return "nobody"
-	}
-	return strings.Join(ids, ", ")
 }
 
 // soft commands are idempotent, so that repeating them is harmless and no

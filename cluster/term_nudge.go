@@ -23,27 +23,21 @@ type nudgeRequest struct {
 	Forwarded bool   `json:"forwarded,omitempty"`
 }
 
-// Nudge asks the leader's duty of a name to work at once and waits for it.
-func (n *Member) Nudge(ctx context.Context, duty string, urgent bool) *protocol.Error {
-	_, e := n.nudge(ctx, &nudgeRequest{Duty: duty, Urgent: urgent})
-	return e
-}
-
-func (n *Member) handleNudge(ctx context.Context, payload []byte) ([]byte, *protocol.Error) {
+func (t *term) handleNudge(ctx context.Context, payload []byte) ([]byte, *protocol.Error) {
 	var req nudgeRequest
 	if err := json.Unmarshal(payload, &req); err != nil {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "the nudge cannot be read")
 	}
-	return n.nudge(ctx, &req)
+	return t.nudge(ctx, &req)
 }
 
-func (n *Member) nudge(ctx context.Context, req *nudgeRequest) ([]byte, *protocol.Error) {
-	return n.routeOnce(ctx, rpcNudge, &req.Forwarded, req, func(ctx context.Context) ([]byte, *protocol.Error) {
-		for _, d := range n.cfg.Extra {
+func (t *term) nudge(ctx context.Context, req *nudgeRequest) ([]byte, *protocol.Error) {
+	return t.router.once(ctx, rpcNudge, &req.Forwarded, req, func(ctx context.Context) ([]byte, *protocol.Error) {
+		for _, d := range t.cfg.Extra {
 			if nudged, ok := d.(NudgedDuty); ok && d.Name() == req.Duty {
 				return nil, nudged.Nudge(ctx, req.Urgent)
 			}
 		}
-		return nil, protocol.NotAppliedf(protocol.CodeNotImplemented, "member %s has no duty %q to nudge", n.id, req.Duty)
+		return nil, protocol.NotAppliedf(protocol.CodeNotImplemented, "member %s has no duty %q to nudge", t.id, req.Duty)
 	})
 }

@@ -27,8 +27,8 @@ const (
 )
 
 // Log time that is behind by more than maxBehind would refuse every signed
-// request for longer than a change of leadership takes. After so many
-// comparisons in a row it begins anew, as it does with a new leader.
+// request for longer than a change of leadership takes. After
+// behindLimit comparisons in a row it starts over, as it does with a new leader.
 const (
 	maxBehind   = protocol.SignedWindowMS * time.Millisecond
 	behindLimit = 30

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -26,31 +27,53 @@ type digestReply struct {
 	Digest string `json:"digest"`
 }
 
-// checkpointDue makes the duty that asks for a checkpoint after so many
-// entries or so much time, when anything happened at all.
-func (n *Member) checkpointDue() func(context.Context, DutyEnv) {
-	lastIndex, lastTime := n.applied.index.Load(), time.Now()
-	return func(ctx context.Context, d DutyEnv) {
-		index := n.applied.index.Load()
-		c := n.cfg.Duties
+// digests compares this member's state with the other members' states, and
+// takes it out of service when the majority has another one.
+type digests struct {
+	*self
+	raft interface {
+		State() raft.RaftState
+		LeadershipTransfer() raft.Future
+	}
+	// trans carries raft's messages.
+	trans io.Closer
+	logs  interface {
+		FirstIndex() (uint64, error)
+		GetLog(index uint64, out *raft.Log) error
+	}
+	peers  caller
+	roster interface{ voters() []raft.Server }
+	health interface {
+		quarantineSelf(reason string) bool
+		stopWrites(reason string)
+	}
+}
+
+// checkpointDue makes the duty that asks for a checkpoint after a number
+// of entries or some time, if anything happened at all.
+func (d *digests) checkpointDue() func(context.Context, DutyEnv) {
+	lastIndex, lastTime := d.applied.index.Load(), time.Now()
+	return func(ctx context.Context, env DutyEnv) {
+		index := d.applied.index.Load()
+		c := d.cfg.Duties
 		if index == lastIndex || (index-lastIndex < c.CheckpointEntries && time.Since(lastTime) < c.CheckpointEvery) {
 			return
 		}
-		if proposeDuty(ctx, d, fsm.KindCheckpoint, nil) {
-			lastIndex, lastTime = n.applied.index.Load(), time.Now()
+		if proposeDuty(ctx, env, fsm.KindCheckpoint, nil) {
+			lastIndex, lastTime = d.applied.index.Load(), time.Now()
 		}
 	}
 }
 
 // checkpoints are this member's remembered digests.
-func (n *Member) checkpoints() []fsm.Checkpoint {
-	cps := n.machine.Checkpoints()
-	if n.cfg.hooks.digest == nil {
+func (d *digests) checkpoints() []fsm.Checkpoint {
+	cps := d.machine.Checkpoints()
+	if d.cfg.hooks.digest == nil {
 		return cps
 	}
 	out := make([]fsm.Checkpoint, len(cps))
 	for i, cp := range cps {
-		out[i] = n.cfg.hooks.digest(cp)
+		out[i] = d.cfg.hooks.digest(cp)
 	}
 	return out
 }
@@ -64,10 +87,10 @@ func newestOf(cps []fsm.Checkpoint) (newest fsm.Checkpoint, ok bool) {
 	return newest, ok
 }
 
-// compareDigests looks for a new checkpoint and compares it with the other
+// compare looks for a new checkpoint and compares it with the other
 // members', until a majority of the voters has answered with their digests.
-func (n *Member) compareDigests(ctx context.Context) {
-	t := time.NewTicker(n.cfg.Duties.ComparePoll)
+func (d *digests) compare(ctx context.Context) {
+	t := time.NewTicker(d.cfg.Duties.ComparePoll)
 	defer t.Stop()
 	var settled uint64
 	for {
@@ -76,11 +99,11 @@ func (n *Member) compareDigests(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		cp, ok := newestOf(n.checkpoints())
+		cp, ok := newestOf(d.checkpoints())
 		if !ok || cp.Index <= settled {
 			continue
 		}
-		if n.judge(ctx, cp, settled) {
+		if d.judge(ctx, cp, settled) {
 			settled = cp.Index
 		}
 	}
@@ -88,8 +111,8 @@ func (n *Member) compareDigests(ctx context.Context) {
 
 // judge reports whether the question is settled for this checkpoint. The
 // checkpoint at index before was settled earlier, 0 for none.
-func (n *Member) judge(ctx context.Context, mine fsm.Checkpoint, before uint64) bool {
-	voters := n.voters()
+func (d *digests) judge(ctx context.Context, mine fsm.Checkpoint, before uint64) bool {
+	voters := d.roster.voters()
 	need := len(voters)/2 + 1
 	type vote struct {
 		member, value string
@@ -98,12 +121,12 @@ func (n *Member) judge(ctx context.Context, mine fsm.Checkpoint, before uint64) 
 	votes := make(chan vote, len(voters))
 	own := digestValue(mine.Level, fmt.Sprintf("%x", mine.Digest))
 	for _, v := range voters {
-		if string(v.ID) == n.id {
-			votes <- vote{n.id, own, true}
+		if string(v.ID) == d.id {
+			votes <- vote{d.id, own, true}
 			continue
 		}
 		go func() {
-			r, err := n.askDigest(ctx, string(v.ID), mine.Index)
+			r, err := d.askDigest(ctx, string(v.ID), mine.Index)
 			votes <- vote{string(v.ID), digestValue(r.Level, r.Digest), err == nil && r.Known}
 		}()
 	}
@@ -119,10 +142,10 @@ func (n *Member) judge(ctx context.Context, mine fsm.Checkpoint, before uint64) 
 		if c < need {
 			continue
 		}
-		n.diverged.Store(nil)
+		d.health.stopWrites("")
 		if value != own {
-			where := n.whereLogsDiffer(ctx, by[value], before+1, mine.Index)
-			n.quarantineSelf(fmt.Sprintf("its state at index %d differs from what %d of %d voters have (%s); join again with an empty data directory", mine.Index, c, len(voters), where))
+			where := d.whereLogsDiffer(ctx, by[value], before+1, mine.Index)
+			d.standAside(fmt.Sprintf("its state at index %d differs from what %d of %d voters have (%s); join again with an empty data directory", mine.Index, c, len(voters), where))
 		}
 		return true
 	}
@@ -130,10 +153,10 @@ func (n *Member) judge(ctx context.Context, mine fsm.Checkpoint, before uint64) 
 		reason := fmt.Sprintf("the voters' states at index %d differ and no value has a majority; stop the cluster and restore a backup, or recover from the member you trust", mine.Index)
 		for value, member := range by {
 			if value != own {
-				n.log.Error("the cluster has diverged", "index", mine.Index, "logs", n.whereLogsDiffer(ctx, member, before+1, mine.Index))
+				d.log.Error("the cluster has diverged", "index", mine.Index, "logs", d.whereLogsDiffer(ctx, member, before+1, mine.Index))
 			}
 		}
-		n.diverged.Store(&reason)
+		d.health.stopWrites(reason)
 		return true
 	}
 	return false
@@ -141,21 +164,21 @@ func (n *Member) judge(ctx context.Context, mine fsm.Checkpoint, before uint64) 
 
 func digestValue(level uint32, digest string) string { return fmt.Sprintf("%d/%s", level, digest) }
 
-func (n *Member) askDigest(ctx context.Context, id string, index uint64) (digestReply, error) {
+func (d *digests) askDigest(ctx context.Context, id string, index uint64) (digestReply, error) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	var r digestReply
-	err := n.callJSON(ctx, id, rpcDigest, digestAsk{Index: index}, &r)
+	err := callJSON(ctx, d.peers, id, rpcDigest, digestAsk{Index: index}, &r)
 	return r, err
 }
 
-func (n *Member) handleDigest(payload []byte) ([]byte, *protocol.Error) {
+func (d *digests) handleDigest(payload []byte) ([]byte, *protocol.Error) {
 	var ask digestAsk
 	if err := json.Unmarshal(payload, &ask); err != nil {
 		return nil, protocol.Errorf(protocol.CodeInternal, "malformed digest request")
 	}
 	var r digestReply
-	for _, cp := range n.checkpoints() {
+	for _, cp := range d.checkpoints() {
 		if cp.Index == ask.Index {
 			r = digestReply{Known: true, Level: cp.Level, Digest: fmt.Sprintf("%x", cp.Digest)}
 		}
@@ -163,31 +186,16 @@ func (n *Member) handleDigest(payload []byte) ([]byte, *protocol.Error) {
 	return encodeJSON(r)
 }
 
-// quarantineSelf takes this member out of service: it answers no read or
-// write, and without its raft streams it neither votes nor leads. Status and
-// health stay, so that the operator learns why.
-func (n *Member) quarantineSelf(reason string) {
-	if !n.quarantine.CompareAndSwap(nil, &reason) {
+// standAside quarantines this member. Without its raft streams it neither
+// votes nor leads, for the rest of the process's life.
+func (d *digests) standAside(reason string) {
+	if !d.health.quarantineSelf(reason) {
 		return
 	}
-	n.log.Error("this member is quarantined", "reason", reason)
-	n.metrics.quarantined.Set(1)
-	n.changed.signal()
-	if n.raft.State() == raft.Leader {
-		if err := n.raft.LeadershipTransfer().Error(); err != nil {
-			n.log.Warn("leadership was not handed over before the quarantine", "error", err)
+	if d.raft.State() == raft.Leader {
+		if err := d.raft.LeadershipTransfer().Error(); err != nil {
+			d.log.Warn("leadership was not handed over before the quarantine", "error", err)
 		}
 	}
-	n.closeRaft()
+	_ = d.trans.Close()
 }
-
-// Quarantined says whether and why this member has stopped serving.
-func (n *Member) Quarantined() (reason string, yes bool) {
-	if r := n.quarantine.Load(); r != nil {
-		return *r, true
-	}
-	return "", false
-}
-
-// closeRaft cuts this member off from raft for the rest of the process's life.
-func (n *Member) closeRaft() { _ = n.trans.Close() }

@@ -32,14 +32,14 @@ type logSum struct {
 
 // logSums are the entries of a range that this member still has, the first
 // maxLogSums of them.
-func (n *Member) logSums(from, to uint64) []logSum {
-	if first, err := n.store.FirstIndex(); err == nil && from < first {
+func (d *digests) logSums(from, to uint64) []logSum {
+	if first, err := d.logs.FirstIndex(); err == nil && from < first {
 		from = first
 	}
 	var out []logSum
 	for i := max(from, 1); i <= to && len(out) < maxLogSums; i++ {
 		var l raft.Log
-		if n.store.GetLog(i, &l) != nil {
+		if d.logs.GetLog(i, &l) != nil {
 			break
 		}
 		out = append(out, logSum{Index: l.Index, Term: l.Term, Maker: store.Maker(&l), Sum: fmt.Sprintf("%x", l.Extensions)})
@@ -47,26 +47,26 @@ func (n *Member) logSums(from, to uint64) []logSum {
 	return out
 }
 
-func (n *Member) handleLogSums(payload []byte) ([]byte, *protocol.Error) {
+func (d *digests) handleLogSums(payload []byte) ([]byte, *protocol.Error) {
 	var ask logSumsAsk
 	if err := json.Unmarshal(payload, &ask); err != nil {
 		return nil, protocol.Errorf(protocol.CodeInternal, "malformed request for log checksums")
 	}
-	return encodeJSON(n.logSums(ask.From, ask.To))
+	return encodeJSON(d.logSums(ask.From, ask.To))
 }
 
 // whereLogsDiffer compares this member's log with another member's and says in
 // words at which index they begin to differ, for whoever has to find out why
 // two states do.
-func (n *Member) whereLogsDiffer(ctx context.Context, other string, from, to uint64) string {
+func (d *digests) whereLogsDiffer(ctx context.Context, other string, from, to uint64) string {
 	compared := from - 1
 	for compared < to {
 		ask := logSumsAsk{From: compared + 1, To: to}
 		var theirs []logSum
-		if err := n.callJSON(ctx, other, rpcLogSums, ask, &theirs); err != nil {
+		if err := callJSON(ctx, d.peers, other, rpcLogSums, ask, &theirs); err != nil {
 			return fmt.Sprintf("the logs could not be compared: %v", err)
 		}
-		d, last := firstDifference(n.logSums(ask.From, to), theirs)
+		d, last := firstDifference(d.logSums(ask.From, to), theirs)
 		if d != "" {
 			return d + " on member " + other
 		}

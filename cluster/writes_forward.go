@@ -20,12 +20,12 @@ const (
 )
 
 // forward sends a command to the leader, one hop. The payload is an entry with
-// this one command; the leader puts it into an entry of its own.
-func (n *Member) forward(ctx context.Context, leader string, env fsm.Envelope) (fsm.Result, *protocol.Error) {
-	n.metrics.forwards.Inc()
+// this one command; the leader puts it into an entry with others.
+func (w *writes) forward(ctx context.Context, leader string, env fsm.Envelope) (fsm.Result, *protocol.Error) {
+	w.metrics.forwards.Inc()
 	payload := fsm.AppendEntry(nil, &fsm.Entry{Commands: []fsm.Envelope{env}})
 	fault.Hit(fault.ForwardBefore)
-	raw, err := n.client.Call(ctx, leader, rpcPropose, payload)
+	raw, err := w.peers.Call(ctx, leader, rpcPropose, payload)
 	fault.Hit(fault.ForwardAfter)
 	if err != nil {
 		return fsm.Result{}, transportOutcome(err)
@@ -38,17 +38,17 @@ func (n *Member) forward(ctx context.Context, leader string, env fsm.Envelope) (
 }
 
 // handlePropose is the leader's side. It never forwards again.
-func (n *Member) handlePropose(ctx context.Context, payload []byte) ([]byte, *protocol.Error) {
+func (w *writes) handlePropose(ctx context.Context, payload []byte) ([]byte, *protocol.Error) {
 	entry, err := fsm.ParseEntry(payload)
 	if err != nil || len(entry.Commands) != 1 {
 		return nil, protocol.NotAppliedf(protocol.CodeInternal, "a forwarded command cannot be read: %v", err)
 	}
-	n.inflight.Add(1)
-	defer n.inflight.Add(-1)
-	if n.draining.Load() {
-		return nil, protocol.NotAppliedf(codeNotLeader, "member %s is shutting down", n.id)
+	w.inflight.Add(1)
+	defer w.inflight.Add(-1)
+	if w.draining.Load() {
+		return nil, protocol.NotAppliedf(codeNotLeader, "member %s is shutting down", w.id)
 	}
-	res, perr := n.batch.submit(ctx, entry.Commands[0], 0)
+	res, perr := w.batch.submit(ctx, entry.Commands[0], 0)
 	fault.Hit(fault.ForwardServed)
 	if perr != nil {
 		return nil, perr

@@ -10,11 +10,11 @@ import (
 )
 
 // SaveSnapshot writes the member's state to its disk and returns when it is
-// there, or when ctx ends; then the writing goes on. A state of which the
-// newest snapshot is one already needs no other.
+// there, or when ctx ends; the writing then continues. A state that the newest
+// snapshot already holds needs no other.
 func (n *Member) SaveSnapshot(ctx context.Context) error {
 	done := make(chan error, 1)
-	go func() { done <- n.raft.Snapshot().Error() }()
+	go func() { done <- n.engine.raft.Snapshot().Error() }()
 	select {
 	case err := <-done:
 		if errors.Is(err, raft.ErrNothingNewToSnapshot) {

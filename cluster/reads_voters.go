@@ -26,7 +26,7 @@ type confirmReply struct {
 	err         error
 }
 
-// confirm asks the voters of the latest configuration whether they know of a
+// provesTerm asks the voters of the latest configuration whether they know of a
 // term after the given one. It succeeds when a majority, this member included,
 // answered this very round and knew none. A leader of a newer term needs a
 // majority whose terms are newer, which would share a voter with this
@@ -35,38 +35,38 @@ type confirmReply struct {
 //
 // Raft changes its configuration one server at a time, so a majority of the
 // latest configuration meets every majority of the one before.
-func (n *Member) confirm(ctx context.Context, term uint64) error {
-	_, err := n.confirmRound(ctx, term, 0)
+func (r *reads) provesTerm(ctx context.Context, term uint64) error {
+	_, err := r.askVoters(ctx, term, 0)
 	return err
 }
 
-// confirmRound is like confirm, but also returns the voters' wall clocks: after the
+// askVoters is provesTerm, but also returns the voters' wall clocks: after the
 // majority it waits up to linger for the others.
-func (n *Member) confirmRound(ctx context.Context, term uint64, linger time.Duration) ([]time.Time, error) {
-	n.metrics.rounds.Inc()
+func (r *reads) askVoters(ctx context.Context, term uint64, linger time.Duration) ([]time.Time, error) {
+	r.begun.Inc()
 	fault.Hit(fault.ConfirmAsked)
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
-	voters := n.voters()
-	r := collector{nonce: rand.Uint64(), term: term, need: len(voters)/2 + 1, failed: errors.New("no voter answered")}
+	voters := r.roster.voters()
+	c := collector{nonce: rand.Uint64(), term: term, need: len(voters)/2 + 1, failed: errors.New("no voter answered")}
 	answers := make(chan confirmReply, len(voters))
 	asked := 0
 	for _, v := range voters {
-		if string(v.ID) == n.id {
-			r.add(confirmReply{nonce: r.nonce, term: n.raft.CurrentTerm(), wall: n.clock.wall()})
+		if string(v.ID) == r.id {
+			c.add(confirmReply{nonce: c.nonce, term: r.raft.CurrentTerm(), wall: r.clock.wall()})
 			continue
 		}
 		asked++
-		go func() { answers <- n.askTerm(ctx, string(v.ID), r.nonce, term) }()
+		go func() { answers <- r.askTerm(ctx, string(v.ID), c.nonce, term) }()
 	}
-	r.collect(answers, asked, linger)
+	c.collect(answers, asked, linger)
 	switch {
-	case r.deposed || n.raft.State() != raft.Leader || n.raft.CurrentTerm() != term:
+	case c.deposed || r.raft.State() != raft.Leader || r.raft.CurrentTerm() != term:
 		return nil, errDeposed
-	case len(r.clocks) < r.need:
-		return nil, r.failed
+	case len(c.clocks) < c.need:
+		return nil, c.failed
 	}
-	return r.clocks, nil
+	return c.clocks, nil
 }
 
 // collector counts the answers of one round.
@@ -78,24 +78,24 @@ type collector struct {
 	failed      error
 }
 
-func (r *collector) add(a confirmReply) {
+func (c *collector) add(a confirmReply) {
 	switch {
 	case a.err != nil:
-		r.failed = a.err
-	case a.nonce != r.nonce:
-		r.failed = errors.New("an answer to another round arrived")
-	case a.term > r.term:
-		r.deposed = true
+		c.failed = a.err
+	case a.nonce != c.nonce:
+		c.failed = errors.New("an answer to another round arrived")
+	case a.term > c.term:
+		c.deposed = true
 	default:
-		r.clocks = append(r.clocks, a.wall)
+		c.clocks = append(c.clocks, a.wall)
 	}
 }
 
 // collect waits for a majority, then up to linger for the rest.
-func (r *collector) collect(answers <-chan confirmReply, asked int, linger time.Duration) {
+func (c *collector) collect(answers <-chan confirmReply, asked int, linger time.Duration) {
 	var late <-chan time.Time
-	for asked > 0 && !r.deposed {
-		if len(r.clocks) >= r.need && late == nil {
+	for asked > 0 && !c.deposed {
+		if len(c.clocks) >= c.need && late == nil {
 			if linger == 0 {
 				return
 			}
@@ -104,18 +104,18 @@ func (r *collector) collect(answers <-chan confirmReply, asked int, linger time.
 		select {
 		case a := <-answers:
 			asked--
-			r.add(a)
+			c.add(a)
 		case <-late:
 			return
 		}
 	}
 }
 
-func (n *Member) askTerm(ctx context.Context, id string, nonce, term uint64) confirmReply {
+func (r *reads) askTerm(ctx context.Context, id string, nonce, term uint64) confirmReply {
 	req := binary.BigEndian.AppendUint64(nil, nonce)
 	req = binary.BigEndian.AppendUint64(req, term)
-	req = binary.BigEndian.AppendUint64(req, n.clock.referenceMS())
-	raw, err := n.client.Call(ctx, id, rpcConfirm, req)
+	req = binary.BigEndian.AppendUint64(req, r.clock.referenceMS())
+	raw, err := r.peers.Call(ctx, id, rpcConfirm, req)
 	if err != nil {
 		return confirmReply{err: err}
 	}
@@ -131,31 +131,20 @@ func (n *Member) askTerm(ctx context.Context, id string, nonce, term uint64) con
 
 // handleConfirm answers with the current term. Raft makes a term durable and
 // visible before it grants a vote in it.
-func (n *Member) handleConfirm(payload []byte) ([]byte, *protocol.Error) {
+func (r *reads) handleConfirm(payload []byte) ([]byte, *protocol.Error) {
 	if len(payload) != 24 {
 		return nil, protocol.Errorf(protocol.CodeInternal, "malformed confirm request")
 	}
-	if reason, yes := n.Quarantined(); yes {
-		return nil, protocol.NotAppliedf(protocol.CodeQuarantined, "member %s is quarantined: %s", n.id, reason)
+	if reason, yes := r.health.Quarantined(); yes {
+		return nil, protocol.NotAppliedf(protocol.CodeQuarantined, "member %s is quarantined: %s", r.id, reason)
 	}
-	term := n.raft.CurrentTerm()
-	n.confirms.Add(1)
+	term := r.raft.CurrentTerm()
+	r.answered.Add(1)
 	fault.Hit(fault.ConfirmAnswered)
 	if ms := binary.BigEndian.Uint64(payload[16:]); ms != 0 && binary.BigEndian.Uint64(payload[8:]) == term {
-		n.clock.compare(time.UnixMilli(int64(ms)))
+		r.clock.compare(time.UnixMilli(int64(ms)))
 	}
 	out := binary.BigEndian.AppendUint64(nil, binary.BigEndian.Uint64(payload))
 	out = binary.BigEndian.AppendUint64(out, term)
-	return binary.BigEndian.AppendUint64(out, uint64(n.clock.wall().UnixMilli())), nil
-}
-
-// voters of the latest configuration this member knows.
-func (n *Member) voters() []raft.Server {
-	var out []raft.Server
-	for _, s := range n.servers() {
-		if s.Suffrage == raft.Voter {
-			out = append(out, s)
-		}
-	}
-	return out
+	return binary.BigEndian.AppendUint64(out, uint64(r.clock.wall().UnixMilli())), nil
 }

@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -26,23 +27,44 @@ func AskedBy(ctx context.Context, actor fsm.Actor, source string) context.Contex
 	return context.WithValue(ctx, askerKey{}, asker{Actor: actor, Source: source})
 }
 
-// askerOf is who wants the operation of a context at this member.
-func (n *Member) askerOf(ctx context.Context) asker {
+// askedAt is who wants the operation of a context at a member.
+func askedAt(ctx context.Context, member string) asker {
 	by, _ := ctx.Value(askerKey{}).(asker)
-	by.At = n.id
+	by.At = member
 	return by
 }
 
 // proposeFor proposes for somebody and treats a decided refusal as an error.
-func (n *Member) proposeFor(ctx context.Context, by asker, code protocol.Code, body any) *protocol.Error {
+func (w *writes) proposeFor(ctx context.Context, by asker, code protocol.Code, body any) *protocol.Error {
 	env, err := envelope(code, body)
 	if err != nil {
 		return protocol.NotAppliedf(protocol.CodeInternal, "%v", err)
 	}
 	env.Actor, env.Source = by.Actor, by.Source
-	res, perr := n.Propose(ctx, env)
+	res, perr := w.propose(ctx, env)
 	if perr != nil {
 		return perr
 	}
 	return res.Err
+}
+
+// proposeDecided proposes and treats a decided refusal as an error.
+func (w *writes) proposeDecided(ctx context.Context, code protocol.Code, body any) *protocol.Error {
+	return w.proposeFor(ctx, asker{}, code, body)
+}
+
+func envelope(code protocol.Code, body any) (fsm.Envelope, error) {
+	env := fsm.Envelope{Code: code}
+	if body == nil {
+		return env, nil
+	}
+	raw, err := json.Marshal(body)
+	env.Body = raw
+	return env, err
+}
+
+// submit puts a command into an entry of this member's: of the given term, or
+// of any when it is 0.
+func (w *writes) submit(ctx context.Context, env fsm.Envelope, term uint64) (fsm.Result, *protocol.Error) {
+	return w.batch.submit(ctx, env, term)
 }

@@ -4,15 +4,10 @@ package cluster
 
 import (
 	"context"
-	"crypto/rand"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/hashicorp/raft"
-	"github.com/pilotregistry/pilotregistry/cluster/base/fault"
-	"github.com/pilotregistry/pilotregistry/cluster/base/termguard"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/share"
@@ -51,10 +46,10 @@ func (it *item) finish(res fsm.Result, err *protocol.Error) {
 }
 
 // batcher is the leader's group commit: while one entry is on its way through
-// raft, arriving commands gather; they leave together as the next one. There
-// is no linger and never more than one entry in flight.
+// raft, arriving commands gather; they leave together as the next one. It
+// never lingers, and never has more than one entry in flight.
 type batcher struct {
-	node   *Member
+	writes *writes
 	limits Limits
 
 	mu      sync.Mutex
@@ -68,8 +63,8 @@ type batcher struct {
 	last atomic.Int64
 }
 
-func newBatcher(n *Member) *batcher {
-	b := &batcher{node: n, limits: n.cfg.Limits, queue: newQueue(n.cfg.Limits, n.cfg.Exempt), wake: make(chan struct{}, 1)}
+func newBatcher(w *writes) *batcher {
+	b := &batcher{writes: w, limits: w.cfg.Limits, queue: newQueue(w.cfg.Limits, w.cfg.Exempt), wake: make(chan struct{}, 1)}
 	b.last.Store(time.Now().UnixNano())
 	return b
 }
@@ -79,11 +74,11 @@ func (b *batcher) submit(ctx context.Context, env fsm.Envelope, term uint64) (fs
 	if n := size(&env); n > b.limits.CommandBytes {
 		return fsm.Result{}, protocol.NotAppliedf(protocol.CodeTooLarge, "command of %d bytes (max %d per log entry); send less at a time", n, b.limits.CommandBytes)
 	}
-	b.node.awaitTerm(ctx)
-	if err := b.node.mayLead(); err != nil {
+	b.writes.term.awaitTerm(ctx)
+	if err := b.writes.term.mayLead(); err != nil {
 		return fsm.Result{}, err
 	}
-	if err := b.node.mayPropose(env.Code); err != nil {
+	if err := b.writes.mayPropose(env.Code); err != nil {
 		return fsm.Result{}, err
 	}
 	it := &item{env: env, term: term, done: make(chan struct{})}
@@ -135,6 +130,9 @@ func (b *batcher) waiting() int {
 	return len(b.queue.items)
 }
 
+// busy reports whether an entry is on its way through raft.
+func (b *batcher) busy() bool { return b.sent.Load() != 0 }
+
 // run is the one goroutine that talks to raft.Apply for clients' commands.
 func (b *batcher) run(ctx context.Context) {
 	for {
@@ -171,13 +169,13 @@ func (b *batcher) take() []*item {
 
 // send puts the commands into one entry and gives each its own outcome.
 func (b *batcher) send(ctx context.Context, items []*item) {
-	term := b.node.raft.CurrentTerm()
-	if err := b.node.mayLead(); err != nil {
+	term := b.writes.raft.CurrentTerm()
+	if err := b.writes.term.mayLead(); err != nil {
 		failAll(items, err)
 		return
 	}
 	kept := items[:0]
-	entry := fsm.Entry{Time: b.node.clock.now().UnixMilli(), Term: term}
+	entry := fsm.Entry{Time: b.writes.clock.now().UnixMilli(), Term: term}
 	for _, it := range items {
 		if it.term != 0 && it.term != term {
 			it.finish(fsm.Result{}, protocol.NotAppliedf(protocol.CodeStaleTerm, "term %d has ended", it.term))
@@ -191,14 +189,14 @@ func (b *batcher) send(ctx context.Context, items []*item) {
 	}
 	start := time.Now()
 	b.sent.Store(start.UnixNano())
-	results, err := b.node.applyEntry(ctx, &entry)
+	results, err := b.writes.applyEntry(ctx, &entry)
 	b.sent.Store(0)
 	b.last.Store(time.Now().UnixNano())
 	if err != nil {
 		failAll(kept, err)
 		return
 	}
-	b.node.metrics.batch(len(kept), time.Since(start))
+	b.writes.metrics.batch(len(kept), time.Since(start))
 	for i, it := range kept {
 		it.finish(results[i], nil)
 	}
@@ -208,93 +206,4 @@ func failAll(items []*item, err *protocol.Error) {
 	for _, it := range items {
 		it.finish(fsm.Result{}, err)
 	}
-}
-
-// applyEntry brings one entry through raft. The error is not_applied only when
-// the entry certainly did not enter the log.
-func (n *Member) applyEntry(ctx context.Context, entry *fsm.Entry) ([]fsm.Result, *protocol.Error) {
-	fault.Hit(fault.ProposeBefore)
-	if n.cfg.hooks.apply != nil {
-		n.cfg.hooks.apply()
-	}
-	_, _ = rand.Read(entry.Seed[:]) // never fails
-	future := n.raft.Apply(fsm.AppendEntry(nil, entry), enqueueTimeout)
-	// A future that was queued for the state machine when raft stops is never
-	// answered, so its wait must end with this node.
-	decided := make(chan error, 1)
-	go func() { decided <- future.Error() }()
-	var err error
-	select {
-	case err = <-decided:
-	case <-n.dead:
-		return nil, protocol.Unknownf(protocol.CodeOutcomeUnknown, "the leader stopped before the command was decided")
-	}
-	fault.Hit(fault.ProposeAfter)
-	if err != nil {
-		return nil, outcomeOf(err)
-	}
-	results, ok := future.Response().([]fsm.Result)
-	if !ok || len(results) != len(entry.Commands) {
-		return nil, protocol.Unknownf(protocol.CodeOutcomeUnknown, "the leader halted while applying the command: %v", future.Response())
-	}
-	return results, nil
-}
-
-// neverLogged reports whether an error of raft says that the entry is in no
-// log. ErrLeadershipLost does not: the next leader may still commit the entry
-// (api.go of raft).
-func neverLogged(err error) bool {
-	for _, e := range []error{raft.ErrNotLeader, raft.ErrEnqueueTimeout, raft.ErrLeadershipTransferInProgress, termguard.ErrNotElected} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
-}
-
-// outcomeOf classifies raft's errors.
-func outcomeOf(err error) *protocol.Error {
-	if neverLogged(err) {
-		return protocol.NotAppliedf(codeNotLeader, "%v", err)
-	}
-	return protocol.Unknownf(protocol.CodeOutcomeUnknown, "the leader could not finish the command: %v", err)
-}
-
-// mayLead says whether this member may write now: it leads, its term has
-// begun for the state machine, and nothing forbids it.
-func (n *Member) mayLead() *protocol.Error {
-	if reason, yes := n.Quarantined(); yes {
-		// Another leader will take it; only our own clients are told to go elsewhere.
-		return protocol.NotAppliedf(codeNotLeader, "member %s is quarantined: %s", n.id, reason)
-	}
-	if reason := n.diverged.Load(); reason != nil {
-		return protocol.NotAppliedf(protocol.CodeQuarantined, "writes have stopped: %s", *reason)
-	}
-	if n.raft.State() != raft.Leader {
-		return protocol.NotAppliedf(codeNotLeader, "member %s is not the leader", n.id)
-	}
-	if term := n.raft.CurrentTerm(); n.readyTerm.Load() != term {
-		return protocol.NotAppliedf(codeNotReady, "member %s has just become leader", n.id)
-	}
-	return nil
-}
-
-// mayPropose keeps out of the log what some member might not understand: such
-// an entry would halt it. The proposer has checked this too, but against an
-// older state, or as a newer version.
-func (n *Member) mayPropose(code protocol.Code) *protocol.Error {
-	if code >= fsm.InternalBase {
-		if code > fsm.KindLast {
-			return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "internal command %d is not known to the leader (version %s)", code, n.cfg.Version)
-		}
-		if level := n.Root().Level(); level != 0 && fsm.KindSince(code) > level {
-			return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "internal command %d is not active at feature level %d", code, level)
-		}
-		return nil
-	}
-	row := protocol.ByCode(code)
-	if level := n.Root().Level(); row == nil || !row.Writes() || row.Level() > level {
-		return protocol.NotAppliedf(protocol.CodeFeatureNotActive, "command %d is not active at feature level %d; it will be when every member runs a version that has it", code, level)
-	}
-	return nil
 }
