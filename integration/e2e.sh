@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Runs random schedules of elections, floods beside a client that behaves, then the examples of the product page, the
-# search for secrets and the longer upgrades, end to end, with the programs of the system that they need. What is missing is
+# search for secrets, the longer upgrades and the console in a browser, end to end, with the programs of the system that they need. What is missing is
 # installed if that is possible here, otherwise named: its test is then skipped.
 set -eu
 cd "$(dirname "$0")/.."
@@ -18,6 +18,27 @@ install_rsyslog() {
   have_rsyslog
 }
 
+have_chromium() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; }
+
+install_chromium() {
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+  echo "== installing chromium"
+  export DEBIAN_FRONTEND=noninteractive
+  { apt-get update && apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1
+  have_chromium
+}
+
+have_chromium || install_chromium ||
+  echo "== missing: Chromium. As root on Debian: apt-get install chromium. The console is not tested in a browser now."
+
+# axe-core checks pages for what they deny to people who do not see them as they are drawn.
+if [ -z "${PILOT_AXE:-}" ]; then
+  PILOT_AXE=$(mktemp -d)/package/axe.min.js
+  export PILOT_AXE
+  (cd "$(dirname "$(dirname "$PILOT_AXE")")" && npm pack --silent axe-core@4.14.1 >/dev/null && tar xzf axe-core-*.tgz package/axe.min.js) 2>/dev/null ||
+    echo "== missing: axe-core from npm. Pages are not checked with it now."
+fi
+
 have_rsyslog || install_rsyslog ||
   echo "== missing: rsyslogd with TLS. As root on Debian: apt-get install rsyslog rsyslog-openssl. What is missing is not tested against it now."
 
@@ -27,5 +48,5 @@ SCHEDULES=10000 "${GO:-go}" test -count=1 -timeout 8m -run '^TestEntriesBelongTo
 echo "== floods of everything that is shared, for a minute, beside a client that behaves"
 PILOT_E2E=1 "${GO:-go}" test -count=1 -timeout 8m -v ./integration/hostile
 
-PILOT_E2E=1 exec "${GO:-go}" test -count=1 -timeout 12m -v \
-  -run '^(TestExample|TestPageExamples|TestNoSecretLeaves|TestVault|TestRollInEveryLeaderPosition|TestNewMemberOf|TestOldVersionIn|TestReleaseBinaries)' ./integration
+PILOT_E2E=1 exec "${GO:-go}" test -count=1 -timeout 15m -v \
+  -run '^(TestExample|TestPageExamples|TestNoSecretLeaves|TestVault|TestRollInEveryLeaderPosition|TestNewMemberOf|TestOldVersionIn|TestReleaseBinaries|TestConsole)' ./integration

@@ -203,13 +203,18 @@ func (d *dev) greet(leader string) {
 		}
 		fmt.Fprintf(d.out, "  n%d  clients %s  ops http://%s  pid %d%s\n", i+1, n.Wire, n.Ops, n.PID, mark)
 	}
+	where := ""
+	if d.adminFile != "" {
+		where = " (the admin token is in " + d.adminFile + ")"
+	}
 	fmt.Fprintf(d.out, `
 Try, in another terminal:
   . %s
   bin/pilotctl --identity alice.json register --hostname alice
   bin/pilotctl --identity bob.json --addr %s register --hostname bob
   bin/pilotctl cluster status
+  or open http://%s/ in a browser%s
   kill -9 PID        (any pid above: nothing acknowledged is lost, and it comes back)
 Ctrl-C stops all members. Logs: %s/n*.log
-`, file, d.addr(0, d.size-1), d.dataDir)
+`, file, d.addr(0, d.size-1), d.addr(opsPortOffset, 0), where, d.dataDir)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pilotregistry/pilotregistry/cluster"
+	"github.com/pilotregistry/pilotregistry/cluster/service/console"
 	"github.com/pilotregistry/pilotregistry/cluster/service/gateway"
 	"github.com/pilotregistry/pilotregistry/cluster/service/ops"
 )
@@ -36,7 +37,9 @@ func serveOps(c *config, node *cluster.Member, backend *gateway.Gateway, registr
 		l = tls.NewListener(l, secure)
 	}
 	stats := ops.NewCounts(node.Root)
+	pages := console.New(console.Config{Serve: backend.Serve, Status: node.Status, Stats: stats.Stats, Admin: backend.AdminToken})
 	s := ops.NewServer(ops.Handler(ops.Config{
+		Console:  pages.Handler(),
 		Gatherer: registry, Pprof: c.Ops.Pprof, Hosts: c.Ops.Hosts, Admin: backend.AdminToken,
 		Ready: func(ctx context.Context) []ops.Check { return readiness(node) },
 		Health: func() ops.Health {

@@ -41,6 +41,8 @@ type Config struct {
 	// Admin checks the admin token that a source, "host:port", brings, and
 	// counts wrong ones.
 	Admin func(ctx context.Context, source string, token protocol.Secret) *protocol.Error
+	// Console serves every other path; nil for none.
+	Console http.Handler
 	// Pprof serves /debug/pprof/.
 	Pprof bool
 	// Hosts are the names under which the listener may be asked, beside
@@ -83,6 +85,9 @@ func Handler(c Config) http.Handler {
 			"profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace} {
 			mux.HandleFunc("/debug/pprof/"+path, c.private(show))
 		}
+	}
+	if c.Console != nil {
+		mux.Handle("/", c.Console)
 	}
 	return checkHost(c.Hosts, mux)
 }

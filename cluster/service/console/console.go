@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package console
+
+import (
+	"context"
+	"embed"
+	"io/fs"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pilotregistry/pilotregistry/cluster/service/ops"
+	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/server"
+)
+
+//go:embed assets
+var assets embed.FS
+
+// Config is what the console shows and through whom.
+type Config struct {
+	// Serve answers a request as the wire listener does.
+	Serve func(ctx context.Context, conn *server.ConnState, req *protocol.Request) server.Reply
+	// Status is what this member knows of the cluster, without asking a quorum.
+	Status func(ctx context.Context) protocol.ClusterStatusReply
+	// Stats counts what the state holds, for the page that everybody sees.
+	Stats func(details bool) ops.Stats
+	// Admin checks an admin token that a source brings and counts wrong ones.
+	Admin func(ctx context.Context, source string, token protocol.Secret) *protocol.Error
+	// Now is the clock, default time.Now.
+	Now func() time.Time
+}
+
+// Console serves the pages.
+type Console struct {
+	cfg      Config
+	sessions *sessions
+	views    *views
+	origins  *http.CrossOriginProtection
+	// streams counts the pages that are told news.
+	streams atomic.Int32
+
+	statusMu   sync.Mutex
+	lastStatus protocol.ClusterStatusReply
+	statusAt   time.Time
+}
+
+// New makes a console.
+func New(cfg Config) *Console {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Console{cfg: cfg, sessions: newSessions(cfg.Now), views: newViews(cfg.Now), origins: http.NewCrossOriginProtection()}
+}
+
+// policy lets a page load what the member itself serves, and nothing else.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// Handler serves the console below "/".
+func (c *Console) Handler() http.Handler {
+	mux := http.NewServeMux()
+	static, err := fs.Sub(assets, "assets/static")
+	if err != nil { // the folder is embedded
+		panic(err)
+	}
+	files := http.StripPrefix("/static/", http.FileServerFS(static))
+	mux.HandleFunc("GET /static/", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=3600")
+		files.ServeHTTP(w, r)
+	})
+	mux.HandleFunc("GET /{$}", c.public)
+	mux.HandleFunc("GET /login", c.loginPage)
+	mux.HandleFunc("POST /login", c.login)
+	mux.HandleFunc("POST /logout", c.logout)
+	for path, page := range map[string]func(*visit) (*content, *protocol.Error){
+		"/cluster": c.clusterPage, "/nodes": c.nodesPage, "/nodes/{id}": c.nodePage,
+		"/networks": c.networksPage, "/networks/{id}": c.networkPage, "/trust": c.trustPage,
+		"/audit": c.auditPage, "/delivery": c.deliveryPage, "/identity": c.identityPage, "/settings": c.settingsPage,
+	} {
+		mux.HandleFunc("GET "+path, c.page(page))
+	}
+	mux.HandleFunc("GET /live", c.live)
+	return c.secure(mux)
+}
+
+// secure refuses writes that pages of other sites make and sets what keeps a
+// browser from doing what these pages do not.
+func (c *Console) secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		if err := c.origins.Check(r); err != nil {
+			http.Error(w, "Forbidden: the request was made by a page of another site", http.StatusForbidden)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// maxForm bounds what a form sends, in bytes.
+const maxForm = 1 << 20

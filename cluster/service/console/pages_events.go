@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package console
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+type auditData struct {
+	Filter  map[string]string
+	Entries []protocol.AuditEntry
+	Chains  []protocol.AuditChainEnd
+	Next    string
+}
+
+// auditFilters are the fields of get_audit_log that the page filters by.
+var auditFilters = []string{"action", "node_id", "network_id", "external_id", "class", "since", "until"}
+
+func (c *Console) auditPage(v *visit) (*content, *protocol.Error) {
+	q := v.r.URL.Query()
+	d := &auditData{Filter: map[string]string{}}
+	fields := map[string]any{"limit": perPage}
+	command := []string{"pilotctl audit list"}
+	for _, name := range auditFilters {
+		value := strings.TrimSpace(q.Get(name))
+		if value == "" {
+			continue
+		}
+		d.Filter[name], fields[name] = value, value
+		if name == "node_id" || name == "network_id" {
+			n, err := strconv.ParseUint(value, 10, 32)
+			if err != nil {
+				return nil, protocol.Errorf(protocol.CodeInvalid, "invalid %s: %s is not a number", name, protocol.Quote(value))
+			}
+			fields[name] = n
+		}
+		command = append(command, "--"+strings.ReplaceAll(strings.TrimSuffix(name, "_id"), "_", "-"), value)
+	}
+	if cursor := q.Get("cursor"); cursor != "" {
+		fields["cursor"] = cursor
+	}
+	log, e := ask[protocol.GetAuditLogReply](v, "get_audit_log", fields)
+	if e != nil {
+		return nil, e
+	}
+	d.Entries = log.Entries
+	if log.NextCursor != "" {
+		q.Set("cursor", log.NextCursor)
+		d.Next = (&url.URL{Path: v.r.URL.Path, RawQuery: q.Encode()}).String()
+	}
+	chain, e := ask[protocol.AuditChainReply](v, "audit_chain", nil)
+	if e != nil {
+		return nil, e
+	}
+	d.Chains = chain.Chains
+	return &content{Template: "audit", Title: "What happened?", Data: d, Command: strings.Join(command, " ")}, nil
+}
+
+type deliveryData struct {
+	Sinks   []sinkRow
+	Letters []protocol.DeadLetter
+}
+
+type sinkRow struct {
+	protocol.AuditSink
+	State, Word string
+}
+
+func (c *Console) deliveryPage(v *visit) (*content, *protocol.Error) {
+	list, e := ask[protocol.AuditSinkListReply](v, "audit_sink_list", nil)
+	if e != nil {
+		return nil, e
+	}
+	d := &deliveryData{}
+	for _, s := range list.Sinks {
+		row := sinkRow{AuditSink: s, State: "ok", Word: "delivers"}
+		switch {
+		case s.Error != "":
+			row.State, row.Word = "bad", "fails"
+		case s.Lag > 100:
+			row.State, row.Word = "warn", "lags"
+		}
+		d.Sinks = append(d.Sinks, row)
+		if s.DLQSize == 0 {
+			continue
+		}
+		letters, e := ask[protocol.DLQListReply](v, "dlq_list", map[string]any{"name": s.Name})
+		if e != nil {
+			return nil, e
+		}
+		d.Letters = append(d.Letters, letters.Letters...)
+	}
+	return &content{Template: "delivery", Title: "Do events arrive?", Data: d, Command: "pilotctl audit sinks"}, nil
+}
+
+type identityData struct {
+	IDP *protocol.GetIDPConfigReply
+}
+
+func (c *Console) identityPage(v *visit) (*content, *protocol.Error) {
+	idp, e := ask[protocol.GetIDPConfigReply](v, "get_idp_config", nil)
+	if e != nil {
+		return nil, e
+	}
+	return &content{Template: "identity", Title: "Who vouches for people?", Data: &identityData{idp}, Command: "pilotctl idp show"}, nil
+}

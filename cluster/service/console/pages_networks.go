@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package console
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pilotregistry/pilotregistry/protocol"
+)
+
+type networksData struct {
+	Query      string
+	Networks   []protocol.ListedNetwork
+	Total      int
+	Prev, Next string
+}
+
+func (c *Console) networksPage(v *visit) (*content, *protocol.Error) {
+	list, e := ask[protocol.ListNetworksReply](v, "list_networks", nil)
+	if e != nil {
+		return nil, e
+	}
+	d := &networksData{Query: strings.TrimSpace(v.r.URL.Query().Get("q"))}
+	kept := slices.DeleteFunc(slices.Clone(list.Networks), func(n protocol.ListedNetwork) bool {
+		return d.Query != "" && !strings.Contains(strings.ToLower(n.Name), strings.ToLower(d.Query)) && strconv.Itoa(int(n.ID)) != d.Query
+	})
+	d.Total = len(kept)
+	d.Networks, d.Prev, d.Next = paged(kept, v.r.URL)
+	return &content{Template: "networks", Title: "Which networks are there?", Data: d, Command: "pilotctl network list"}, nil
+}
+
+type networkData struct {
+	Network    protocol.ListedNetwork
+	Policy     *protocol.NetworkPolicyReply
+	Directory  *protocol.DirectoryStatusReply
+	Members    []protocol.ListedNode
+	Total      int
+	Prev, Next string
+	Events     []protocol.AuditEntry
+}
+
+func (c *Console) networkPage(v *visit) (*content, *protocol.Error) {
+	id, err := strconv.ParseUint(v.r.PathValue("id"), 10, 16)
+	if err != nil {
+		return nil, protocol.Errorf(protocol.CodeInvalid, "%s is not a network id", protocol.Quote(v.r.PathValue("id")))
+	}
+	list, e := ask[protocol.ListNetworksReply](v, "list_networks", nil)
+	if e != nil {
+		return nil, e
+	}
+	n := slices.IndexFunc(list.Networks, func(n protocol.ListedNetwork) bool { return n.ID == uint16(id) })
+	if n < 0 {
+		return nil, protocol.Refusef(protocol.CodeNotFound, "network %d: network not found", id)
+	}
+	d := &networkData{Network: list.Networks[n]}
+	if d.Policy, e = ask[protocol.NetworkPolicyReply](v, "get_network_policy", map[string]any{"network_id": id}); e != nil {
+		return nil, e
+	}
+	if d.Network.Enterprise {
+		if d.Directory, e = ask[protocol.DirectoryStatusReply](v, "directory_status", map[string]any{"network_id": id}); e != nil {
+			return nil, e
+		}
+	}
+	members, _, e := v.nodes(uint16(id), func(*protocol.ListedNode) bool { return true })
+	if e != nil {
+		return nil, e
+	}
+	rank := map[string]int{"owner": 0, "admin": 1}
+	slices.SortStableFunc(members, func(a, b protocol.ListedNode) int { return roleRank(rank, a.Role) - roleRank(rank, b.Role) })
+	d.Total = len(members)
+	d.Members, d.Prev, d.Next = paged(members, v.r.URL)
+	log, e := ask[protocol.GetAuditLogReply](v, "get_audit_log", map[string]any{"network_id": id, "limit": 20})
+	if e != nil {
+		return nil, e
+	}
+	d.Events = log.Entries
+	title := fmt.Sprintf("Who may do what in %s?", d.Network.Name)
+	return &content{Template: "network", Title: title, Data: d, Command: fmt.Sprintf("pilotctl network members %d", id)}, nil
+}
+
+func roleRank(rank map[string]int, role string) int {
+	if n, ok := rank[role]; ok {
+		return n
+	}
+	return len(rank)
+}
