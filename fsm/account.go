@@ -120,7 +120,7 @@ func decideRecover(v *view, c *call) (effect, *protocol.Error) {
 	if e != nil {
 		return nil, e
 	}
-	n, _ := v.nodes.Get(r.NodeID)
+	n, _ := v.nodes.records.Get(r.NodeID)
 	switch {
 	case n == nil || n.rare().commitment == "":
 		return nil, rejected("node %d is not enrolled for recovery", r.NodeID)

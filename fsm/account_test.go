@@ -127,10 +127,10 @@ func TestRecoveryCountsOnce(t *testing.T) {
 	if used, _ := protocol.ParseRecovery(last.Recovery); doc.RecoveryConsumedNonce != used.Nonce || doc.RecoveryConsumedExp != used.Exp {
 		t.Errorf("the document names nonce %q until %d, not %+v: who takes over from it lets the recovery count twice", doc.RecoveryConsumedNonce, doc.RecoveryConsumedExp, used)
 	}
-	if n, _ := w.m.Root().nodes.Get(a); len(n.rare().nonces) != 1 {
+	if n, _ := w.m.Root().nodes.records.Get(a); len(n.rare().nonces) != 1 {
 		t.Errorf("%d nonces are remembered, want the one that could be sent again", len(n.rare().nonces))
 	}
-	if n, _ := w.m.Root().nodes.Get(b); n.standing != nil {
+	if n, _ := w.m.Root().nodes.records.Get(b); n.standing != nil {
 		t.Error("another node has a standing")
 	}
 }

@@ -92,7 +92,7 @@ func (x *txn) applyRow(b *binding, c *command) (r Result, decided bool) {
 
 // signer finds the node that signed a command with the key it has now.
 func (v *view) signer(a Actor) *node {
-	if n, ok := v.nodes.Get(a.Node); ok && n.reachable() && n.keyGen == a.KeyGen && !n.has(flagKeyless) {
+	if n, ok := v.nodes.records.Get(a.Node); ok && n.reachable() && n.keyGen == a.KeyGen && !n.has(flagKeyless) {
 		return n
 	}
 	return nil
@@ -100,7 +100,7 @@ func (v *view) signer(a Actor) *node {
 
 // gone finds the node that signed its deregistration and is not there any more.
 func (v *view) gone(a Actor) *node {
-	if n, ok := v.nodes.Get(a.Node); ok && n.state == stateDeregistered && n.keyGen == a.KeyGen && !n.has(flagKeyless) {
+	if n, ok := v.nodes.records.Get(a.Node); ok && n.state == stateDeregistered && n.keyGen == a.KeyGen && !n.has(flagKeyless) {
 		return n
 	}
 	return nil
@@ -115,7 +115,7 @@ func (x *txn) proven(signer *node, body protocol.Body) {
 	if r, ok := body.(*protocol.SetSignedRegister); ok && !r.Required && x.adminToken(&x.call) {
 		return
 	}
-	if n, _ := x.nodes.Get(signer.id); !n.has(flagProven) {
+	if n, _ := x.nodes.records.Get(signer.id); !n.has(flagProven) {
 		x.edit(n, func(n *node) { n.set(flagProven, true) })
 	}
 }

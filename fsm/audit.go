@@ -117,7 +117,7 @@ func (v *view) newestFirst(class string, from uint64, visit func(*Event) bool) {
 	newest := func(i int, at uint64) uint64 {
 		found := uint64(0)
 		if class == "" || class == classes[i].String() {
-			v.events[i].Descend(at, func(seq uint64, _ eventRecord) bool {
+			v.audit.events[i].Descend(at, func(seq uint64, _ eventRecord) bool {
 				found = seq
 				return false
 			})
@@ -130,7 +130,7 @@ func (v *view) newestFirst(class string, from uint64, visit func(*Event) bool) {
 		if next[1] > next[0] {
 			i = 1
 		}
-		rec, _ := v.events[i].Get(next[i])
+		rec, _ := v.audit.events[i].Get(next[i])
 		if e, ok := decodeEvent(next[i], classes[i], rec); !ok || !visit(&e) {
 			return
 		}
@@ -221,8 +221,8 @@ func readAuditExport(v *view, c *call) (any, *protocol.Error) {
 	}
 	n, totals := v.sinkCount(protocol.SinkNameExport)
 	reply := &protocol.GetAuditExportReply{Type: "get_audit_export_ok", SinkTotals: totals}
-	if s, ok := v.sinks.Get(protocol.SinkNameExport); ok {
-		cur, _ := v.cursors.Get(protocol.SinkNameExport)
+	if s, ok := v.audit.sinks.Get(protocol.SinkNameExport); ok {
+		cur, _ := v.audit.cursors.Get(protocol.SinkNameExport)
 		lag := v.lag(cur)
 		reply.Enabled, reply.Format, reply.Endpoint, reply.Required = true, s.Format, s.Endpoint, s.Required
 		reply.Lag, reply.DLQSize, reply.SinkTrouble = &lag, len(v.letterKeys(s.Name)), cur.shown()
@@ -237,8 +237,8 @@ func decideReplay(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
-	s, ok := v.sinks.Get(r.Name)
-	cur, _ := v.cursors.Get(r.Name)
+	s, ok := v.audit.sinks.Get(r.Name)
+	cur, _ := v.audit.cursors.Get(r.Name)
 	if !ok {
 		return nil, noSink(r.Name)
 	}
@@ -251,7 +251,7 @@ func decideReplay(v *view, c *call) (effect, *protocol.Error) {
 		for i := range next.passed {
 			// What retention cut off cannot be delivered again and is no gap.
 			next.passed[i] = x.meta.chains[i].Cut
-			x.events[i].Ascend(0, func(seq uint64, _ eventRecord) bool {
+			x.audit.events[i].Ascend(0, func(seq uint64, _ eventRecord) bool {
 				if seq <= next.seq {
 					next.passed[i]++
 				}

@@ -53,7 +53,7 @@ func (v *view) adminToken(c *call) bool {
 	if c.actor.Token == "" {
 		return false
 	}
-	t, ok := v.tokens.Get(tokenKey(TokenAdmin, c.actor.Token))
+	t, ok := v.cluster.tokens.Get(tokenKey(TokenAdmin, c.actor.Token))
 	return ok && t.Generation == c.actor.TokenGen && !v.expired(t)
 }
 
@@ -65,7 +65,7 @@ func (v *view) admin(c *call) *protocol.Error {
 		return nil
 	}
 	exists := false
-	v.tokens.Ascend(tokenKey(TokenAdmin, ""), func(_ string, t *token) bool {
+	v.cluster.tokens.Ascend(tokenKey(TokenAdmin, ""), func(_ string, t *token) bool {
 		exists = t.Kind == TokenAdmin
 		return false
 	})

@@ -26,7 +26,7 @@ func (v *view) authorise(c *call, node uint32, net uint16) *protocol.Error {
 	if v.adminToken(c) {
 		return nil
 	}
-	n, ok := v.networks.Get(net)
+	n, ok := v.networks.records.Get(net)
 	if !ok {
 		return noNetwork(net)
 	}
@@ -70,7 +70,7 @@ func (v *view) actsAs(c *call, id uint32) *protocol.Error {
 // gate finds the network of a command and refuses it when the command's row
 // asks for an enterprise network and it is none.
 func (v *view) gate(c *call, net uint16) (*network, *protocol.Error) {
-	n, ok := v.networks.Get(net)
+	n, ok := v.networks.records.Get(net)
 	switch {
 	case !ok:
 		return nil, noNetwork(net)

@@ -45,7 +45,7 @@ func (v *view) causes(c *call) bearer {
 		actor = "token:" + c.actor.Token
 	default:
 		id := protocol.NetworkID(c.row, c.body)
-		if n, ok := v.networks.Get(id); ok && networkToken(c, n) {
+		if n, ok := v.networks.records.Get(id); ok && networkToken(c, n) {
 			actor = "token:network:" + decimal(uint32(id))
 		}
 	}
@@ -69,9 +69,9 @@ func (v *view) backlogPart(s *sink, lag uint64, by bearer) share.Limit {
 	b := by.at(s.Name)
 	all := share.Parts{Total: int64(s.MaxLag) + 1}
 	if by.principal != strangers {
-		return v.backlog.allowsOf(all, &b, int64(lag), 1)
+		return v.audit.backlog.allowsOf(all, &b, int64(lag), 1)
 	}
-	held := v.backlog.of(&b)
+	held := v.audit.backlog.of(&b)
 	theirs := share.Parts{Total: (all.Total + strangersPart - 1) / strangersPart}
 	return theirs.Allows(share.Use{Own: held[1], Group: held[2], Total: held[0]}, 1)
 }
@@ -81,17 +81,17 @@ func (s *sink) ahead(seq uint64) uint64 { return seq + uint64(s.MaxLag) }
 
 // inBacklogs counts one event in the backlogs that it is in, n times.
 func (x *txn) inBacklogs(seq uint64, r eventRecord, n int64) {
-	if x.requiredSinks.Get() == 0 {
+	if x.audit.required.Get() == 0 {
 		return
 	}
 	by, counts := causedBy(r.origin())
 	if !counts {
 		return
 	}
-	x.sinks.Scan(func(name string, s *sink) bool {
-		if cur, ok := x.cursors.Get(name); ok && s.Required && seq > cur.seq && seq <= s.ahead(cur.seq) {
+	x.audit.sinks.Scan(func(name string, s *sink) bool {
+		if cur, ok := x.audit.cursors.Get(name); ok && s.Required && seq > cur.seq && seq <= s.ahead(cur.seq) {
 			b := by.at(name)
-			x.backlog.add(&x.w, &b, n)
+			x.audit.backlog.add(&x.w, &b, n)
 		}
 		return true
 	})
@@ -100,8 +100,8 @@ func (x *txn) inBacklogs(seq uint64, r eventRecord, n int64) {
 // countBacklog counts what a sink is behind with, n times: -1 before the sink
 // or its position becomes another one, 1 afterwards.
 func (x *txn) countBacklog(name string, n int64) {
-	s, ok := x.sinks.Get(name)
-	cur, placed := x.cursors.Get(name)
+	s, ok := x.audit.sinks.Get(name)
+	cur, placed := x.audit.cursors.Get(name)
 	if ok && placed && s.Required {
 		x.countBetween(name, cur.seq, s.ahead(cur.seq), n)
 	}
@@ -109,7 +109,7 @@ func (x *txn) countBacklog(name string, n int64) {
 
 // advanceBacklog counts a sink's backlog on when its position moves.
 func (x *txn) advanceBacklog(name string, from, to uint64) {
-	s, ok := x.sinks.Get(name)
+	s, ok := x.audit.sinks.Get(name)
 	if !ok || !s.Required {
 		return
 	}
@@ -119,14 +119,14 @@ func (x *txn) advanceBacklog(name string, from, to uint64) {
 
 // countBetween counts the events after one sequence number, up to another.
 func (x *txn) countBetween(name string, behind, upTo uint64, n int64) {
-	for i := range x.events {
-		x.events[i].Ascend(behind+1, func(seq uint64, r eventRecord) bool {
+	for i := range x.audit.events {
+		x.audit.events[i].Ascend(behind+1, func(seq uint64, r eventRecord) bool {
 			if seq > upTo {
 				return false
 			}
 			if by, counts := causedBy(r.origin()); counts {
 				b := by.at(name)
-				x.backlog.add(&x.w, &b, n)
+				x.audit.backlog.add(&x.w, &b, n)
 			}
 			return true
 		})
@@ -135,7 +135,7 @@ func (x *txn) countBetween(name string, behind, upTo uint64, n int64) {
 
 // countBacklogs counts all backlogs of a state that was read.
 func (x *txn) countBacklogs() {
-	x.sinks.Scan(func(name string, _ *sink) bool {
+	x.audit.sinks.Scan(func(name string, _ *sink) bool {
 		x.countBacklog(name, 1)
 		return true
 	})
@@ -145,15 +145,15 @@ func (x *txn) countBacklogs() {
 // that the writes of whoever has its part of what the sink has not been given.
 // What it takes to mend that is exempt, see [protocol.Command.AuditExempt].
 func (v *view) audited(c *call) (e *protocol.Error) {
-	if v.requiredSinks.Get() == 0 || c.row.AuditExempt() {
+	if v.audit.required.Get() == 0 || c.row.AuditExempt() {
 		return nil
 	}
 	by := v.causes(c)
-	v.sinks.Scan(func(name string, s *sink) bool {
+	v.audit.sinks.Scan(func(name string, s *sink) bool {
 		if !s.Required {
 			return true
 		}
-		cur, _ := v.cursors.Get(name)
+		cur, _ := v.audit.cursors.Get(name)
 		if lag := v.lag(cur); lag > uint64(s.MaxLag) {
 			e = protocol.NotAppliedf(protocol.CodeAuditBehind,
 				"the required audit sink %s is %d events behind (bound %d): writes wait until it catches up; audit_sink_list says what stops it", name, lag, s.MaxLag)

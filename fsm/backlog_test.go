@@ -157,7 +157,7 @@ func TestBacklogFollowsItsSink(t *testing.T) {
 			t.Fatalf("after step %d", name)
 		}
 	}
-	if w.m.Root().backlog.total.Get() != 0 || w.m.Root().backlog.held.Len() != 0 {
-		t.Errorf("without a required sink %d events count", w.m.Root().backlog.total.Get())
+	if w.m.Root().audit.backlog.total.Get() != 0 || w.m.Root().audit.backlog.held.Len() != 0 {
+		t.Errorf("without a required sink %d events count", w.m.Root().audit.backlog.total.Get())
 	}
 }

@@ -22,7 +22,7 @@ func decideBeaconRegister(v *view, c *call) (effect, *protocol.Error) {
 	if c.actor.Node != 0 && v.signer(c.actor) == nil {
 		return nil, protocol.Refusef(protocol.CodeSignatureInvalid, "signature verification failed")
 	}
-	old, known := v.beacons.Get(r.BeaconID)
+	old, known := v.beacons.records.Get(r.BeaconID)
 	live := known && v.meta.now-old.at <= beaconTTL
 	by := bearerOf(r, c.actor, c.source)
 	if live && old.bearer.principal != "" && old.bearer.principal != by.principal && !v.adminToken(c) {
@@ -85,7 +85,7 @@ func (v *view) roomForBeacon(old *beacon, r *protocol.BeaconRegister, by *bearer
 			return nil
 		}
 	}
-	switch v.beaconBytes.allows(beaconShares, by, max(more, 1)) {
+	switch v.beacons.bytes.allows(beaconShares, by, max(more, 1)) {
 	case share.Within:
 		return nil
 	case share.WholeTotal:
@@ -102,7 +102,7 @@ func (x *txn) dropBeacon(id uint32) {
 }
 
 // beaconListChanged makes the lists that were sent so far outdated.
-func (x *txn) beaconListChanged() { x.beaconRevision.Set(&x.w, x.beaconRevision.Get()+1) }
+func (x *txn) beaconListChanged() { x.beacons.revision.Set(&x.w, x.beacons.revision.Get()+1) }
 
 // beaconList is the list as it is sent, for all who ask until it changes: it
 // is one copy in memory, however many read it.
@@ -140,13 +140,13 @@ func (b *beacon) rank() int {
 }
 
 func (v *view) listBeacons() *beaconList {
-	if l := v.beaconCache.Get().Load(); l != nil && l.revision == v.beaconRevision.Get() && v.meta.now <= l.until {
+	if l := v.beacons.cache.Get().Load(); l != nil && l.revision == v.beacons.revision.Get() && v.meta.now <= l.until {
 		return l
 	}
 	best := 3
-	l := &beaconList{revision: v.beaconRevision.Get(), until: maxTime}
+	l := &beaconList{revision: v.beacons.revision.Get(), until: maxTime}
 	reply := &protocol.BeaconListReply{Type: "beacon_list_ok", Beacons: []protocol.Beacon{}}
-	v.beacons.Scan(func(id uint32, b *beacon) bool {
+	v.beacons.records.Scan(func(id uint32, b *beacon) bool {
 		if v.meta.now-b.at <= beaconTTL {
 			l.until = min(l.until, b.at+beaconTTL)
 			reply.Beacons = append(reply.Beacons, protocol.Beacon{ID: id, Addr: b.addr})
@@ -157,6 +157,6 @@ func (v *view) listBeacons() *beaconList {
 		return true
 	})
 	l.reply = render(reply)
-	v.beaconCache.Get().Store(l)
+	v.beacons.cache.Get().Store(l)
 	return l
 }

@@ -55,7 +55,7 @@ func TestStrangerCannotTakeTheBeaconService(t *testing.T) {
 	}
 	w.tick(minute + 1)
 	w.sweepAll()
-	if b := &w.m.x.beaconBytes; b.total.Get() != 0 || b.held.Len() != 0 {
+	if b := &w.m.x.beacons.bytes; b.total.Get() != 0 || b.held.Len() != 0 {
 		t.Errorf("after a minute %d bytes and %d bearers are left", b.total.Get(), b.held.Len())
 	}
 }
@@ -174,8 +174,8 @@ func TestReplayedAnnouncementDoesNotMoveABeaconBack(t *testing.T) {
 	refused("the second after another node", at(second, "new:1", as(a)))
 	w.tick(5 * minute)
 	w.sweepAll()
-	if n := w.m.x.beacons.Len(); n != 0 || w.m.x.beaconBytes.total.Get() != 0 {
-		t.Errorf("%d beacons are remembered after their announcements have ended, with %d bytes", n, w.m.x.beaconBytes.total.Get())
+	if n := w.m.x.beacons.records.Len(); n != 0 || w.m.x.beacons.bytes.total.Get() != 0 {
+		t.Errorf("%d beacons are remembered after their announcements have ended, with %d bytes", n, w.m.x.beacons.bytes.total.Get())
 	}
 	refused("the first, when nobody remembers it", at(first, "old:1", as(a)))
 	taken("a new one", at(w.now, "back:1", as(a)))

@@ -54,7 +54,7 @@ func decideProvision(v *view, c *call) (effect, *protocol.Error) {
 				s.do(x)
 			}
 		}
-		n, _ := x.networks.Get(p.id)
+		n, _ := x.networks.records.Get(p.id)
 		reply := p.reply(n.revision, false)
 		reply.ConfigRevision = x.config().revision
 		x.begin(protocol.EventNetworkProvisioned).network(p.id).str("name", p.name).bool("enterprise", r.Blueprint.Enterprise).
@@ -155,9 +155,9 @@ func (p *blueprintPlan) add(action string, changes bool, do func(*txn)) {
 // planBlueprint compares a blueprint that was found valid with the registry.
 func (v *view) planBlueprint(r *protocol.ProvisionNetwork, roles []protocol.BlueprintRole) (*blueprintPlan, *protocol.Error) {
 	b, p := r.Blueprint, &blueprintPlan{name: r.Blueprint.Name}
-	if id, exists := v.byName.Get(b.Name); exists {
+	if id, exists := v.networks.byName.Get(b.Name); exists {
 		p.id = id
-		p.old, _ = v.networks.Get(id)
+		p.old, _ = v.networks.records.Get(id)
 		p.add(fmt.Sprintf("found existing network %d (%s)", p.id, p.name), false, nil)
 		p.keeps(r)
 	} else {
@@ -174,7 +174,7 @@ func (v *view) planBlueprint(r *protocol.ProvisionNetwork, roles []protocol.Blue
 		return nil, e
 	}
 	if expr := string(b.ExprPolicy); expr != "" {
-		now, _ := v.docs.Get(p.id)
+		now, _ := v.networks.docs.Get(p.id)
 		p.add("applied expr policy", now.expr != expr, func(x *txn) { x.setExpr(p.id, expr) })
 	}
 	if e := p.planGlobal(v, r); e != nil {
@@ -299,7 +299,7 @@ func readProvisionStatus(v *view, c *call) (any, *protocol.Error) {
 	}
 	p := &page{limit: c.limit}
 	reply := &protocol.ProvisionStatusReply{Type: "get_provision_status_ok", Networks: []protocol.ProvisionedNetwork{}}
-	v.networks.Ascend(uint16(max(1, min(next, 1<<16-1))), func(id uint16, n *network) bool {
+	v.networks.records.Ascend(uint16(max(1, min(next, 1<<16-1))), func(id uint16, n *network) bool {
 		listed, size := v.provisioned(id, n, details)
 		if !p.room(uint64(id), size) {
 			return false
@@ -323,7 +323,7 @@ func (v *view) provisioned(id uint16, n *network, details bool) (protocol.Provis
 		MaxMembers: n.policy.maxMembers, AllowedPorts: n.policy.ports, Revision: n.revision}
 	if details {
 		out.Description = n.policy.description
-		docs, _ := v.docs.Get(id)
+		docs, _ := v.networks.docs.Get(id)
 		out.ExprPolicy = protocol.ExprPolicyJSON(docs.expr)
 	}
 	size := 280 + len(out.ExprPolicy) + len(n.name) + 6*len(n.policy.ports) + jsonSize(n.policy.description)

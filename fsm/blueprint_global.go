@@ -24,7 +24,7 @@ func (p *blueprintPlan) planGlobal(v *view, r *protocol.ProvisionNetwork) *proto
 			return e
 		}
 		s := protocol.SinkConfig{Name: protocol.SinkNameWebhook, Kind: protocol.SinkWebhook, Endpoint: w.AuditURL}
-		old, had := v.sinks.Get(s.Name)
+		old, had := v.audit.sinks.Get(s.Name)
 		p.add("configured audit webhook", !had || old.Endpoint != s.Endpoint, func(x *txn) { x.setWebhook(s, protocol.Sealed{}, true) })
 	}
 	if w := r.Blueprint.Webhooks; w != nil && w.IdentityURL != "" {
@@ -43,7 +43,7 @@ func (p *blueprintPlan) planExport(v *view, r *protocol.ProvisionNetwork) *proto
 		return e
 	}
 	s, known := r.Blueprint.AuditExport.Sink(), r.ExportTokenMAC
-	old, had := v.sinks.Get(s.Name)
+	old, had := v.audit.sinks.Get(s.Name)
 	changes := !had || old.Format != s.Format || old.Endpoint != s.Endpoint || old.Index != s.Index || old.Source != s.Source ||
 		!known.IsZero() && !sameMAC(old.token, known)
 	if had {
@@ -59,7 +59,7 @@ func (p *blueprintPlan) planExport(v *view, r *protocol.ProvisionNetwork) *proto
 	}
 	p.add("configured "+s.Format+" audit export to "+s.Endpoint, changes, func(x *txn) {
 		x.setAuditExport(s, r.ExportToken, true)
-		if made, ok := x.sinks.Get(s.Name); ok && !known.IsZero() {
+		if made, ok := x.audit.sinks.Get(s.Name); ok && !known.IsZero() {
 			next := *made
 			next.token = known
 			sinkTable.put(x, s.Name, &next)
@@ -72,8 +72,8 @@ func (p *blueprintPlan) planExport(v *view, r *protocol.ProvisionNetwork) *proto
 func (v *view) globalStatus(reply *protocol.ProvisionStatusReply) {
 	now := v.config()
 	reply.IDPType, reply.ConfigRevision = now.idp.Type, now.revision
-	if s, ok := v.sinks.Get(protocol.SinkNameExport); ok {
+	if s, ok := v.audit.sinks.Get(protocol.SinkNameExport); ok {
 		reply.AuditExport = s.Format
 	}
-	reply.WebhookEnabled = v.sinks.Holds(protocol.SinkNameWebhook)
+	reply.WebhookEnabled = v.audit.sinks.Holds(protocol.SinkNameWebhook)
 }

@@ -61,7 +61,7 @@ func TestProvisionSample(t *testing.T) {
 	if again.Revision != got.Revision {
 		t.Errorf("applying it again: revision %d became %d", got.Revision, again.Revision)
 	}
-	n, _ := w.m.Root().networks.Get(1)
+	n, _ := w.m.Root().networks.records.Get(1)
 	if n.hadOwner || n.rule != ruleInvite || !n.enterprise || !sameMAC(n.admin, testMAC(9)) || !n.token.IsZero() {
 		t.Errorf("%+v", n)
 	}
@@ -128,7 +128,7 @@ func TestProvisionKeeps(t *testing.T) {
 	if got := w.provision(&protocol.Blueprint{Name: "a", JoinRule: "open"}); !slices.Equal(got.Warnings, []string{"the network exists and its join_rule stays token, not open"}) {
 		t.Errorf("%q", got.Warnings)
 	}
-	n, _ := w.m.Root().networks.Get(1)
+	n, _ := w.m.Root().networks.records.Get(1)
 	if n.rule != ruleToken || !sameMAC(n.token, testMAC(3)) || !sameMAC(n.admin, testMAC(9)) {
 		t.Errorf("%+v", n)
 	}
@@ -199,7 +199,7 @@ func TestProvisionInParts(t *testing.T) {
 	}
 	w.do("provision_network", part(2, "c"), admin)
 	w.do("provision_network", part(3), admin)
-	if w.m.Root().networks.Len() != 1 {
+	if w.m.Root().networks.records.Len() != 1 {
 		t.Error("a part was applied")
 	}
 	got := w.do("provision_network", part(1, "a", "b"), admin).(*protocol.ProvisionNetworkReply)
@@ -276,8 +276,8 @@ func TestProvisionGlobal(t *testing.T) {
 	if idp, ok := root.IDP(); !ok || idp.Type != "oidc" || idp.ClientID != "pilot-prod" || root.IdentityWebhook() != "https://id.acme.com" {
 		t.Errorf("%+v %s", idp, root.IdentityWebhook())
 	}
-	export, _ := root.sinks.Get(protocol.SinkNameExport)
-	hook, _ := root.sinks.Get(protocol.SinkNameWebhook)
+	export, _ := root.audit.sinks.Get(protocol.SinkNameExport)
+	hook, _ := root.audit.sinks.Get(protocol.SinkNameWebhook)
 	if export.Format != "splunk_hec" || export.Index != "pilot_audit" || export.Source != "pilot-registry" || export.secret.IsZero() || hook.Endpoint != "https://siem.acme.com/pilot/events" {
 		t.Errorf("%+v %+v", export, hook)
 	}
@@ -315,7 +315,7 @@ func TestProvisionGlobal(t *testing.T) {
 	r.ExportTokenMAC = protocol.MAC{}
 	r.Blueprint.AuditExport.Index = "other"
 	w.do("provision_network", r, admin)
-	if again, _ := w.m.Root().sinks.Get(protocol.SinkNameExport); again.secret.IsZero() || again.Index != "other" || !sameMAC(again.token, testMAC(7)) {
+	if again, _ := w.m.Root().audit.sinks.Get(protocol.SinkNameExport); again.secret.IsZero() || again.Index != "other" || !sameMAC(again.token, testMAC(7)) {
 		t.Errorf("%+v", again)
 	}
 	now, stale := w.m.Root().ConfigRevision(), w.m.Root().ConfigRevision()-1
@@ -329,7 +329,7 @@ func TestProvisionGlobal(t *testing.T) {
 	// What a blueprint cannot say stays.
 	w.do("audit_sink_put", &protocol.AuditSinkPut{Name: protocol.SinkNameExport, Kind: protocol.SinkExport, Format: "json", Endpoint: "https://x", Required: true, Actions: []string{"member.*"}}, admin)
 	w.do("provision_network", r, admin)
-	if again, _ := w.m.Root().sinks.Get(protocol.SinkNameExport); !again.Required || len(again.Actions) != 1 || again.Format != "splunk_hec" {
+	if again, _ := w.m.Root().audit.sinks.Get(protocol.SinkNameExport); !again.Required || len(again.Actions) != 1 || again.Format != "splunk_hec" {
 		t.Errorf("%+v", again)
 	}
 }

@@ -9,7 +9,7 @@ import "github.com/pilotregistry/pilotregistry/protocol"
 // no member yet, the role waits for its external id, as those of directories do.
 func (x *txn) claimRoles(n *node, roles []protocol.ClaimedRole) {
 	for _, claimed := range roles {
-		net, ok := x.networks.Get(claimed.NetworkID)
+		net, ok := x.networks.records.Get(claimed.NetworkID)
 		if !ok || !net.enterprise || n.externalID == "" {
 			continue
 		}

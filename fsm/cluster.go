@@ -53,7 +53,7 @@ func decideMemberHello(v *view, b *MemberRecord) (effect, *protocol.Error) {
 	}
 	return func(x *txn) any {
 		next := clusterMember{MemberRecord: *b}
-		if old, known := x.clusterMembers.Get(b.ID); known {
+		if old, known := x.cluster.members.Get(b.ID); known {
 			next.NonVoter = old.NonVoter // decided by the token that let it in
 			next.boot, next.counted = old.boot, old.counted
 		} else {
@@ -72,7 +72,7 @@ func decideMemberHello(v *view, b *MemberRecord) (effect, *protocol.Error) {
 func decideMemberForget(v *view, b *MemberForget) (effect, *protocol.Error) {
 	return func(x *txn) any {
 		x.voidJoinTokens(b.ID)
-		if _, known := x.clusterMembers.Get(b.ID); known {
+		if _, known := x.cluster.members.Get(b.ID); known {
 			clusterMemberTable.drop(x, b.ID)
 			x.begin(protocol.EventMemberRemoved).str("member_id", b.ID).end()
 		}
@@ -88,7 +88,7 @@ func decidePutToken(v *view, b *PutToken) (effect, *protocol.Error) {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid put_token: want a known kind, a 32-byte MAC and a life of at most 100 years")
 	}
 	key := tokenKey(b.Kind, b.Name)
-	if old, exists := v.tokens.Get(key); exists && b.OnlyIfAbsent && !v.expired(old) {
+	if old, exists := v.cluster.tokens.Get(key); exists && b.OnlyIfAbsent && !v.expired(old) {
 		return func(*txn) any { return ok("put_token") }, nil
 	}
 	return func(x *txn) any {
@@ -123,7 +123,7 @@ func decidePutSealed(v *view, b *PutSealed) (effect, *protocol.Error) {
 	if len(b.Sealed.Nonce)+len(b.Sealed.Ciphertext)+len(b.Public) > maxSecretBytes {
 		return nil, protocol.Errorf(protocol.CodeTooLarge, "the secret is too large (max %d bytes)", maxSecretBytes)
 	}
-	if _, exists := v.sealed.Get(b.Name); exists && b.OnlyIfAbsent {
+	if _, exists := v.cluster.sealed.Get(b.Name); exists && b.OnlyIfAbsent {
 		return func(*txn) any { return ok("put_sealed") }, nil
 	}
 	return func(x *txn) any {
@@ -166,7 +166,7 @@ func decideActivateKey(v *view, b *ActivateKey) (effect, *protocol.Error) {
 		return nil, e
 	}
 	var lacking string
-	v.clusterMembers.Scan(func(id string, s *clusterMember) bool {
+	v.cluster.members.Scan(func(id string, s *clusterMember) bool {
 		if !slices.Contains(s.Keys, b.Key) {
 			lacking = id
 		}

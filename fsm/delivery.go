@@ -49,8 +49,8 @@ func decideSinkProgress(v *view, b *SinkProgress) (effect, *protocol.Error) {
 	if e := v.fenced(b.Term); e != nil {
 		return nil, e
 	}
-	s, had := v.sinks.Get(b.Name)
-	cur, _ := v.cursors.Get(b.Name)
+	s, had := v.audit.sinks.Get(b.Name)
+	cur, _ := v.audit.cursors.Get(b.Name)
 	switch {
 	case !had || s.gen != b.Gen || cur.seq != b.From:
 		return nil, protocol.Refusef(protocol.CodeConflict, "sink %s has changed since: it is to be read again", protocol.Quote(b.Name))
@@ -79,7 +79,7 @@ func (v *view) counted(b *SinkProgress, cur *cursor) bool {
 		ch := &v.meta.chains[i]
 		have := ch.Cut - min(ch.Cut, cur.passed[i])
 		seen := 0
-		v.events[i].Ascend(b.From+1, func(seq uint64, _ eventRecord) bool {
+		v.audit.events[i].Ascend(b.From+1, func(seq uint64, _ eventRecord) bool {
 			if seq <= b.To {
 				have++
 				seen++
@@ -109,13 +109,13 @@ func (x *txn) progress(b *SinkProgress, next cursor) {
 		}
 	}
 	for _, l := range b.Retried {
-		if l.Reason == "" && x.letters.Holds(letterKey(b.Name, l.Seq)) {
+		if l.Reason == "" && x.audit.letters.Holds(letterKey(b.Name, l.Seq)) {
 			c.delivered++
 		}
 		x.retried(b.Name, l)
 	}
 	x.countSink(b.Name, c)
-	if s, _ := x.sinks.Get(b.Name); s.Kind == protocol.SinkExport {
+	if s, _ := x.audit.sinks.Get(b.Name); s.Kind == protocol.SinkExport {
 		x.meta.exported += c.delivered
 	}
 	next.trouble(b, x.meta.now)
@@ -158,7 +158,7 @@ type ResealSink struct {
 }
 
 func decideResealSink(v *view, b *ResealSink) (effect, *protocol.Error) {
-	s, had := v.sinks.Get(b.Name)
+	s, had := v.audit.sinks.Get(b.Name)
 	if !had || s.gen != b.Gen || s.secret.IsZero() || b.Secret.IsZero() {
 		return nil, protocol.Refusef(protocol.CodeConflict, "sink %s has changed since", protocol.Quote(b.Name))
 	}
@@ -190,9 +190,9 @@ type Sink struct {
 
 // Sinks lists the sinks by name.
 func (r *Root) Sinks() (out []Sink) {
-	r.sinks.Scan(func(name string, s *sink) bool {
-		c, _ := r.cursors.Get(name)
-		t, _ := r.totals.Get(name)
+	r.audit.sinks.Scan(func(name string, s *sink) bool {
+		c, _ := r.audit.cursors.Get(name)
+		t, _ := r.audit.totals.Get(name)
 		out = append(out, Sink{SinkConfig: s.SinkConfig, Gen: s.gen, Secret: s.secret, Seq: c.seq, Lag: r.lag(c),
 			Delivered: t.delivered, Failed: t.failed, Dropped: t.dropped, Problem: c.problem, Tries: c.tries, DeadLetters: len(r.letterKeys(name))})
 		return true
@@ -216,11 +216,11 @@ type SinkBatch struct {
 // SinkBatch reads at most limit events after a sink's cursor, of both
 // classes, in order. ok is false when there is no such sink.
 func (r *Root) SinkBatch(name string, limit int) (b SinkBatch, ok bool) {
-	s, ok := r.sinks.Get(name)
+	s, ok := r.audit.sinks.Get(name)
 	if !ok {
 		return b, false
 	}
-	cur, _ := r.cursors.Get(name)
+	cur, _ := r.audit.cursors.Get(name)
 	b.Progress = SinkProgress{Name: name, Gen: s.gen, From: cur.seq, To: cur.seq}
 	for i := range b.Progress.Lost {
 		if cut := r.meta.chains[i].Cut; cut > cur.passed[i] {
@@ -234,7 +234,7 @@ func (r *Root) SinkBatch(name string, limit int) (b SinkBatch, ok bool) {
 		b.Progress.To = max(b.Progress.To, b.Events[i].Seq)
 	}
 	for _, k := range r.letterKeys(name) {
-		if l, _ := r.letters.Get(k); l.retry {
+		if l, _ := r.audit.letters.Get(k); l.retry {
 			if e, ok := decodeEvent(0, protocol.ClassSecurity, l.event); ok {
 				b.Retry = append(b.Retry, e)
 			}

@@ -21,7 +21,7 @@ func (v *view) directoryRequest(c *call, r *protocol.DirectorySync) (n *network,
 	case len(r.Entries) == 0:
 		return nil, nil, nil, protocol.Refusef(protocol.CodeInvalid, "entries array is required")
 	}
-	n, ok := v.networks.Get(r.NetworkID)
+	n, ok := v.networks.records.Get(r.NetworkID)
 	switch {
 	case !ok:
 		return nil, nil, nil, noSuchNetwork(r.NetworkID)
@@ -137,14 +137,14 @@ func readDirectoryStatus(v *view, c *call) (any, *protocol.Error) {
 	if id == 0 {
 		return nil, protocol.Refusef(protocol.CodeInvalid, "network_id is required")
 	}
-	n, ok := v.networks.Get(id)
+	n, ok := v.networks.records.Get(id)
 	if !ok {
 		return nil, noSuchNetwork(id)
 	}
 	reply := &protocol.DirectoryStatusReply{Type: "directory_status_ok", NetworkID: id, Enterprise: n.enterprise, Revision: n.revision}
 	v.eachMembership(id, func(member uint32, _ membership) bool {
 		reply.Total++
-		if m, _ := v.nodes.Get(member); m != nil && m.externalID != "" {
+		if m, _ := v.nodes.records.Get(member); m != nil && m.externalID != "" {
 			reply.Mapped++
 		}
 		return true

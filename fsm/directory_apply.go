@@ -21,7 +21,7 @@ func (x *txn) carryOut(p *syncPlan) any {
 		x.reassign(p.net, &p.pre[i])
 	}
 	for _, h := range p.hosts {
-		n, _ := x.nodes.Get(h.id)
+		n, _ := x.nodes.records.Get(h.id)
 		x.edit(n, func(n *node) { n.hostname = h.name })
 		x.begin(protocol.EventHostnameChanged).node(h.id).person("old_hostname", "").person("new_hostname", h.name).end()
 	}
@@ -35,7 +35,7 @@ func (x *txn) carryOut(p *syncPlan) any {
 	pages := paginate(p.actions, p.warnings)
 	r.Actions, r.Warnings = pages[0].actions, pages[0].warnings
 	r.NextCursor = x.keepPages(p.net, pages[1:])
-	n, _ := x.networks.Get(p.net)
+	n, _ := x.networks.records.Get(p.net)
 	r.Revision = n.revision
 	return r
 }
@@ -63,7 +63,7 @@ func (x *txn) syncStep(p *syncPlan, s *syncStep) {
 // reassign changes the role that waits for an external id, begins or ends its
 // waiting.
 func (x *txn) reassign(net uint16, p *preAssign) {
-	key, there := x.byAssign.Get(preAssignIndex(net, p.key))
+	key, there := x.networks.byAssign.Get(preAssignIndex(net, p.key))
 	switch {
 	case p.role == roleNone:
 		if there {
@@ -80,7 +80,7 @@ func (x *txn) reassign(net uint16, p *preAssign) {
 // noteSync notes what a sync did; it counts as one revision when it changed
 // roles or pre-assignments.
 func (x *txn) noteSync(net uint16, changed bool, s syncStatus) {
-	old, _ := x.networks.Get(net)
+	old, _ := x.networks.records.Get(net)
 	n := *old
 	n.sync = s
 	if changed {

@@ -43,7 +43,7 @@ func (p *syncPlan) findNear() nearMisses {
 		}
 	}
 	for i := len(p.ids) - 1; i >= 0; i-- {
-		n, _ := p.v.nodes.Get(p.ids[i])
+		n, _ := p.v.nodes.records.Get(p.ids[i])
 		m.members[n.keys.NearOf(n.externalID)] = n.id
 	}
 	return m
@@ -51,7 +51,7 @@ func (p *syncPlan) findNear() nearMisses {
 
 // entryFor is an entry that is near to a member, nil when none is.
 func (m *nearMisses) entryFor(v *view, id uint32) *protocol.DirectoryEntry {
-	n, _ := v.nodes.Get(id)
+	n, _ := v.nodes.records.Get(id)
 	if e := m.byNear[n.keys.NearOf(n.externalID)]; e != nil {
 		return e
 	}
@@ -71,6 +71,6 @@ func (p *syncPlan) tellNear(e *protocol.DirectoryEntry) {
 	if !near {
 		return
 	}
-	n, _ := p.v.nodes.Get(id)
+	n, _ := p.v.nodes.records.Get(id)
 	p.warn("%s matches nobody, and %s (node %d) is nearly the same: the entry was not applied to that member", protocol.Quote(e.ExternalID), protocol.Quote(n.externalID), id)
 }

@@ -79,7 +79,7 @@ func (v *view) planSync(net uint16, n *network, entries []protocol.DirectoryEntr
 	p := &syncPlan{net: net, size: v.networkSize(net), v: v, last: map[string]int{}, members: map[string][]uint32{},
 		external: map[uint32]string{}, planned: map[uint32]role{}, taken: map[string]bool{}}
 	p.reply = protocol.DirectorySyncReply{Type: directorySyncOK, NetworkID: net}
-	p.owner, _ = v.owners.Get(net)
+	p.owner, _ = v.networks.owners.Get(net)
 	p.index(entries)
 	p.findMembers()
 	p.near = p.findNear()
@@ -136,7 +136,7 @@ func (p *syncPlan) index(entries []protocol.DirectoryEntry) {
 // waits only for its sweep.
 func (p *syncPlan) findMembers() {
 	p.v.eachMembership(p.net, func(id uint32, m membership) bool {
-		n, _ := p.v.nodes.Get(id)
+		n, _ := p.v.nodes.records.Get(id)
 		if n == nil || n.externalID == "" || m.until != 0 && m.until <= p.v.meta.now {
 			return true
 		}
@@ -283,7 +283,7 @@ func (p *syncPlan) giveHostname(id uint32, display string) {
 	if name != "" {
 		why = protocol.CheckHostname(name)
 	}
-	if _, taken := p.v.byHost.Get(name); taken || p.taken[name] {
+	if _, taken := p.v.nodes.byHost.Get(name); taken || p.taken[name] {
 		why = "hostname " + protocol.Quote(name) + " is in use"
 	}
 	if why != "" {
@@ -301,7 +301,7 @@ func (p *syncPlan) unlisted() {
 		if _, listed := p.last[p.external[id]]; listed {
 			continue
 		}
-		n, _ := p.v.nodes.Get(id)
+		n, _ := p.v.nodes.records.Get(id)
 		if e := p.near.entryFor(p.v, id); e != nil {
 			p.reply.NearMisses++
 			p.warn("%s (node %d) is not listed and stays: %s is, which is nearly the same; correct the listing, or the member's external id", protocol.Quote(n.externalID), id, protocol.Quote(e.ExternalID))

@@ -144,7 +144,7 @@ func TestDirectoryOwner(t *testing.T) {
 			if len(got.Warnings) != c.warnings {
 				t.Errorf("warnings %q", got.Warnings)
 			}
-			if owner, _ := w.m.Root().owners.Get(net); c.warnings > 0 && strings.Contains(got.Warnings[len(got.Warnings)-1], " owns the network now") &&
+			if owner, _ := w.m.Root().networks.owners.Get(net); c.warnings > 0 && strings.Contains(got.Warnings[len(got.Warnings)-1], " owns the network now") &&
 				!strings.HasSuffix(got.Warnings[len(got.Warnings)-1], fmt.Sprintf(": node %d owns the network now", owner)) {
 				t.Errorf("node %d is the owner: %q", owner, got.Warnings)
 			}
@@ -281,7 +281,7 @@ func TestDirectoryHostnames(t *testing.T) {
 	if r := w.do("resolve_hostname", &protocol.ResolveHostname{Hostname: "bob-the-ser", RequesterID: 1}, nil).(*protocol.ResolveHostnameReply); r.NodeID != 3 {
 		t.Errorf("%+v", r)
 	}
-	if n, _ := w.m.Root().nodes.Get(6); n.hostname != "" {
+	if n, _ := w.m.Root().nodes.records.Get(6); n.hostname != "" {
 		t.Error("a node that is not live was named")
 	}
 	got = w.sync(listingOf(net, "P1@x  BOB", "P5@x  Bob The User"))
@@ -300,8 +300,8 @@ func TestDirectoryRemoves(t *testing.T) {
 	w.invite(net, 2, 3, 0)
 	w.goOffline(2)
 	got := w.sync(listingOf(net, "!P2@x"))
-	if got.Disabled != 1 || w.roles(net) != "1 owner" || w.m.Root().invites.Len() != 0 {
-		t.Errorf("%+v %s, %d invites", got, w.roles(net), w.m.Root().invites.Len())
+	if got.Disabled != 1 || w.roles(net) != "1 owner" || w.m.Root().networks.invites.Len() != 0 {
+		t.Errorf("%+v %s, %d invites", got, w.roles(net), w.m.Root().networks.invites.Len())
 	}
 }
 

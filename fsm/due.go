@@ -70,7 +70,7 @@ func (i *invite) expired(now int64) bool { return now-i.at > inviteTTL }
 // dueUpTo counts the deadlines that have come at now, up to a limit.
 func (v *view) dueUpTo(now int64, limit int) (n int) {
 	end := dueKey(now+1, 0, nil)
-	v.byDue.Ascend("", func(k string, _ nothing) bool {
+	v.due.Ascend("", func(k string, _ nothing) bool {
 		if n == limit || strings.Compare(k, end) >= 0 {
 			return false
 		}
@@ -83,7 +83,7 @@ func (v *view) dueUpTo(now int64, limit int) (n int) {
 // sweepDue carries out the first deadlines that have come.
 func (x *txn) sweepDue(limit int) {
 	for range limit {
-		k, _, ok := x.byDue.First()
+		k, _, ok := x.due.First()
 		d := table.NewDecoder([]byte(k))
 		if at := d.Key64(); !ok || at > uint64(max(x.meta.now, 0)) {
 			return
@@ -100,14 +100,14 @@ func (x *txn) sweepDue(limit int) {
 			key := d.Key64()
 			x.dueOfMember(kind, uint16(key>>32), uint32(key))
 		}
-		if _, still := x.byDue.Get(k); still {
+		if _, still := x.due.Get(k); still {
 			return // nothing can be done about it now; stop, or this loop never ends
 		}
 	}
 }
 
 func (x *txn) noticeKey(id uint32) {
-	n, _ := x.nodes.Get(id)
+	n, _ := x.nodes.records.Get(id)
 	now := stageAt(n.expires, x.meta.now)
 	x.edit(n, func(n *node) { n.announced = now })
 	if n.expires > x.meta.now {

@@ -110,13 +110,13 @@ func erasable(action string) bool {
 // eraseEvents erases what goes says, in the log and in dead letters, and
 // returns in how many events of the log.
 func (x *txn) eraseEvents(goes func(*Event, Attr) bool) (events int) {
-	for c := range x.events {
+	for c := range x.audit.events {
 		type change struct {
 			seq      uint64
 			old, new eventRecord
 		}
 		var changes []change
-		x.events[c].Ascend(0, func(seq uint64, r eventRecord) bool {
+		x.audit.events[c].Ascend(0, func(seq uint64, r eventRecord) bool {
 			if erasable(r.action()) {
 				if n, changed := r.erase(goes); changed {
 					changes = append(changes, change{seq, r, n})
@@ -130,14 +130,14 @@ func (x *txn) eraseEvents(goes func(*Event, Attr) bool) (events int) {
 		events += len(changes)
 	}
 	var letters []string
-	x.letters.Ascend("", func(k string, l *letter) bool {
+	x.audit.letters.Ascend("", func(k string, l *letter) bool {
 		if erasable(l.event.action()) {
 			letters = append(letters, k)
 		}
 		return true
 	})
 	for _, k := range letters {
-		l, _ := x.letters.Get(k)
+		l, _ := x.audit.letters.Get(k)
 		if r, changed := l.event.erase(goes); changed {
 			next := *l
 			next.event = r

@@ -104,17 +104,17 @@ func readEventRecord(d *table.Decoder, _ uint32) eventRecord {
 var (
 	securityTable = declaration[uint64, eventRecord]{
 		schema: table.Schema[uint64, eventRecord]{Kind: kindSecurity, AppendKey: table.AppendKey64, ReadKey: table.ReadKey64, Read: readEventRecord},
-		in:     func(v *view) *table.Table[uint64, eventRecord] { return &v.events[0] },
+		in:     func(v *view) *table.Table[uint64, eventRecord] { return &v.audit.events[0] },
 		indexes: []place{
-			func(v *view) table.Part { return &v.eventShares.held },
-			func(v *view) table.Part { return &v.eventShares.total },
+			func(v *view) table.Part { return &v.audit.shares.held },
+			func(v *view) table.Part { return &v.audit.shares.total },
 		},
 		enter: func(x *txn, seq uint64, r eventRecord) { x.countEvent(seq, r, 1) },
 		leave: func(x *txn, seq uint64, r eventRecord) { x.countEvent(seq, r, -1) },
 	}
 	activityTable = declaration[uint64, eventRecord]{
 		schema: table.Schema[uint64, eventRecord]{Kind: kindActivity, AppendKey: table.AppendKey64, ReadKey: table.ReadKey64, Read: readEventRecord},
-		in:     func(v *view) *table.Table[uint64, eventRecord] { return &v.events[1] },
+		in:     func(v *view) *table.Table[uint64, eventRecord] { return &v.audit.events[1] },
 	}
 )
 
@@ -235,7 +235,7 @@ func (w *eventWriter) end() {
 func (x *txn) cutEvents(c int) {
 	ch, keep := &x.meta.chains[c], retentions[c]
 	for range maxCutsPerEvent {
-		seq, r, ok := x.events[c].First()
+		seq, r, ok := x.audit.events[c].First()
 		if !ok || seq == ch.HeadSeq {
 			return
 		}
@@ -260,7 +260,7 @@ func (r *Root) Events(class protocol.EventClass, after uint64, limit int) []Even
 		return nil
 	}
 	var out []Event
-	r.events[classIndex(class)].Ascend(after+1, func(seq uint64, rec eventRecord) bool {
+	r.audit.events[classIndex(class)].Ascend(after+1, func(seq uint64, rec eventRecord) bool {
 		if len(out) >= limit {
 			return false
 		}

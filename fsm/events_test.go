@@ -89,7 +89,7 @@ func TestRetention(t *testing.T) {
 			t.Fatalf("%d events, want %d; chain %+v: %v", len(events), count, c, err)
 		}
 		size := uint64(0)
-		r.events[1].Scan(func(_ uint64, e eventRecord) bool { size += uint64(len(e)); return true })
+		r.audit.events[1].Scan(func(_ uint64, e eventRecord) bool { size += uint64(len(e)); return true })
 		if size != c.Bytes {
 			t.Errorf("%d bytes are accounted for %d", c.Bytes, size)
 		}

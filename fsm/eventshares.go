@@ -49,7 +49,7 @@ func (x *txn) eventClass(action, actor string) protocol.EventClass {
 		if i == 0 {
 			part = actorPart
 		}
-		if held, _ := x.eventShares.held.Get(k); k != "" && uint64(held) >= retentions[0].bytes/part {
+		if held, _ := x.audit.shares.held.Get(k); k != "" && uint64(held) >= retentions[0].bytes/part {
 			return protocol.ClassActivity
 		}
 	}
@@ -70,6 +70,6 @@ func (x *txn) countEvent(seq uint64, r eventRecord, n int64) {
 		return
 	}
 	if b, counts := eventBearer(e.Actor, e.Source, e.Action); counts {
-		x.eventShares.add(&x.w, &b, n*eventCost(r))
+		x.audit.shares.add(&x.w, &b, n*eventCost(r))
 	}
 }

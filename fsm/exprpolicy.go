@@ -44,8 +44,8 @@ func readNetworkDocs(d *table.Decoder, _ uint32) (n networkDocs) {
 
 var networkDocsTable = declaration[uint16, networkDocs]{
 	schema: table.Schema[uint16, networkDocs]{Kind: kindNetDocs, AppendKey: table.AppendKey16, ReadKey: table.ReadKey16, Read: readNetworkDocs},
-	in:     func(v *view) *table.Table[uint16, networkDocs] { return &v.docs },
-	fits:   func(x *txn, net uint16, _ networkDocs) bool { return x.networks.Holds(net) },
+	in:     func(v *view) *table.Table[uint16, networkDocs] { return &v.networks.docs },
+	fits:   func(x *txn, net uint16, _ networkDocs) bool { return x.networks.records.Holds(net) },
 }
 
 // setDocs stores what a network has, which may be nothing.
@@ -59,7 +59,7 @@ func (x *txn) setDocs(net uint16, n networkDocs) {
 
 // setExpr gives a network an expression policy, "" for none, with its event.
 func (x *txn) setExpr(net uint16, text string) {
-	docs, _ := x.docs.Get(net)
+	docs, _ := x.networks.docs.Get(net)
 	docs.expr = text
 	x.setDocs(net, docs)
 	x.reconfigure(net, func(*network) {})
@@ -80,7 +80,7 @@ func decideSetExprPolicy(v *view, c *call) (effect, *protocol.Error) {
 	}
 	text := *r.ExprPolicy
 	reply := &protocol.SetExprPolicyReply{Type: "set_expr_policy_ok", NetworkID: r.NetworkID, Cleared: text == ""}
-	if docs, _ := v.docs.Get(r.NetworkID); docs.expr == text {
+	if docs, _ := v.networks.docs.Get(r.NetworkID); docs.expr == text {
 		return c.unchanged(reply)
 	}
 	return func(x *txn) any {
@@ -91,16 +91,16 @@ func decideSetExprPolicy(v *view, c *call) (effect, *protocol.Error) {
 
 func readExprPolicy(v *view, c *call) (any, *protocol.Error) {
 	id := c.body.(*protocol.NetworkRequest).NetworkID
-	if _, ok := v.networks.Get(id); !ok {
+	if _, ok := v.networks.records.Get(id); !ok {
 		return nil, noNetwork(id)
 	}
-	docs, _ := v.docs.Get(id)
+	docs, _ := v.networks.docs.Get(id)
 	return &protocol.GetExprPolicyReply{Type: "get_expr_policy_ok", NetworkID: id, ExprPolicy: protocol.ExprPolicyJSON(docs.expr)}, nil
 }
 
 // NetworkDocuments are the rules and the expression policy of a network, nil
 // for what it has not.
 func (r *Root) NetworkDocuments(net uint16) (rules *protocol.NetworkRules, expr json.RawMessage) {
-	docs, _ := r.docs.Get(net)
+	docs, _ := r.networks.docs.Get(net)
 	return docs.rules, protocol.ExprPolicyJSON(docs.expr)
 }

@@ -62,7 +62,7 @@ func TestDaemonsFindTheExprPolicy(t *testing.T) {
 }
 
 func (r *Root) networkRevision(net uint16) uint64 {
-	n, _ := r.networks.Get(net)
+	n, _ := r.networks.records.Get(net)
 	return n.revision
 }
 
@@ -120,7 +120,7 @@ func TestManagedNetworkKeepsItsRules(t *testing.T) {
 	w.refused("create_network", &protocol.CreateNetwork{NodeID: a, Name: "bad", Rules: &protocol.NetworkRules{Grace: strings.Repeat("1", 65)}}, admin,
 		protocol.CodeInvalid, "rules: too long: 65 bytes in one text (max 64)")
 	w.do("delete_network", &protocol.DeleteNetwork{NetworkID: r.NetworkID}, admin)
-	if n := w.m.Root().docs.Len(); n != 0 {
+	if n := w.m.Root().networks.docs.Len(); n != 0 {
 		t.Errorf("%d deleted networks have documents", n)
 	}
 }

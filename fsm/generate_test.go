@@ -324,33 +324,33 @@ func clone(m *Machine) (*Machine, error) {
 // indexes renders everything that is derived from the tables.
 func indexes(v *view) string {
 	var out bytes.Buffer
-	dump(&out, "key", &v.byKey)
-	dump(&out, "host", &v.byHost)
-	dump(&out, "owner", &v.byOwner)
-	dump(&out, "live", &v.liveNodes)
-	dump(&out, "offline", &v.offline)
-	dump(&out, "name", &v.byName)
-	dump(&out, "order", &v.byOrder)
-	dump(&out, "node", &v.byNode)
-	dump(&out, "peer", &v.byPeer)
-	dump(&out, "offers", &v.offers)
-	dump(&out, "expiry", &v.byExpiry)
-	dump(&out, "owner", &v.owners)
-	dump(&out, "invite", &v.byInvite)
-	dump(&out, "assign", &v.byAssign)
-	dump(&out, "due", &v.byDue)
-	v.netSize.Ascend(0, func(net uint16, n int) bool {
+	dump(&out, "key", &v.nodes.byKey)
+	dump(&out, "host", &v.nodes.byHost)
+	dump(&out, "owner", &v.nodes.byOwner)
+	dump(&out, "live", &v.nodes.liveIDs)
+	dump(&out, "offline", &v.nodes.offline)
+	dump(&out, "name", &v.networks.byName)
+	dump(&out, "order", &v.networks.byOrder)
+	dump(&out, "node", &v.networks.byNode)
+	dump(&out, "peer", &v.trust.byPeer)
+	dump(&out, "offers", &v.trust.offers)
+	dump(&out, "expiry", &v.once.byExpiry)
+	dump(&out, "owner", &v.networks.owners)
+	dump(&out, "invite", &v.networks.byInvite)
+	dump(&out, "assign", &v.networks.byAssign)
+	dump(&out, "due", &v.due)
+	v.networks.sizes.Ascend(0, func(net uint16, n int) bool {
 		if n > 0 {
 			fmt.Fprintf(&out, "size %d=%d\n", net, n)
 		}
 		return true
 	})
-	dump(&out, "security events", &v.eventShares.held)
-	dump(&out, "backlog", &v.backlog.held)
-	dump(&out, "beacons", &v.beaconBytes.held)
-	dump(&out, "known ids", &v.knownIDs.held)
-	dump(&out, "strangers' ids", &v.strangerIDs.held)
-	fmt.Fprintln(&out, "bytes", v.knownIDs.total.Get(), v.strangerIDs.total.Get(), v.beaconBytes.total.Get(), v.stagedBytes.Get())
+	dump(&out, "security events", &v.audit.shares.held)
+	dump(&out, "backlog", &v.audit.backlog.held)
+	dump(&out, "beacons", &v.beacons.bytes.held)
+	dump(&out, "known ids", &v.once.known.held)
+	dump(&out, "strangers' ids", &v.once.strangers.held)
+	fmt.Fprintln(&out, "bytes", v.once.known.total.Get(), v.once.strangers.total.Get(), v.beacons.bytes.total.Get(), v.uploads.bytes.Get())
 	return out.String()
 }
 

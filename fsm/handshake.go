@@ -165,14 +165,14 @@ func (v *view) leastMissed(to, sender uint32) (seq uint64) {
 }
 
 func (v *view) eachRequest(id uint32, f func(seq uint64, q *request) bool) {
-	v.handshakeRequests.Ascend(queueKey(id, 0), func(k string, q *request) bool {
+	v.trust.requests.Ascend(queueKey(id, 0), func(k string, q *request) bool {
 		node, seq := splitQueueKey(k)
 		return node == id && f(seq, q)
 	})
 }
 
 func (v *view) eachResponse(id uint32, f func(seq uint64, q *response) bool) {
-	v.responses.Ascend(queueKey(id, 0), func(k string, q *response) bool {
+	v.trust.responses.Ascend(queueKey(id, 0), func(k string, q *response) bool {
 		node, seq := splitQueueKey(k)
 		return node == id && f(seq, q)
 	})

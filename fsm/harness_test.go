@@ -190,7 +190,7 @@ func (w *world) refused(name string, body protocol.Body, by who, code, text stri
 func (w *world) nodesDigest() [32]byte {
 	var d table.Digest
 	v := &w.m.Root().view
-	for _, part := range []table.Stored{&v.nodes, &v.seen, &v.networks, &v.memberships, &v.trust} {
+	for _, part := range []table.Stored{&v.nodes.records, &v.nodes.seen, &v.networks.records, &v.networks.memberships, &v.trust.pairs} {
 		_ = part.Each(v.meta.level, func(rec []byte) error {
 			h := sha256.Sum256(rec)
 			d.Add(&h)

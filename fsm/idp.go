@@ -16,7 +16,7 @@ var noSettings settings
 
 // settings is the configuration; the zero one when nothing was ever configured.
 func (v *view) config() *settings {
-	if s, ok := v.settings.Get(0); ok {
+	if s, ok := v.cluster.settings.Get(0); ok {
 		return s
 	}
 	return &noSettings
@@ -77,7 +77,7 @@ func decideSetIDP(v *view, c *call) (effect, *protocol.Error) {
 		return c.unchanged(reply)
 	}
 	for _, m := range r.RoleMap {
-		if _, ok := v.networks.Get(m.NetworkID); !ok {
+		if _, ok := v.networks.records.Get(m.NetworkID); !ok {
 			return nil, noNetwork(m.NetworkID)
 		}
 	}

@@ -133,11 +133,11 @@ func decideRaiseLevel(v *view, b *RaiseLevel) (effect, *protocol.Error) {
 	if b.From != v.meta.level || b.To != b.From+1 {
 		return nil, protocol.Refusef(protocol.CodeConflict, "cannot raise the feature level from %d to %d: it is at %d", b.From, b.To, v.meta.level)
 	}
-	if v.clusterMembers.Len() == 0 {
+	if v.cluster.members.Len() == 0 {
 		return nil, protocol.Refusef(protocol.CodeConflict, "cannot raise the feature level: no member has said what it supports")
 	}
 	var lacking string
-	v.clusterMembers.Scan(func(id string, s *clusterMember) bool {
+	v.cluster.members.Scan(func(id string, s *clusterMember) bool {
 		if s.LevelMin > b.To || s.LevelMax < b.To {
 			lacking = id
 		}

@@ -11,21 +11,21 @@ func checkGovernance(t tester, v *view) {
 	t.Helper()
 	owners := map[uint16]int{}
 	sizes := map[uint16]int{}
-	v.memberships.Scan(func(k uint64, m membership) bool {
+	v.networks.memberships.Scan(func(k uint64, m membership) bool {
 		net := uint16(k >> 32)
 		sizes[net]++
 		if m.role == roleOwner {
 			owners[net]++
-			if id, _ := v.owners.Get(net); id != uint32(k) {
+			if id, _ := v.networks.owners.Get(net); id != uint32(k) {
 				t.Errorf("network %d: the index says that %d owns it, not %d", net, id, uint32(k))
 			}
 		}
-		if !v.networks.Holds(net) {
+		if !v.networks.records.Holds(net) {
 			t.Errorf("node %d is a member of network %d, which is gone", uint32(k), net)
 		}
 		return true
 	})
-	v.networks.Scan(func(id uint16, n *network) bool {
+	v.networks.records.Scan(func(id uint16, n *network) bool {
 		if owners[id] > 1 {
 			t.Errorf("network %d has %d owners", id, owners[id])
 		}
@@ -37,14 +37,14 @@ func checkGovernance(t tester, v *view) {
 		}
 		return true
 	})
-	v.invites.Scan(func(_ string, i *invite) bool {
-		if !v.networks.Holds(i.net) {
+	v.networks.invites.Scan(func(_ string, i *invite) bool {
+		if !v.networks.records.Holds(i.net) {
 			t.Errorf("an invite to network %d, which is gone", i.net)
 		}
 		return true
 	})
-	v.preAssign.Scan(func(k string, _ *preAssign) bool {
-		if net := table.NewDecoder([]byte(k)).Key16(); !v.networks.Holds(net) {
+	v.networks.preAssign.Scan(func(k string, _ *preAssign) bool {
+		if net := table.NewDecoder([]byte(k)).Key16(); !v.networks.records.Holds(net) {
 			t.Errorf("a pre-assignment in network %d, which is gone", net)
 		}
 		return true
@@ -56,11 +56,11 @@ func checkGovernance(t tester, v *view) {
 func checkSinks(t tester, v *view) {
 	t.Helper()
 	required := 0
-	v.sinks.Scan(func(name string, s *sink) bool {
+	v.audit.sinks.Scan(func(name string, s *sink) bool {
 		if s.Required {
 			required++
 		}
-		c, ok := v.cursors.Get(name)
+		c, ok := v.audit.cursors.Get(name)
 		if !ok {
 			t.Errorf("sink %s has no position", name)
 			return true
@@ -68,7 +68,7 @@ func checkSinks(t tester, v *view) {
 		for i := range c.passed {
 			ch := &v.meta.chains[i]
 			behind := uint64(0)
-			v.events[i].Ascend(0, func(seq uint64, _ eventRecord) bool {
+			v.audit.events[i].Ascend(0, func(seq uint64, _ eventRecord) bool {
 				if seq <= c.seq {
 					behind++
 				}
@@ -83,7 +83,7 @@ func checkSinks(t tester, v *view) {
 		}
 		return true
 	})
-	if required != v.requiredSinks.Get() {
-		t.Errorf("%d sinks are required and the state counts %d", required, v.requiredSinks.Get())
+	if required != v.audit.required.Get() {
+		t.Errorf("%d sinks are required and the state counts %d", required, v.audit.required.Get())
 	}
 }

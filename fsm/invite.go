@@ -10,15 +10,15 @@ import (
 )
 
 func (x *txn) enterInvite(key string, i *invite) {
-	x.byInvite.Put(&x.w, inviteByNetwork(i.net, key), nothing{})
-	x.byInvite.Put(&x.w, inviteByInviter(i.inviter, i.net, key), nothing{})
-	x.byDue.Put(&x.w, inviteDue(key, i), nothing{})
+	x.networks.byInvite.Put(&x.w, inviteByNetwork(i.net, key), nothing{})
+	x.networks.byInvite.Put(&x.w, inviteByInviter(i.inviter, i.net, key), nothing{})
+	x.due.Put(&x.w, inviteDue(key, i), nothing{})
 }
 
 func (x *txn) leaveInvite(key string, i *invite) {
-	x.byInvite.Drop(&x.w, inviteByNetwork(i.net, key))
-	x.byInvite.Drop(&x.w, inviteByInviter(i.inviter, i.net, key))
-	x.byDue.Drop(&x.w, inviteDue(key, i))
+	x.networks.byInvite.Drop(&x.w, inviteByNetwork(i.net, key))
+	x.networks.byInvite.Drop(&x.w, inviteByInviter(i.inviter, i.net, key))
+	x.due.Drop(&x.w, inviteDue(key, i))
 }
 
 func (x *txn) putInvite(key string, i *invite) { inviteTable.put(x, key, i) }
@@ -31,7 +31,7 @@ func (x *txn) dropInvites(keys []string) {
 
 // eachInvite visits a node's inbox in order of arrival.
 func (v *view) eachInvite(target uint32, f func(key string, i *invite) bool) {
-	v.invites.Ascend(queueKey(target, 0), func(k string, i *invite) bool {
+	v.networks.invites.Ascend(queueKey(target, 0), func(k string, i *invite) bool {
 		to, _ := splitQueueKey(k)
 		return to == target && f(k, i)
 	})
@@ -50,7 +50,7 @@ func (v *view) inbox(target uint32, net uint16) (keys []string) {
 
 // invitesBy lists the keys of invites under a prefix of the index.
 func (v *view) invitesBy(prefix string) (keys []string) {
-	v.byInvite.Ascend(prefix, func(k string, _ nothing) bool {
+	v.networks.byInvite.Ascend(prefix, func(k string, _ nothing) bool {
 		if !strings.HasPrefix(k, prefix) {
 			return false
 		}
@@ -183,7 +183,7 @@ func decideRespondInvite(v *view, c *call) (effect, *protocol.Error) {
 	if len(keys) == 0 {
 		return nil, protocol.Refusef(protocol.CodeNotFound, "no pending invite for node %d to network %d", r.NodeID, r.NetworkID)
 	}
-	found, _ := v.invites.Get(keys[len(keys)-1])
+	found, _ := v.networks.invites.Get(keys[len(keys)-1])
 	if found.expired(v.meta.now) {
 		return nil, protocol.Refusef(protocol.CodeNotFound, "invite for node %d to network %d has expired", r.NodeID, r.NetworkID)
 	}

@@ -19,7 +19,7 @@ func decideSpendToken(v *view, b *SpendToken) (effect, *protocol.Error) {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid spend_token: want the SHA-256 of the member's public key")
 	}
 	key := tokenKey(TokenJoin, b.Name)
-	t, known := v.tokens.Get(key)
+	t, known := v.cluster.tokens.Get(key)
 	switch {
 	case !known:
 		return nil, protocol.Refusef(protocol.CodeTokenInvalid, "invalid join token: it does not exist; mint a new one")
@@ -41,7 +41,7 @@ func decideSpendToken(v *view, b *SpendToken) (effect, *protocol.Error) {
 // voidJoinTokens drops the tokens that a member has used: it is in, or gone.
 func (x *txn) voidJoinTokens(member string) {
 	var used []string
-	x.tokens.Ascend(tokenKey(TokenJoin, ""), func(k string, t *token) bool {
+	x.cluster.tokens.Ascend(tokenKey(TokenJoin, ""), func(k string, t *token) bool {
 		if t.Kind == TokenJoin && t.spentBy == member {
 			used = append(used, k)
 		}
@@ -57,7 +57,7 @@ func readJoinTokens(v *view, c *call) (any, *protocol.Error) {
 		return nil, e
 	}
 	reply := &protocol.ClusterJoinTokenListReply{Type: "cluster_join_token_list_ok", JoinTokens: []protocol.JoinTokenInfo{}}
-	v.tokens.Ascend(tokenKey(TokenJoin, ""), func(_ string, t *token) bool {
+	v.cluster.tokens.Ascend(tokenKey(TokenJoin, ""), func(_ string, t *token) bool {
 		if t.Kind == TokenJoin && !v.expired(t) {
 			info := protocol.JoinTokenInfo{Name: t.Name, NonVoter: t.NonVoter, UsedBy: t.spentBy}
 			if t.Expires != 0 {
@@ -76,7 +76,7 @@ func decideRevokeJoinToken(v *view, c *call) (effect, *protocol.Error) {
 		return nil, e
 	}
 	key := tokenKey(TokenJoin, r.Name)
-	if t, known := v.tokens.Get(key); !known || v.expired(t) {
+	if t, known := v.cluster.tokens.Get(key); !known || v.expired(t) {
 		return nil, protocol.Refusef(protocol.CodeNotFound, "join token %s: not found; cluster_join_token_list shows what there is", protocol.Quote(r.Name))
 	}
 	return func(x *txn) any {

@@ -67,7 +67,7 @@ func decidePutJWKS(v *view, b *PutJWKS) (effect, *protocol.Error) {
 		return nil, e
 	}
 	return func(x *txn) any {
-		old, had := x.jwks.Get(b.URL)
+		old, had := x.cluster.jwks.Get(b.URL)
 		if !had {
 			old = &jwks{}
 		}
@@ -130,7 +130,7 @@ func readJWKS(d *table.Decoder, _ uint32) *jwks {
 // Keys are kept under the URL that was configured when they were fetched.
 var jwksTable = declaration[string, *jwks]{
 	schema: table.Schema[string, *jwks]{Kind: kindJWKS, AppendKey: table.AppendKeyString, ReadKey: table.ReadKeyString, Read: readJWKS},
-	in:     func(v *view) *table.Table[string, *jwks] { return &v.jwks },
+	in:     func(v *view) *table.Table[string, *jwks] { return &v.cluster.jwks },
 }
 
 func (j *jwks) leftOutTexts() (texts []string) {
@@ -142,7 +142,7 @@ func (j *jwks) leftOutTexts() (texts []string) {
 
 // keysOf is what is known of a provider's keys, nil for nothing.
 func (v *view) keysOf(idp protocol.IDP) *jwks {
-	j, ok := v.jwks.Get(idp.URL)
+	j, ok := v.cluster.jwks.Get(idp.URL)
 	if !ok || !idp.BuiltIn() {
 		return nil
 	}

@@ -156,7 +156,7 @@ func decideSetKeyExpiry(v *view, c *call) (effect, *protocol.Error) {
 // inEnterprise reports whether a node is in an enterprise network.
 func (v *view) inEnterprise(id uint32) bool {
 	for _, net := range v.networksOf(id) {
-		if n, ok := v.networks.Get(net); ok && n.enterprise {
+		if n, ok := v.networks.records.Get(net); ok && n.enterprise {
 			return true
 		}
 	}

@@ -84,7 +84,7 @@ func readListNodes(v *view, c *call) (any, *protocol.Error) {
 			return nil, protocol.Refusef(protocol.CodePermissionDenied,
 				"listing backbone nodes is not permitted (use lookup with a specific node_id)")
 		}
-	} else if _, ok := v.networks.Get(r.NetworkID); !ok {
+	} else if _, ok := v.networks.records.Get(r.NetworkID); !ok {
 		return nil, noNetwork(r.NetworkID)
 	}
 	next, e := readCursor(c.cursor, cursorNodes, r.NetworkID)
@@ -94,8 +94,8 @@ func readListNodes(v *view, c *call) (any, *protocol.Error) {
 	p := &page{limit: c.limit}
 	reply := &protocol.ListNodesReply{Type: "list_nodes_ok", Nodes: []protocol.ListedNode{}}
 	add := func(at uint64, id uint32, m membership) bool {
-		n, _ := v.nodes.Get(id)
-		tags, _ := v.tags.Get(membershipKey(r.NetworkID, id))
+		n, _ := v.nodes.records.Get(id)
+		tags, _ := v.networks.tags.Get(membershipKey(r.NetworkID, id))
 		if !p.room(at, listedSize(n)+tags.size()) {
 			return false
 		}
@@ -105,11 +105,11 @@ func readListNodes(v *view, c *call) (any, *protocol.Error) {
 		return true
 	}
 	if r.NetworkID == 0 {
-		v.liveNodes.Ascend(uint32(min(next, 1<<32-1)), func(id uint32, _ nothing) bool {
+		v.nodes.liveIDs.Ascend(uint32(min(next, 1<<32-1)), func(id uint32, _ nothing) bool {
 			return add(uint64(id), id, membership{})
 		})
 	} else {
-		v.byOrder.Ascend(orderKey(r.NetworkID, min(next, maxJoinOrder)), func(k uint64, id uint32) bool {
+		v.networks.byOrder.Ascend(orderKey(r.NetworkID, min(next, maxJoinOrder)), func(k uint64, id uint32) bool {
 			if uint16(k>>48) != r.NetworkID {
 				return false
 			}
@@ -168,8 +168,8 @@ func readListNetworks(v *view, c *call) (any, *protocol.Error) {
 	}
 	p := &page{limit: c.limit}
 	reply := &protocol.ListNetworksReply{Type: "list_networks_ok", Networks: []protocol.ListedNetwork{}}
-	v.networks.Ascend(uint16(min(next, 1<<16-1)), func(id uint16, n *network) bool {
-		docs, _ := v.docs.Get(id)
+	v.networks.records.Ascend(uint16(min(next, 1<<16-1)), func(id uint16, n *network) bool {
+		docs, _ := v.networks.docs.Get(id)
 		size := 210 + len(n.name) + len(n.policy.description)
 		if docs.rules != nil {
 			size += 320

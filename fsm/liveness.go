@@ -27,7 +27,7 @@ const (
 // back; to anybody who is not that node it is not there.
 func decideHeartbeat(v *view, c *call) (effect, *protocol.Error) {
 	id := c.body.(*protocol.NodeRequest).NodeID
-	n, ok := v.nodes.Get(id)
+	n, ok := v.nodes.records.Get(id)
 	if !ok || !n.reachable() {
 		return nil, noNode(id)
 	}
@@ -39,7 +39,7 @@ func decideHeartbeat(v *view, c *call) (effect, *protocol.Error) {
 	}
 	if n.expires != 0 && n.expires < v.meta.now {
 		e := protocol.Refusef(protocol.CodeKeyExpired, "node %d: key expired at %s", id, utc(n.expires))
-		if at, known := v.blocked.Get(id); known && v.meta.now-int64(at) < blockedEvery {
+		if at, known := v.nodes.blocked.Get(id); known && v.meta.now-int64(at) < blockedEvery {
 			return nil, e
 		}
 		return noteBlocked(id), e
@@ -90,7 +90,7 @@ func decideSweep(v *view, s *Sweep) (effect, *protocol.Error) {
 			x.sweepRelease(id)
 		}
 		for _, id := range s.Beacons {
-			if b, ok := x.beacons.Get(id); ok && b.forgettable(x.meta.now) {
+			if b, ok := x.beacons.records.Get(id); ok && b.forgettable(x.meta.now) {
 				x.dropBeacon(id)
 			}
 		}
@@ -112,7 +112,7 @@ func (x *txn) sweepOffline(id uint32) {
 	if n == nil {
 		return
 	}
-	sec, _ := x.seen.Get(id)
+	sec, _ := x.nodes.seen.Get(id)
 	if !x.silent(sec, x.meta.now) {
 		return
 	}
@@ -124,7 +124,7 @@ func (x *txn) sweepOffline(id uint32) {
 }
 
 func (x *txn) sweepRelease(id uint32) {
-	n, had := x.nodes.Get(id)
+	n, had := x.nodes.records.Get(id)
 	if !had || !x.releasable(n, x.meta.now) {
 		return
 	}
@@ -137,7 +137,7 @@ func (x *txn) sweepRelease(id uint32) {
 
 func (x *txn) expireTokens() {
 	var keys []string
-	x.tokens.Scan(func(k string, t *token) bool {
+	x.cluster.tokens.Scan(func(k string, t *token) bool {
 		if x.expired(t) {
 			keys = append(keys, k)
 		}
@@ -165,15 +165,15 @@ func (r *Root) SweepCandidates(now int64, limit int) Sweep {
 	if !r.silent(0, now) { // the grace of a new term covers everybody
 		r.sweepAt.Store(0)
 	} else {
-		r.sweepAt.Store(r.seen.Window(r.sweepAt.Load(), sweepScan, func(id uint32, sec second) bool {
+		r.sweepAt.Store(r.nodes.seen.Window(r.sweepAt.Load(), sweepScan, func(id uint32, sec second) bool {
 			if r.silent(sec, now) {
 				s.Offline = append(s.Offline, id)
 			}
 			return len(s.Offline) < limit
 		}))
 	}
-	r.offline.Ascend(0, func(k uint64, id uint32) bool {
-		n, _ := r.nodes.Get(id)
+	r.nodes.offline.Ascend(0, func(k uint64, id uint32) bool {
+		n, _ := r.nodes.records.Get(id)
 		if int64(k>>32)*1000 > now-releaseAfter || len(s.Release) >= limit {
 			return false
 		}
@@ -182,7 +182,7 @@ func (r *Root) SweepCandidates(now int64, limit int) Sweep {
 		}
 		return true
 	})
-	r.beacons.Scan(func(id uint32, b *beacon) bool {
+	r.beacons.records.Scan(func(id uint32, b *beacon) bool {
 		if b.forgettable(now) {
 			s.Beacons = append(s.Beacons, id)
 		}
@@ -197,18 +197,18 @@ func (r *Root) SweepCandidates(now int64, limit int) Sweep {
 // is past its time.
 func (v *view) somethingExpired(now int64) bool {
 	expired := false
-	if _, key, ok := v.byExpiry.First(); ok {
-		r, _ := v.results.Get(key)
+	if _, key, ok := v.once.byExpiry.First(); ok {
+		r, _ := v.once.results.Get(key)
 		expired = r.expires <= now
 	}
-	v.tokens.Scan(func(_ string, t *token) bool {
+	v.cluster.tokens.Scan(func(_ string, t *token) bool {
 		expired = expired || t.Expires != 0 && t.Expires <= now
 		return !expired
 	})
-	v.sessions.Scan(func(k string, s session) bool {
+	v.once.sessions.Scan(func(k string, s session) bool {
 		expired = expired || now-s.used >= sessionTTL
 		if !expired {
-			v.minted.Ascend(k, func(m string, r *result) bool {
+			v.once.minted.Ascend(k, func(m string, r *result) bool {
 				expired = m[:sessionBytes] == k && r.expires <= now
 				return false
 			})

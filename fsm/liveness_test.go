@@ -237,7 +237,7 @@ func TestBeacons(t *testing.T) {
 	if got := list(); !strings.Contains(got, `"id":9`) || strings.Contains(got, `"id":4`) {
 		t.Errorf("list %s", got)
 	}
-	if s := w.sweep(); !slices.Equal(s.Beacons, []uint32{4}) || w.m.Root().beacons.Len() != 1 {
+	if s := w.sweep(); !slices.Equal(s.Beacons, []uint32{4}) || w.m.Root().beacons.records.Len() != 1 {
 		t.Errorf("swept %+v", s)
 	}
 	w.refused("beacon_register", &protocol.BeaconRegister{Addr: "a:1"}, nil, protocol.CodeInvalid, "beacon_id required")

@@ -25,7 +25,7 @@ func (v *view) roleOf(net uint16, id uint32) role {
 
 // eachMembership visits a network's memberships in join order.
 func (v *view) eachMembership(net uint16, f func(id uint32, m membership) bool) {
-	v.byOrder.Ascend(orderKey(net, 0), func(k uint64, id uint32) bool {
+	v.networks.byOrder.Ascend(orderKey(net, 0), func(k uint64, id uint32) bool {
 		m, _ := v.membership(net, id)
 		return uint16(k>>48) == net && f(id, m)
 	})
@@ -44,7 +44,7 @@ func (v *view) memberIDs(net uint16) []uint32 {
 
 // reconfigure changes a network's configuration.
 func (x *txn) reconfigure(net uint16, change func(*network)) {
-	old, ok := x.networks.Get(net)
+	old, ok := x.networks.records.Get(net)
 	if !ok {
 		return
 	}
@@ -56,7 +56,7 @@ func (x *txn) reconfigure(net uint16, change func(*network)) {
 
 // noteOwner keeps the network's memory of having had an owner.
 func (x *txn) noteOwner(net uint16, had bool) {
-	if old, ok := x.networks.Get(net); ok && old.hadOwner != had {
+	if old, ok := x.networks.records.Get(net); ok && old.hadOwner != had {
 		n := *old
 		n.hadOwner = had
 		x.setNetwork(net, &n)
@@ -114,7 +114,7 @@ func (x *txn) admit(net uint16, n *node, span uint32) (got, pre role) {
 	got = roleMember
 	if p := x.preAssigned(net, n.person()); p != nil {
 		got, pre = p.role, p.role
-		if _, owned := x.owners.Get(net); owned && got == roleOwner {
+		if _, owned := x.networks.owners.Get(net); owned && got == roleOwner {
 			got = roleAdmin
 		}
 	}
@@ -142,7 +142,7 @@ func (x *txn) ownerGone(net uint16, former uint32) {
 		return
 	}
 	x.begin(protocol.EventOwnerLost).network(net).num("former_owner", uint64(former)).end()
-	if n, ok := x.networks.Get(net); ok && n.enterprise {
+	if n, ok := x.networks.records.Get(net); ok && n.enterprise {
 		x.succeed(net, former)
 	}
 }
@@ -180,11 +180,11 @@ func (v *view) preAssigned(net uint16, person string) *preAssign {
 	if person == "" {
 		return nil
 	}
-	key, ok := v.byAssign.Get(preAssignIndex(net, person))
+	key, ok := v.networks.byAssign.Get(preAssignIndex(net, person))
 	if !ok {
 		return nil
 	}
-	p, _ := v.preAssign.Get(key)
+	p, _ := v.networks.preAssign.Get(key)
 	return p
 }
 
@@ -193,7 +193,7 @@ func (v *view) preAssigned(net uint16, person string) *preAssign {
 // entry that is there already wins.
 func (x *txn) addPreAssign(net uint16, externalID, person string, r role) (added bool) {
 	p := &preAssign{external: externalID, key: person, role: r}
-	if _, taken := x.byAssign.Get(preAssignIndex(net, p.key)); taken {
+	if _, taken := x.networks.byAssign.Get(preAssignIndex(net, p.key)); taken {
 		return false
 	}
 	x.meta.queueSeq++
@@ -204,7 +204,7 @@ func (x *txn) addPreAssign(net uint16, externalID, person string, r role) (added
 
 // eachPreAssign visits a network's pre-assignments in order.
 func (v *view) eachPreAssign(net uint16, f func(key string, p *preAssign) bool) {
-	v.preAssign.Ascend(preAssignKey(net, 0), func(k string, p *preAssign) bool {
+	v.networks.preAssign.Ascend(preAssignKey(net, 0), func(k string, p *preAssign) bool {
 		return networkOfKey(k) == net && f(k, p)
 	})
 }

@@ -80,7 +80,7 @@ func decideTransfer(v *view, c *call) (effect, *protocol.Error) {
 	if _, e := v.roleGate(c, r.NodeID, r.NetworkID); e != nil {
 		return nil, e
 	}
-	owner, owned := v.owners.Get(r.NetworkID)
+	owner, owned := v.networks.owners.Get(r.NetworkID)
 	m, _ := v.membership(r.NetworkID, r.NewOwnerID)
 	switch {
 	case !owned:
@@ -101,7 +101,7 @@ func decideTransfer(v *view, c *call) (effect, *protocol.Error) {
 
 func readMemberRole(v *view, c *call) (any, *protocol.Error) {
 	r := c.body.(*protocol.GetMemberRole)
-	if _, ok := v.networks.Get(r.NetworkID); !ok {
+	if _, ok := v.networks.records.Get(r.NetworkID); !ok {
 		return nil, noNetwork(r.NetworkID)
 	}
 	m, _ := v.membership(r.NetworkID, r.TargetNodeID)

@@ -144,7 +144,7 @@ func TestRespondInvite(t *testing.T) {
 	w.invite(net, 3, 4, 0)
 	w.tick(inviteTTL + 1)
 	w.sweepAll()
-	if n := w.m.Root().invites.Len(); n != 0 || w.lastEvent(protocol.EventInviteExpired) != "system node_id=4 expired_count=1" {
+	if n := w.m.Root().networks.invites.Len(); n != 0 || w.lastEvent(protocol.EventInviteExpired) != "system node_id=4 expired_count=1" {
 		t.Errorf("%d invites, %s", n, w.lastEvent(protocol.EventInviteExpired))
 	}
 }
@@ -170,8 +170,8 @@ func TestInvitesVanish(t *testing.T) {
 		w.do("promote_member", &protocol.PromoteMember{NetworkID: net, TargetNodeID: 2}, admin)
 		w.invite(net, 2, 3, 0)
 		act(w, net)
-		if r := w.m.Root(); r.invites.Len() != 0 || r.byInvite.Len() != 0 || strings.Contains(indexes(&r.view), "due ") && r.networkSize(net) < 2 {
-			t.Errorf("%s: %d invites, %d in the index, %d due", name, r.invites.Len(), r.byInvite.Len(), r.byDue.Len())
+		if r := w.m.Root(); r.networks.invites.Len() != 0 || r.networks.byInvite.Len() != 0 || strings.Contains(indexes(&r.view), "due ") && r.networkSize(net) < 2 {
+			t.Errorf("%s: %d invites, %d in the index, %d due", name, r.networks.invites.Len(), r.networks.byInvite.Len(), r.due.Len())
 		}
 	}
 }
@@ -238,9 +238,9 @@ func TestDeleteAndRename(t *testing.T) {
 	w.refused("rename_network", rename("backbone"), as(1), protocol.CodeInvalid, `network name "backbone" is reserved`)
 	w.refused("rename_network", &protocol.RenameNetwork{NetworkID: 9}, admin, protocol.CodeInvalid, "network name required")
 	w.refused("rename_network", rename("other"), as(1), protocol.CodeAlreadyExists, `network "other" already exists`)
-	before, _ := w.m.Root().networks.Get(net)
+	before, _ := w.m.Root().networks.records.Get(net)
 	w.do("rename_network", rename("new"), as(1))
-	if after, _ := w.m.Root().networks.Get(net); after.revision != before.revision+1 || w.lastEvent(protocol.EventNetworkRenamed) != "node:1 network_id=1 old_name=co new_name=new" {
+	if after, _ := w.m.Root().networks.records.Get(net); after.revision != before.revision+1 || w.lastEvent(protocol.EventNetworkRenamed) != "node:1 network_id=1 old_name=co new_name=new" {
 		t.Errorf("revision %d after %d, %s", after.revision, before.revision, w.lastEvent(protocol.EventNetworkRenamed))
 	}
 	w.do("rename_network", rename("new"), as(1))
@@ -251,7 +251,7 @@ func TestDeleteAndRename(t *testing.T) {
 	if got := w.lastEvent(protocol.EventNetworkDeleted); got != "node:1 network_id=1 name=new members=4 enterprise=true" {
 		t.Error(got)
 	}
-	if r := w.m.Root(); r.preAssign.Len()+r.byAssign.Len() != 0 || r.networkSize(net) != 0 || len(r.networksOf(2)) != 0 {
+	if r := w.m.Root(); r.networks.preAssign.Len()+r.networks.byAssign.Len() != 0 || r.networkSize(net) != 0 || len(r.networksOf(2)) != 0 {
 		t.Error("something of the network is left")
 	}
 	if next := w.network("new", 1, "open", false); next != other+1 {

@@ -37,8 +37,8 @@ func readMemberTagsRecord(d *table.Decoder, _ uint32) (t memberTags) {
 // Tags are keyed as members are.
 var memberTagsTable = declaration[uint64, memberTags]{
 	schema: table.Schema[uint64, memberTags]{Kind: kindMemberTag, AppendKey: table.AppendKey64, ReadKey: table.ReadKey64, Read: readMemberTagsRecord},
-	in:     func(v *view) *table.Table[uint64, memberTags] { return &v.tags },
-	fits:   func(x *txn, k uint64, _ memberTags) bool { return x.memberships.Holds(k) },
+	in:     func(v *view) *table.Table[uint64, memberTags] { return &v.networks.tags },
+	fits:   func(x *txn, k uint64, _ memberTags) bool { return x.networks.memberships.Holds(k) },
 }
 
 // size is what the tags take in a list's JSON, from above.
@@ -72,7 +72,7 @@ func decideSetMemberTags(v *view, c *call) (effect, *protocol.Error) {
 		reply.Tags = []string{}
 	}
 	key := membershipKey(r.NetworkID, r.TargetNodeID)
-	if now, _ := v.tags.Get(key); slices.Equal(now.list, r.Tags) {
+	if now, _ := v.networks.tags.Get(key); slices.Equal(now.list, r.Tags) {
 		return c.unchanged(reply)
 	}
 	return func(x *txn) any {
@@ -91,12 +91,12 @@ func decideSetMemberTags(v *view, c *call) (effect, *protocol.Error) {
 // own, in networks that they may just have left, so that is no error.
 func readMemberTags(v *view, c *call) (any, *protocol.Error) {
 	r := c.body.(*protocol.GetMemberTags)
-	if _, ok := v.networks.Get(r.NetworkID); !ok {
+	if _, ok := v.networks.records.Get(r.NetworkID); !ok {
 		return nil, noNetwork(r.NetworkID)
 	}
 	reply := &protocol.GetMemberTagsReply{Type: "get_member_tags_ok", NetworkID: r.NetworkID, TargetNodeID: r.TargetNodeID}
 	of := func(id uint32) []string {
-		if tags, ok := v.tags.Get(membershipKey(r.NetworkID, id)); ok {
+		if tags, ok := v.networks.tags.Get(membershipKey(r.NetworkID, id)); ok {
 			return tags.list
 		}
 		return []string{}

@@ -100,7 +100,7 @@ func TestMemberTagsEndWithTheMembership(t *testing.T) {
 	w.join(net, b)
 	w.do("set_member_tags", tagMember(net, b, "gpu"), admin)
 	w.do("delete_network", &protocol.DeleteNetwork{NetworkID: net}, admin)
-	if n := w.m.Root().tags.Len(); n != 0 {
+	if n := w.m.Root().networks.tags.Len(); n != 0 {
 		t.Errorf("%d members of a deleted network have tags", n)
 	}
 }

@@ -381,7 +381,7 @@ func (g *govModel) String() string {
 // governanceOf renders the machine's governance as the model renders its own.
 func governanceOf(r *Root) string {
 	var out strings.Builder
-	r.networks.Scan(func(id uint16, n *network) bool {
+	r.networks.records.Scan(func(id uint16, n *network) bool {
 		if id == 0 {
 			return true
 		}
@@ -401,7 +401,7 @@ func governanceOf(r *Root) string {
 		out.WriteString("\n")
 		return true
 	})
-	r.invites.Scan(func(k string, i *invite) bool {
+	r.networks.invites.Scan(func(k string, i *invite) bool {
 		t, _ := splitQueueKey(k)
 		fmt.Fprintf(&out, "invite %d: %d by %d at %d for %d\n", t, i.net, i.inviter, i.at, i.span)
 		return true

@@ -25,7 +25,7 @@ func decideCreateNetwork(v *view, c *call) (effect, *protocol.Error) {
 	if v.meta.nextNet == 0 {
 		return nil, protocol.Refusef(protocol.CodeLimitReached, "network ID space exhausted (max 65535 networks)")
 	}
-	if _, taken := v.byName.Get(r.Name); taken {
+	if _, taken := v.networks.byName.Get(r.Name); taken {
 		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "network %s already exists", protocol.Quote(r.Name))
 	}
 	return func(x *txn) any {
@@ -65,7 +65,7 @@ func decideJoinNetwork(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.signedOrAdmin(c, node); e != nil {
 		return nil, e
 	}
-	n, ok := v.networks.Get(r.NetworkID)
+	n, ok := v.networks.records.Get(r.NetworkID)
 	if !ok {
 		return nil, noNetwork(r.NetworkID)
 	}
@@ -112,7 +112,7 @@ func decideLeaveNetwork(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.signedOrAdmin(c, node); e != nil {
 		return nil, e
 	}
-	n, ok := v.networks.Get(r.NetworkID)
+	n, ok := v.networks.records.Get(r.NetworkID)
 	if !ok {
 		return nil, noNetwork(r.NetworkID)
 	}
@@ -164,7 +164,7 @@ func decideRenameNetwork(v *view, c *call) (effect, *protocol.Error) {
 	if e != nil {
 		return nil, e
 	}
-	if holder, taken := v.byName.Get(r.Name); taken && holder != r.NetworkID {
+	if holder, taken := v.networks.byName.Get(r.Name); taken && holder != r.NetworkID {
 		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "network %s already exists", protocol.Quote(r.Name))
 	}
 	reply := &protocol.RenameNetworkReply{Type: "rename_network_ok", NetworkID: r.NetworkID, Name: r.Name}
@@ -214,7 +214,7 @@ func (v *view) rolesFit(net uint16, n *network) bool {
 		fit = (m.role != roleNone) == n.enterprise && (n.enterprise || m.roleUntil == 0)
 		return fit
 	})
-	_, owned := v.owners.Get(net)
+	_, owned := v.networks.owners.Get(net)
 	return fit && (owned || !n.enterprise || !n.hadOwner)
 }
 
@@ -225,14 +225,14 @@ func (x *txn) initRoles(net uint16) {
 	for _, id := range x.memberIDs(net) {
 		if m, _ := x.membership(net, id); m.role == roleNone {
 			r := roleMember
-			if _, owned := x.owners.Get(net); !owned {
+			if _, owned := x.networks.owners.Get(net); !owned {
 				r = roleOwner
 			}
 			x.setRole(net, id, r, 0)
 		}
 	}
-	n, _ := x.networks.Get(net)
-	if _, owned := x.owners.Get(net); !owned && n.hadOwner {
+	n, _ := x.networks.records.Get(net)
+	if _, owned := x.networks.owners.Get(net); !owned && n.hadOwner {
 		x.succeed(net, 0)
 	}
 }

@@ -13,7 +13,7 @@ func readLookup(v *view, c *call) (any, *protocol.Error) {
 	if n == nil {
 		return nil, noNode(c.body.(*protocol.NodeRequest).NodeID)
 	}
-	seen, _ := v.seen.Get(n.id)
+	seen, _ := v.nodes.seen.Get(n.id)
 	reply := &protocol.LookupReply{
 		LookupNext: n.nextFields.lookup(), LastSeenUnix: int64(seen), KeyGeneration: int64(n.rotates), Version: n.version,
 		Type: "lookup_ok", NodeID: n.id, Address: address(0, n.id), Networks: append([]uint16{0}, v.networksOf(n.id)...),
@@ -123,14 +123,14 @@ func readPunch(v *view, c *call) (any, *protocol.Error) {
 
 func readResolveHostname(v *view, c *call) (any, *protocol.Error) {
 	r := c.body.(*protocol.ResolveHostname)
-	id, ok := v.byHost.Get(r.Hostname)
+	id, ok := v.nodes.byHost.Get(r.Hostname)
 	n := v.live(id)
 	// A private name and a missing one get the same answer, so that nobody
 	// learns which names exist.
 	if !ok || n == nil || r.RequesterID != n.id && !v.visibleTo(r.RequesterID, n) {
 		return nil, protocol.Refusef(protocol.CodeNotFound, "hostname %s not found", protocol.Quote(r.Hostname))
 	}
-	seen, _ := v.seen.Get(n.id)
+	seen, _ := v.nodes.seen.Get(n.id)
 	return &protocol.ResolveHostnameReply{
 		Type: "resolve_hostname_ok", LastSeenUnix: int64(seen), NodeID: n.id, Address: address(0, n.id), Public: n.has(flagPublic), Hostname: n.hostname,
 	}, nil
@@ -145,7 +145,7 @@ func decideSetHostname(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.signedOrAdmin(c, n); e != nil {
 		return nil, e
 	}
-	if holder, taken := v.byHost.Get(r.Hostname); taken && holder != n.id {
+	if holder, taken := v.nodes.byHost.Get(r.Hostname); taken && holder != n.id {
 		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "hostname %s already in use by node %d", protocol.Quote(r.Hostname), holder)
 	}
 	reply := &protocol.SetHostnameReply{Type: "set_hostname_ok", NodeID: n.id, Hostname: r.Hostname}

@@ -43,7 +43,7 @@ func (x *txn) touch(id SessionID, floor uint64) *sessionTouch {
 		}
 	}
 	key := string(id[:])
-	old, _ := x.sessions.Get(key)
+	old, _ := x.once.sessions.Get(key)
 	x.touched = append(x.touched, sessionTouch{key: key, floor: max(old.floor, floor)})
 	return &x.touched[len(x.touched)-1]
 }
@@ -53,7 +53,7 @@ func (x *txn) touch(id SessionID, floor uint64) *sessionTouch {
 // outcome has been reported long ago.
 func (x *txn) settled(c *command) (Result, bool) {
 	s := x.touch(c.Session, c.Floor)
-	if old, ok := x.minted.Get(mintedKey(s.key, c.Seq)); ok {
+	if old, ok := x.once.minted.Get(mintedKey(s.key, c.Seq)); ok {
 		return old.replay(), true
 	}
 	if c.Seq < s.floor {
@@ -93,7 +93,7 @@ func (x *txn) flushSessions() {
 // sequence number up: those below the floor and those whose time is over.
 func (x *txn) forgetMinted(session string, floor uint64, limit int) (dropped int) {
 	var keys []string
-	x.minted.Ascend(session, func(k string, r *result) bool {
+	x.once.minted.Ascend(session, func(k string, r *result) bool {
 		if len(keys) == limit || k[:sessionBytes] != session {
 			return false
 		}
@@ -118,7 +118,7 @@ func (x *txn) expireSessions(limit int) {
 		session
 	}
 	var all []idle
-	x.sessions.Scan(func(k string, s session) bool {
+	x.once.sessions.Scan(func(k string, s session) bool {
 		all = append(all, idle{k, s})
 		return len(all) < limit
 	})
@@ -194,7 +194,7 @@ func sourceHost(source string) string {
 // there is none. The same id with another request is an error, and so is a
 // caller whose key or token no longer counts: the reply is not for him.
 func (v *view) remembered(key string, actor Actor, hash [32]byte) (*result, *protocol.Error) {
-	old, ok := v.results.Get(key)
+	old, ok := v.once.results.Get(key)
 	if !ok || old.expires <= v.meta.now {
 		return nil, nil
 	}
@@ -225,9 +225,9 @@ func (v *view) stillActs(a Actor, r *result) *protocol.Error {
 // memory is where the results of a bearer are accounted, and in what parts.
 func (v *view) memory(b *bearer) (*shares, share.Parts) {
 	if b.principal == "" {
-		return &v.strangerIDs, strangerShares
+		return &v.once.strangers, strangerShares
 	}
-	return &v.knownIDs, idShares
+	return &v.once.known, idShares
 }
 
 // roomForResult refuses a request id that could not be remembered.
@@ -274,13 +274,13 @@ func (x *txn) rememberResult(key string, hash [32]byte, r *Result, expires int64
 }
 
 func (x *txn) enterResult(key string, r *result) {
-	x.byExpiry.Put(&x.w, expiryKey(r.expires, key), key)
+	x.once.byExpiry.Put(&x.w, expiryKey(r.expires, key), key)
 	held, _ := x.memory(&r.bearer)
 	held.add(&x.w, &r.bearer, resultCost(key, r))
 }
 
 func (x *txn) leaveResult(key string, r *result) {
-	x.byExpiry.Drop(&x.w, expiryKey(r.expires, key))
+	x.once.byExpiry.Drop(&x.w, expiryKey(r.expires, key))
 	held, _ := x.memory(&r.bearer)
 	held.add(&x.w, &r.bearer, -resultCost(key, r))
 }
@@ -288,11 +288,11 @@ func (x *txn) leaveResult(key string, r *result) {
 // expireResults forgets at most limit client results whose time is over.
 func (x *txn) expireResults(limit int) {
 	for range limit {
-		_, key, ok := x.byExpiry.First()
+		_, key, ok := x.once.byExpiry.First()
 		if !ok {
 			return
 		}
-		if r, _ := x.results.Get(key); r.expires > x.meta.now {
+		if r, _ := x.once.results.Get(key); r.expires > x.meta.now {
 			return
 		}
 		resultTable.drop(x, key)
@@ -323,7 +323,7 @@ func (r *Root) Replay(c *Call) (Result, bool, *protocol.Error) {
 // who sends the request again has no other to sign with.
 func (r *Root) FormerKey(row *protocol.Command, node uint32, requestID string) (key protocol.PublicKey, gen uint32, ok bool) {
 	id, _, _ := r.requestID(requestID)
-	old, found := r.results.Get(resultKey(row, nil, Actor{Node: node}, "", id))
+	old, found := r.once.results.Get(resultKey(row, nil, Actor{Node: node}, "", id))
 	if !found || old.expires <= r.meta.now || old.signerGen == 0 {
 		return key, 0, false
 	}

@@ -65,7 +65,7 @@ func TestClientRequestIDs(t *testing.T) {
 	if _, known, _ := w.m.Root().Replay(c); known {
 		t.Error("remembered for too long")
 	}
-	if w.m.Root().results.Len() != 0 || w.m.Root().strangerIDs.total.Get() != 0 || w.m.Root().strangerIDs.held.Len() != 0 || w.m.Root().byExpiry.Len() != 0 {
+	if w.m.Root().once.results.Len() != 0 || w.m.Root().once.strangers.total.Get() != 0 || w.m.Root().once.strangers.held.Len() != 0 || w.m.Root().once.byExpiry.Len() != 0 {
 		t.Error("something is left of it")
 	}
 	w.register(1)
@@ -77,7 +77,7 @@ func TestClientRequestIDs(t *testing.T) {
 	if r := w.apply(envelope(c))[0]; r.Replayed || r.Err != nil {
 		t.Errorf("after that time it is a new request: %+v", r)
 	}
-	if n := w.m.Root().byExpiry.Len(); n != 1 {
+	if n := w.m.Root().once.byExpiry.Len(); n != 1 {
 		t.Errorf("%d expiries for one result", n)
 	}
 }
@@ -131,7 +131,7 @@ func TestSoftCommandsAreNotRemembered(t *testing.T) {
 	if r := w.apply(env)[0]; r.Replayed || !strings.Contains(string(r.JSON()), fmt.Sprint(w.now/1000)) {
 		t.Errorf("got %s", r.JSON())
 	}
-	if w.m.Root().results.Len()+w.m.Root().minted.Len()+w.m.Root().sessions.Len() != 0 {
+	if w.m.Root().once.results.Len()+w.m.Root().once.minted.Len()+w.m.Root().once.sessions.Len() != 0 {
 		t.Error("a heartbeat was remembered")
 	}
 }
@@ -140,7 +140,7 @@ func TestClientResultsAreBounded(t *testing.T) {
 	w := newWorld(t)
 	a := w.register(1)
 	w.apply(envelope(withID(plusOne(w, a), "first", 1)))
-	w.m.x.strangerIDs.total.Set(&w.m.x.w, w.m.x.strangerIDs.total.Get()+strangerShares.Total) // as if there were many
+	w.m.x.once.strangers.total.Set(&w.m.x.w, w.m.x.once.strangers.total.Get()+strangerShares.Total) // as if there were many
 	w.tick(0)
 	c := withID(plusOne(w, a), "second", 1)
 	for _, e := range []*protocol.Error{w.m.Root().Check(c), w.apply(envelope(c))[0].Err} {
@@ -181,7 +181,7 @@ func TestMintedIDs(t *testing.T) {
 	}
 	// The floor settles what lies below it, for ever, and never sinks.
 	w.apply(minted(plusOne(w, a), 1, 9, 8))
-	if n := w.m.Root().minted.Len(); n != 2 { // session 1: 9, session 2: 5
+	if n := w.m.Root().once.minted.Len(); n != 2 { // session 1: 9, session 2: 5
 		t.Errorf("%d results are remembered", n)
 	}
 	if r := w.apply(minted(plusOne(w, a), 1, 5, 1))[0]; !settled(r) {
@@ -221,26 +221,26 @@ func TestSessionsExpire(t *testing.T) {
 	w.apply(minted(plusOne(w, a), 1, 6, 5))
 	w.tick(30 * aSecond) // the first result's minute is over
 	w.apply(minted(plusOne(w, a), 1, 7, 5))
-	if n := w.m.Root().minted.Len(); n != 2 {
+	if n := w.m.Root().once.minted.Len(); n != 2 {
 		t.Errorf("%d results are remembered", n)
 	}
 	if s := w.m.Root().SweepCandidates(w.now, 10); s.Sessions {
 		t.Error("nothing has expired, and a sweep is proposed")
 	}
 	w.tick(minute)
-	if s := w.sweep(); !s.Sessions || w.m.Root().minted.Len() != 0 || w.m.Root().sessions.Len() != 1 {
+	if s := w.sweep(); !s.Sessions || w.m.Root().once.minted.Len() != 0 || w.m.Root().once.sessions.Len() != 1 {
 		t.Error("results outlive their minute")
 	}
 	for range 4 {
 		w.tick(2 * minute)
 		w.sweep()
 	}
-	if w.m.Root().sessions.Len() != 1 {
+	if w.m.Root().once.sessions.Len() != 1 {
 		t.Error("the session went too early")
 	}
 	w.tick(minute)
 	w.sweep()
-	if w.m.Root().sessions.Len() != 0 {
+	if w.m.Root().once.sessions.Len() != 0 {
 		t.Error("the session outlives ten idle minutes")
 	}
 }

@@ -70,7 +70,7 @@ func pageCursor(net uint16, index uint64, page uint32) string {
 
 func (x *txn) dropPages(net uint16) {
 	var keys []string
-	x.staged.Ascend(pageKey(net, 0), func(k string, _ *staged) bool {
+	x.uploads.records.Ascend(pageKey(net, 0), func(k string, _ *staged) bool {
 		if k[0] != stagedPage || table.NewDecoder([]byte(k[1:])).Key16() != net {
 			return false
 		}
@@ -89,14 +89,14 @@ func (v *view) readPage(cursor string, net uint16, reply *protocol.DirectoryStat
 		return e
 	}
 	page := uint32(at & 0xffff)
-	s, there := v.staged.Get(pageKey(net, page))
+	s, there := v.uploads.records.Get(pageKey(net, page))
 	if !there || s.index != at>>16 {
 		return protocol.Refusef(protocol.CodeNotFound, "the rest of that reply is kept for %d minutes, or until the next sync, and is gone; the audit trail has the changes",
 			protocol.UploadMinutes)
 	}
 	d := table.NewDecoder([]byte(s.data))
 	reply.Actions, reply.Warnings = d.Texts(), d.Texts()
-	if _, more := v.staged.Get(pageKey(net, page+1)); more {
+	if _, more := v.uploads.records.Get(pageKey(net, page+1)); more {
 		reply.NextCursor = pageCursor(net, s.index, page+1)
 	}
 	return nil

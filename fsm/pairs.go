@@ -55,10 +55,10 @@ func readSides(d *table.Decoder, _ uint32) sides {
 // Pairs are keyed by the smaller id in the upper half.
 var trustTable = declaration[uint64, sides]{
 	schema: table.Schema[uint64, sides]{Kind: kindTrust, AppendKey: table.AppendKey64, ReadKey: table.ReadKey64, Read: readSides},
-	in:     func(v *view) *table.Table[uint64, sides] { return &v.trust },
+	in:     func(v *view) *table.Table[uint64, sides] { return &v.trust.pairs },
 	indexes: []place{
-		func(v *view) table.Part { return &v.byPeer },
-		func(v *view) table.Part { return &v.offers },
+		func(v *view) table.Part { return &v.trust.byPeer },
+		func(v *view) table.Part { return &v.trust.offers },
 	},
 	fits:    func(_ *txn, k uint64, _ sides) bool { return uint32(k>>32) <= uint32(k) },
 	enter:   func(x *txn, k uint64, s sides) { x.reindexPair(k, 0, s) },
@@ -77,7 +77,7 @@ func pairOf(node, peer uint32) uint64 { return uint64(node)<<32 | uint64(peer) }
 
 // sides are what two nodes have said about each other, 0 for nothing.
 func (v *view) sides(a, b uint32) sides {
-	s, _ := v.trust.Get(trustKey(a, b))
+	s, _ := v.trust.pairs.Get(trustKey(a, b))
 	return s
 }
 
@@ -99,7 +99,7 @@ const maxOffers = 4096
 // mayOffer refuses a node another pair when it has too many.
 func (v *view) mayOffer(node, peer uint32) *protocol.Error {
 	reported, asked := own(node, peer)
-	if n, _ := v.offers.Get(node); n < maxOffers || v.sides(node, peer)&(reported|asked) != 0 {
+	if n, _ := v.trust.offers.Get(node); n < maxOffers || v.sides(node, peer)&(reported|asked) != 0 {
 		return nil
 	}
 	return protocol.Refusef(protocol.CodeLimitReached, "node %d has %d trust pairs, which is the most; revoke one first", node, maxOffers)
@@ -123,9 +123,9 @@ func (x *txn) reindexPair(key uint64, old, s sides) {
 	}{{low, high, reportedLow | askedLow}, {high, low, reportedHigh | askedHigh}} {
 		x.countOffer(n.id, old&n.own != 0, s&n.own != 0)
 		if s == 0 {
-			x.byPeer.Drop(&x.w, pairOf(n.id, n.peer))
+			x.trust.byPeer.Drop(&x.w, pairOf(n.id, n.peer))
 		} else if old == 0 {
-			x.byPeer.Put(&x.w, pairOf(n.id, n.peer), nothing{})
+			x.trust.byPeer.Put(&x.w, pairOf(n.id, n.peer), nothing{})
 		}
 	}
 }
@@ -134,17 +134,17 @@ func (x *txn) countOffer(node uint32, before, after bool) {
 	if before == after {
 		return
 	}
-	n, _ := x.offers.Get(node)
+	n, _ := x.trust.offers.Get(node)
 	if after {
 		n++
 	} else {
 		n--
 	}
 	if n == 0 {
-		x.offers.Drop(&x.w, node)
+		x.trust.offers.Drop(&x.w, node)
 		return
 	}
-	x.offers.Put(&x.w, node, n)
+	x.trust.offers.Put(&x.w, node, n)
 }
 
 // forgetPairs ends all trust of a node that goes.
@@ -156,7 +156,7 @@ func (x *txn) forgetPairs(node uint32) {
 
 // peersOf are the nodes with which a node has a trust pair, ascending.
 func (v *view) peersOf(node uint32) (peers []uint32) {
-	v.byPeer.Ascend(pairOf(node, 0), func(k uint64, _ nothing) bool {
+	v.trust.byPeer.Ascend(pairOf(node, 0), func(k uint64, _ nothing) bool {
 		if uint32(k>>32) != node {
 			return false
 		}

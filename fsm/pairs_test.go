@@ -147,12 +147,12 @@ func TestTrustPairsAreBoundedAndGoWithTheNode(t *testing.T) {
 	w.report(hub, victim) // known already
 	w.report(third, hub)  // counted for the other
 	w.report(victim, third)
-	if n, _ := w.m.Root().offers.Get(hub); n != maxOffers {
+	if n, _ := w.m.Root().trust.offers.Get(hub); n != maxOffers {
 		t.Errorf("%d offers", n)
 	}
 	w.do("deregister", &protocol.NodeRequest{NodeID: hub}, as(hub))
-	if r := w.m.Root(); r.trust.Len() != 1 || r.byPeer.Len() != 2 || r.offers.Len() != 1 {
-		t.Errorf("left: %d pairs, %d peers, %d offers", r.trust.Len(), r.byPeer.Len(), r.offers.Len())
+	if r := w.m.Root(); r.trust.pairs.Len() != 1 || r.trust.byPeer.Len() != 2 || r.trust.offers.Len() != 1 {
+		t.Errorf("left: %d pairs, %d peers, %d offers", r.trust.pairs.Len(), r.trust.byPeer.Len(), r.trust.offers.Len())
 	}
 	if w.register(1) != hub || w.meets(hub, victim) {
 		t.Error("who comes back is trusted as before")

@@ -13,23 +13,23 @@ import (
 func (v *view) personNodes(person string, from uint32, f func(*node) bool) {
 	prefix := personKey(person, 0)
 	prefix = prefix[:len(prefix)-4]
-	v.byPerson.Ascend(personKey(person, from), func(k string, id uint32) bool {
+	v.nodes.byPerson.Ascend(personKey(person, from), func(k string, id uint32) bool {
 		if !strings.HasPrefix(k, prefix) {
 			return false
 		}
-		n, _ := v.nodes.Get(id)
+		n, _ := v.nodes.records.Get(id)
 		return f(n)
 	})
 }
 
 // personRoles visits the roles that wait for a person, by network from one on.
 func (v *view) personRoles(person string, from uint16, f func(net uint16, key string, p *preAssign) bool) {
-	v.networks.Ascend(from, func(net uint16, _ *network) bool {
-		key, waits := v.byAssign.Get(preAssignIndex(net, person))
+	v.networks.records.Ascend(from, func(net uint16, _ *network) bool {
+		key, waits := v.networks.byAssign.Get(preAssignIndex(net, person))
 		if !waits {
 			return true
 		}
-		p, _ := v.preAssign.Get(key)
+		p, _ := v.networks.preAssign.Get(key)
 		return f(net, key, p)
 	})
 }
@@ -97,7 +97,7 @@ func (v *view) personNode(n *node) protocol.PersonNode {
 	}
 	for _, net := range v.networksOf(n.id) {
 		m, _ := v.membership(net, n.id)
-		w, _ := v.networks.Get(net)
+		w, _ := v.networks.records.Get(net)
 		out.Memberships = append(out.Memberships, protocol.PersonMembership{Network: w.name, NetworkID: net, Role: m.role.String()})
 	}
 	return out
@@ -153,7 +153,7 @@ func (v *view) personLeaves(person string, traces *traces) (nodes []*node, more 
 	}
 	v.personNodes(person, 0, take)
 	for _, id := range traces.former {
-		n, _ := v.nodes.Get(id)
+		n, _ := v.nodes.records.Get(id)
 		if n == nil || n.state != stateDeregistered || n.forgotten() || n.person() == person {
 			continue
 		}
@@ -174,7 +174,7 @@ func (n *node) forgotten() bool {
 func (x *txn) forgetNode(n *node) {
 	if n.reachable() {
 		x.deregister(n)
-		n, _ = x.nodes.Get(n.id)
+		n, _ = x.nodes.records.Get(n.id)
 	}
 	x.markKey(n)
 	x.putNode(n, &node{id: n.id, keyGen: n.keyGen + 1, state: stateDeregistered, flags: flagKeyless})
@@ -202,13 +202,13 @@ func (x *txn) forgetRoles(person string) (roles int) {
 // about persons.
 func (x *txn) forgetHandshakes(ids map[uint32]bool) {
 	var requests, responses []string
-	x.handshakeRequests.Ascend("", func(k string, q *request) bool {
+	x.trust.requests.Ascend("", func(k string, q *request) bool {
 		if to, _ := splitQueueKey(k); ids[to] || ids[q.from] {
 			requests = append(requests, k)
 		}
 		return true
 	})
-	x.responses.Ascend("", func(k string, q *response) bool {
+	x.trust.responses.Ascend("", func(k string, q *response) bool {
 		if to, _ := splitQueueKey(k); ids[to] || ids[q.from] {
 			responses = append(responses, k)
 		}

@@ -140,7 +140,7 @@ func TestAForgottenPersonsFormerNodesGoToo(t *testing.T) {
 	nodes, _, _ := alice(w)
 	w.do("deregister", &protocol.NodeRequest{NodeID: nodes[0]}, as(nodes[0]))
 	w.do("person_forget", &protocol.PersonRequest{ExternalID: "alice@example.com"}, admin)
-	if n, _ := w.m.Root().nodes.Get(nodes[0]); !n.has(flagKeyless) || n.owner != "" || n.key != (protocol.PublicKey{}) {
+	if n, _ := w.m.Root().nodes.records.Get(nodes[0]); !n.has(flagKeyless) || n.owner != "" || n.key != (protocol.PublicKey{}) {
 		t.Errorf("left of the node: %+v", n)
 	}
 	w.chains(t)
@@ -209,8 +209,8 @@ func TestAForgottenPersonsHandshakesAreNowhere(t *testing.T) {
 		t.Error("what alice wrote, or was written, is still in the state")
 	}
 	root := w.m.Root()
-	if root.handshakeRequests.Len() != 1 || root.responses.Len() != 0 {
-		t.Errorf("%d requests and %d responses wait, want the one of somebody else", root.handshakeRequests.Len(), root.responses.Len())
+	if root.trust.requests.Len() != 1 || root.trust.responses.Len() != 0 {
+		t.Errorf("%d requests and %d responses wait, want the one of somebody else", root.trust.requests.Len(), root.trust.responses.Len())
 	}
 }
 
@@ -272,8 +272,8 @@ func TestAPersonIsForgottenWhenRetentionHasCutTheLogAnywhere(t *testing.T) {
 		w.deadLetters(protocol.SinkNameWebhook)
 		left := cut
 		for seq := uint64(1); seq <= w.m.x.meta.eventSeq && left > 0; seq++ {
-			for c := range w.m.x.events {
-				if r, ok := w.m.x.events[c].Get(seq); ok && erasable(r.action()) {
+			for c := range w.m.x.audit.events {
+				if r, ok := w.m.x.audit.events[c].Get(seq); ok && erasable(r.action()) {
 					eventTables[c].drop(w.m.x, seq)
 					left--
 				}
@@ -313,7 +313,7 @@ func TestAForgottenPersonsManyNodesAllGo(t *testing.T) {
 		t.Errorf("%d nodes went in %d steps, want %d in 4", nodes, steps, len(ids))
 	}
 	for _, id := range ids {
-		if n, _ := w.m.Root().nodes.Get(id); !n.forgotten() {
+		if n, _ := w.m.Root().nodes.records.Get(id); !n.forgotten() {
 			t.Fatalf("left of node %d: %+v", id, n)
 		}
 	}
@@ -345,8 +345,8 @@ func TestStrangerCannotTakeTheKeyOfAForgottenPerson(t *testing.T) {
 		w := begin(t)
 		w.refused("register", stolen(), nobody, protocol.CodeSignatureRequired, refusal)
 		id := w.registerAs(&protocol.Register{PublicKey: key, RegisterFacts: protocol.RegisterFacts{Proven: true}}).NodeID
-		if n, _ := w.m.Root().nodes.Get(id); !n.has(flagProven) || w.m.Root().provenKeys.Len() != 0 {
-			t.Errorf("who has the key got node %+v, and %d marks are left", n, w.m.Root().provenKeys.Len())
+		if n, _ := w.m.Root().nodes.records.Get(id); !n.has(flagProven) || w.m.Root().nodes.provenKeys.Len() != 0 {
+			t.Errorf("who has the key got node %+v, and %d marks are left", n, w.m.Root().nodes.provenKeys.Len())
 		}
 	})
 	t.Run("by a rotation", func(t *testing.T) {
@@ -367,8 +367,8 @@ func TestStrangerCannotTakeTheKeyOfAForgottenPerson(t *testing.T) {
 	t.Run("the mark says nothing of whose the key was", func(t *testing.T) {
 		w := begin(t)
 		raw := testKey(9)
-		if s := recordsOf(t, w); strings.Contains(s, strings.ToLower(string(raw[:]))) || w.m.Root().provenKeys.Len() != 1 {
-			t.Errorf("%d marks, or the key itself is in the state", w.m.Root().provenKeys.Len())
+		if s := recordsOf(t, w); strings.Contains(s, strings.ToLower(string(raw[:]))) || w.m.Root().nodes.provenKeys.Len() != 1 {
+			t.Errorf("%d marks, or the key itself is in the state", w.m.Root().nodes.provenKeys.Len())
 		}
 	})
 	t.Run("a key that never signed has nothing to lose", func(t *testing.T) {

@@ -52,14 +52,14 @@ func decideSetPolicy(v *view, c *call) (effect, *protocol.Error) {
 		x.begin(protocol.EventPolicyChanged).network(r.NetworkID).
 			num("old_max_members", uint64(n.policy.maxMembers)).num("new_max_members", uint64(p.maxMembers)).
 			num("old_allowed_ports_count", uint64(len(n.policy.ports))).num("new_allowed_ports_count", uint64(len(p.ports))).end()
-		now, _ := x.networks.Get(r.NetworkID)
+		now, _ := x.networks.records.Get(r.NetworkID)
 		return policyReply("set_network_policy_ok", r.NetworkID, now)
 	}, nil
 }
 
 func readPolicyOf(v *view, c *call) (any, *protocol.Error) {
 	id := c.body.(*protocol.NetworkRequest).NetworkID
-	n, ok := v.networks.Get(id)
+	n, ok := v.networks.records.Get(id)
 	if !ok {
 		return nil, noNetwork(id)
 	}

@@ -25,7 +25,7 @@ func (v *view) provenMark(key protocol.PublicKey) string {
 
 // provenOnce reports whether a key that is no node's has once proved itself.
 func (v *view) provenOnce(key protocol.PublicKey) bool {
-	return v.provenKeys.Len() > 0 && v.provenKeys.Holds(v.provenMark(key))
+	return v.nodes.provenKeys.Len() > 0 && v.nodes.provenKeys.Holds(v.provenMark(key))
 }
 
 // provable refuses a key for a node that it does not have yet, unless it proves
@@ -40,7 +40,7 @@ func (v *view) provable(c *call, key protocol.PublicKey, r *protocol.Register) *
 
 // freeKey refuses a new key for a node that is, or was, another's.
 func (v *view) freeKey(n *node, key protocol.PublicKey) *protocol.Error {
-	holder, bound := v.byKey.Get(string(key[:]))
+	holder, bound := v.nodes.byKey.Get(string(key[:]))
 	if bound && holder == n.id || !bound && !v.provenOnce(key) {
 		return nil
 	}
@@ -71,5 +71,5 @@ func readProvenKey(d *table.Decoder) string {
 
 var provenKeyTable = declaration[string, nothing]{
 	schema: table.Schema[string, nothing]{Kind: kindProvenKey, AppendKey: table.AppendKeyString, ReadKey: readProvenKey, Read: readNothing},
-	in:     func(v *view) *table.Table[string, nothing] { return &v.provenKeys },
+	in:     func(v *view) *table.Table[string, nothing] { return &v.nodes.provenKeys },
 }

@@ -30,7 +30,7 @@ func readToken(d *table.Decoder, _ uint32) *token {
 
 var tokenTable = declaration[string, *token]{
 	schema: table.Schema[string, *token]{Kind: kindToken, AppendKey: table.AppendKeyString, ReadKey: readTokenKey, Read: readToken},
-	in:     func(v *view) *table.Table[string, *token] { return &v.tokens },
+	in:     func(v *view) *table.Table[string, *token] { return &v.cluster.tokens },
 	fits: func(_ *txn, k string, t *token) bool {
 		t.Kind, t.Name = TokenKind(k[0]), k[1:]
 		return true
@@ -71,7 +71,7 @@ func readSealed(d *table.Decoder, _ uint32) *sealed {
 
 var sealedTable = declaration[string, *sealed]{
 	schema: table.Schema[string, *sealed]{Kind: kindSealed, AppendKey: table.AppendKeyString, ReadKey: table.ReadKeyString, Read: readSealed},
-	in:     func(v *view) *table.Table[string, *sealed] { return &v.sealed },
+	in:     func(v *view) *table.Table[string, *sealed] { return &v.cluster.sealed },
 }
 
 // clusterMember is a member of the cluster.
@@ -116,7 +116,7 @@ func readClusterMember(d *table.Decoder, _ uint32) *clusterMember {
 
 var clusterMemberTable = declaration[string, *clusterMember]{
 	schema: table.Schema[string, *clusterMember]{Kind: kindClusterMember, AppendKey: table.AppendKeyString, ReadKey: table.ReadKeyString, Read: readClusterMember},
-	in:     func(v *view) *table.Table[string, *clusterMember] { return &v.clusterMembers },
+	in:     func(v *view) *table.Table[string, *clusterMember] { return &v.cluster.members },
 	fits: func(_ *txn, id string, m *clusterMember) bool {
 		m.ID = id
 		return true

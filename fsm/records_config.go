@@ -67,7 +67,7 @@ func readSettings(d *table.Decoder, _ uint32) *settings {
 
 var settingsTable = declaration[uint16, *settings]{
 	schema: table.Schema[uint16, *settings]{Kind: kindSettings, AppendKey: table.AppendKey16, ReadKey: (*table.Decoder).Key16, Read: readSettings},
-	in:     func(v *view) *table.Table[uint16, *settings] { return &v.settings },
+	in:     func(v *view) *table.Table[uint16, *settings] { return &v.cluster.settings },
 }
 
 // sink is a consumer of the event log as it is configured.
@@ -123,9 +123,9 @@ func readSealedSecret(d *table.Decoder) (s protocol.Sealed) {
 
 var sinkTable = declaration[string, *sink]{
 	schema: table.Schema[string, *sink]{Kind: kindSink, AppendKey: table.AppendKeyString, ReadKey: table.ReadKeyString, Read: readSink},
-	in:     func(v *view) *table.Table[string, *sink] { return &v.sinks },
+	in:     func(v *view) *table.Table[string, *sink] { return &v.audit.sinks },
 	indexes: []place{
-		func(v *view) table.Part { return &v.requiredSinks },
+		func(v *view) table.Part { return &v.audit.required },
 	},
 	fits: func(_ *txn, name string, s *sink) bool {
 		s.Name = name
@@ -173,8 +173,8 @@ func readCursorRecord(d *table.Decoder, _ uint32) *cursor {
 
 var cursorTable = declaration[string, *cursor]{
 	schema: table.Schema[string, *cursor]{Kind: kindCursor, AppendKey: table.AppendKeyString, ReadKey: table.ReadKeyString, Read: readCursorRecord},
-	in:     func(v *view) *table.Table[string, *cursor] { return &v.cursors },
-	fits:   func(x *txn, name string, _ *cursor) bool { return x.sinks.Holds(name) },
+	in:     func(v *view) *table.Table[string, *cursor] { return &v.audit.cursors },
+	fits:   func(x *txn, name string, _ *cursor) bool { return x.audit.sinks.Holds(name) },
 }
 
 // letter is a dead letter: the event itself, because the event log forgets.
@@ -205,10 +205,10 @@ func readLetter(d *table.Decoder, _ uint32) *letter {
 // Dead letters are keyed by sink and sequence number.
 var letterTable = declaration[string, *letter]{
 	schema: table.Schema[string, *letter]{Kind: kindLetter, AppendKey: table.AppendKeyString, ReadKey: readLetterKey, Read: readLetter},
-	in:     func(v *view) *table.Table[string, *letter] { return &v.letters },
+	in:     func(v *view) *table.Table[string, *letter] { return &v.audit.letters },
 	fits: func(x *txn, k string, _ *letter) bool {
 		name, _ := splitLetterKey(k)
-		return x.sinks.Holds(name)
+		return x.audit.sinks.Holds(name)
 	},
 }
 

@@ -32,9 +32,9 @@ func readInvite(d *table.Decoder, _ uint32) *invite {
 
 var inviteTable = declaration[string, *invite]{
 	schema: table.Schema[string, *invite]{Kind: kindInvite, AppendKey: table.AppendKeyString, ReadKey: readQueueKey, Read: readInvite},
-	in:     func(v *view) *table.Table[string, *invite] { return &v.invites },
+	in:     func(v *view) *table.Table[string, *invite] { return &v.networks.invites },
 	indexes: []place{
-		func(v *view) table.Part { return &v.byInvite },
+		func(v *view) table.Part { return &v.networks.byInvite },
 	},
 	enter: (*txn).enterInvite,
 	leave: (*txn).leaveInvite,
@@ -74,13 +74,17 @@ func readPreAssign(d *table.Decoder, _ uint32) *preAssign {
 // gives their order.
 var preAssignTable = declaration[string, *preAssign]{
 	schema: table.Schema[string, *preAssign]{Kind: kindPreAssign, AppendKey: table.AppendKeyString, ReadKey: readPreAssignKey, Read: readPreAssign},
-	in:     func(v *view) *table.Table[string, *preAssign] { return &v.preAssign },
+	in:     func(v *view) *table.Table[string, *preAssign] { return &v.networks.preAssign },
 	indexes: []place{
-		func(v *view) table.Part { return &v.byAssign },
+		func(v *view) table.Part { return &v.networks.byAssign },
 	},
-	fits:  fitsPreAssign,
-	enter: func(x *txn, k string, p *preAssign) { x.byAssign.Put(&x.w, preAssignIndex(networkOfKey(k), p.key), k) },
-	leave: func(x *txn, k string, p *preAssign) { x.byAssign.Drop(&x.w, preAssignIndex(networkOfKey(k), p.key)) },
+	fits: fitsPreAssign,
+	enter: func(x *txn, k string, p *preAssign) {
+		x.networks.byAssign.Put(&x.w, preAssignIndex(networkOfKey(k), p.key), k)
+	},
+	leave: func(x *txn, k string, p *preAssign) {
+		x.networks.byAssign.Drop(&x.w, preAssignIndex(networkOfKey(k), p.key))
+	},
 }
 
 func preAssignKey(net uint16, seq uint64) string {

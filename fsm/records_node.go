@@ -152,14 +152,14 @@ func readNode(d *table.Decoder, level uint32) *node {
 
 var nodeTable = declaration[uint32, *node]{
 	schema: table.Schema[uint32, *node]{Kind: kindNode, AppendKey: table.AppendKey32, ReadKey: table.ReadKey32, Read: readNode, Map: table.Dense[*node]},
-	in:     func(v *view) *table.Table[uint32, *node] { return &v.nodes },
+	in:     func(v *view) *table.Table[uint32, *node] { return &v.nodes.records },
 	indexes: []place{
-		func(v *view) table.Part { return &v.byKey },
-		func(v *view) table.Part { return &v.byHost },
-		func(v *view) table.Part { return &v.byOwner },
-		func(v *view) table.Part { return &v.byPerson },
-		func(v *view) table.Part { return &v.liveNodes },
-		func(v *view) table.Part { return &v.offline },
+		func(v *view) table.Part { return &v.nodes.byKey },
+		func(v *view) table.Part { return &v.nodes.byHost },
+		func(v *view) table.Part { return &v.nodes.byOwner },
+		func(v *view) table.Part { return &v.nodes.byPerson },
+		func(v *view) table.Part { return &v.nodes.liveIDs },
+		func(v *view) table.Part { return &v.nodes.offline },
 	},
 	fits:    fitsNode,
 	enter:   func(x *txn, id uint32, n *node) { x.reindexNode(id, &blankNode, n) },
@@ -188,7 +188,7 @@ func readRequest(d *table.Decoder, _ uint32) *request {
 
 var requestTable = declaration[string, *request]{
 	schema: table.Schema[string, *request]{Kind: kindRequest, AppendKey: table.AppendKeyString, ReadKey: readQueueKey, Read: readRequest},
-	in:     func(v *view) *table.Table[string, *request] { return &v.handshakeRequests },
+	in:     func(v *view) *table.Table[string, *request] { return &v.trust.requests },
 }
 
 // response is an answer to a handshake request, waiting for its reader.
@@ -210,7 +210,7 @@ func readResponse(d *table.Decoder, _ uint32) *response {
 
 var responseTable = declaration[string, *response]{
 	schema: table.Schema[string, *response]{Kind: kindResponse, AppendKey: table.AppendKeyString, ReadKey: readQueueKey, Read: readResponse},
-	in:     func(v *view) *table.Table[string, *response] { return &v.responses },
+	in:     func(v *view) *table.Table[string, *response] { return &v.trust.responses },
 }
 
 // queueKey orders a node's queue by the global sequence number of its entries.
@@ -266,15 +266,15 @@ func readBeacon(d *table.Decoder, _ uint32) *beacon {
 
 var beaconTable = declaration[uint32, *beacon]{
 	schema: table.Schema[uint32, *beacon]{Kind: kindBeacon, AppendKey: table.AppendKey32, ReadKey: table.ReadKey32, Read: readBeacon},
-	in:     func(v *view) *table.Table[uint32, *beacon] { return &v.beacons },
+	in:     func(v *view) *table.Table[uint32, *beacon] { return &v.beacons.records },
 	indexes: []place{
-		func(v *view) table.Part { return &v.beaconBytes.held },
-		func(v *view) table.Part { return &v.beaconBytes.total },
-		func(v *view) table.Part { return &v.beaconRevision },
-		func(v *view) table.Part { return &v.beaconCache },
+		func(v *view) table.Part { return &v.beacons.bytes.held },
+		func(v *view) table.Part { return &v.beacons.bytes.total },
+		func(v *view) table.Part { return &v.beacons.revision },
+		func(v *view) table.Part { return &v.beacons.cache },
 	},
-	enter: func(x *txn, _ uint32, b *beacon) { x.beaconBytes.add(&x.w, &b.bearer, beaconCost(b.addr)) },
-	leave: func(x *txn, _ uint32, b *beacon) { x.beaconBytes.add(&x.w, &b.bearer, -beaconCost(b.addr)) },
+	enter: func(x *txn, _ uint32, b *beacon) { x.beacons.bytes.add(&x.w, &b.bearer, beaconCost(b.addr)) },
+	leave: func(x *txn, _ uint32, b *beacon) { x.beacons.bytes.add(&x.w, &b.bearer, -beaconCost(b.addr)) },
 }
 
 // millis is a time of log in milliseconds.
@@ -289,10 +289,10 @@ func readMillis(d *table.Decoder, _ uint32) millis { return millis(d.Varint()) }
 var (
 	blockedTable = declaration[uint32, millis]{
 		schema: table.Schema[uint32, millis]{Kind: kindBlocked, AppendKey: table.AppendKey32, ReadKey: table.ReadKey32, Read: readMillis},
-		in:     func(v *view) *table.Table[uint32, millis] { return &v.blocked },
+		in:     func(v *view) *table.Table[uint32, millis] { return &v.nodes.blocked },
 	}
 	rejectedTable = declaration[uint32, millis]{
 		schema: table.Schema[uint32, millis]{Kind: kindRejected, AppendKey: table.AppendKey32, ReadKey: table.ReadKey32, Read: readMillis},
-		in:     func(v *view) *table.Table[uint32, millis] { return &v.rejected },
+		in:     func(v *view) *table.Table[uint32, millis] { return &v.nodes.rejected },
 	}
 )

@@ -26,7 +26,7 @@ const sessionBytes = len(SessionID{})
 // Sessions are keyed by their 16 bytes.
 var sessionTable = declaration[string, session]{
 	schema: table.Schema[string, session]{Kind: kindSession, AppendKey: table.AppendKeyString, ReadKey: fixedKey(sessionBytes), Read: readSession},
-	in:     func(v *view) *table.Table[string, session] { return &v.sessions },
+	in:     func(v *view) *table.Table[string, session] { return &v.once.sessions },
 }
 
 // fixedKey reads string keys of exactly n bytes.
@@ -130,7 +130,7 @@ func (r *result) replay() Result {
 // Minted results are keyed by session and sequence number.
 var mintedTable = declaration[string, *result]{
 	schema: table.Schema[string, *result]{Kind: kindMinted, AppendKey: table.AppendKeyString, ReadKey: fixedKey(sessionBytes + 8), Read: readResult},
-	in:     func(v *view) *table.Table[string, *result] { return &v.minted },
+	in:     func(v *view) *table.Table[string, *result] { return &v.once.minted },
 }
 
 func mintedKey(session string, seq uint64) string {
@@ -141,13 +141,13 @@ func mintedKey(session string, seq uint64) string {
 // Client results are keyed by scope, command code and request id, see resultKey.
 var resultTable = declaration[string, *result]{
 	schema: table.Schema[string, *result]{Kind: kindResult, AppendKey: table.AppendKeyString, ReadKey: table.ReadKeyString, Read: readResult},
-	in:     func(v *view) *table.Table[string, *result] { return &v.results },
+	in:     func(v *view) *table.Table[string, *result] { return &v.once.results },
 	indexes: []place{
-		func(v *view) table.Part { return &v.byExpiry },
-		func(v *view) table.Part { return &v.knownIDs.held },
-		func(v *view) table.Part { return &v.knownIDs.total },
-		func(v *view) table.Part { return &v.strangerIDs.held },
-		func(v *view) table.Part { return &v.strangerIDs.total },
+		func(v *view) table.Part { return &v.once.byExpiry },
+		func(v *view) table.Part { return &v.once.known.held },
+		func(v *view) table.Part { return &v.once.known.total },
+		func(v *view) table.Part { return &v.once.strangers.held },
+		func(v *view) table.Part { return &v.once.strangers.total },
 	},
 	enter: (*txn).enterResult,
 	leave: (*txn).leaveResult,

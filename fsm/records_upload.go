@@ -52,9 +52,9 @@ func readStaged(d *table.Decoder, _ uint32) *staged {
 
 var stagedTable = declaration[string, *staged]{
 	schema: table.Schema[string, *staged]{Kind: kindStaged, AppendKey: table.AppendKeyString, ReadKey: readStagedKey, Read: readStaged},
-	in:     func(v *view) *table.Table[string, *staged] { return &v.staged },
+	in:     func(v *view) *table.Table[string, *staged] { return &v.uploads.records },
 	indexes: []place{
-		func(v *view) table.Part { return &v.stagedBytes },
+		func(v *view) table.Part { return &v.uploads.bytes },
 	},
 	enter: (*txn).enterStaged,
 	leave: (*txn).leaveStaged,
@@ -100,16 +100,16 @@ func stagedCost(key string, s *staged) int64 {
 }
 
 func (x *txn) enterStaged(key string, s *staged) {
-	x.stagedBytes.Set(&x.w, x.stagedBytes.Get()+stagedCost(key, s))
+	x.uploads.bytes.Set(&x.w, x.uploads.bytes.Get()+stagedCost(key, s))
 	if k := stagedDue(key, s); k != "" {
-		x.byDue.Put(&x.w, k, nothing{})
+		x.due.Put(&x.w, k, nothing{})
 	}
 }
 
 func (x *txn) leaveStaged(key string, s *staged) {
-	x.stagedBytes.Set(&x.w, x.stagedBytes.Get()-stagedCost(key, s))
+	x.uploads.bytes.Set(&x.w, x.uploads.bytes.Get()-stagedCost(key, s))
 	if k := stagedDue(key, s); k != "" {
-		x.byDue.Drop(&x.w, k)
+		x.due.Drop(&x.w, k)
 	}
 }
 

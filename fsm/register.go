@@ -68,7 +68,7 @@ const rejectedEvery = 60 * 60 * 1000
 // noteRejected notes a registration that was refused for want of proof, nil
 // when that was noted of the node not long ago.
 func (v *view) noteRejected(n *node) effect {
-	if at, known := v.rejected.Get(n.id); known && v.meta.now-int64(at) < rejectedEvery {
+	if at, known := v.nodes.rejected.Get(n.id); known && v.meta.now-int64(at) < rejectedEvery {
 		return nil
 	}
 	return func(x *txn) any {
@@ -101,7 +101,7 @@ func (v *view) mayIdentify(c *call, r *protocol.Register, old *node, mode string
 // is not live: it may be so because it cannot sign.
 func decideSetSignedRegister(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetSignedRegister)
-	n, ok := v.nodes.Get(r.NodeID)
+	n, ok := v.nodes.records.Get(r.NodeID)
 	if !ok || !n.live() && v.admin(c) != nil {
 		return nil, noNode(r.NodeID)
 	}
@@ -128,8 +128,8 @@ func decideSetSignedRegister(v *view, c *call) (effect, *protocol.Error) {
 // findRegistrant says whose registration this is: by key, else by owner when
 // the operator lets owners reclaim, else nobody's.
 func (v *view) findRegistrant(key protocol.PublicKey, r *protocol.Register) (*node, string) {
-	if id, ok := v.byKey.Get(string(key[:])); ok {
-		n, _ := v.nodes.Get(id)
+	if id, ok := v.nodes.byKey.Get(string(key[:])); ok {
+		n, _ := v.nodes.records.Get(id)
 		if n.live() {
 			return n, modeExisting
 		}
@@ -151,11 +151,11 @@ func (v *view) ownedBy(owner string) *node {
 	var found *node
 	prefix := ownerKey(owner, 0)
 	prefix = prefix[:len(prefix)-4]
-	v.byOwner.Ascend(prefix, func(k string, id uint32) bool {
+	v.nodes.byOwner.Ascend(prefix, func(k string, id uint32) bool {
 		if len(k) != len(prefix)+4 || k[:len(prefix)] != prefix {
 			return false
 		}
-		n, _ := v.nodes.Get(id)
+		n, _ := v.nodes.records.Get(id)
 		if found == nil || n.live() {
 			found = n
 		}
@@ -201,7 +201,7 @@ func (x *txn) describe(n *node, r *protocol.Register, mode string, reply *protoc
 	n.set(flagProven, n.has(flagProven) || r.Proven)
 	if r.Hostname != "" {
 		if reply.HostnameError = protocol.CheckHostname(r.Hostname); reply.HostnameError == "" {
-			if holder, taken := x.byHost.Get(r.Hostname); !taken || holder == n.id {
+			if holder, taken := x.nodes.byHost.Get(r.Hostname); !taken || holder == n.id {
 				n.hostname, reply.Hostname = r.Hostname, r.Hostname
 			} else {
 				reply.HostnameError = "hostname " + protocol.Quote(r.Hostname) + " already in use"
@@ -272,7 +272,7 @@ func sameRegistration(a, b *node) bool {
 
 func decideDeregister(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.NodeRequest)
-	n, ok := v.nodes.Get(r.NodeID)
+	n, ok := v.nodes.records.Get(r.NodeID)
 	if !ok || !n.reachable() {
 		return c.unchanged(deregistered(nil))
 	}

@@ -184,12 +184,12 @@ func (d *ReplicationDoc) MarshalJSON() ([]byte, error) {
 func (r *Root) ReplicationDocument() any {
 	doc := &ReplicationDoc{
 		Version: 1, NextNode: r.meta.nextNode, NextNet: r.meta.nextNet,
-		TotalNodes: r.liveNodes.Len(), OnlineNodes: r.liveNodes.Len(),
+		TotalNodes: r.nodes.liveIDs.Len(), OnlineNodes: r.nodes.liveIDs.Len(),
 		Nodes: map[string]DocNode{}, Networks: map[string]DocNetwork{}, PubKeyIdx: map[string]uint32{},
 		InviteInbox: map[string][]DocInvite{}, RBACPreAssign: map[string][]DocPreAssign{},
 		HandshakeInbox: map[string][]DocHandshake{}, HandshakeResponses: map[string][]DocHandshakeR{},
 	}
-	r.nodes.Scan(func(id uint32, n *node) bool {
+	r.nodes.records.Scan(func(id uint32, n *node) bool {
 		if !n.has(flagKeyless) {
 			doc.PubKeyIdx[n.key.String()] = id
 		}
@@ -198,35 +198,35 @@ func (r *Root) ReplicationDocument() any {
 		}
 		return true
 	})
-	r.networks.Scan(func(id uint16, n *network) bool {
+	r.networks.records.Scan(func(id uint16, n *network) bool {
 		doc.Networks[decimal(uint32(id))] = r.docNetwork(id, n)
 		return true
 	})
-	r.trust.Scan(func(k uint64, s sides) bool {
+	r.trust.pairs.Scan(func(k uint64, s sides) bool {
 		if r.counts(s) {
 			doc.TrustPairs = append(doc.TrustPairs, decimal(uint32(k>>32))+":"+decimal(uint32(k)))
 		}
 		return true
 	})
 	doc.TrustLinks = len(doc.TrustPairs)
-	r.handshakeRequests.Scan(func(k string, q *request) bool {
+	r.trust.requests.Scan(func(k string, q *request) bool {
 		to, _ := splitQueueKey(k)
 		doc.HandshakeInbox[decimal(to)] = append(doc.HandshakeInbox[decimal(to)],
 			DocHandshake{FromNodeID: q.from, Justification: q.justification, Timestamp: utcNano(q.at)})
 		return true
 	})
-	r.responses.Scan(func(k string, q *response) bool {
+	r.trust.responses.Scan(func(k string, q *response) bool {
 		to, _ := splitQueueKey(k)
 		doc.HandshakeResponses[decimal(to)] = append(doc.HandshakeResponses[decimal(to)],
 			DocHandshakeR{FromNodeID: q.from, Accept: q.accept, Timestamp: utcNano(q.at)})
 		return true
 	})
-	r.invites.Scan(func(k string, i *invite) bool {
+	r.networks.invites.Scan(func(k string, i *invite) bool {
 		to, _ := splitQueueKey(k)
 		doc.InviteInbox[decimal(to)] = append(doc.InviteInbox[decimal(to)], DocInvite{NetworkID: i.net, InviterID: i.inviter, Timestamp: utcNano(i.at)})
 		return true
 	})
-	r.preAssign.Scan(func(k string, p *preAssign) bool {
+	r.networks.preAssign.Scan(func(k string, p *preAssign) bool {
 		net := decimal(uint32(table.NewDecoder([]byte(k)).Key16()))
 		doc.RBACPreAssign[net] = append(doc.RBACPreAssign[net], DocPreAssign{ExternalID: p.external, Role: p.role.String()})
 		return true
@@ -240,7 +240,7 @@ func (r *Root) ReplicationDocument() any {
 func (r *Root) docTotals(doc *ReplicationDoc) {
 	doc.TotalRequests, doc.StartTime, doc.Term = r.meta.requests, utcOrNone(r.meta.began), r.meta.leaderTerm
 	tags := map[string]bool{}
-	r.nodes.Scan(func(_ uint32, n *node) bool {
+	r.nodes.records.Scan(func(_ uint32, n *node) bool {
 		if !n.live() {
 			return true
 		}
@@ -259,7 +259,7 @@ func (r *Root) docConfiguration(doc *ReplicationDoc) {
 	if idp := r.config().idp; idp.Type != "" {
 		doc.IDPConfig = &DocIDP{Type: idp.Type, URL: shownURL(idp.URL), Issuer: idp.Issuer, ClientID: idp.ClientID, TenantID: idp.TenantID, Domain: idp.Domain}
 	}
-	if s, ok := r.sinks.Get(protocol.SinkNameExport); ok {
+	if s, ok := r.audit.sinks.Get(protocol.SinkNameExport); ok {
 		doc.AuditExportConfig = &DocExport{Format: s.Format, Endpoint: shownURL(s.Endpoint), Index: s.Index, Source: s.Source}
 	}
 }
@@ -292,14 +292,14 @@ func (r *Root) docNetwork(id uint16, n *network) DocNetwork {
 		d.Policy = &DocPolicy{MaxMembers: p.maxMembers, AllowedPorts: p.ports, Description: p.description}
 	}
 	if id == 0 {
-		r.liveNodes.Ascend(0, func(node uint32, _ nothing) bool {
+		r.nodes.liveIDs.Ascend(0, func(node uint32, _ nothing) bool {
 			d.Members = append(d.Members, node)
 			return true
 		})
 		return d
 	}
 	d.MemberRoles = map[string]string{}
-	r.byOrder.Ascend(orderKey(id, 0), func(k uint64, node uint32) bool {
+	r.networks.byOrder.Ascend(orderKey(id, 0), func(k uint64, node uint32) bool {
 		if uint16(k>>48) != id {
 			return false
 		}
@@ -307,7 +307,7 @@ func (r *Root) docNetwork(id uint16, n *network) DocNetwork {
 		if m, _ := r.membership(id, node); m.role != roleNone {
 			d.MemberRoles[decimal(node)] = m.role.String()
 		}
-		if tags, ok := r.tags.Get(membershipKey(id, node)); ok {
+		if tags, ok := r.networks.tags.Get(membershipKey(id, node)); ok {
 			if d.MemberTags == nil {
 				d.MemberTags = map[string][]string{}
 			}
@@ -343,7 +343,7 @@ func (r *Root) docAudit() []DocAudit {
 // newestFirst returns a function that yields the events of a class from the
 // newest down.
 func (r *Root) newestFirst(class protocol.EventClass) func() (Event, bool) {
-	t := &r.events[classIndex(class)]
+	t := &r.audit.events[classIndex(class)]
 	at := t.Len()
 	return func() (Event, bool) {
 		at--

@@ -19,7 +19,7 @@ const (
 )
 
 func decideCountRequests(v *view, b *CountRequests) (effect, *protocol.Error) {
-	s, known := v.clusterMembers.Get(b.Member)
+	s, known := v.cluster.members.Get(b.Member)
 	switch {
 	case b.Boot == "" || len(b.Boot) > maxBootBytes || b.Total > maxRequests:
 		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid count_requests: want a boot id and a number of requests")

@@ -53,14 +53,14 @@ func (r *Root) Age() int64 {
 }
 
 // NodeCount is the number of live nodes.
-func (r *Root) NodeCount() int { return r.liveNodes.Len() }
+func (r *Root) NodeCount() int { return r.nodes.liveIDs.Len() }
 
 // NodeKey returns the key to verify node id's signatures with and its
 // generation. It knows live and offline nodes, because an offline node may
 // sign a heartbeat or deregister; whether a command may come from an offline
 // node is for its handler to say.
 func (r *Root) NodeKey(id uint32) (key protocol.PublicKey, gen uint32, keyless, ok bool) {
-	n, had := r.nodes.Get(id)
+	n, had := r.nodes.records.Get(id)
 	if !had || !n.reachable() {
 		return key, 0, false, false
 	}
@@ -70,7 +70,7 @@ func (r *Root) NodeKey(id uint32) (key protocol.PublicKey, gen uint32, keyless, 
 // GoneKey is NodeKey for a node that has been deregistered: its key stays
 // bound to its id. Who sends its deregistration again can still be recognised.
 func (r *Root) GoneKey(id uint32) (key protocol.PublicKey, gen uint32, ok bool) {
-	n, had := r.nodes.Get(id)
+	n, had := r.nodes.records.Get(id)
 	if !had || n.state != stateDeregistered || n.has(flagKeyless) {
 		return key, 0, false
 	}
@@ -88,7 +88,7 @@ func (r *Root) UnsignedIdentity(b *protocol.Register) bool {
 		return false
 	}
 	id, known := r.KeyOwner(key)
-	n, _ := r.nodes.Get(id)
+	n, _ := r.nodes.records.Get(id)
 	return known && n.externalID == ""
 }
 
@@ -100,7 +100,7 @@ func (r *Root) KnownKey(key protocol.PublicKey) bool {
 
 // KeyOwner is the node id that a public key is bound to, live or not.
 func (r *Root) KeyOwner(key protocol.PublicKey) (node uint32, ok bool) {
-	return r.byKey.Get(string(key[:]))
+	return r.nodes.byKey.Get(string(key[:]))
 }
 
 // Tokens lists the stored tokens of a kind by name. A join token that was used
@@ -108,7 +108,7 @@ func (r *Root) KeyOwner(key protocol.PublicKey) (node uint32, ok bool) {
 // the member can try again.
 func (r *Root) Tokens(kind TokenKind) []TokenRecord {
 	var out []TokenRecord
-	r.tokens.Ascend(tokenKey(kind, ""), func(_ string, t *token) bool {
+	r.cluster.tokens.Ascend(tokenKey(kind, ""), func(_ string, t *token) bool {
 		if t.Kind != kind {
 			return false
 		}
@@ -120,7 +120,7 @@ func (r *Root) Tokens(kind TokenKind) []TokenRecord {
 
 // Token finds a stored token.
 func (r *Root) Token(kind TokenKind, name string) (TokenRecord, bool) {
-	if t, ok := r.tokens.Get(tokenKey(kind, name)); ok {
+	if t, ok := r.cluster.tokens.Get(tokenKey(kind, name)); ok {
 		return t.TokenRecord, true
 	}
 	return TokenRecord{}, false
@@ -129,7 +129,7 @@ func (r *Root) Token(kind TokenKind, name string) (TokenRecord, bool) {
 // NetworkTokenKey says under which keyring version the join token of a
 // network is stored; ok is false when the network has none.
 func (r *Root) NetworkTokenKey(net uint16) (keyVersion uint32, ok bool) {
-	n, had := r.networks.Get(net)
+	n, had := r.networks.records.Get(net)
 	if !had || n.token.IsZero() {
 		return 0, false
 	}
@@ -139,7 +139,7 @@ func (r *Root) NetworkTokenKey(net uint16) (keyVersion uint32, ok bool) {
 // NetworkAdminToken is the MAC of a network's own admin token; ok is false
 // when it has none.
 func (r *Root) NetworkAdminToken(net uint16) (mac protocol.MAC, ok bool) {
-	n, had := r.networks.Get(net)
+	n, had := r.networks.records.Get(net)
 	if !had || n.admin.IsZero() {
 		return protocol.MAC{}, false
 	}
@@ -149,8 +149,8 @@ func (r *Root) NetworkAdminToken(net uint16) (mac protocol.MAC, ok bool) {
 // Members lists the records of the cluster's members by id. The slices in
 // them must not be changed.
 func (r *Root) Members() []MemberRecord {
-	out := make([]MemberRecord, 0, r.clusterMembers.Len())
-	r.clusterMembers.Scan(func(_ string, s *clusterMember) bool {
+	out := make([]MemberRecord, 0, r.cluster.members.Len())
+	r.cluster.members.Scan(func(_ string, s *clusterMember) bool {
 		out = append(out, s.MemberRecord)
 		return true
 	})
@@ -160,7 +160,7 @@ func (r *Root) Members() []MemberRecord {
 // Sealed finds an encrypted secret and the public part beside it. The slices
 // must not be changed.
 func (r *Root) Sealed(name string) (secret Sealed, public []byte, ok bool) {
-	s, had := r.sealed.Get(name)
+	s, had := r.cluster.sealed.Get(name)
 	if !had {
 		return Sealed{}, nil, false
 	}

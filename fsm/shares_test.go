@@ -72,7 +72,7 @@ func TestStrangersCannotStopWritesWithRequestIDs(t *testing.T) {
 	for range 200 {
 		w.tick(1)
 	}
-	if s := &w.m.x.strangerIDs; s.total.Get() != 0 || s.held.Len() != 0 {
+	if s := &w.m.x.once.strangers; s.total.Get() != 0 || s.held.Len() != 0 {
 		t.Errorf("after five minutes %d bytes and %d holders are left", s.total.Get(), s.held.Len())
 	}
 }
@@ -131,7 +131,7 @@ func TestAFleetThatComesBackIsNotRefused(t *testing.T) {
 		if err := json.Unmarshal(r.JSON(), &reply); err != nil {
 			t.Fatal(err)
 		}
-		return &reply, w.m.x.strangerIDs.total.Get()
+		return &reply, w.m.x.once.strangers.total.Get()
 	}
 	const fleet = 600
 	first := map[int]uint32{}

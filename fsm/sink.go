@@ -15,7 +15,7 @@ import (
 // where it is; otherwise it begins with the next event. A new address starts
 // the sink's own counts anew and forgets the dead letters of the old one.
 func (x *txn) putSink(c protocol.SinkConfig, secret protocol.Sealed, keep bool) {
-	old, had := x.sinks.Get(c.Name)
+	old, had := x.audit.sinks.Get(c.Name)
 	s := &sink{SinkConfig: c, secret: secret, gen: x.config().revision + 1}
 	if c.Required && c.MaxLag == 0 {
 		s.MaxLag = protocol.DefaultMaxLag
@@ -36,9 +36,9 @@ func (x *txn) putSink(c protocol.SinkConfig, secret protocol.Sealed, keep bool) 
 	}
 	x.dropLetters(c.Name, 0)
 	cur := x.cursorNow()
-	t, _ := x.totals.Get(c.Name)
+	t, _ := x.audit.totals.Get(c.Name)
 	cur.before = t.sinkCounts
-	if old, _ := x.cursors.Get(c.Name); had && keep {
+	if old, _ := x.audit.cursors.Get(c.Name); had && keep {
 		cur.seq, cur.passed = old.seq, old.passed
 	}
 	cursorTable.put(x, c.Name, cur)
@@ -47,14 +47,14 @@ func (x *txn) putSink(c protocol.SinkConfig, secret protocol.Sealed, keep bool) 
 // sameSink reports whether a sink is configured like this already, and keeps
 // its secret. Without an endpoint it is to be gone, where it needs one.
 func (v *view) sameSink(name string, c protocol.SinkConfig, secret protocol.Sealed) bool {
-	old, had := v.sinks.Get(name)
+	old, had := v.audit.sinks.Get(name)
 	if !had {
 		return c.Endpoint == "" && c.Kind != protocol.SinkLog
 	}
 	if c.Required && c.MaxLag == 0 {
 		c.MaxLag = protocol.DefaultMaxLag
 	}
-	if cur, ok := v.cursors.Get(name); ok && cur.problem != "" {
+	if cur, ok := v.audit.cursors.Get(name); ok && cur.problem != "" {
 		return false // saying it again has it tried again, also a sink that is paused
 	}
 	next := *old
@@ -63,7 +63,7 @@ func (v *view) sameSink(name string, c protocol.SinkConfig, secret protocol.Seal
 }
 
 func (x *txn) dropSink(name string) {
-	if x.sinks.Holds(name) {
+	if x.audit.sinks.Holds(name) {
 		x.countBacklog(name, -1)
 		x.dropLetters(name, 0)
 		cursorTable.drop(x, name)
@@ -90,7 +90,7 @@ func (x *txn) startSinks() {
 // countRequired counts the sinks that writes wait for.
 func (x *txn) countRequired(s *sink, n int) {
 	if s.Required {
-		x.requiredSinks.Set(&x.w, x.requiredSinks.Get()+n)
+		x.audit.required.Set(&x.w, x.audit.required.Get()+n)
 	}
 }
 
@@ -99,7 +99,7 @@ func noSink(name string) *protocol.Error {
 }
 
 func (v *view) checkSinks(name string) *protocol.Error {
-	if !v.sinks.Holds(name) && v.sinks.Len() >= protocol.MaxSinks {
+	if !v.audit.sinks.Holds(name) && v.audit.sinks.Len() >= protocol.MaxSinks {
 		return protocol.Refusef(protocol.CodeLimitReached, "too many sinks (max %d): delete one first", protocol.MaxSinks)
 	}
 	return nil
@@ -117,14 +117,14 @@ func decideSinkPut(v *view, c *call) (effect, *protocol.Error) {
 		return nil, e
 	}
 	if v.sameSink(r.Name, r.Sink(), r.SecretSealed) {
-		cur, _ := v.cursors.Get(r.Name)
+		cur, _ := v.audit.cursors.Get(r.Name)
 		return c.unchanged(&protocol.AuditSinkReply{Type: "audit_sink_put_ok", Name: r.Name, Seq: cur.seq})
 	}
 	return func(x *txn) any {
 		x.putSink(r.Sink(), r.SecretSealed, true)
 		x.begin(protocol.EventSinkConfigured).str("name", r.Name).str("kind", r.Kind).str("format", r.Format).str("endpoint", shownURL(r.Endpoint)).
 			bool("required", r.Required).end()
-		cur, _ := x.cursors.Get(r.Name)
+		cur, _ := x.audit.cursors.Get(r.Name)
 		return &protocol.AuditSinkReply{Type: "audit_sink_put_ok", Name: r.Name, Seq: cur.seq}
 	}, nil
 }
@@ -134,7 +134,7 @@ func decideSinkDelete(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
-	s, ok := v.sinks.Get(r.Name)
+	s, ok := v.audit.sinks.Get(r.Name)
 	if !ok {
 		return nil, noSink(r.Name)
 	}
@@ -150,8 +150,8 @@ func readSinks(v *view, c *call) (any, *protocol.Error) {
 		return nil, e
 	}
 	reply := &protocol.AuditSinkListReply{Type: "audit_sink_list_ok", Sinks: []protocol.AuditSink{}}
-	v.sinks.Scan(func(name string, s *sink) bool {
-		cur, _ := v.cursors.Get(name)
+	v.audit.sinks.Scan(func(name string, s *sink) bool {
+		cur, _ := v.audit.cursors.Get(name)
 		n, totals := v.sinkCount(name)
 		shown := protocol.AuditSink{SinkConfig: s.SinkConfig, HasSecret: !s.secret.IsZero(), Seq: cur.seq, Lag: v.lag(cur),
 			Delivered: n.delivered, Failed: n.failed, Dropped: n.dropped, DLQSize: len(v.letterKeys(name)), SinkTotals: totals, SinkTrouble: cur.shown()}

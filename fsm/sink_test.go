@@ -418,7 +418,7 @@ func TestIdentityConfiguration(t *testing.T) {
 	w.do("set_external_id", &protocol.SetExternalID{NodeID: b, ExternalID: "b@x"}, admin)
 	w.join(net, b)
 	w.do("set_idp_config", &protocol.SetIDPConfig{IDPType: "ldap", URL: "https://verify"}, admin)
-	if _, _, ok := w.m.Root().JWKS(); ok || w.m.Root().IdentityWebhook() != "https://verify" || w.m.Root().jwks.Len() != 0 {
+	if _, _, ok := w.m.Root().JWKS(); ok || w.m.Root().IdentityWebhook() != "https://verify" || w.m.Root().cluster.jwks.Len() != 0 {
 		t.Error("the keys of the old provider are kept, or the webhook of the new one is not known")
 	}
 	w.do("set_identity_webhook", &protocol.SetIdentityWebhook{URL: "https://explicit"}, admin)

@@ -40,8 +40,8 @@ func readSinkTotals(d *table.Decoder, _ uint32) sinkTotals {
 // counts are what became of a sink's events since it has its address, and
 // since the cluster began.
 func (v *view) sinkCount(name string) (now sinkCounts, total protocol.SinkTotals) {
-	t, _ := v.totals.Get(name)
-	if cur, ok := v.cursors.Get(name); ok {
+	t, _ := v.audit.totals.Get(name)
+	if cur, ok := v.audit.cursors.Get(name); ok {
 		now = sinkCounts{t.delivered - cur.before.delivered, t.failed - cur.before.failed, t.dropped - cur.before.dropped}
 	}
 	return now, protocol.SinkTotals{DeliveredTotal: t.delivered, FailedTotal: t.failed, DroppedTotal: t.dropped}
@@ -49,7 +49,7 @@ func (v *view) sinkCount(name string) (now sinkCounts, total protocol.SinkTotals
 
 var sinkTotalsTable = declaration[string, sinkTotals]{
 	schema: table.Schema[string, sinkTotals]{Kind: kindSinkTotals, AppendKey: table.AppendKeyString, ReadKey: table.ReadKeyString, Read: readSinkTotals},
-	in:     func(v *view) *table.Table[string, sinkTotals] { return &v.totals },
+	in:     func(v *view) *table.Table[string, sinkTotals] { return &v.audit.totals },
 	fits:   fitsSinkTotals,
 }
 
@@ -62,14 +62,14 @@ func (x *txn) countSink(name string, c sinkCounts) {
 	if c == (sinkCounts{}) {
 		return
 	}
-	t, _ := x.totals.Get(name)
+	t, _ := x.audit.totals.Get(name)
 	t.delivered, t.failed, t.dropped = t.delivered+c.delivered, t.failed+c.failed, t.dropped+c.dropped
 	sinkTotalsTable.put(x, name, t)
 }
 
 // keepTotals notes that a sink is there, or is gone since now.
 func (x *txn) keepTotals(name string, there bool) {
-	t, counted := x.totals.Get(name)
+	t, counted := x.audit.totals.Get(name)
 	if !counted {
 		return
 	}
@@ -85,7 +85,7 @@ func (x *txn) keepTotals(name string, there bool) {
 
 func (x *txn) forgetTotals() {
 	count, oldest, since := 0, "", int64(0)
-	x.totals.Scan(func(name string, t sinkTotals) bool {
+	x.audit.totals.Scan(func(name string, t sinkTotals) bool {
 		if t.gone != 0 {
 			if count++; count == 1 || t.gone < since {
 				oldest, since = name, t.gone
@@ -110,12 +110,12 @@ func (r *Root) SinkTotals() (out []SinkTotals) {
 	add := func(name string, t sinkTotals) {
 		out = append(out, SinkTotals{Name: name, Delivered: t.delivered, Failed: t.failed, Dropped: t.dropped})
 	}
-	r.sinks.Scan(func(name string, _ *sink) bool {
-		t, _ := r.totals.Get(name)
+	r.audit.sinks.Scan(func(name string, _ *sink) bool {
+		t, _ := r.audit.totals.Get(name)
 		add(name, t)
 		return true
 	})
-	r.totals.Scan(func(name string, t sinkTotals) bool {
+	r.audit.totals.Scan(func(name string, t sinkTotals) bool {
 		if t.gone != 0 {
 			add(name, t)
 		}

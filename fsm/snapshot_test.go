@@ -105,22 +105,22 @@ func TestSnapshotHoldsEverything(t *testing.T) {
 	if !bytes.Equal(snapshotOf(t, m), data) {
 		t.Error("a snapshot of the restored state differs")
 	}
-	same(t, "nodes", &a.nodes, &b.nodes)
-	same(t, "seen", &a.seen, &b.seen)
-	same(t, "networks", &a.networks, &b.networks)
-	same(t, "members", &a.memberships, &b.memberships)
-	same(t, "tags", &a.tags, &b.tags)
-	same(t, "documents of networks", &a.docs, &b.docs)
-	same(t, "requests", &a.handshakeRequests, &b.handshakeRequests)
-	same(t, "responses", &a.responses, &b.responses)
-	same(t, "beacons", &a.beacons, &b.beacons)
-	same(t, "tokens", &a.tokens, &b.tokens)
-	same(t, "sealed", &a.sealed, &b.sealed)
-	same(t, "servers", &a.clusterMembers, &b.clusterMembers)
-	same(t, "sessions", &a.sessions, &b.sessions)
-	same(t, "minted", &a.minted, &b.minted)
-	same(t, "results", &a.results, &b.results)
-	same(t, "blocked", &a.blocked, &b.blocked)
+	same(t, "nodes", &a.nodes.records, &b.nodes.records)
+	same(t, "seen", &a.nodes.seen, &b.nodes.seen)
+	same(t, "networks", &a.networks.records, &b.networks.records)
+	same(t, "members", &a.networks.memberships, &b.networks.memberships)
+	same(t, "tags", &a.networks.tags, &b.networks.tags)
+	same(t, "documents of networks", &a.networks.docs, &b.networks.docs)
+	same(t, "requests", &a.trust.requests, &b.trust.requests)
+	same(t, "responses", &a.trust.responses, &b.trust.responses)
+	same(t, "beacons", &a.beacons.records, &b.beacons.records)
+	same(t, "tokens", &a.cluster.tokens, &b.cluster.tokens)
+	same(t, "sealed", &a.cluster.sealed, &b.cluster.sealed)
+	same(t, "servers", &a.cluster.members, &b.cluster.members)
+	same(t, "sessions", &a.once.sessions, &b.once.sessions)
+	same(t, "minted", &a.once.minted, &b.once.minted)
+	same(t, "results", &a.once.results, &b.once.results)
+	same(t, "blocked", &a.nodes.blocked, &b.nodes.blocked)
 	if a.meta != b.meta {
 		t.Errorf("meta: got %+v, want %+v", b.meta, a.meta)
 	}
@@ -225,10 +225,10 @@ func snapshotWith(t *testing.T, spoil func(*world)) []byte {
 // unknownKind stores a record of a kind that this version does not have.
 func unknownKind(w *world) {
 	x := w.m.x
-	x.blocked = table.New(&table.Schema[uint32, millis]{Kind: 250, AppendKey: table.AppendKey32})
-	slot := slices.IndexFunc(places, func(p place) bool { return p(&x.view) == table.Part(&x.blocked) })
-	x.w.Open(&x.blocked, table.Slot(slot))
-	x.blocked.Put(&x.w, 1, 1)
+	x.nodes.blocked = table.New(&table.Schema[uint32, millis]{Kind: 250, AppendKey: table.AppendKey32})
+	slot := slices.IndexFunc(places, func(p place) bool { return p(&x.view) == table.Part(&x.nodes.blocked) })
+	x.w.Open(&x.nodes.blocked, table.Slot(slot))
+	x.nodes.blocked.Put(&x.w, 1, 1)
 }
 
 // A damaged snapshot is refused, whichever bit is wrong and wherever it ends.

@@ -80,76 +80,118 @@ func readMeta(d *table.Decoder) (m meta) {
 
 func (m *meta) hash() [32]byte { return sha256.Sum256(m.AppendTo(nil, m.level)) }
 
-// view is all state, as the writer works on it and as roots publish it.
+// view is all state by subject, as the writer works on it and as roots publish it.
 type view struct {
-	meta meta
+	meta     meta
+	nodes    nodeStore
+	networks networkStore
+	trust    trustStore
+	beacons  beaconStore
+	audit    auditStore
+	once     onceStore
+	cluster  clusterStore
+	uploads  uploadStore
+	due      table.Index[string, nothing] // deadline, see dueKey
+	next     nextParts
+}
 
-	nodes             table.Table[uint32, *node]
-	seen              table.Table[uint32, second]
-	networks          table.Table[uint16, *network]
-	memberships       table.Table[uint64, membership]
-	trust             table.Table[uint64, sides]
-	handshakeRequests table.Table[string, *request]
-	responses         table.Table[string, *response]
-	beacons           table.Table[uint32, *beacon]
-	tokens            table.Table[string, *token]
-	sealed            table.Table[string, *sealed]
-	clusterMembers    table.Table[string, *clusterMember]
-	sessions          table.Table[string, session]
-	minted            table.Table[string, *result]
-	results           table.Table[string, *result]
-	events            [2]table.Table[uint64, eventRecord] // by class, see classIndex
-	blocked           table.Table[uint32, millis]
-	invites           table.Table[string, *invite]
-	preAssign         table.Table[string, *preAssign]
-	settings          table.Table[uint16, *settings]
-	sinks             table.Table[string, *sink]
-	cursors           table.Table[string, *cursor]
-	totals            table.Table[string, sinkTotals] // by name of the sink, see [sinkTotals]
-	letters           table.Table[string, *letter]
-	jwks              table.Table[string, *jwks]
-	tags              table.Table[uint64, memberTags]
-	docs              table.Table[uint16, networkDocs]
-	rejected          table.Table[uint32, millis]
-	staged            table.Table[string, *staged]
-	// provenKeys are marks of keys that have proved themselves and are no node's.
+// nodeStore holds the nodes and what is noted about single ones.
+type nodeStore struct {
+	records  table.Table[uint32, *node]
+	seen     table.Table[uint32, second]
+	blocked  table.Table[uint32, millis]
+	rejected table.Table[uint32, millis]
+	// provenKeys are marks of keys that have proved themselves and belong to no node.
 	provenKeys table.Table[string, nothing]
-	next       nextParts
 
-	// Derived: rebuilt from the tables.
-	byKey     table.Index[string, uint32]  // raw public key -> node
-	byHost    table.Index[string, uint32]  // hostname -> node
-	byOwner   table.Index[string, uint32]  // owner, node -> node
-	byPerson  table.Index[string, uint32]  // folded external id, node -> node
-	liveNodes table.Index[uint32, nothing] // ids of live nodes
-	offline   table.Index[uint64, uint32]  // second of going offline, node -> node
-	byName    table.Index[string, uint16]  // network name -> network
-	byOrder   table.Index[uint64, uint32]  // network, join order -> node
-	byNode    table.Index[uint64, nothing] // node, network
-	byPeer    table.Index[uint64, nothing] // node, the other of a trust pair
-	offers    table.Index[uint32, int]     // node -> trust pairs in which it has spoken
-	netSize   table.Index[uint16, int]     // network -> number of members
-	byExpiry  table.Index[string, string]  // expiry, client result key -> key
-	owners    table.Index[uint16, uint32]  // network -> its owner
-	byInvite  table.Index[string, nothing] // network or inviter, invite key
-	byAssign  table.Index[string, string]  // network, folded external id -> pre-assignment key
-	byDue     table.Index[string, nothing] // deadline, see dueKey
-	// knownIDs and strangerIDs are what remembered client results cost.
-	knownIDs    shares
-	strangerIDs shares
-	// beaconBytes is what the beacons take in their list; beaconRevision
-	// changes with the list, beaconCache holds it as it is sent.
-	beaconBytes    shares
-	beaconRevision table.Value[uint64]
-	beaconCache    table.Value[*beaconCache]
-	// eventShares counts the security events that are kept by who caused them.
-	eventShares shares
+	byKey    table.Index[string, uint32]  // raw public key -> node
+	byHost   table.Index[string, uint32]  // hostname -> node
+	byOwner  table.Index[string, uint32]  // owner, node -> node
+	byPerson table.Index[string, uint32]  // folded external id, node -> node
+	liveIDs  table.Index[uint32, nothing] // ids of live nodes
+	offline  table.Index[uint64, uint32]  // second of going offline, node -> node
+}
+
+// networkStore holds the networks, who belongs to them and who may.
+type networkStore struct {
+	records     table.Table[uint16, *network]
+	memberships table.Table[uint64, membership]
+	invites     table.Table[string, *invite]
+	preAssign   table.Table[string, *preAssign]
+	tags        table.Table[uint64, memberTags]
+	docs        table.Table[uint16, networkDocs]
+
+	byName   table.Index[string, uint16]  // network name -> network
+	byOrder  table.Index[uint64, uint32]  // network, join order -> node
+	byNode   table.Index[uint64, nothing] // node, network
+	sizes    table.Index[uint16, int]     // network -> number of members
+	owners   table.Index[uint16, uint32]  // network -> its owner
+	byInvite table.Index[string, nothing] // network or inviter, invite key
+	byAssign table.Index[string, string]  // network, folded external id -> pre-assignment key
+}
+
+// trustStore holds the trust pairs and the handshakes that lead to them.
+type trustStore struct {
+	pairs     table.Table[uint64, sides]
+	requests  table.Table[string, *request]
+	responses table.Table[string, *response]
+
+	byPeer table.Index[uint64, nothing] // node, the other of a trust pair
+	offers table.Index[uint32, int]     // node -> trust pairs in which it has spoken
+}
+
+// beaconStore holds the beacons.
+type beaconStore struct {
+	records table.Table[uint32, *beacon]
+
+	// bytes is what the beacons take in their list; revision changes with the
+	// list, cache holds it as it is sent.
+	bytes    shares
+	revision table.Value[uint64]
+	cache    table.Value[*beaconCache]
+}
+
+// auditStore holds the event log and its consumers.
+type auditStore struct {
+	events  [2]table.Table[uint64, eventRecord] // by class, see classIndex
+	sinks   table.Table[string, *sink]
+	cursors table.Table[string, *cursor]
+	totals  table.Table[string, sinkTotals] // by name of the sink, see [sinkTotals]
+	letters table.Table[string, *letter]
+
+	// shares counts the security events that are kept by who caused them.
+	shares shares
 	// backlog counts what required sinks have not been given, see [bearer.at].
 	backlog shares
-	// requiredSinks counts the sinks that writes wait for.
-	requiredSinks table.Value[int]
-	// stagedBytes is what uploads that wait for parts cost together.
-	stagedBytes table.Value[int64]
+	// required counts the sinks that writes wait for.
+	required table.Value[int]
+}
+
+// onceStore holds what makes a request that comes again find its first result.
+type onceStore struct {
+	sessions table.Table[string, session]
+	minted   table.Table[string, *result]
+	results  table.Table[string, *result]
+
+	byExpiry table.Index[string, string] // expiry, client result key -> key
+	// known and strangers are what remembered client results cost.
+	known     shares
+	strangers shares
+}
+
+// clusterStore holds the members of the cluster, its secrets and settings.
+type clusterStore struct {
+	members  table.Table[string, *clusterMember]
+	tokens   table.Table[string, *token]
+	sealed   table.Table[string, *sealed]
+	settings table.Table[uint16, *settings]
+	jwks     table.Table[string, *jwks]
+}
+
+// uploadStore holds uploads that wait for parts, and pages of long replies.
+type uploadStore struct {
+	records table.Table[string, *staged]
+	bytes   table.Value[int64] // what they cost together
 }
 
 // tables are all tables in the order of snapshots. Nodes come before what
@@ -163,8 +205,8 @@ var tables = append([]declared{
 
 // shared are the places of what is derived from several tables.
 var shared = append([]place{
-	func(v *view) table.Part { return &v.byDue },
-}, sharesAt(func(v *view) *shares { return &v.backlog })...)
+	func(v *view) table.Part { return &v.due },
+}, sharesAt(func(v *view) *shares { return &v.audit.backlog })...)
 
 // places are those of everything that the state is made of besides its meta
 // record, by slot.
@@ -203,7 +245,7 @@ func newTxn() *txn {
 	for i, part := range places {
 		x.w.Open(part(&x.view), table.Slot(i))
 	}
-	x.beaconCache.Set(&x.w, new(beaconCache))
+	x.beacons.cache.Set(&x.w, new(beaconCache))
 	x.metaHash = x.meta.hash()
 	x.w.Digest.Add(&x.metaHash)
 	return x

@@ -73,13 +73,13 @@ func (v *view) nodeTraces(wanted func(action string, node uint32) bool) (out []n
 			out = append(out, traceOf(&e))
 		}
 	}
-	for c := range v.events {
-		v.events[c].Ascend(0, func(_ uint64, r eventRecord) bool {
+	for c := range v.audit.events {
+		v.audit.events[c].Ascend(0, func(_ uint64, r eventRecord) bool {
 			collect(r)
 			return true
 		})
 	}
-	v.letters.Ascend("", func(_ string, l *letter) bool {
+	v.audit.letters.Ascend("", func(_ string, l *letter) bool {
 		collect(l.event)
 		return true
 	})

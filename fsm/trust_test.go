@@ -126,7 +126,7 @@ func TestHandshake(t *testing.T) {
 	if len(got.Responses) != 2 || !got.Responses[0].Accept || got.Responses[1].Accept || got.Responses[0].FromNodeID != b {
 		t.Errorf("poll %+v", got)
 	}
-	if w.m.Root().handshakeRequests.Len()+w.m.Root().responses.Len() != 0 {
+	if w.m.Root().trust.requests.Len()+w.m.Root().trust.responses.Len() != 0 {
 		t.Error("something is left in the queues")
 	}
 }
@@ -218,8 +218,8 @@ func TestNobodyAnswersWhatADepartedNodeAsked(t *testing.T) {
 		ask(w, other, gone)
 		w.do("respond_handshake", &protocol.RespondHandshake{NodeID: other, PeerID: gone, Accept: true}, as(other))
 		w.do("deregister", &protocol.NodeRequest{NodeID: gone}, as(gone))
-		if r := w.m.Root(); r.handshakeRequests.Len() != 1 || r.responses.Len() != 0 {
-			t.Errorf("left: %d requests, %d responses", r.handshakeRequests.Len(), r.responses.Len())
+		if r := w.m.Root(); r.trust.requests.Len() != 1 || r.trust.responses.Len() != 0 {
+			t.Errorf("left: %d requests, %d responses", r.trust.requests.Len(), r.trust.responses.Len())
 		}
 		check(t, w, other)
 		w.register(1)

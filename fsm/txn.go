@@ -31,7 +31,7 @@ func (x *txn) finish(commands int) {
 
 // live finds a node that is live.
 func (v *view) live(id uint32) *node {
-	if n, ok := v.nodes.Get(id); ok && n.live() {
+	if n, ok := v.nodes.records.Get(id); ok && n.live() {
 		return n
 	}
 	return nil
@@ -49,26 +49,26 @@ var blankNode = node{flags: flagKeyless, state: stateDeregistered}
 // reindexNode keeps the indexes when a node's record becomes another one.
 func (x *txn) reindexNode(id uint32, old, n *node) {
 	if old.key != n.key || old.has(flagKeyless) != n.has(flagKeyless) {
-		rekey(x, &x.byKey, old.keyOrNone(), n.keyOrNone(), id)
+		rekey(x, &x.nodes.byKey, old.keyOrNone(), n.keyOrNone(), id)
 	}
-	rekey(x, &x.byHost, old.hostname, n.hostname, id)
+	rekey(x, &x.nodes.byHost, old.hostname, n.hostname, id)
 	if old.owner != n.owner {
-		rekey(x, &x.byOwner, ownerKey(old.owner, id), ownerKey(n.owner, id), id)
+		rekey(x, &x.nodes.byOwner, ownerKey(old.owner, id), ownerKey(n.owner, id), id)
 	}
 	if was, is := old.person(), n.person(); was != is {
-		rekey(x, &x.byPerson, personKey(was, id), personKey(is, id), id)
+		rekey(x, &x.nodes.byPerson, personKey(was, id), personKey(is, id), id)
 	}
 	if old.live() != n.live() {
 		if n.live() {
-			x.liveNodes.Put(&x.w, id, nothing{})
+			x.nodes.liveIDs.Put(&x.w, id, nothing{})
 		} else {
-			x.liveNodes.Drop(&x.w, id)
+			x.nodes.liveIDs.Drop(&x.w, id)
 		}
 	}
 	if old.expires != n.expires || old.announced != n.announced || old.reachable() != n.reachable() {
-		rekey(x, &x.byDue, nodeDue(old), nodeDue(n), nothing{})
+		rekey(x, &x.due, nodeDue(old), nodeDue(n), nothing{})
 	}
-	rekey(x, &x.offline, offlineKey(old), offlineKey(n), id)
+	rekey(x, &x.nodes.offline, offlineKey(old), offlineKey(n), id)
 }
 
 // keyOrNone is the node's key in the index of keys.
@@ -124,39 +124,39 @@ func offlineKey(n *node) uint64 {
 
 // membership finds a node's membership in a network other than the backbone.
 func (v *view) membership(net uint16, id uint32) (membership, bool) {
-	return v.memberships.Get(membershipKey(net, id))
+	return v.networks.memberships.Get(membershipKey(net, id))
 }
 
 // enterMembership keeps the indexes when a membership begins.
 func (x *txn) enterMembership(key uint64, m membership) {
 	net, id := uint16(key>>32), uint32(key)
-	size, _ := x.netSize.Get(net)
-	x.netSize.Put(&x.w, net, size+1)
-	x.byNode.Put(&x.w, nodeNetKey(id, net), nothing{})
-	x.byOrder.Put(&x.w, orderKey(net, m.order), id)
+	size, _ := x.networks.sizes.Get(net)
+	x.networks.sizes.Put(&x.w, net, size+1)
+	x.networks.byNode.Put(&x.w, nodeNetKey(id, net), nothing{})
+	x.networks.byOrder.Put(&x.w, orderKey(net, m.order), id)
 	if m.role == roleOwner {
-		x.owners.Put(&x.w, net, id)
+		x.networks.owners.Put(&x.w, net, id)
 	}
 	for _, k := range memberDues(key, m) {
-		x.byDue.Put(&x.w, k, nothing{})
+		x.due.Put(&x.w, k, nothing{})
 	}
 }
 
 // leaveMembership keeps the indexes when a membership ends.
 func (x *txn) leaveMembership(key uint64, m membership) {
 	net, id := uint16(key>>32), uint32(key)
-	if size, _ := x.netSize.Get(net); size > 1 {
-		x.netSize.Put(&x.w, net, size-1)
+	if size, _ := x.networks.sizes.Get(net); size > 1 {
+		x.networks.sizes.Put(&x.w, net, size-1)
 	} else {
-		x.netSize.Drop(&x.w, net)
+		x.networks.sizes.Drop(&x.w, net)
 	}
-	x.byNode.Drop(&x.w, nodeNetKey(id, net))
-	x.byOrder.Drop(&x.w, orderKey(net, m.order))
+	x.networks.byNode.Drop(&x.w, nodeNetKey(id, net))
+	x.networks.byOrder.Drop(&x.w, orderKey(net, m.order))
 	if m.role == roleOwner {
-		x.owners.Drop(&x.w, net)
+		x.networks.owners.Drop(&x.w, net)
 	}
 	for _, k := range memberDues(key, m) {
-		x.byDue.Drop(&x.w, k)
+		x.due.Drop(&x.w, k)
 	}
 }
 
@@ -174,7 +174,7 @@ func (x *txn) dropMembership(net uint16, id uint32) {
 // networksOf lists the networks of a node without the backbone, ascending.
 func (v *view) networksOf(id uint32) []uint16 {
 	var out []uint16
-	v.byNode.Ascend(nodeNetKey(id, 0), func(k uint64, _ nothing) bool {
+	v.networks.byNode.Ascend(nodeNetKey(id, 0), func(k uint64, _ nothing) bool {
 		if uint32(k>>16) != id {
 			return false
 		}
@@ -188,11 +188,11 @@ func (v *view) networksOf(id uint32) []uint16 {
 // backbone in common.
 func (v *view) shareNetwork(a, b uint32) bool {
 	shared := false
-	v.byNode.Ascend(nodeNetKey(a, 0), func(k uint64, _ nothing) bool {
+	v.networks.byNode.Ascend(nodeNetKey(a, 0), func(k uint64, _ nothing) bool {
 		if uint32(k>>16) != a {
 			return false
 		}
-		_, shared = v.byNode.Get(nodeNetKey(b, uint16(k)))
+		_, shared = v.networks.byNode.Get(nodeNetKey(b, uint16(k)))
 		return !shared
 	})
 	return shared
@@ -201,9 +201,9 @@ func (v *view) shareNetwork(a, b uint32) bool {
 // networkSize counts the members of a network, offline ones included.
 func (v *view) networkSize(net uint16) int {
 	if net == 0 {
-		return v.liveNodes.Len()
+		return v.nodes.liveIDs.Len()
 	}
-	size, _ := v.netSize.Get(net)
+	size, _ := v.networks.sizes.Get(net)
 	return size
 }
 

@@ -29,13 +29,13 @@ func (v *view) receive(c *call, part protocol.UploadPart, scope, data string) (*
 	}
 	in.key = uploadKey(c.actor.Token, part.ID)
 	received := uint32(0)
-	if head, there := v.staged.Get(in.key); there {
+	if head, there := v.uploads.records.Get(in.key); there {
 		in.head, received = head, head.received
 		if head.scope != scope || head.parts != part.Parts {
 			return nil, protocol.Refusef(protocol.CodeConflict, "upload %s was begun for another request; use a new upload_id", protocol.Quote(part.ID))
 		}
 	}
-	if p, there := v.staged.Get(partKey(in.key, part.Part)); there {
+	if p, there := v.uploads.records.Get(partKey(in.key, part.Part)); there {
 		if p.data != data {
 			return nil, protocol.Refusef(protocol.CodeConflict, "part %d of upload %s was received with other contents; use a new upload_id", part.Part, protocol.Quote(part.ID))
 		}
@@ -58,7 +58,7 @@ func (v *view) roomForPart(in *incoming) *protocol.Error {
 	if size > protocol.MaxUploadBytes {
 		return protocol.Refusef(protocol.CodeTooLarge, "the upload is too large (max %d bytes); send it as several requests", protocol.MaxUploadBytes)
 	}
-	if !in.whole && v.stagedBytes.Get()+int64(len(in.data)) > protocol.MaxUploadBytes {
+	if !in.whole && v.uploads.bytes.Get()+int64(len(in.data)) > protocol.MaxUploadBytes {
 		e := protocol.NotAppliedf(protocol.CodeOverloaded, "other uploads that wait for parts leave no room (max %d bytes together); try again in %d minutes",
 			protocol.MaxUploadBytes, protocol.UploadMinutes)
 		e.Stateful = true
@@ -72,7 +72,7 @@ func (v *view) roomForPart(in *incoming) *protocol.Error {
 func (v *view) eachPiece(in *incoming, f func(data string)) {
 	for i := uint32(1); i <= in.part.Parts; i++ {
 		data := in.data
-		if p, there := v.staged.Get(partKey(in.key, i)); there {
+		if p, there := v.uploads.records.Get(partKey(in.key, i)); there {
 			data = p.data
 		}
 		f(data)
@@ -97,7 +97,7 @@ func (x *txn) stage(in *incoming, reply string) any {
 
 // forgetUpload drops an upload with its parts.
 func (x *txn) forgetUpload(key string) {
-	head, there := x.staged.Get(key)
+	head, there := x.uploads.records.Get(key)
 	if !there {
 		return
 	}

@@ -18,7 +18,7 @@ func partOf(r *protocol.DirectorySync, id string, part, parts uint32) *protocol.
 }
 
 func (w *world) stagedLeft() (records int, bytes int64) {
-	return w.m.Root().staged.Len(), w.m.Root().stagedBytes.Get()
+	return w.m.Root().uploads.records.Len(), w.m.Root().uploads.bytes.Get()
 }
 
 // sendPart applies a part and returns the raw reply.
@@ -120,7 +120,7 @@ func TestUploadsAreBounded(t *testing.T) {
 	if n, bytes := w.stagedLeft(); n != 6 || bytes > protocol.MaxUploadBytes {
 		t.Errorf("%d records, %d bytes", n, bytes)
 	}
-	if m, err := clone(w.m); err != nil || m.Root().stagedBytes.Get() != w.m.Root().stagedBytes.Get() {
+	if m, err := clone(w.m); err != nil || m.Root().uploads.bytes.Get() != w.m.Root().uploads.bytes.Get() {
 		t.Error(err)
 	}
 }

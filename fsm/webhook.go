@@ -44,8 +44,8 @@ func readWebhook(v *view, c *call) (any, *protocol.Error) {
 	}
 	n, totals := v.sinkCount(protocol.SinkNameWebhook)
 	reply := &protocol.GetWebhookReply{Type: "get_webhook_ok", Delivered: n.delivered, Failed: n.failed, Dropped: n.dropped, SinkTotals: totals}
-	if s, ok := v.sinks.Get(protocol.SinkNameWebhook); ok {
-		cur, _ := v.cursors.Get(protocol.SinkNameWebhook)
+	if s, ok := v.audit.sinks.Get(protocol.SinkNameWebhook); ok {
+		cur, _ := v.audit.cursors.Get(protocol.SinkNameWebhook)
 		reply.Enabled, reply.URL, reply.Signed = true, s.Endpoint, !s.secret.IsZero()
 		reply.DLQSize, reply.SinkTrouble = len(v.letterKeys(s.Name)), cur.shown()
 	}
@@ -58,7 +58,7 @@ const maxReasonBytes = 256
 // letterKeys lists the keys of a sink's dead letters, oldest first.
 func (v *view) letterKeys(sink string) (keys []string) {
 	prefix := sink + "\x00"
-	v.letters.Ascend(prefix, func(k string, _ *letter) bool {
+	v.audit.letters.Ascend(prefix, func(k string, _ *letter) bool {
 		if !strings.HasPrefix(k, prefix) {
 			return false
 		}
@@ -72,8 +72,8 @@ func (v *view) letterKeys(sink string) (keys []string) {
 // reports false when retention has cut the event off.
 func (x *txn) bury(sink string, l Letter) bool {
 	var rec eventRecord
-	for i := range x.events {
-		if r, ok := x.events[i].Get(l.Seq); ok {
+	for i := range x.audit.events {
+		if r, ok := x.audit.events[i].Get(l.Seq); ok {
 			rec = r
 		}
 	}
@@ -92,7 +92,7 @@ func (x *txn) bury(sink string, l Letter) bool {
 // retried notes how trying a dead letter again went.
 func (x *txn) retried(sink string, l Letter) {
 	k := letterKey(sink, l.Seq)
-	old, ok := x.letters.Get(k)
+	old, ok := x.audit.letters.Get(k)
 	switch {
 	case !ok:
 	case l.Reason == "":
@@ -116,7 +116,7 @@ func (x *txn) dropLetters(sink string, seq uint64) {
 
 // lettersOf finds the dead letters that a request names.
 func (v *view) lettersOf(r *protocol.DeadLetters) ([]string, *protocol.Error) {
-	if !v.sinks.Holds(r.Name) {
+	if !v.audit.sinks.Holds(r.Name) {
 		return nil, noSink(r.Name)
 	}
 	keys := v.letterKeys(r.Name)
@@ -134,7 +134,7 @@ func (v *view) lettersOf(r *protocol.DeadLetters) ([]string, *protocol.Error) {
 func decideDLQRetry(v *view, c *call) (effect, *protocol.Error) {
 	return v.changeLetters(c, protocol.EventDLQRetried, "dlq_retry_ok", func(x *txn, _ *protocol.DeadLetters, keys []string) {
 		for _, k := range keys {
-			old, _ := x.letters.Get(k)
+			old, _ := x.audit.letters.Get(k)
 			next := *old
 			next.retry = true
 			letterTable.put(x, k, &next)
@@ -176,7 +176,7 @@ func readDLQList(v *view, c *call) (any, *protocol.Error) {
 	}
 	reply := &protocol.DLQListReply{Type: "dlq_list_ok", Letters: []protocol.DeadLetter{}}
 	for _, k := range keys {
-		l, _ := v.letters.Get(k)
+		l, _ := v.audit.letters.Get(k)
 		reply.Letters = append(reply.Letters, protocol.DeadLetter{WebhookEvent: l.shown(), Sink: r.Name, Reason: l.reason, Attempts: l.attempts,
 			FailedAt: utc(l.at), Retrying: l.retry})
 	}
@@ -190,7 +190,7 @@ func readWebhookDLQ(v *view, c *call) (any, *protocol.Error) {
 	}
 	reply := &protocol.GetWebhookDLQReply{Type: "webhook_dlq_ok", Events: []protocol.WebhookEvent{}}
 	for _, k := range v.letterKeys(protocol.SinkNameWebhook) {
-		l, _ := v.letters.Get(k)
+		l, _ := v.audit.letters.Get(k)
 		reply.Events = append(reply.Events, l.shown())
 	}
 	reply.Count = len(reply.Events)
