@@ -33,7 +33,7 @@ func decideSubmitBadge(v *view, c *call) (effect, *protocol.Error) {
 	if e := missingSignature(c); e != nil {
 		return nil, e
 	}
-	n := v.live(r.NodeID)
+	n := v.nodes.live(r.NodeID)
 	if n == nil {
 		return nil, noNode(r.NodeID)
 	}
@@ -84,7 +84,7 @@ func decideEnrollRecovery(v *view, c *call) (effect, *protocol.Error) {
 	if e := missingSignature(c); e != nil {
 		return nil, e
 	}
-	n := v.live(r.NodeID)
+	n := v.nodes.live(r.NodeID)
 	if n == nil {
 		return nil, noNode(r.NodeID)
 	}
@@ -116,7 +116,7 @@ func decideRecover(v *view, c *call) (effect, *protocol.Error) {
 	if e := r.Problem(); e != nil {
 		return nil, e
 	}
-	s, key, e := v.readRecovery(r)
+	s, key, e := readRecovery(v, r)
 	if e != nil {
 		return nil, e
 	}
@@ -134,7 +134,7 @@ func decideRecover(v *view, c *call) (effect, *protocol.Error) {
 		}
 		return nil, rejected("recovery authorization already used")
 	}
-	if e := v.freeKey(n, key); e != nil {
+	if e := freeKey(v, n, key); e != nil {
 		return nil, e
 	}
 	return func(x *txn) any {
@@ -148,7 +148,7 @@ func decideRecover(v *view, c *call) (effect, *protocol.Error) {
 }
 
 // readRecovery checks a recovery as far as it is not about the node.
-func (v *view) readRecovery(r *protocol.RecoverIdentity) (s protocol.RecoveryStatement, key protocol.PublicKey, e *protocol.Error) {
+func readRecovery(v *view, r *protocol.RecoverIdentity) (s protocol.RecoveryStatement, key protocol.PublicKey, e *protocol.Error) {
 	s, ok := protocol.ParseRecovery(r.Recovery)
 	key, err := protocol.ParsePublicKey(r.NewPublicKey)
 	named, badName := protocol.ParsePublicKey(s.NewKey)

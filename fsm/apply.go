@@ -10,13 +10,13 @@ import (
 
 // apply decides one command and carries it out.
 func (x *txn) apply(c *command) Result {
-	x.actor, x.source = c.Actor, c.Source
-	x.system = c.Code >= InternalBase
+	x.by.actor, x.by.source = c.Actor, c.Source
+	x.by.system = c.Code >= InternalBase
 	var b *binding
-	if !x.system {
+	if !x.by.system {
 		b = bound(c.Code)
 	}
-	minted := c.RequestID == "" && c.Session != (SessionID{}) && (x.system || !b.row.Soft)
+	minted := c.RequestID == "" && c.Session != (SessionID{}) && (x.by.system || !b.row.Soft)
 	if minted {
 		if r, known := x.settled(c); known {
 			return r
@@ -24,7 +24,7 @@ func (x *txn) apply(c *command) Result {
 	}
 	var r Result
 	var decided bool
-	if x.system {
+	if x.by.system {
 		r, decided = x.applyInternal(c)
 	} else {
 		r, decided = x.applyRow(b, c)
@@ -53,7 +53,7 @@ func (x *txn) applyRow(b *binding, c *command) (r Result, decided bool) {
 			return old.replay(), false
 		}
 		by = bearerOf(body, c.Actor, c.Source)
-		remember, e := x.idRoom(id, body, &by)
+		remember, e := x.once.roomFor(id, body, &by)
 		if e != nil {
 			return x.refuse(e), false
 		}
@@ -72,8 +72,8 @@ func (x *txn) applyRow(b *binding, c *command) (r Result, decided bool) {
 	}
 	var signer *node
 	if signed || key != "" {
-		if signer = x.signer(c.Actor); signer == nil && row.Name == "deregister" {
-			signer = x.gone(c.Actor)
+		if signer = x.nodes.signer(c.Actor); signer == nil && row.Name == "deregister" {
+			signer = x.nodes.gone(c.Actor)
 		}
 	}
 	if e := x.active(row); e != nil {
@@ -91,16 +91,16 @@ func (x *txn) applyRow(b *binding, c *command) (r Result, decided bool) {
 }
 
 // signer finds the node that signed a command with the key it has now.
-func (v *view) signer(a Actor) *node {
-	if n, ok := v.nodes.records.Get(a.Node); ok && n.reachable() && n.keyGen == a.KeyGen && !n.has(flagKeyless) {
+func (st *nodeStore) signer(a Actor) *node {
+	if n, ok := st.records.Get(a.Node); ok && n.reachable() && n.keyGen == a.KeyGen && !n.has(flagKeyless) {
 		return n
 	}
 	return nil
 }
 
 // gone finds the node that signed its deregistration and is not there any more.
-func (v *view) gone(a Actor) *node {
-	if n, ok := v.nodes.records.Get(a.Node); ok && n.state == stateDeregistered && n.keyGen == a.KeyGen && !n.has(flagKeyless) {
+func (st *nodeStore) gone(a Actor) *node {
+	if n, ok := st.records.Get(a.Node); ok && n.state == stateDeregistered && n.keyGen == a.KeyGen && !n.has(flagKeyless) {
 		return n
 	}
 	return nil

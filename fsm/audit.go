@@ -31,7 +31,7 @@ func (f auditFilter) wants(e *Event) bool {
 		(f.person == nil || aboutPerson(e, f.person)) && (f.since == 0 || e.Time >= f.since) && (f.until == 0 || e.Time < f.until)
 }
 
-func (v *view) newAuditFilter(r *protocol.GetAuditLog) auditFilter {
+func newAuditFilter(v *view, r *protocol.GetAuditLog) auditFilter {
 	ms := func(s string) int64 {
 		if t, ok := protocol.ParseTime(s); ok {
 			return t.UnixMilli()
@@ -40,7 +40,7 @@ func (v *view) newAuditFilter(r *protocol.GetAuditLog) auditFilter {
 	}
 	f := auditFilter{GetAuditLog: r, since: ms(r.Since), until: ms(r.Until)}
 	if r.ExternalID != "" {
-		f.person = v.namesOf(r.ExternalID, r.Keys.MatchOf(r.ExternalID), r.Forms)
+		f.person = namesOf(v, r.ExternalID, r.Keys.MatchOf(r.ExternalID), r.Forms)
 	}
 	return f
 }
@@ -76,14 +76,14 @@ func readAuditLog(v *view, c *call) (any, *protocol.Error) {
 	if limit <= 0 || limit > auditPageMax {
 		limit = auditPage
 	}
-	walk := v.newestFirst
+	walk := newestFirst
 	if r.Ascending || r.AfterSeq > 0 {
-		walk = v.oldestFirst
+		walk = oldestFirst
 		from = max(from, r.AfterSeq+1)
 	}
-	f, reply := v.newAuditFilter(r), &protocol.GetAuditLogReply{Type: "get_audit_log_ok", Entries: []protocol.AuditEntry{}}
+	f, reply := newAuditFilter(v, r), &protocol.GetAuditLogReply{Type: "get_audit_log_ok", Entries: []protocol.AuditEntry{}}
 	size, seen := 0, 0
-	walk(r.Class, from, func(e *Event) bool {
+	walk(v, r.Class, from, func(e *Event) bool {
 		seen++
 		if len(reply.Entries) == limit || size > auditPageBytes || seen > auditScan {
 			reply.NextCursor = makeCursor(cursorAudit, r.NetworkID, e.Seq)
@@ -109,7 +109,7 @@ func entrySize(e *Event) int {
 
 // newestFirst visits the events of a class, or of both, downwards from a
 // sequence number (0 for the newest).
-func (v *view) newestFirst(class string, from uint64, visit func(*Event) bool) {
+func newestFirst(v *view, class string, from uint64, visit func(*Event) bool) {
 	if from == 0 {
 		from = v.meta.eventSeq
 	}
@@ -140,7 +140,7 @@ func (v *view) newestFirst(class string, from uint64, visit func(*Event) bool) {
 
 // oldestFirst visits the events of a class, or of both, upwards from a
 // sequence number.
-func (v *view) oldestFirst(class string, from uint64, visit func(*Event) bool) {
+func oldestFirst(v *view, class string, from uint64, visit func(*Event) bool) {
 	r := Root{view: *v}
 	for {
 		var page []Event
@@ -181,13 +181,13 @@ func readAuditChain(v *view, c *call) (any, *protocol.Error) {
 
 // setAuditExport is what set_audit_export and blueprints do. The new export
 // begins with the event of its own configuration.
-func (x *txn) setAuditExport(c protocol.SinkConfig, secret protocol.Sealed, keep bool) {
+func setAuditExport(x *txn, c protocol.SinkConfig, secret protocol.Sealed, keep bool) {
 	if c.Endpoint == "" {
-		x.dropSink(protocol.SinkNameExport)
+		dropSink(x, protocol.SinkNameExport)
 		x.begin(protocol.EventAuditExportConfigured).str("status", protocol.StatusDisabled).end()
 		return
 	}
-	x.putSink(c, secret, keep)
+	putSink(x, c, secret, keep)
 	x.begin(protocol.EventAuditExportConfigured).str("format", c.Format).str("endpoint", shownURL(c.Endpoint)).end()
 }
 
@@ -196,7 +196,7 @@ func decideSetAuditExport(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
-	if e := v.checkSinks(protocol.SinkNameExport); e != nil && !r.Off() {
+	if e := v.audit.roomForSink(protocol.SinkNameExport); e != nil && !r.Off() {
 		return nil, e
 	}
 	reply := &protocol.SetAuditExportReply{Type: "set_audit_export_ok", Status: statusOf(!r.Off())}
@@ -206,11 +206,11 @@ func decideSetAuditExport(v *view, c *call) (effect, *protocol.Error) {
 	} else {
 		reply.Format, reply.Endpoint = r.Format, r.Endpoint
 	}
-	if v.sameSink(protocol.SinkNameExport, s, r.TokenSealed) {
+	if sameSink(v, protocol.SinkNameExport, s, r.TokenSealed) {
 		return c.unchanged(reply)
 	}
 	return func(x *txn) any {
-		x.setAuditExport(s, r.TokenSealed, false)
+		setAuditExport(x, s, r.TokenSealed, false)
 		return reply
 	}, nil
 }
@@ -219,13 +219,13 @@ func readAuditExport(v *view, c *call) (any, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
-	n, totals := v.sinkCount(protocol.SinkNameExport)
+	n, totals := v.audit.count(protocol.SinkNameExport)
 	reply := &protocol.GetAuditExportReply{Type: "get_audit_export_ok", SinkTotals: totals}
 	if s, ok := v.audit.sinks.Get(protocol.SinkNameExport); ok {
 		cur, _ := v.audit.cursors.Get(protocol.SinkNameExport)
 		lag := v.lag(cur)
 		reply.Enabled, reply.Format, reply.Endpoint, reply.Required = true, s.Format, s.Endpoint, s.Required
-		reply.Lag, reply.DLQSize, reply.SinkTrouble = &lag, len(v.letterKeys(s.Name)), cur.shown()
+		reply.Lag, reply.DLQSize, reply.SinkTrouble = &lag, len(v.audit.letterKeys(s.Name)), cur.shown()
 		reply.Delivered, reply.Exported, reply.Failed, reply.Dropped = &n.delivered, &n.delivered, n.failed, &n.dropped
 	}
 	return reply, nil
@@ -258,11 +258,11 @@ func decideReplay(v *view, c *call) (effect, *protocol.Error) {
 				return seq <= next.seq
 			})
 		}
-		x.countBacklog(r.Name, -1)
+		countBacklog(x, r.Name, -1)
 		cursorTable.put(x, r.Name, &next)
-		x.countBacklog(r.Name, 1)
+		countBacklog(x, r.Name, 1)
 		again := *s
-		again.gen = x.config().revision + 1
+		again.gen = x.cluster.config().revision + 1
 		sinkTable.put(x, r.Name, &again)
 		x.reconfigured(func(*settings) {})
 		x.begin(protocol.EventAuditReplayed).str("name", r.Name).num("seq", r.FromSeq).end()

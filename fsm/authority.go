@@ -53,7 +53,7 @@ func (v *view) authorise(c *call, node uint32, net uint16) *protocol.Error {
 // actsAs checks that a node stands behind a role command: with its signature
 // or, where the operator allows it, with its bare name.
 func (v *view) actsAs(c *call, id uint32) *protocol.Error {
-	n := v.live(id)
+	n := v.nodes.live(id)
 	if n == nil {
 		return noNode(id)
 	}
@@ -69,8 +69,8 @@ func (v *view) actsAs(c *call, id uint32) *protocol.Error {
 
 // gate finds the network of a command and refuses it when the command's row
 // asks for an enterprise network and it is none.
-func (v *view) gate(c *call, net uint16) (*network, *protocol.Error) {
-	n, ok := v.networks.records.Get(net)
+func (st *networkStore) gate(c *call, net uint16) (*network, *protocol.Error) {
+	n, ok := st.records.Get(net)
 	switch {
 	case !ok:
 		return nil, noNetwork(net)
@@ -85,7 +85,7 @@ func (v *view) roleGate(c *call, node uint32, net uint16) (*network, *protocol.E
 	if e := v.authorise(c, node, net); e != nil {
 		return nil, e
 	}
-	return v.gate(c, net)
+	return v.networks.gate(c, net)
 }
 
 // afterRole marks a refusal of bad input that only those hear of whose role,

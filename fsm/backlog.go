@@ -65,13 +65,13 @@ func (b bearer) at(sink string) bearer {
 
 // backlogPart says which bound refuses one more event of a bearer in the
 // backlog of a sink that is lag events behind.
-func (v *view) backlogPart(s *sink, lag uint64, by bearer) share.Limit {
+func (st *auditStore) backlogPart(s *sink, lag uint64, by bearer) share.Limit {
 	b := by.at(s.Name)
 	all := share.Parts{Total: int64(s.MaxLag) + 1}
 	if by.principal != strangers {
-		return v.audit.backlog.allowsOf(all, &b, int64(lag), 1)
+		return st.backlog.allowsOf(all, &b, int64(lag), 1)
 	}
-	held := v.audit.backlog.of(&b)
+	held := st.backlog.of(&b)
 	theirs := share.Parts{Total: (all.Total + strangersPart - 1) / strangersPart}
 	return theirs.Allows(share.Use{Own: held[1], Group: held[2], Total: held[0]}, 1)
 }
@@ -80,7 +80,7 @@ func (v *view) backlogPart(s *sink, lag uint64, by bearer) share.Limit {
 func (s *sink) ahead(seq uint64) uint64 { return seq + uint64(s.MaxLag) }
 
 // inBacklogs counts one event in the backlogs that it is in, n times.
-func (x *txn) inBacklogs(seq uint64, r eventRecord, n int64) {
+func inBacklogs(x *txn, seq uint64, r eventRecord, n int64) {
 	if x.audit.required.Get() == 0 {
 		return
 	}
@@ -99,26 +99,26 @@ func (x *txn) inBacklogs(seq uint64, r eventRecord, n int64) {
 
 // countBacklog counts what a sink is behind with, n times: -1 before the sink
 // or its position becomes another one, 1 afterwards.
-func (x *txn) countBacklog(name string, n int64) {
+func countBacklog(x *txn, name string, n int64) {
 	s, ok := x.audit.sinks.Get(name)
 	cur, placed := x.audit.cursors.Get(name)
 	if ok && placed && s.Required {
-		x.countBetween(name, cur.seq, s.ahead(cur.seq), n)
+		countBetween(x, name, cur.seq, s.ahead(cur.seq), n)
 	}
 }
 
 // advanceBacklog counts a sink's backlog on when its position moves.
-func (x *txn) advanceBacklog(name string, from, to uint64) {
+func advanceBacklog(x *txn, name string, from, to uint64) {
 	s, ok := x.audit.sinks.Get(name)
 	if !ok || !s.Required {
 		return
 	}
-	x.countBetween(name, from, min(to, s.ahead(from)), -1)
-	x.countBetween(name, max(to, s.ahead(from)), s.ahead(to), 1)
+	countBetween(x, name, from, min(to, s.ahead(from)), -1)
+	countBetween(x, name, max(to, s.ahead(from)), s.ahead(to), 1)
 }
 
 // countBetween counts the events after one sequence number, up to another.
-func (x *txn) countBetween(name string, behind, upTo uint64, n int64) {
+func countBetween(x *txn, name string, behind, upTo uint64, n int64) {
 	for i := range x.audit.events {
 		x.audit.events[i].Ascend(behind+1, func(seq uint64, r eventRecord) bool {
 			if seq > upTo {
@@ -134,9 +134,9 @@ func (x *txn) countBetween(name string, behind, upTo uint64, n int64) {
 }
 
 // countBacklogs counts all backlogs of a state that was read.
-func (x *txn) countBacklogs() {
+func countBacklogs(x *txn) {
 	x.audit.sinks.Scan(func(name string, _ *sink) bool {
-		x.countBacklog(name, 1)
+		countBacklog(x, name, 1)
 		return true
 	})
 }
@@ -157,7 +157,7 @@ func (v *view) audited(c *call) (e *protocol.Error) {
 		if lag := v.lag(cur); lag > uint64(s.MaxLag) {
 			e = protocol.NotAppliedf(protocol.CodeAuditBehind,
 				"the required audit sink %s is %d events behind (bound %d): writes wait until it catches up; audit_sink_list says what stops it", name, lag, s.MaxLag)
-		} else if v.backlogPart(s, lag, by) != share.Within {
+		} else if v.audit.backlogPart(s, lag, by) != share.Within {
 			e = protocol.NotAppliedf(protocol.CodeAuditBehind,
 				"the required audit sink %s is %d events behind (bound %d), and %s caused as many of them as one may: their writes wait until it catches up",
 				name, lag, s.MaxLag, by.shown())

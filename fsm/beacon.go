@@ -19,7 +19,7 @@ func beaconCost(addr string) int64 { return int64(len(`{"addr":"","id":429496729
 
 func decideBeaconRegister(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.BeaconRegister)
-	if c.actor.Node != 0 && v.signer(c.actor) == nil {
+	if c.actor.Node != 0 && v.nodes.signer(c.actor) == nil {
 		return nil, protocol.Refusef(protocol.CodeSignatureInvalid, "signature verification failed")
 	}
 	old, known := v.beacons.records.Get(r.BeaconID)
@@ -29,10 +29,10 @@ func decideBeaconRegister(v *view, c *call) (effect, *protocol.Error) {
 		return nil, protocol.Refusef(protocol.CodePermissionDenied,
 			"beacon %d is announced with a signature of somebody else; it is free when it has been silent for a minute", r.BeaconID)
 	}
-	if e := v.newestAnnouncement(old, r, by); e != nil {
+	if e := newestAnnouncement(v, old, r, by); e != nil {
 		return nil, e
 	}
-	if e := v.roomForBeacon(old, r, &by); e != nil {
+	if e := v.beacons.roomFor(old, r, &by); e != nil {
 		return nil, e
 	}
 	signed := r.SignedAt
@@ -43,9 +43,9 @@ func decideBeaconRegister(v *view, c *call) (effect, *protocol.Error) {
 		// Refreshes come every 30 seconds and would flood the log.
 		if !live || old.addr != r.Addr {
 			x.begin(protocol.EventBeaconRegistered).num("beacon_id", uint64(r.BeaconID)).str("addr", r.Addr).end()
-			x.beaconListChanged()
+			beaconListChanged(x)
 		} else if old.bearer.principal != by.principal {
-			x.beaconListChanged() // another may be handed out as the relay
+			beaconListChanged(x) // another may be handed out as the relay
 		}
 		x.putBeacon(r.BeaconID, &beacon{addr: r.Addr, at: x.meta.now, signed: signed, bearer: by})
 		return &protocol.BeaconRegisterReply{Type: "beacon_register_ok", BeaconID: r.BeaconID}
@@ -56,7 +56,7 @@ func decideBeaconRegister(v *view, c *call) (effect, *protocol.Error) {
 // signer, or of who had the beacon before, is newer than: whoever has its bytes
 // can send it again, and it must not move the beacon back. What only repeats
 // what is known is a refresh, also from a clock that was set back.
-func (v *view) newestAnnouncement(old *beacon, r *protocol.BeaconRegister, by bearer) *protocol.Error {
+func newestAnnouncement(v *view, old *beacon, r *protocol.BeaconRegister, by bearer) *protocol.Error {
 	if r.SignedAt == 0 {
 		return nil
 	}
@@ -76,16 +76,16 @@ func (b *beacon) forgettable(now int64) bool {
 	return now-b.at > beaconTTL && now-b.signed > protocol.SignedWindowMS
 }
 
-// roomForBeacon refuses what would not fit the list beside old, which it
+// roomFor refuses what would not fit the list beside old, which it
 // replaces (nil for none), or more than its bearer's part of it.
-func (v *view) roomForBeacon(old *beacon, r *protocol.BeaconRegister, by *bearer) *protocol.Error {
+func (st *beaconStore) roomFor(old *beacon, r *protocol.BeaconRegister, by *bearer) *protocol.Error {
 	more := beaconCost(r.Addr)
 	if old != nil {
 		if more -= beaconCost(old.addr); more <= 0 && old.bearer == *by {
 			return nil
 		}
 	}
-	switch v.beacons.bytes.allows(beaconShares, by, max(more, 1)) {
+	switch st.bytes.allows(beaconShares, by, max(more, 1)) {
 	case share.Within:
 		return nil
 	case share.WholeTotal:
@@ -98,11 +98,11 @@ func (x *txn) putBeacon(id uint32, b *beacon) { beaconTable.put(x, id, b) }
 
 func (x *txn) dropBeacon(id uint32) {
 	beaconTable.drop(x, id)
-	x.beaconListChanged()
+	beaconListChanged(x)
 }
 
 // beaconListChanged makes the lists that were sent so far outdated.
-func (x *txn) beaconListChanged() { x.beacons.revision.Set(&x.w, x.beacons.revision.Get()+1) }
+func beaconListChanged(x *txn) { x.beacons.revision.Set(&x.w, x.beacons.revision.Get()+1) }
 
 // beaconList is the list as it is sent, for all who ask until it changes: it
 // is one copy in memory, however many read it.

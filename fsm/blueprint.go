@@ -33,21 +33,21 @@ type blueprintPlan struct {
 // decideProvision follows docs/protocol/identity.md#provision_network, in one step.
 func decideProvision(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.ProvisionNetwork)
-	p, in, e := v.blueprintRequest(c, r)
+	p, in, e := blueprintRequest(v, c, r)
 	if e != nil {
 		return nil, e
 	}
 	if !in.whole {
-		return func(x *txn) any { return x.stage(in, provisionOK) }, nil
+		return func(x *txn) any { return stageUpload(x, in, provisionOK) }, nil
 	}
 	if in.key == "" && !p.changes() {
 		reply := p.reply(p.old.revision, false)
-		reply.ConfigRevision = v.config().revision
+		reply.ConfigRevision = v.cluster.config().revision
 		return c.unchanged(reply)
 	}
 	return func(x *txn) any {
 		if in.key != "" {
-			x.forgetUpload(in.key)
+			forgetUpload(x, in.key)
 		}
 		for _, s := range p.steps {
 			if s.changes && s.do != nil {
@@ -56,7 +56,7 @@ func decideProvision(v *view, c *call) (effect, *protocol.Error) {
 		}
 		n, _ := x.networks.records.Get(p.id)
 		reply := p.reply(n.revision, false)
-		reply.ConfigRevision = x.config().revision
+		reply.ConfigRevision = x.cluster.config().revision
 		x.begin(protocol.EventNetworkProvisioned).network(p.id).str("name", p.name).bool("enterprise", r.Blueprint.Enterprise).
 			num("actions", uint64(len(reply.Actions))).bool("created", p.old == nil).end()
 		return reply
@@ -72,7 +72,7 @@ func (p *blueprintPlan) changes() bool {
 // network is listed but no change.
 func planProvision(v *view, c *call) (any, *protocol.Error) {
 	r := c.body.(*protocol.ProvisionNetwork)
-	p, in, e := v.blueprintRequest(c, r)
+	p, in, e := blueprintRequest(v, c, r)
 	switch {
 	case e != nil:
 		return nil, e
@@ -80,13 +80,13 @@ func planProvision(v *view, c *call) (any, *protocol.Error) {
 		return nil, protocol.Refusef(protocol.CodeInvalid, "a dry run of an upload is asked for with its last part: send the other parts first, without dry_run")
 	}
 	reply := p.reply(p.revision(), true)
-	reply.ConfigRevision = v.config().revision
+	reply.ConfigRevision = v.cluster.config().revision
 	return reply, nil
 }
 
 // blueprintRequest is a provision_network as far as its caller, contents and
 // parts are concerned. The plan is nil while parts are missing.
-func (v *view) blueprintRequest(c *call, r *protocol.ProvisionNetwork) (*blueprintPlan, *incoming, *protocol.Error) {
+func blueprintRequest(v *view, c *call, r *protocol.ProvisionNetwork) (*blueprintPlan, *incoming, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, nil, e
 	}
@@ -96,19 +96,19 @@ func (v *view) blueprintRequest(c *call, r *protocol.ProvisionNetwork) (*bluepri
 	in, roles := &incoming{whole: true}, r.Blueprint.Roles
 	if r.Upload() != (protocol.UploadPart{}) {
 		var e *protocol.Error
-		if in, e = v.receive(c, r.Upload(), "provision_network "+r.Blueprint.Name, string(appendRoles(nil, r.Blueprint.Roles))); e != nil {
+		if in, e = v.uploads.receive(c, r.Upload(), "provision_network "+r.Blueprint.Name, string(appendRoles(nil, r.Blueprint.Roles))); e != nil {
 			return nil, nil, e
 		}
 		roles = nil
 		if in.whole {
-			v.eachPiece(in, func(data string) { roles = append(roles, readRoles(data)...) })
+			v.uploads.eachPiece(in, func(data string) { roles = append(roles, readRoles(data)...) })
 		}
 	}
-	p, e := v.planBlueprint(r, roles)
+	p, e := planBlueprint(v, r, roles)
 	if e != nil {
 		return nil, nil, e
 	}
-	if e := checkRevision(r.IfConfigRevision, v.config().revision, "the registry-wide configuration"); e != nil {
+	if e := checkRevision(r.IfConfigRevision, v.cluster.config().revision, "the registry-wide configuration"); e != nil {
 		return nil, nil, e
 	}
 	return p, in, checkRevision(r.IfRevision, p.revision(), "network "+p.name)
@@ -153,7 +153,7 @@ func (p *blueprintPlan) add(action string, changes bool, do func(*txn)) {
 }
 
 // planBlueprint compares a blueprint that was found valid with the registry.
-func (v *view) planBlueprint(r *protocol.ProvisionNetwork, roles []protocol.BlueprintRole) (*blueprintPlan, *protocol.Error) {
+func planBlueprint(v *view, r *protocol.ProvisionNetwork, roles []protocol.BlueprintRole) (*blueprintPlan, *protocol.Error) {
 	b, p := r.Blueprint, &blueprintPlan{name: r.Blueprint.Name}
 	if id, exists := v.networks.byName.Get(b.Name); exists {
 		p.id = id
@@ -165,24 +165,24 @@ func (v *view) planBlueprint(r *protocol.ProvisionNetwork, roles []protocol.Blue
 			return nil, protocol.Refusef(protocol.CodeLimitReached, "provision network: network ID space exhausted (max 65535 networks)")
 		}
 		p.id = v.meta.nextNet
-		p.add(fmt.Sprintf("created network %d (%s)", p.id, p.name), true, func(x *txn) { x.makeNetwork(r) })
+		p.add(fmt.Sprintf("created network %d (%s)", p.id, p.name), true, func(x *txn) { makeNetwork(x, r) })
 	}
 	if b.Enterprise && (p.old == nil || !p.old.enterprise) {
-		p.add("enabled enterprise features", true, func(x *txn) { x.upgrade(p) })
+		p.add("enabled enterprise features", true, func(x *txn) { upgrade(x, p) })
 	}
 	if e := p.planPolicy(v, b.Policy); e != nil {
 		return nil, e
 	}
 	if expr := string(b.ExprPolicy); expr != "" {
 		now, _ := v.networks.docs.Get(p.id)
-		p.add("applied expr policy", now.expr != expr, func(x *txn) { x.setExpr(p.id, expr) })
+		p.add("applied expr policy", now.expr != expr, func(x *txn) { setExprPolicy(x, p.id, expr) })
 	}
 	if e := p.planGlobal(v, r); e != nil {
 		return nil, e
 	}
 	if len(roles) > 0 {
 		list := uniqueRoles(roles)
-		p.add(fmt.Sprintf("stored %d RBAC pre-assignments", len(list)), !v.preAssignedAre(p.id, list), func(x *txn) { x.replacePreAssign(p.id, list) })
+		p.add(fmt.Sprintf("stored %d RBAC pre-assignments", len(list)), !v.networks.preAssignedAre(p.id, list), func(x *txn) { replacePreAssign(x, p.id, list) })
 	}
 	return p, nil
 }
@@ -202,7 +202,7 @@ func (p *blueprintPlan) keeps(r *protocol.ProvisionNetwork) {
 }
 
 // makeNetwork makes a network without members and without an owner.
-func (x *txn) makeNetwork(r *protocol.ProvisionNetwork) {
+func makeNetwork(x *txn, r *protocol.ProvisionNetwork) {
 	n := &network{name: r.Blueprint.Name, rule: parseJoinRule(r.Blueprint.JoinRule), created: x.meta.now, revision: 1, admin: r.NetworkAdminTokenMAC}
 	if n.rule == ruleToken {
 		n.token = r.JoinTokenMAC
@@ -212,9 +212,9 @@ func (x *txn) makeNetwork(r *protocol.ProvisionNetwork) {
 }
 
 // upgrade makes an enterprise network of one that was none; its members get roles.
-func (x *txn) upgrade(p *blueprintPlan) {
+func upgrade(x *txn, p *blueprintPlan) {
 	x.reconfigure(p.id, func(n *network) { n.enterprise = true })
-	x.initRoles(p.id)
+	initRoles(x, p.id)
 }
 
 func (p *blueprintPlan) planPolicy(v *view, b *protocol.BlueprintPolicy) *protocol.Error {
@@ -268,9 +268,9 @@ func parseRole(s string) role {
 }
 
 // preAssignedAre reports whether a network's list is this one.
-func (v *view) preAssignedAre(net uint16, list []preAssign) bool {
+func (st *networkStore) preAssignedAre(net uint16, list []preAssign) bool {
 	i, same := 0, true
-	v.eachPreAssign(net, func(_ string, p *preAssign) bool {
+	st.eachPreAssign(net, func(_ string, p *preAssign) bool {
 		same = i < len(list) && *p == list[i]
 		i++
 		return same
@@ -279,10 +279,10 @@ func (v *view) preAssignedAre(net uint16, list []preAssign) bool {
 }
 
 // replacePreAssign gives a network another list; that is one revision.
-func (x *txn) replacePreAssign(net uint16, list []preAssign) {
-	x.clearPreAssign(net)
+func replacePreAssign(x *txn, net uint16, list []preAssign) {
+	clearPreAssign(x, net)
 	for i := range list {
-		x.reassign(net, &list[i])
+		reassign(x, net, &list[i])
 	}
 	x.reconfigure(net, func(*network) {})
 }
@@ -300,7 +300,7 @@ func readProvisionStatus(v *view, c *call) (any, *protocol.Error) {
 	p := &page{limit: c.limit}
 	reply := &protocol.ProvisionStatusReply{Type: "get_provision_status_ok", Networks: []protocol.ProvisionedNetwork{}}
 	v.networks.records.Ascend(uint16(max(1, min(next, 1<<16-1))), func(id uint16, n *network) bool {
-		listed, size := v.provisioned(id, n, details)
+		listed, size := provisioned(v, id, n, details)
 		if !p.room(uint64(id), size) {
 			return false
 		}
@@ -313,12 +313,12 @@ func readProvisionStatus(v *view, c *call) (any, *protocol.Error) {
 	if p.full {
 		reply.NextCursor = makeCursor(cursorStatus, 0, p.next)
 	}
-	v.globalStatus(reply)
+	globalStatus(v, reply)
 	return reply, nil
 }
 
 // provisioned renders an entry of the status, with at least what it takes in JSON.
-func (v *view) provisioned(id uint16, n *network, details bool) (protocol.ProvisionedNetwork, int) {
+func provisioned(v *view, id uint16, n *network, details bool) (protocol.ProvisionedNetwork, int) {
 	out := protocol.ProvisionedNetwork{NetworkID: id, Name: n.name, Enterprise: n.enterprise, JoinRule: n.rule.String(), Members: uint32(v.networkSize(id)),
 		MaxMembers: n.policy.maxMembers, AllowedPorts: n.policy.ports, Revision: n.revision}
 	if details {
@@ -327,7 +327,7 @@ func (v *view) provisioned(id uint16, n *network, details bool) (protocol.Provis
 		out.ExprPolicy = protocol.ExprPolicyJSON(docs.expr)
 	}
 	size := 280 + len(out.ExprPolicy) + len(n.name) + 6*len(n.policy.ports) + jsonSize(n.policy.description)
-	v.eachPreAssign(id, func(_ string, p *preAssign) bool {
+	v.networks.eachPreAssign(id, func(_ string, p *preAssign) bool {
 		out.RBACPreAssignments++
 		if details {
 			out.Roles = append(out.Roles, protocol.BlueprintRole{ExternalID: p.external, Role: p.role.String()})

@@ -9,7 +9,7 @@ import (
 // planGlobal plans what a blueprint says about the whole registry. What is
 // configured so already is listed and left alone.
 func (p *blueprintPlan) planGlobal(v *view, r *protocol.ProvisionNetwork) *protocol.Error {
-	now := v.config()
+	now := v.cluster.config()
 	if b := r.Blueprint.IdentityProvider; b != nil {
 		idp := b.IDP()
 		var roles []protocol.RoleMapping
@@ -17,18 +17,18 @@ func (p *blueprintPlan) planGlobal(v *view, r *protocol.ProvisionNetwork) *proto
 			idp.RefuseHS256, idp.ExternalIDClaim, idp.RoleClaim = now.idp.RefuseHS256, now.idp.ExternalIDClaim, now.idp.RoleClaim
 			roles = now.roleMap
 		}
-		p.add("configured "+idp.Type+" identity provider", idp != now.idp, func(x *txn) { x.setIDP(idp, x.config().requireIdentity, roles) })
+		p.add("configured "+idp.Type+" identity provider", idp != now.idp, func(x *txn) { setIDP(x, idp, x.cluster.config().requireIdentity, roles) })
 	}
 	if w := r.Blueprint.Webhooks; w != nil && w.AuditURL != "" {
-		if e := v.checkSinks(protocol.SinkNameWebhook); e != nil {
+		if e := v.audit.roomForSink(protocol.SinkNameWebhook); e != nil {
 			return e
 		}
 		s := protocol.SinkConfig{Name: protocol.SinkNameWebhook, Kind: protocol.SinkWebhook, Endpoint: w.AuditURL}
 		old, had := v.audit.sinks.Get(s.Name)
-		p.add("configured audit webhook", !had || old.Endpoint != s.Endpoint, func(x *txn) { x.setWebhook(s, protocol.Sealed{}, true) })
+		p.add("configured audit webhook", !had || old.Endpoint != s.Endpoint, func(x *txn) { setWebhook(x, s, protocol.Sealed{}, true) })
 	}
 	if w := r.Blueprint.Webhooks; w != nil && w.IdentityURL != "" {
-		p.add("configured identity webhook", w.IdentityURL != now.identityURL, func(x *txn) { x.setIdentityWebhook(w.IdentityURL) })
+		p.add("configured identity webhook", w.IdentityURL != now.identityURL, func(x *txn) { setIdentityWebhook(x, w.IdentityURL) })
 	}
 	if r.Blueprint.AuditExport == nil {
 		return nil
@@ -39,7 +39,7 @@ func (p *blueprintPlan) planGlobal(v *view, r *protocol.ProvisionNetwork) *proto
 // planExport leaves what a blueprint cannot say about an export as it is:
 // filters, and whether writes wait for it.
 func (p *blueprintPlan) planExport(v *view, r *protocol.ProvisionNetwork) *protocol.Error {
-	if e := v.checkSinks(protocol.SinkNameExport); e != nil {
+	if e := v.audit.roomForSink(protocol.SinkNameExport); e != nil {
 		return e
 	}
 	s, known := r.Blueprint.AuditExport.Sink(), r.ExportTokenMAC
@@ -58,7 +58,7 @@ func (p *blueprintPlan) planExport(v *view, r *protocol.ProvisionNetwork) *proto
 		}
 	}
 	p.add("configured "+s.Format+" audit export to "+s.Endpoint, changes, func(x *txn) {
-		x.setAuditExport(s, r.ExportToken, true)
+		setAuditExport(x, s, r.ExportToken, true)
 		if made, ok := x.audit.sinks.Get(s.Name); ok && !known.IsZero() {
 			next := *made
 			next.token = known
@@ -69,8 +69,8 @@ func (p *blueprintPlan) planExport(v *view, r *protocol.ProvisionNetwork) *proto
 }
 
 // globalStatus adds the registry-wide part of get_provision_status.
-func (v *view) globalStatus(reply *protocol.ProvisionStatusReply) {
-	now := v.config()
+func globalStatus(v *view, reply *protocol.ProvisionStatusReply) {
+	now := v.cluster.config()
 	reply.IDPType, reply.ConfigRevision = now.idp.Type, now.revision
 	if s, ok := v.audit.sinks.Get(protocol.SinkNameExport); ok {
 		reply.AuditExport = s.Format

@@ -7,7 +7,7 @@ import "github.com/pilotregistry/pilotregistry/protocol"
 // claimRoles makes a node's roles those that its identity token gives. They
 // say nothing about who is a member, and an owner stays one. Where the node is
 // no member yet, the role waits for its external id, as those of directories do.
-func (x *txn) claimRoles(n *node, roles []protocol.ClaimedRole) {
+func claimRoles(x *txn, n *node, roles []protocol.ClaimedRole) {
 	for _, claimed := range roles {
 		net, ok := x.networks.records.Get(claimed.NetworkID)
 		if !ok || !net.enterprise || n.externalID == "" {
@@ -17,13 +17,13 @@ func (x *txn) claimRoles(n *node, roles []protocol.ClaimedRole) {
 		if claimed.Admin {
 			want = roleAdmin
 		}
-		m, in := x.membership(claimed.NetworkID, n.id)
+		m, in := x.networks.member(claimed.NetworkID, n.id)
 		switch {
 		case !in:
-			x.claimWaiting(claimed.NetworkID, n, want)
+			claimWaiting(x, claimed.NetworkID, n, want)
 		case m.role == roleOwner || m.role == want:
 		default:
-			x.giveRole(claimed.NetworkID, n.id, want, 0)
+			giveRole(x, claimed.NetworkID, n.id, want, 0)
 			action := protocol.EventMemberDemoted
 			if want > m.role {
 				action = protocol.EventMemberPromoted
@@ -36,17 +36,17 @@ func (x *txn) claimRoles(n *node, roles []protocol.ClaimedRole) {
 
 // claimWaiting changes the role that waits in a network for a node's person.
 // That of a member need not wait, unless another does.
-func (x *txn) claimWaiting(net uint16, n *node, want role) {
-	old := x.preAssigned(net, n.person())
+func claimWaiting(x *txn, net uint16, n *node, want role) {
+	old := x.networks.preAssigned(net, n.person())
 	switch {
 	case old == nil && want == roleMember:
 	case old == nil:
-		x.addPreAssign(net, n.externalID, n.person(), want)
+		addPreAssign(x, net, n.externalID, n.person(), want)
 	case old.role == roleOwner || old.role == want:
 	default:
 		p := *old
 		p.role = want
-		x.reassign(net, &p)
+		reassign(x, net, &p)
 		x.reconfigure(net, func(*network) {})
 	}
 }

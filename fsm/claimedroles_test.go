@@ -15,7 +15,7 @@ func (w *world) registerClaiming(seed int, person string, signed bool, roles ...
 }
 
 func (w *world) roleOf(net uint16, id uint32) string {
-	m, _ := w.m.x.membership(net, id)
+	m, _ := w.m.x.networks.member(net, id)
 	return m.role.String()
 }
 
@@ -28,7 +28,7 @@ func TestATokenGivesAndTakesRoles(t *testing.T) {
 	plain := w.network("plain", owner, "open", false)
 	admin, member := protocol.ClaimedRole{NetworkID: net, Admin: true}, protocol.ClaimedRole{NetworkID: net}
 	a := w.registerClaiming(2, "a@x", true, admin, protocol.ClaimedRole{NetworkID: plain, Admin: true}, protocol.ClaimedRole{NetworkID: 999, Admin: true})
-	if _, in := w.m.x.membership(net, a); in {
+	if _, in := w.m.x.networks.member(net, a); in {
 		t.Fatal("a token made a member")
 	}
 	w.join(net, a)

@@ -60,7 +60,7 @@ func decideMemberHello(v *view, b *MemberRecord) (effect, *protocol.Error) {
 			x.begin(protocol.EventMemberJoined).str("member_id", b.ID).str("peer", b.Peer).str("version", b.Version).end()
 		}
 		if len(b.Keys) > 0 {
-			x.voidJoinTokens(b.ID)
+			voidJoinTokens(x, b.ID)
 		}
 		slices.Sort(next.Keys)
 		next.Keys = slices.Compact(next.Keys)
@@ -71,7 +71,7 @@ func decideMemberHello(v *view, b *MemberRecord) (effect, *protocol.Error) {
 
 func decideMemberForget(v *view, b *MemberForget) (effect, *protocol.Error) {
 	return func(x *txn) any {
-		x.voidJoinTokens(b.ID)
+		voidJoinTokens(x, b.ID)
 		if _, known := x.cluster.members.Get(b.ID); known {
 			clusterMemberTable.drop(x, b.ID)
 			x.begin(protocol.EventMemberRemoved).str("member_id", b.ID).end()

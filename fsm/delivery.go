@@ -57,11 +57,11 @@ func decideSinkProgress(v *view, b *SinkProgress) (effect, *protocol.Error) {
 	case b.To < b.From || b.To > v.meta.eventSeq || len(b.Dead)+len(b.Retried) > 1024 || b.RetryInMS < 0 || b.RetryInMS > dayMS || b.Passed[0]+b.Passed[1] > b.To-b.From:
 		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid sink_progress: its numbers contradict each other")
 	}
-	if !v.counted(b, cur) {
+	if !counted(v, b, cur) {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid sink_progress: more or fewer events than there were")
 	}
 	return func(x *txn) any {
-		x.progress(b, *cur)
+		noteProgress(x, b, *cur)
 		return ok("sink_progress")
 	}, nil
 }
@@ -71,7 +71,7 @@ const maxProgress = 4096
 
 // counted checks a report against the event log: the events between its ends
 // are those still there and those cut off since the position before.
-func (v *view) counted(b *SinkProgress, cur *cursor) bool {
+func counted(v *view, b *SinkProgress, cur *cursor) bool {
 	if b.Passed[0] > maxProgress || b.Passed[1] > maxProgress {
 		return false
 	}
@@ -94,7 +94,7 @@ func (v *view) counted(b *SinkProgress, cur *cursor) bool {
 	return true
 }
 
-func (x *txn) progress(b *SinkProgress, next cursor) {
+func noteProgress(x *txn, b *SinkProgress, next cursor) {
 	next.seq = b.To
 	c := sinkCounts{delivered: b.Delivered}
 	for i := range next.passed {
@@ -102,7 +102,7 @@ func (x *txn) progress(b *SinkProgress, next cursor) {
 		c.dropped += b.Lost[i]
 	}
 	for _, l := range b.Dead {
-		if x.bury(b.Name, l) {
+		if bury(x, b.Name, l) {
 			c.failed++
 		} else {
 			c.dropped++
@@ -112,15 +112,15 @@ func (x *txn) progress(b *SinkProgress, next cursor) {
 		if l.Reason == "" && x.audit.letters.Holds(letterKey(b.Name, l.Seq)) {
 			c.delivered++
 		}
-		x.retried(b.Name, l)
+		retried(x, b.Name, l)
 	}
-	x.countSink(b.Name, c)
+	countSink(x, b.Name, c)
 	if s, _ := x.audit.sinks.Get(b.Name); s.Kind == protocol.SinkExport {
 		x.meta.exported += c.delivered
 	}
 	next.trouble(b, x.meta.now)
 	cursorTable.put(x, b.Name, &next)
-	x.advanceBacklog(b.Name, b.From, b.To)
+	advanceBacklog(x, b.Name, b.From, b.To)
 	if lost := b.Lost[0] + b.Lost[1]; lost > 0 {
 		x.begin(protocol.EventAuditGap).str("name", b.Name).num("first", b.From+1).num("count", lost).end()
 	}
@@ -194,7 +194,7 @@ func (r *Root) Sinks() (out []Sink) {
 		c, _ := r.audit.cursors.Get(name)
 		t, _ := r.audit.totals.Get(name)
 		out = append(out, Sink{SinkConfig: s.SinkConfig, Gen: s.gen, Secret: s.secret, Seq: c.seq, Lag: r.lag(c),
-			Delivered: t.delivered, Failed: t.failed, Dropped: t.dropped, Problem: c.problem, Tries: c.tries, DeadLetters: len(r.letterKeys(name))})
+			Delivered: t.delivered, Failed: t.failed, Dropped: t.dropped, Problem: c.problem, Tries: c.tries, DeadLetters: len(r.audit.letterKeys(name))})
 		return true
 	})
 	return out
@@ -233,7 +233,7 @@ func (r *Root) SinkBatch(name string, limit int) (b SinkBatch, ok bool) {
 		b.Progress.Passed[classIndex(b.Events[i].Class)]++
 		b.Progress.To = max(b.Progress.To, b.Events[i].Seq)
 	}
-	for _, k := range r.letterKeys(name) {
+	for _, k := range r.audit.letterKeys(name) {
 		if l, _ := r.audit.letters.Get(k); l.retry {
 			if e, ok := decodeEvent(0, protocol.ClassSecurity, l.event); ok {
 				b.Retry = append(b.Retry, e)

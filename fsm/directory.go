@@ -11,7 +11,7 @@ const directorySyncOK = "directory_sync_ok"
 
 // directoryRequest is a directory_sync as far as its caller, network and
 // parts are concerned. entries is nil while parts are missing.
-func (v *view) directoryRequest(c *call, r *protocol.DirectorySync) (n *network, in *incoming, entries []protocol.DirectoryEntry, e *protocol.Error) {
+func directoryRequest(v *view, c *call, r *protocol.DirectorySync) (n *network, in *incoming, entries []protocol.DirectoryEntry, e *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, nil, nil, e
 	}
@@ -31,10 +31,10 @@ func (v *view) directoryRequest(c *call, r *protocol.DirectorySync) (n *network,
 	entries = r.Entries
 	if r.Upload() == (protocol.UploadPart{}) {
 		in = &incoming{whole: true}
-	} else if in, e = v.receive(c, r.Upload(), directoryScope(r), string(appendEntries(nil, r.Entries))); e != nil {
+	} else if in, e = v.uploads.receive(c, r.Upload(), directoryScope(r), string(appendEntries(nil, r.Entries))); e != nil {
 		return nil, nil, nil, e
 	} else if entries = nil; in.whole {
-		v.eachPiece(in, func(data string) { entries = append(entries, readEntries(data)...) })
+		v.uploads.eachPiece(in, func(data string) { entries = append(entries, readEntries(data)...) })
 	}
 	if e := checkRevision(r.IfRevision, n.revision, "network "+decimal(uint32(r.NetworkID))); e != nil {
 		return nil, nil, nil, e
@@ -75,23 +75,23 @@ func readEntries(data string) (entries []protocol.DirectoryEntry) {
 // with the owner protected; see docs/networks.md, "Directories".
 func decideDirectorySync(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.DirectorySync)
-	n, in, entries, e := v.directoryRequest(c, r)
+	n, in, entries, e := directoryRequest(v, c, r)
 	if e != nil {
 		return nil, e
 	}
 	if !in.whole {
-		return func(x *txn) any { return x.stage(in, directorySyncOK) }, nil
+		return func(x *txn) any { return stageUpload(x, in, directorySyncOK) }, nil
 	}
-	p := v.planSync(r.NetworkID, n, entries, r.RemoveUnlisted)
+	p := planSync(v, r.NetworkID, n, entries, r.RemoveUnlisted)
 	if why := p.mustConfirm(); why != "" && (r.ConfirmRemovals == nil || *r.ConfirmRemovals != uint64(p.reply.Disabled)) {
 		return nil, protocol.Refusef(protocol.CodeConflict, "%s would remove %d of the %d members of network %d; if that is meant, send it again with confirm_removals %d",
 			why, p.reply.Disabled, p.size, r.NetworkID, p.reply.Disabled)
 	}
 	return func(x *txn) any {
 		if in.key != "" {
-			x.forgetUpload(in.key)
+			forgetUpload(x, in.key)
 		}
-		return x.carryOut(p)
+		return carryOut(x, p)
 	}, nil
 }
 
@@ -99,14 +99,14 @@ func decideDirectorySync(v *view, c *call) (effect, *protocol.Error) {
 // request with the cursor gets the next page.
 func planDirectorySync(v *view, c *call) (any, *protocol.Error) {
 	r := c.body.(*protocol.DirectorySync)
-	n, in, entries, e := v.directoryRequest(c, r)
+	n, in, entries, e := directoryRequest(v, c, r)
 	if e != nil {
 		return nil, e
 	}
 	if !in.whole {
 		return nil, protocol.Refusef(protocol.CodeInvalid, "a dry run of an upload is asked for with its last part: send the other parts first, without dry_run")
 	}
-	p := v.planSync(r.NetworkID, n, entries, r.RemoveUnlisted)
+	p := planSync(v, r.NetworkID, n, entries, r.RemoveUnlisted)
 	if why := p.mustConfirm(); why != "" {
 		p.warn("%s would remove %d of %d members: to carry it out takes confirm_removals %d", why, p.reply.Disabled, p.size, p.reply.Disabled)
 	}
@@ -142,7 +142,7 @@ func readDirectoryStatus(v *view, c *call) (any, *protocol.Error) {
 		return nil, noSuchNetwork(id)
 	}
 	reply := &protocol.DirectoryStatusReply{Type: "directory_status_ok", NetworkID: id, Enterprise: n.enterprise, Revision: n.revision}
-	v.eachMembership(id, func(member uint32, _ membership) bool {
+	v.networks.eachMember(id, func(member uint32, _ membership) bool {
 		reply.Total++
 		if m, _ := v.nodes.records.Get(member); m != nil && m.externalID != "" {
 			reply.Mapped++
@@ -150,7 +150,7 @@ func readDirectoryStatus(v *view, c *call) (any, *protocol.Error) {
 		return true
 	})
 	reply.Unmapped = reply.Total - reply.Mapped
-	v.eachPreAssign(id, func(string, *preAssign) bool {
+	v.networks.eachPreAssign(id, func(string, *preAssign) bool {
 		reply.PreAssignments++
 		return true
 	})
@@ -161,5 +161,5 @@ func readDirectoryStatus(v *view, c *call) (any, *protocol.Error) {
 	if c.cursor == "" {
 		return reply, nil
 	}
-	return reply, v.readPage(c.cursor, id, reply)
+	return reply, v.uploads.readPage(c.cursor, id, reply)
 }

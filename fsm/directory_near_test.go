@@ -50,7 +50,7 @@ func TestMembersMatchInWhateverFormTheirIDIsWritten(t *testing.T) {
 	if got.Mapped != 4 || got.Disabled != 0 || len(got.Warnings) != 0 || w.roles(net) != "1 owner 2 member 3 member 4 member" {
 		t.Errorf("%+v %s", got, w.roles(net))
 	}
-	if n := w.m.Root().live(2); n.externalID != "mu\u0308ller@x" {
+	if n := w.m.Root().nodes.live(2); n.externalID != "mu\u0308ller@x" {
 		t.Errorf("the id itself was changed to %q", n.externalID)
 	}
 	// A role that waits finds its person, too.

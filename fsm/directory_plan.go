@@ -75,7 +75,7 @@ func (p *syncPlan) mustConfirm() string {
 }
 
 // planSync compares a listing with a network.
-func (v *view) planSync(net uint16, n *network, entries []protocol.DirectoryEntry, removeUnlisted bool) *syncPlan {
+func planSync(v *view, net uint16, n *network, entries []protocol.DirectoryEntry, removeUnlisted bool) *syncPlan {
 	p := &syncPlan{net: net, size: v.networkSize(net), v: v, last: map[string]int{}, members: map[string][]uint32{},
 		external: map[uint32]string{}, planned: map[uint32]role{}, taken: map[string]bool{}}
 	p.reply = protocol.DirectorySyncReply{Type: directorySyncOK, NetworkID: net}
@@ -91,7 +91,7 @@ func (v *view) planSync(net uint16, n *network, entries []protocol.DirectoryEntr
 		p.unlisted()
 	}
 	if p.ownerGone {
-		if heir, was := v.heir(net, p.roleAt); was != roleNone {
+		if heir, was := v.networks.heir(net, p.roleAt); was != roleNone {
 			p.warn("node %d, the owner, is removed and the listing names no other owner: node %d owns the network now", p.owner, heir)
 		}
 	}
@@ -135,7 +135,7 @@ func (p *syncPlan) index(entries []protocol.DirectoryEntry) {
 // too: going quiet must not keep anybody in. A membership that has ended
 // waits only for its sweep.
 func (p *syncPlan) findMembers() {
-	p.v.eachMembership(p.net, func(id uint32, m membership) bool {
+	p.v.networks.eachMember(p.net, func(id uint32, m membership) bool {
 		n, _ := p.v.nodes.records.Get(id)
 		if n == nil || n.externalID == "" || m.until != 0 && m.until <= p.v.meta.now {
 			return true
@@ -261,7 +261,7 @@ func (p *syncPlan) roleAt(net uint16, id uint32) role {
 // assign keeps the role that waits for an external id. It begins to wait only
 // when nobody has the id, and waits no more for one who is disabled.
 func (p *syncPlan) assign(externalID, key string, r role) {
-	old := p.v.preAssigned(p.net, key)
+	old := p.v.networks.preAssigned(p.net, key)
 	switch {
 	case old == nil && (r == roleNone || len(p.members[key]) > 0), old != nil && old.role == r:
 		return
@@ -274,7 +274,7 @@ func (p *syncPlan) assign(externalID, key string, r role) {
 
 // giveHostname names a live node that has no name after its person.
 func (p *syncPlan) giveHostname(id uint32, display string) {
-	n := p.v.live(id)
+	n := p.v.nodes.live(id)
 	if display == "" || n == nil || n.hostname != "" {
 		return
 	}

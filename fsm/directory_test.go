@@ -66,7 +66,7 @@ func (w *world) syncConfirmed(r *protocol.DirectorySync) *protocol.DirectorySync
 func (w *world) roles(net uint16) string {
 	var out []string
 	v := &w.m.Root().view
-	v.eachMembership(net, func(id uint32, m membership) bool {
+	v.networks.eachMember(net, func(id uint32, m membership) bool {
 		out = append(out, fmt.Sprint(id, m.role))
 		return true
 	})
@@ -222,7 +222,7 @@ func TestDirectoryPreAssignments(t *testing.T) {
 	} {
 		got := w.sync(listingOf(net, strings.Split(c.people, ",")...))
 		var list []string
-		w.m.Root().eachPreAssign(net, func(_ string, p *preAssign) bool {
+		w.m.Root().networks.eachPreAssign(net, func(_ string, p *preAssign) bool {
 			list = append(list, p.external+" "+p.role.String())
 			return true
 		})
@@ -235,13 +235,13 @@ func TestDirectoryPreAssignments(t *testing.T) {
 	w.do("set_external_id", &protocol.SetExternalID{NodeID: 3, ExternalID: "late@x"}, admin)
 	w.join(net, 3)
 	w.sync(listingOf(net, "late@x admin"))
-	if p := w.m.Root().preAssigned(net, "late@x"); p == nil || p.role != roleAdmin {
+	if p := w.m.Root().networks.preAssigned(net, "late@x"); p == nil || p.role != roleAdmin {
 		t.Errorf("%+v", p)
 	}
 	r := listingOf(net, "P1@x", "P2@x")
 	r.RemoveUnlisted = true
 	w.sync(r)
-	if p := w.m.Root().preAssigned(net, "late@x"); p != nil {
+	if p := w.m.Root().networks.preAssigned(net, "late@x"); p != nil {
 		t.Errorf("%+v waits for one who was removed", p)
 	}
 }

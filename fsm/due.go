@@ -81,7 +81,7 @@ func (v *view) dueUpTo(now int64, limit int) (n int) {
 }
 
 // sweepDue carries out the first deadlines that have come.
-func (x *txn) sweepDue(limit int) {
+func sweepDue(x *txn, limit int) {
 	for range limit {
 		k, _, ok := x.due.First()
 		d := table.NewDecoder([]byte(k))
@@ -91,14 +91,14 @@ func (x *txn) sweepDue(limit int) {
 		kind := dueKind(d.Uint8())
 		switch kind {
 		case dueKeyNotice:
-			x.noticeKey(d.Key32())
+			noticeKey(x, d.Key32())
 		case dueInvite:
-			x.expireInvites(d.Key32())
+			expireInvites(x, d.Key32())
 		case dueStaged:
-			x.expireStaged(string(d.Raw(d.Left())))
+			expireStaged(x, string(d.Raw(d.Left())))
 		default:
 			key := d.Key64()
-			x.dueOfMember(kind, uint16(key>>32), uint32(key))
+			dueOfMember(x, kind, uint16(key>>32), uint32(key))
 		}
 		if _, still := x.due.Get(k); still {
 			return // nothing can be done about it now; stop, or this loop never ends
@@ -106,7 +106,7 @@ func (x *txn) sweepDue(limit int) {
 	}
 }
 
-func (x *txn) noticeKey(id uint32) {
+func noticeKey(x *txn, id uint32) {
 	n, _ := x.nodes.records.Get(id)
 	now := stageAt(n.expires, x.meta.now)
 	x.edit(n, func(n *node) { n.announced = now })
@@ -115,31 +115,31 @@ func (x *txn) noticeKey(id uint32) {
 	}
 }
 
-func (x *txn) dueOfMember(kind dueKind, net uint16, id uint32) {
-	m, _ := x.membership(net, id)
+func dueOfMember(x *txn, kind dueKind, net uint16, id uint32) {
+	m, _ := x.networks.member(net, id)
 	switch kind {
 	case dueMemberNotice:
 		m.announced = stageAt(m.until, x.meta.now)
 		x.setMembership(net, id, m)
-		x.notice(protocol.EventMemberExpiring, net, id, m.announced, m.until)
+		giveNotice(x, protocol.EventMemberExpiring, net, id, m.announced, m.until)
 	case dueRoleNotice:
 		m.roleAnnounced = stageAt(m.roleUntil, x.meta.now)
 		x.setMembership(net, id, m)
-		x.notice(protocol.EventRoleExpiring, net, id, m.roleAnnounced, m.roleUntil)
+		giveNotice(x, protocol.EventRoleExpiring, net, id, m.roleAnnounced, m.roleUntil)
 	case dueRole:
-		x.setRole(net, id, roleMember, 0)
+		setRole(x, net, id, roleMember, 0)
 		x.begin(protocol.EventRoleExpired).network(net).num("target_node_id", uint64(id)).
 			str("old_role", m.role.String()).str("new_role", roleMember.String()).end()
 	case dueMember:
-		x.expel(net, id)
+		expel(x, net, id)
 		x.begin(protocol.EventMemberExpired).network(net).num("target_node_id", uint64(id)).str("role", m.role.String()).end()
 		if m.role == roleOwner {
-			x.ownerGone(net, id)
+			ownerGone(x, net, id)
 		}
 	}
 }
 
-func (x *txn) notice(action string, net uint16, id uint32, days stage, end int64) {
+func giveNotice(x *txn, action string, net uint16, id uint32, days stage, end int64) {
 	if end > x.meta.now {
 		x.begin(action).network(net).num("target_node_id", uint64(id)).num("days", uint64(days)).str("expires_at", utc(end)).end()
 	}

@@ -26,14 +26,14 @@ func (w *eventWriter) person(key, value string) *eventWriter {
 	if len(w.kept) == 0 {
 		w.kept = append(w.kept, w.buf...)
 	}
-	a := Attr{Key: key, Value: value, Salt: w.x.salt(w.seq, key)}
+	a := Attr{Key: key, Value: value, Salt: salt(w.x, w.seq, key)}
 	w.kept = appendAttr(w.kept, a)
 	w.buf = table.AppendString(table.AppendString(w.buf, key), a.Canonical())
 	return w
 }
 
 // salt is what nobody can know who has neither the entry nor the event.
-func (x *txn) salt(seq uint64, key string) string {
+func salt(x *txn, seq uint64, key string) string {
 	b := table.AppendString(table.AppendUvarint(append(x.buf[:0], x.seed[:]...), seq), key)
 	x.buf = b
 	sum := sha256.Sum256(b)
@@ -109,7 +109,7 @@ func erasable(action string) bool {
 
 // eraseEvents erases what goes says, in the log and in dead letters, and
 // returns in how many events of the log.
-func (x *txn) eraseEvents(goes func(*Event, Attr) bool) (events int) {
+func eraseEvents(x *txn, goes func(*Event, Attr) bool) (events int) {
 	for c := range x.audit.events {
 		type change struct {
 			seq      uint64
@@ -125,7 +125,7 @@ func (x *txn) eraseEvents(goes func(*Event, Attr) bool) (events int) {
 			return true
 		})
 		for _, ch := range changes {
-			x.replaceEvent(c, ch.seq, ch.old, ch.new)
+			replaceEvent(x, c, ch.seq, ch.old, ch.new)
 		}
 		events += len(changes)
 	}
@@ -148,7 +148,7 @@ func (x *txn) eraseEvents(goes func(*Event, Attr) bool) (events int) {
 }
 
 // replaceEvent stores another record of an event and keeps what is counted.
-func (x *txn) replaceEvent(c int, seq uint64, old, record eventRecord) {
+func replaceEvent(x *txn, c int, seq uint64, old, record eventRecord) {
 	ch := &x.meta.chains[c]
 	ch.Bytes += uint64(len(record)) - uint64(len(old))
 	eventTables[c].put(x, seq, record)

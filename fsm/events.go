@@ -109,8 +109,8 @@ var (
 			func(v *view) table.Part { return &v.audit.shares.held },
 			func(v *view) table.Part { return &v.audit.shares.total },
 		},
-		enter: func(x *txn, seq uint64, r eventRecord) { x.countEvent(seq, r, 1) },
-		leave: func(x *txn, seq uint64, r eventRecord) { x.countEvent(seq, r, -1) },
+		enter: func(x *txn, seq uint64, r eventRecord) { countEvent(x, seq, r, 1) },
+		leave: func(x *txn, seq uint64, r eventRecord) { countEvent(x, seq, r, -1) },
 	}
 	activityTable = declaration[uint64, eventRecord]{
 		schema: table.Schema[uint64, eventRecord]{Kind: kindActivity, AppendKey: table.AppendKey64, ReadKey: table.ReadKey64, Read: readEventRecord},
@@ -152,9 +152,9 @@ func (x *txn) begin(action string) *eventWriter {
 	w := &x.event
 	x.meta.eventSeq++
 	actor := x.actorName()
-	w.x, w.class, w.seq = x, x.eventClass(action, actor), x.meta.eventSeq
+	w.x, w.class, w.seq = x, eventClass(x, action, actor), x.meta.eventSeq
 	w.buf = append(w.buf[:0], x.meta.chains[classIndex(w.class)].Head[:]...)
-	head := Event{Seq: w.seq, Class: w.class, Time: x.meta.now, Index: x.index, Actor: actor, Source: x.source, Action: action}
+	head := Event{Seq: w.seq, Class: w.class, Time: x.meta.now, Index: x.index, Actor: actor, Source: x.by.source, Action: action}
 	w.buf = protocol.AppendAuditHead(w.buf, &head)
 	w.kept = w.kept[:0]
 	return w
@@ -162,12 +162,12 @@ func (x *txn) begin(action string) *eventWriter {
 
 func (x *txn) actorName() string {
 	switch {
-	case x.system && x.actor.Token == "": // otherwise an operator asked a member for it
+	case x.by.system && x.by.actor.Token == "": // otherwise an operator asked a member for it
 		return "system"
-	case x.actor.Node != 0:
-		return "node:" + strconv.FormatUint(uint64(x.actor.Node), 10)
-	case x.actor.Token != "":
-		return "token:" + x.actor.Token
+	case x.by.actor.Node != 0:
+		return "node:" + strconv.FormatUint(uint64(x.by.actor.Node), 10)
+	case x.by.actor.Token != "":
+		return "token:" + x.by.actor.Token
 	case x.call.via != "":
 		return x.call.via
 	}
@@ -228,11 +228,11 @@ func (w *eventWriter) end() {
 	ch.Bytes += uint64(len(record))
 	r := eventRecord(record)
 	eventTables[c].put(x, w.seq, r)
-	x.inBacklogs(w.seq, r, 1)
-	x.cutEvents(c)
+	inBacklogs(x, w.seq, r, 1)
+	cutEvents(x, c)
 }
 
-func (x *txn) cutEvents(c int) {
+func cutEvents(x *txn, c int) {
 	ch, keep := &x.meta.chains[c], retentions[c]
 	for range maxCutsPerEvent {
 		seq, r, ok := x.audit.events[c].First()
@@ -247,7 +247,7 @@ func (x *txn) cutEvents(c int) {
 		ch.Count--
 		ch.Bytes -= uint64(len(r))
 		ch.Cut++
-		x.inBacklogs(seq, r, -1)
+		inBacklogs(x, seq, r, -1)
 		eventTables[c].drop(x, seq)
 	}
 }

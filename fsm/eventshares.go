@@ -35,12 +35,12 @@ func eventBearer(actor, source, action string) (b bearer, counts bool) {
 
 // eventClass is the class in which an event of this action by the actor at
 // work is kept.
-func (x *txn) eventClass(action, actor string) protocol.EventClass {
+func eventClass(x *txn, action, actor string) protocol.EventClass {
 	class := protocol.Events[action]
 	if class != protocol.ClassSecurity {
 		return class
 	}
-	b, counts := eventBearer(actor, x.source, action)
+	b, counts := eventBearer(actor, x.by.source, action)
 	if !counts {
 		return class
 	}
@@ -64,7 +64,7 @@ func eventCost(r eventRecord) int64 {
 }
 
 // countEvent counts a security event for who caused it, n times.
-func (x *txn) countEvent(seq uint64, r eventRecord, n int64) {
+func countEvent(x *txn, seq uint64, r eventRecord, n int64) {
 	e, ok := decodeEvent(seq, protocol.ClassSecurity, r)
 	if !ok {
 		return

@@ -57,8 +57,8 @@ func (x *txn) setDocs(net uint16, n networkDocs) {
 	networkDocsTable.put(x, net, n)
 }
 
-// setExpr gives a network an expression policy, "" for none, with its event.
-func (x *txn) setExpr(net uint16, text string) {
+// setExprPolicy gives a network an expression policy, "" for none, with its event.
+func setExprPolicy(x *txn, net uint16, text string) {
 	docs, _ := x.networks.docs.Get(net)
 	docs.expr = text
 	x.setDocs(net, docs)
@@ -84,7 +84,7 @@ func decideSetExprPolicy(v *view, c *call) (effect, *protocol.Error) {
 		return c.unchanged(reply)
 	}
 	return func(x *txn) any {
-		x.setExpr(r.NetworkID, text)
+		setExprPolicy(x, r.NetworkID, text)
 		return reply
 	}, nil
 }

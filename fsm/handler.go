@@ -232,7 +232,7 @@ func (r *Root) Decide(c *Call) (unchanged any, e *protocol.Error) {
 	id, ts, signed := r.requestID(c.Options.RequestID)
 	if id != "" && !c.Row.Soft {
 		by := bearerOf(c.Body, c.Actor, c.Source)
-		if _, e := r.view.idRoom(id, c.Body, &by); e != nil {
+		if _, e := r.view.once.roomFor(id, c.Body, &by); e != nil {
 			return nil, e
 		}
 	}

@@ -17,10 +17,10 @@ const maxPollBytes = 60 << 10
 // many nodes, which together do not fill the inbox of another.
 var inboxShares = share.Parts{Total: protocol.MaxHandshakeInbox}
 
-// waitingFor counts what waits for a node, of a bearer's source and of all, and says
+// waiting counts what waits for a node, of a bearer's source and of all, and says
 // whether something of the sender is among it.
-func (v *view) waitingFor(to, from uint32, by *bearer) (held share.Use, pending bool) {
-	v.eachRequest(to, func(_ uint64, q *request) bool {
+func (st *trustStore) waiting(to, from uint32, by *bearer) (held share.Use, pending bool) {
+	st.eachRequest(to, func(_ uint64, q *request) bool {
 		held.Total++
 		if q.source == by.source {
 			held.Own++
@@ -54,18 +54,18 @@ func (v *view) handshakeSigned(c *call, n *node, what string) *protocol.Error {
 
 func decideRequestHandshake(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.RequestHandshake)
-	from := v.live(r.FromNodeID)
+	from := v.nodes.live(r.FromNodeID)
 	if from == nil {
 		return nil, noNode(r.FromNodeID)
 	}
-	if v.live(r.ToNodeID) == nil {
+	if v.nodes.live(r.ToNodeID) == nil {
 		return nil, noNode(r.ToNodeID)
 	}
 	if e := v.handshakeSigned(c, from, "request"); e != nil {
 		return nil, e
 	}
 	by := bearerOf(r, c.actor, c.source)
-	held, pending := v.waitingFor(r.ToNodeID, from.id, &by)
+	held, pending := v.trust.waiting(r.ToNodeID, from.id, &by)
 	switch inboxShares.Allows(held, 1) {
 	case share.Within:
 	case share.WholeTotal:
@@ -76,12 +76,12 @@ func decideRequestHandshake(v *view, c *call) (effect, *protocol.Error) {
 	if pending {
 		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "handshake request already pending from node %d", from.id)
 	}
-	if e := v.mayOffer(from.id, r.ToNodeID); e != nil {
+	if e := v.trust.mayOffer(from.id, r.ToNodeID); e != nil {
 		return nil, e
 	}
 	return func(x *txn) any {
 		if _, asked := own(from.id, r.ToNodeID); from.id != r.ToNodeID {
-			x.setSides(from.id, r.ToNodeID, x.sides(from.id, r.ToNodeID)|asked)
+			x.setSides(from.id, r.ToNodeID, x.trust.sides(from.id, r.ToNodeID)|asked)
 		}
 		x.meta.queueSeq++
 		requestTable.put(x, queueKey(r.ToNodeID, x.meta.queueSeq), &request{from: from.id, at: x.meta.now, justification: r.Justification, source: by.source, wide: by.wide})
@@ -92,32 +92,32 @@ func decideRequestHandshake(v *view, c *call) (effect, *protocol.Error) {
 
 func decideRespondHandshake(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.RespondHandshake)
-	n := v.live(r.NodeID)
+	n := v.nodes.live(r.NodeID)
 	if n == nil {
 		return nil, noNode(r.NodeID)
 	}
-	if v.live(r.PeerID) == nil {
+	if v.nodes.live(r.PeerID) == nil {
 		return nil, noNode(r.PeerID)
 	}
 	if e := v.handshakeSigned(c, n, "response"); e != nil {
 		return nil, e
 	}
-	if e := v.mayOffer(r.NodeID, r.PeerID); r.Accept && e != nil {
+	if e := v.trust.mayOffer(r.NodeID, r.PeerID); r.Accept && e != nil {
 		return nil, e
 	}
 	return func(x *txn) any {
 		if r.NodeID != r.PeerID {
-			x.answerAsk(r.NodeID, r.PeerID, r.Accept)
+			answerAsk(x, r.NodeID, r.PeerID, r.Accept)
 		}
-		x.queueResponse(r.PeerID, &response{from: n.id, at: x.meta.now, accept: r.Accept})
+		queueResponse(x, r.PeerID, &response{from: n.id, at: x.meta.now, accept: r.Accept})
 		x.begin(protocol.EventHandshakeResponded).node(n.id).num("peer_id", uint64(r.PeerID)).bool("accept", r.Accept).end()
 		return &protocol.RespondHandshakeReply{Type: "respond_handshake_ok", Accept: r.Accept, PeerID: r.PeerID}
 	}, nil
 }
 
 // answerAsk notes the answer of a node to another that asked it, or did not.
-func (x *txn) answerAsk(node, peer uint32, accept bool) {
-	s := x.sides(node, peer)
+func answerAsk(x *txn, node, peer uint32, accept bool) {
+	s := x.trust.sides(node, peer)
 	if accept {
 		reported, _ := own(node, peer)
 		x.setSides(node, peer, s|reported)
@@ -128,14 +128,14 @@ func (x *txn) answerAsk(node, peer uint32, accept bool) {
 }
 
 // queueResponse appends to a node's responses; beyond the cap an earlier one goes.
-func (x *txn) queueResponse(to uint32, q *response) {
+func queueResponse(x *txn, to uint32, q *response) {
 	waiting := 0
-	x.eachResponse(to, func(uint64, *response) bool {
+	x.trust.eachResponse(to, func(uint64, *response) bool {
 		waiting++
 		return true
 	})
 	if waiting >= protocol.MaxHandshakeResponses {
-		responseTable.drop(x, queueKey(to, x.leastMissed(to, q.from)))
+		responseTable.drop(x, queueKey(to, x.trust.leastMissed(to, q.from)))
 	}
 	x.meta.queueSeq++
 	responseTable.put(x, queueKey(to, x.meta.queueSeq), q)
@@ -144,16 +144,16 @@ func (x *txn) queueResponse(to uint32, q *response) {
 // leastMissed is the response to a node that makes room for another of a
 // sender: the oldest of whom there are most. For anybody can respond to
 // anybody; the first answer of somebody whom the node has asked does not count.
-func (v *view) leastMissed(to, sender uint32) (seq uint64) {
+func (st *trustStore) leastMissed(to, sender uint32) (seq uint64) {
 	many := map[uint32]int{sender: 1}
-	v.eachResponse(to, func(_ uint64, q *response) bool {
+	st.eachResponse(to, func(_ uint64, q *response) bool {
 		many[q.from]++
 		return true
 	})
 	most := -1
-	v.eachResponse(to, func(at uint64, q *response) bool {
+	st.eachResponse(to, func(at uint64, q *response) bool {
 		n := many[q.from]
-		if _, asked := own(to, q.from); v.sides(to, q.from)&asked != 0 {
+		if _, asked := own(to, q.from); st.sides(to, q.from)&asked != 0 {
 			n--
 		}
 		if n > most {
@@ -164,15 +164,15 @@ func (v *view) leastMissed(to, sender uint32) (seq uint64) {
 	return seq
 }
 
-func (v *view) eachRequest(id uint32, f func(seq uint64, q *request) bool) {
-	v.trust.requests.Ascend(queueKey(id, 0), func(k string, q *request) bool {
+func (st *trustStore) eachRequest(id uint32, f func(seq uint64, q *request) bool) {
+	st.requests.Ascend(queueKey(id, 0), func(k string, q *request) bool {
 		node, seq := splitQueueKey(k)
 		return node == id && f(seq, q)
 	})
 }
 
-func (v *view) eachResponse(id uint32, f func(seq uint64, q *response) bool) {
-	v.trust.responses.Ascend(queueKey(id, 0), func(k string, q *response) bool {
+func (st *trustStore) eachResponse(id uint32, f func(seq uint64, q *response) bool) {
+	st.responses.Ascend(queueKey(id, 0), func(k string, q *response) bool {
 		node, seq := splitQueueKey(k)
 		return node == id && f(seq, q)
 	})
@@ -188,12 +188,12 @@ type drained struct {
 func (d *drained) found() bool { return len(d.reply.Requests)+len(d.reply.Responses) > 0 }
 
 // drain collects, oldest first, what fits a reply and lies within the bounds.
-func (v *view) drain(id uint32, maxRequest, maxResponse uint64) *drained {
+func (st *trustStore) drain(id uint32, maxRequest, maxResponse uint64) *drained {
 	d := &drained{reply: &protocol.PollHandshakesReply{
 		Type: "poll_handshakes_ok", Requests: []protocol.HandshakeRequest{}, Responses: []protocol.HandshakeResponse{},
 	}}
 	size := 128
-	v.eachRequest(id, func(seq uint64, q *request) bool {
+	st.eachRequest(id, func(seq uint64, q *request) bool {
 		size += 80 + jsonLen(q.justification)
 		if d.reply.More = seq > maxRequest || size > maxPollBytes; d.reply.More {
 			return false
@@ -203,7 +203,7 @@ func (v *view) drain(id uint32, maxRequest, maxResponse uint64) *drained {
 		return true
 	})
 	more := false
-	v.eachResponse(id, func(seq uint64, q *response) bool {
+	st.eachResponse(id, func(seq uint64, q *response) bool {
 		size += 80
 		if more = seq > maxResponse || size > maxPollBytes; more {
 			return false
@@ -223,7 +223,7 @@ func jsonLen(s string) int {
 }
 
 func (v *view) pollable(c *call, id uint32) *protocol.Error {
-	n := v.live(id)
+	n := v.nodes.live(id)
 	if n == nil {
 		return noNode(id)
 	}
@@ -237,7 +237,7 @@ func readPollHandshakes(v *view, c *call) (any, *protocol.Error) {
 	if e := v.pollable(c, r.NodeID); e != nil {
 		return nil, e
 	}
-	d := v.drain(r.NodeID, 1<<64-1, 1<<64-1)
+	d := v.trust.drain(r.NodeID, 1<<64-1, 1<<64-1)
 	r.UpToRequest, r.UpToResponse = d.upToRequest, d.upToResponse
 	return d, nil
 }
@@ -248,30 +248,30 @@ func decidePollHandshakes(v *view, c *call) (effect, *protocol.Error) {
 		return nil, e
 	}
 	return func(x *txn) any {
-		d := x.drain(r.NodeID, r.UpToRequest, r.UpToResponse)
-		x.eachRequestKey(r.NodeID, d.upToRequest, func(k string) { requestTable.drop(x, k) })
-		x.eachResponseKey(r.NodeID, d.upToResponse, func(k string) { responseTable.drop(x, k) })
+		d := x.trust.drain(r.NodeID, r.UpToRequest, r.UpToResponse)
+		eachRequestKey(x, r.NodeID, d.upToRequest, func(k string) { requestTable.drop(x, k) })
+		eachResponseKey(x, r.NodeID, d.upToResponse, func(k string) { responseTable.drop(x, k) })
 		return d.reply
 	}, nil
 }
 
 // dropHandshakes takes out what waits for a node that goes, and what the node
 // asked others, who would answer a question that nobody has any more.
-func (x *txn) dropHandshakes(id uint32) {
+func dropHandshakes(x *txn, id uint32) {
 	const all = 1<<64 - 1
-	x.eachRequestKey(id, all, func(k string) { requestTable.drop(x, k) })
-	x.eachResponseKey(id, all, func(k string) { responseTable.drop(x, k) })
-	for _, peer := range x.peersOf(id) {
-		if _, asked := own(id, peer); x.sides(id, peer)&asked != 0 {
-			x.withdrawRequests(id, peer)
+	eachRequestKey(x, id, all, func(k string) { requestTable.drop(x, k) })
+	eachResponseKey(x, id, all, func(k string) { responseTable.drop(x, k) })
+	for _, peer := range x.trust.peers(id) {
+		if _, asked := own(id, peer); x.trust.sides(id, peer)&asked != 0 {
+			withdrawRequests(x, id, peer)
 		}
 	}
 }
 
 // withdrawRequests takes out what a node asked another and waits there.
-func (x *txn) withdrawRequests(from, to uint32) {
+func withdrawRequests(x *txn, from, to uint32) {
 	var keys []string
-	x.eachRequest(to, func(seq uint64, q *request) bool {
+	x.trust.eachRequest(to, func(seq uint64, q *request) bool {
 		if q.from == from {
 			keys = append(keys, queueKey(to, seq))
 		}
@@ -284,9 +284,9 @@ func (x *txn) withdrawRequests(from, to uint32) {
 
 // eachRequestKey visits the keys of a node's requests up to seq. They are
 // collected first, because the visit may drop them.
-func (x *txn) eachRequestKey(id uint32, upTo uint64, f func(string)) {
+func eachRequestKey(x *txn, id uint32, upTo uint64, f func(string)) {
 	var keys []string
-	x.eachRequest(id, func(seq uint64, _ *request) bool {
+	x.trust.eachRequest(id, func(seq uint64, _ *request) bool {
 		if seq <= upTo {
 			keys = append(keys, queueKey(id, seq))
 		}
@@ -297,9 +297,9 @@ func (x *txn) eachRequestKey(id uint32, upTo uint64, f func(string)) {
 	}
 }
 
-func (x *txn) eachResponseKey(id uint32, upTo uint64, f func(string)) {
+func eachResponseKey(x *txn, id uint32, upTo uint64, f func(string)) {
 	var keys []string
-	x.eachResponse(id, func(seq uint64, _ *response) bool {
+	x.trust.eachResponse(id, func(seq uint64, _ *response) bool {
 		if seq <= upTo {
 			keys = append(keys, queueKey(id, seq))
 		}

@@ -314,7 +314,7 @@ func (w *world) join(net uint16, id uint32) {
 // preAssign appends a role for an external id to a network's list.
 func (w *world) preAssign(net uint16, externalID string, r role) {
 	w.t.Helper()
-	w.m.x.addPreAssign(net, externalID, protocol.FoldExternalID(externalID), r)
+	addPreAssign(w.m.x, net, externalID, protocol.FoldExternalID(externalID), r)
 	w.tick(0)
 }
 
@@ -341,7 +341,7 @@ func (w *world) goOffline(id uint32) {
 	w.t.Helper()
 	w.tick(4 * minute)
 	w.internal(KindSweep, Sweep{Term: w.m.Root().LeaderTerm(), Offline: []uint32{id}})
-	if w.m.Root().live(id) != nil {
+	if w.m.Root().nodes.live(id) != nil {
 		w.t.Fatalf("node %d is still live", id)
 	}
 }

@@ -6,9 +6,9 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// anyNode finds a live node; the texts of the identity commands do not name it.
-func (v *view) anyNode(id uint32) (*node, *protocol.Error) {
-	if n := v.live(id); n != nil {
+// existing finds a live node; the texts of the identity commands do not name it.
+func (st *nodeStore) existing(id uint32) (*node, *protocol.Error) {
+	if n := st.live(id); n != nil {
 		return n, nil
 	}
 	return nil, protocol.Refusef(protocol.CodeNotFound, "node not found")
@@ -19,7 +19,7 @@ func decideSetExternalID(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
-	n, e := v.anyNode(r.NodeID)
+	n, e := v.nodes.existing(r.NodeID)
 	if e != nil {
 		return nil, e
 	}
@@ -37,7 +37,7 @@ func readIdentity(v *view, c *call) (any, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
-	n, e := v.anyNode(c.body.(*protocol.NodeRequest).NodeID)
+	n, e := v.nodes.existing(c.body.(*protocol.NodeRequest).NodeID)
 	if e != nil {
 		return nil, e
 	}
@@ -54,7 +54,7 @@ func readValidateToken(v *view, c *call) (any, *protocol.Error) {
 	switch {
 	case r.Token == "":
 		return nil, protocol.Errorf(protocol.CodeInvalid, "token is required")
-	case v.config().idp.Type == "":
+	case v.cluster.config().idp.Type == "":
 		return nil, protocol.Refusef(protocol.CodeIDPNotConfigured, "no identity provider configured; configure one with set_idp_config")
 	case r.Outcome == nil:
 		return nil, protocol.NotAppliedf(protocol.CodeInternal, "the token was not looked at; ask again")
@@ -63,7 +63,7 @@ func readValidateToken(v *view, c *call) (any, *protocol.Error) {
 	}
 	reply := &protocol.ValidateTokenReply{Type: "validate_token_ok", Verified: r.Outcome.Verified,
 		Subject: r.Outcome.Subject, Issuer: r.Outcome.Issuer, Error: r.Outcome.Reason, RoleValues: r.Outcome.Roles}
-	if v.config().idp.ExternalIDClaim != "" {
+	if v.cluster.config().idp.ExternalIDClaim != "" {
 		reply.ExternalID = r.Outcome.ExternalID
 	}
 	return reply, nil
@@ -76,20 +76,20 @@ func (v *view) shownIdentity(c *call, requester uint32, n *node) string {
 	if n == nil || !n.live() || n.externalID == "" {
 		return ""
 	}
-	mode := v.setting(protocol.SettingExternalID)
+	mode := v.cluster.setting(protocol.SettingExternalID)
 	if mode == protocol.ShownOpen || v.adminToken(c) {
 		return n.externalID
 	}
-	asker := v.live(requester)
-	if mode == protocol.ShownMembers && asker != nil && v.signedBy(c, asker) && (asker.id == n.id || v.shareNetwork(asker.id, n.id)) {
+	asker := v.nodes.live(requester)
+	if mode == protocol.ShownMembers && asker != nil && v.signedBy(c, asker) && (asker.id == n.id || v.networks.shared(asker.id, n.id)) {
 		return n.externalID
 	}
 	return ""
 }
 
 // setIdentityWebhook replaces the webhook that verifies identity tokens.
-func (x *txn) setIdentityWebhook(url string) {
-	if x.config().identityURL != url {
+func setIdentityWebhook(x *txn, url string) {
+	if x.cluster.config().identityURL != url {
 		x.reconfigured(func(s *settings) { s.identityURL = url })
 	}
 	x.begin(protocol.EventIdentityWebhook).str("status", statusOf(url != "")).str("url", shownURL(url)).end()
@@ -101,11 +101,11 @@ func decideSetIdentityWebhook(v *view, c *call) (effect, *protocol.Error) {
 		return nil, e
 	}
 	reply := &protocol.SetIdentityWebhookReply{Type: "set_identity_webhook_ok", Status: statusOf(r.URL != "")}
-	if v.config().identityURL == r.URL {
+	if v.cluster.config().identityURL == r.URL {
 		return c.unchanged(reply)
 	}
 	return func(x *txn) any {
-		x.setIdentityWebhook(r.URL)
+		setIdentityWebhook(x, r.URL)
 		return reply
 	}, nil
 }
@@ -113,7 +113,7 @@ func decideSetIdentityWebhook(v *view, c *call) (effect, *protocol.Error) {
 // IdentityWebhook is the webhook that verifies identity tokens: the one that
 // was set, else that of a provider that is one; "" when there is none.
 func (r *Root) IdentityWebhook() string {
-	s := r.config()
+	s := r.cluster.config()
 	if s.identityURL == "" && s.idp.Type != "" && !s.idp.BuiltIn() {
 		return s.idp.URL
 	}

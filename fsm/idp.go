@@ -15,8 +15,8 @@ import (
 var noSettings settings
 
 // settings is the configuration; the zero one when nothing was ever configured.
-func (v *view) config() *settings {
-	if s, ok := v.cluster.settings.Get(0); ok {
+func (st *clusterStore) config() *settings {
+	if s, ok := st.settings.Get(0); ok {
 		return s
 	}
 	return &noSettings
@@ -25,7 +25,7 @@ func (v *view) config() *settings {
 // reconfigured stores a changed configuration. Changes of sinks come by here
 // too, so that one revision stands for all that is registry-wide.
 func (x *txn) reconfigured(change func(*settings)) {
-	s := *x.config()
+	s := *x.cluster.config()
 	change(&s)
 	s.revision++
 	settingsTable.put(x, 0, &s)
@@ -33,8 +33,8 @@ func (x *txn) reconfigured(change func(*settings)) {
 
 // setIDP replaces the identity provider; the zero value clears it. The keys
 // of another provider are forgotten with it.
-func (x *txn) setIDP(idp protocol.IDP, requireIdentity bool, roles []protocol.RoleMapping) {
-	old := x.config()
+func setIDP(x *txn, idp protocol.IDP, requireIdentity bool, roles []protocol.RoleMapping) {
+	old := x.cluster.config()
 	if old.idp != idp || old.requireIdentity != requireIdentity || !slices.Equal(old.roleMap, roles) {
 		x.reconfigured(func(s *settings) { s.idp, s.requireIdentity, s.roleMap = idp, requireIdentity, roles })
 	}
@@ -73,7 +73,7 @@ func decideSetIDP(v *view, c *call) (effect, *protocol.Error) {
 	idp := r.IDP()
 	require := r.RequireIdentity && idp.Type != ""
 	reply := &protocol.SetIDPConfigReply{Type: "set_idp_config_ok", Status: statusOf(idp.Type != ""), IDPType: idp.Type}
-	if now := v.config(); now.idp == idp && now.requireIdentity == require && slices.Equal(now.roleMap, r.RoleMap) {
+	if now := v.cluster.config(); now.idp == idp && now.requireIdentity == require && slices.Equal(now.roleMap, r.RoleMap) {
 		return c.unchanged(reply)
 	}
 	for _, m := range r.RoleMap {
@@ -82,7 +82,7 @@ func decideSetIDP(v *view, c *call) (effect, *protocol.Error) {
 		}
 	}
 	return func(x *txn) any {
-		x.setIDP(idp, require, r.RoleMap)
+		setIDP(x, idp, require, r.RoleMap)
 		return reply
 	}, nil
 }
@@ -91,11 +91,11 @@ func readIDP(v *view, c *call) (any, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
-	s := v.config()
+	s := v.cluster.config()
 	reply := &protocol.GetIDPConfigReply{Type: "get_idp_config_ok", Configured: s.idp.Type != "", IDPType: s.idp.Type, URL: s.idp.URL,
 		Issuer: s.idp.Issuer, ClientID: s.idp.ClientID, TenantID: s.idp.TenantID, Domain: s.idp.Domain, RefuseHS256: s.idp.RefuseHS256, RequireIdentity: s.requireIdentity,
 		ExternalIDClaim: s.idp.ExternalIDClaim, RoleClaim: s.idp.RoleClaim, RoleMap: s.roleMap}
-	if j := v.keysOf(s.idp); j != nil {
+	if j := v.cluster.keysOf(s.idp); j != nil {
 		reply.KeysFetchedAt, reply.KeysFailingSince = utcOrNone(j.fetched), utcOrNone(j.failing)
 		reply.Keys, reply.KeysLeftOut, reply.KeysError = j.keys, j.leftOutTexts(), j.failed
 	}
@@ -104,8 +104,8 @@ func readIDP(v *view, c *call) (any, *protocol.Error) {
 
 // identified refuses a node without an external id where the configuration
 // asks for one.
-func (v *view) identified(net *network, n *node) *protocol.Error {
-	if v.config().requireIdentity && net.enterprise && n.externalID == "" {
+func (st *clusterStore) identified(net *network, n *node) *protocol.Error {
+	if st.config().requireIdentity && net.enterprise && n.externalID == "" {
 		return protocol.Refusef(protocol.CodeIdentityRequired,
 			"node %d has no verified identity, which is required in enterprise networks: register it with an identity_token", n.id)
 	}
@@ -114,12 +114,12 @@ func (v *view) identified(net *network, n *node) *protocol.Error {
 
 // IDP is the configured identity provider; ok is false when there is none.
 func (r *Root) IDP() (idp protocol.IDP, ok bool) {
-	idp = r.config().idp
+	idp = r.cluster.config().idp
 	return idp, idp.Type != ""
 }
 
 // RoleMap says what the values of the role claim mean. The slice must not be changed.
-func (r *Root) RoleMap() []protocol.RoleMapping { return r.config().roleMap }
+func (r *Root) RoleMap() []protocol.RoleMapping { return r.cluster.config().roleMap }
 
 // ConfigRevision counts the changes of the registry-wide configuration.
-func (r *Root) ConfigRevision() uint64 { return r.config().revision }
+func (r *Root) ConfigRevision() uint64 { return r.cluster.config().revision }

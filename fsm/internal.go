@@ -115,7 +115,7 @@ func decideClusterInit(v *view, b *ClusterInit) (effect, *protocol.Error) {
 		}
 		x.meta.clusterID, x.meta.level, x.meta.activeKey, x.meta.began = b.ClusterID, b.Level, 1, x.meta.now
 		x.setNetwork(0, &network{name: "backbone", rule: ruleOpen, created: x.meta.now})
-		x.startSinks()
+		startSinks(x)
 		return ok("cluster_init")
 	}, nil
 }

@@ -78,7 +78,7 @@ func checkSinks(t tester, v *view) {
 				t.Errorf("sink %s at %d has passed %d events of class %d, and %d were cut and %d are behind it", name, c.seq, c.passed[i], i, ch.Cut, behind)
 			}
 		}
-		if n := len(v.letterKeys(name)); n > 100 {
+		if n := len(v.audit.letterKeys(name)); n > 100 {
 			t.Errorf("sink %s has %d dead letters", name, n)
 		}
 		return true

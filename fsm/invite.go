@@ -9,13 +9,13 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-func (x *txn) enterInvite(key string, i *invite) {
+func enterInvite(x *txn, key string, i *invite) {
 	x.networks.byInvite.Put(&x.w, inviteByNetwork(i.net, key), nothing{})
 	x.networks.byInvite.Put(&x.w, inviteByInviter(i.inviter, i.net, key), nothing{})
 	x.due.Put(&x.w, inviteDue(key, i), nothing{})
 }
 
-func (x *txn) leaveInvite(key string, i *invite) {
+func leaveInvite(x *txn, key string, i *invite) {
 	x.networks.byInvite.Drop(&x.w, inviteByNetwork(i.net, key))
 	x.networks.byInvite.Drop(&x.w, inviteByInviter(i.inviter, i.net, key))
 	x.due.Drop(&x.w, inviteDue(key, i))
@@ -30,16 +30,16 @@ func (x *txn) dropInvites(keys []string) {
 }
 
 // eachInvite visits a node's inbox in order of arrival.
-func (v *view) eachInvite(target uint32, f func(key string, i *invite) bool) {
-	v.networks.invites.Ascend(queueKey(target, 0), func(k string, i *invite) bool {
+func (st *networkStore) eachInvite(target uint32, f func(key string, i *invite) bool) {
+	st.invites.Ascend(queueKey(target, 0), func(k string, i *invite) bool {
 		to, _ := splitQueueKey(k)
 		return to == target && f(k, i)
 	})
 }
 
 // inbox lists the keys of a node's invites, to one network or, for 0, to all.
-func (v *view) inbox(target uint32, net uint16) (keys []string) {
-	v.eachInvite(target, func(k string, i *invite) bool {
+func (st *networkStore) inbox(target uint32, net uint16) (keys []string) {
+	st.eachInvite(target, func(k string, i *invite) bool {
 		if net == 0 || i.net == net {
 			keys = append(keys, k)
 		}
@@ -49,8 +49,8 @@ func (v *view) inbox(target uint32, net uint16) (keys []string) {
 }
 
 // invitesBy lists the keys of invites under a prefix of the index.
-func (v *view) invitesBy(prefix string) (keys []string) {
-	v.networks.byInvite.Ascend(prefix, func(k string, _ nothing) bool {
+func (st *networkStore) invitesBy(prefix string) (keys []string) {
+	st.byInvite.Ascend(prefix, func(k string, _ nothing) bool {
 		if !strings.HasPrefix(k, prefix) {
 			return false
 		}
@@ -61,15 +61,15 @@ func (v *view) invitesBy(prefix string) (keys []string) {
 }
 
 // allInvitesBy lists the keys of the invites that a node sent.
-func (v *view) allInvitesBy(inviter uint32) []string {
+func (st *networkStore) allInvitesBy(inviter uint32) []string {
 	prefix := inviteByInviter(inviter, 0, "")
-	return v.invitesBy(prefix[:5])
+	return st.invitesBy(prefix[:5])
 }
 
 // expireInvites empties a node's inbox of what is too old.
-func (x *txn) expireInvites(target uint32) {
+func expireInvites(x *txn, target uint32) {
 	var keys []string
-	x.eachInvite(target, func(k string, i *invite) bool {
+	x.networks.eachInvite(target, func(k string, i *invite) bool {
 		if i.expired(x.meta.now) {
 			keys = append(keys, k)
 		}
@@ -84,31 +84,31 @@ func (x *txn) expireInvites(target uint32) {
 // decideInvite follows docs/protocol/networks.md#invite_to_network.
 func decideInvite(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.InviteToNetwork)
-	inviter := v.live(r.InviterID)
+	inviter := v.nodes.live(r.InviterID)
 	if inviter == nil {
 		return nil, protocol.Refusef(protocol.CodeNotFound, "inviter node %d: node not found", r.InviterID)
 	}
 	if e := v.signedOrAdmin(c, inviter); e != nil {
 		return nil, e
 	}
-	n, e := v.gate(c, r.NetworkID)
+	n, e := v.networks.gate(c, r.NetworkID)
 	if e != nil {
 		return nil, e
 	}
 	if n.rule != ruleInvite {
 		return nil, protocol.Refusef(protocol.CodeConflict, "network %d is not invite-only (rule: %s)", r.NetworkID, n.rule)
 	}
-	if e := v.mayInvite(c, n, r); e != nil {
+	if e := mayInvite(v, c, n, r); e != nil {
 		return nil, e
 	}
-	if v.live(r.TargetNodeID) == nil {
+	if v.nodes.live(r.TargetNodeID) == nil {
 		return nil, protocol.Refusef(protocol.CodeNotFound, "target node %d: node not found", r.TargetNodeID)
 	}
-	if _, in := v.membership(r.NetworkID, r.TargetNodeID); in {
+	if _, in := v.networks.member(r.NetworkID, r.TargetNodeID); in {
 		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "node %d is already a member of network %d", r.TargetNodeID, r.NetworkID)
 	}
 	waiting, pending := 0, false
-	v.eachInvite(r.TargetNodeID, func(_ string, i *invite) bool {
+	v.networks.eachInvite(r.TargetNodeID, func(_ string, i *invite) bool {
 		if !i.expired(v.meta.now) {
 			waiting++
 			pending = pending || i.net == r.NetworkID
@@ -124,7 +124,7 @@ func decideInvite(v *view, c *call) (effect, *protocol.Error) {
 		return nil, protocol.Refusef(protocol.CodeLimitReached, "invite inbox full for node %d", r.TargetNodeID)
 	}
 	return func(x *txn) any {
-		x.expireInvites(r.TargetNodeID) // what is too old must not stand beside the new one
+		expireInvites(x, r.TargetNodeID) // what is too old must not stand beside the new one
 		x.meta.queueSeq++
 		x.putInvite(queueKey(r.TargetNodeID, x.meta.queueSeq), &invite{net: r.NetworkID, inviter: r.InviterID, at: x.meta.now, span: r.ForSeconds})
 		x.begin(protocol.EventInviteCreated).network(r.NetworkID).num("inviter_id", uint64(r.InviterID)).
@@ -134,11 +134,11 @@ func decideInvite(v *view, c *call) (effect, *protocol.Error) {
 }
 
 // mayInvite asks for the role of an owner or admin, or a token.
-func (v *view) mayInvite(c *call, n *network, r *protocol.InviteToNetwork) *protocol.Error {
+func mayInvite(v *view, c *call, n *network, r *protocol.InviteToNetwork) *protocol.Error {
 	if v.adminToken(c) || networkToken(c, n) {
 		return nil
 	}
-	if _, in := v.membership(r.NetworkID, r.InviterID); !in {
+	if _, in := v.networks.member(r.NetworkID, r.InviterID); !in {
 		return protocol.Refusef(protocol.CodePermissionDenied, "inviter %d is not a member of network %d", r.InviterID, r.NetworkID)
 	}
 	if role := v.roleOf(r.NetworkID, r.InviterID); !slices.Contains(c.row.Roles, role.String()) {
@@ -155,7 +155,7 @@ func readInvites(v *view, c *call) (any, *protocol.Error) {
 		return nil, e
 	}
 	reply := &protocol.PollInvitesReply{Type: "poll_invites_ok", Invites: []protocol.Invite{}}
-	v.eachInvite(id, func(_ string, i *invite) bool {
+	v.networks.eachInvite(id, func(_ string, i *invite) bool {
 		if !i.expired(v.meta.now) {
 			reply.Invites = append(reply.Invites, protocol.Invite{NetworkID: i.net, InviterID: i.inviter, Timestamp: i.at / 1000})
 		}
@@ -168,18 +168,18 @@ func readInvites(v *view, c *call) (any, *protocol.Error) {
 // before everything else.
 func decideRespondInvite(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.RespondInvite)
-	network, e := v.gate(c, r.NetworkID)
+	network, e := v.networks.gate(c, r.NetworkID)
 	if e != nil {
 		return nil, e
 	}
-	n := v.live(r.NodeID)
+	n := v.nodes.live(r.NodeID)
 	if n == nil {
 		return nil, noNode(r.NodeID)
 	}
 	if e := v.signed(c, n); e != nil {
 		return nil, e
 	}
-	keys := v.inbox(r.NodeID, r.NetworkID)
+	keys := v.networks.inbox(r.NodeID, r.NetworkID)
 	if len(keys) == 0 {
 		return nil, protocol.Refusef(protocol.CodeNotFound, "no pending invite for node %d to network %d", r.NodeID, r.NetworkID)
 	}
@@ -188,13 +188,13 @@ func decideRespondInvite(v *view, c *call) (effect, *protocol.Error) {
 		return nil, protocol.Refusef(protocol.CodeNotFound, "invite for node %d to network %d has expired", r.NodeID, r.NetworkID)
 	}
 	if r.Accept {
-		if e := v.identified(network, n); e != nil {
+		if e := v.cluster.identified(network, n); e != nil {
 			return nil, e
 		}
-		if e := v.room(r.NetworkID, network); e != nil {
+		if e := roomIn(v, r.NetworkID, network); e != nil {
 			return nil, e
 		}
-		if _, in := v.membership(r.NetworkID, r.NodeID); in {
+		if _, in := v.networks.member(r.NetworkID, r.NodeID); in {
 			return nil, protocol.Refusef(protocol.CodeAlreadyExists, "node %d is already a member of network %d", r.NodeID, r.NetworkID)
 		}
 	}
@@ -203,7 +203,7 @@ func decideRespondInvite(v *view, c *call) (effect, *protocol.Error) {
 		reply := &protocol.RespondInviteReply{Type: "respond_invite_ok", Accepted: r.Accept, NetworkID: r.NetworkID}
 		var got, pre role
 		if r.Accept {
-			got, pre = x.admit(r.NetworkID, n, found.span)
+			got, pre = admit(x, r.NetworkID, n, found.span)
 			if pre != roleNone {
 				reply.Role, reply.PreAssignedRole = got.String(), pre.String()
 			}

@@ -39,7 +39,7 @@ func decideSpendToken(v *view, b *SpendToken) (effect, *protocol.Error) {
 }
 
 // voidJoinTokens drops the tokens that a member has used: it is in, or gone.
-func (x *txn) voidJoinTokens(member string) {
+func voidJoinTokens(x *txn, member string) {
 	var used []string
 	x.cluster.tokens.Ascend(tokenKey(TokenJoin, ""), func(k string, t *token) bool {
 		if t.Kind == TokenJoin && t.spentBy == member {

@@ -59,7 +59,7 @@ func decidePutJWKS(v *view, b *PutJWKS) (effect, *protocol.Error) {
 	if e := v.fenced(b.Term); e != nil {
 		return nil, e
 	}
-	idp := v.config().idp
+	idp := v.cluster.config().idp
 	if !idp.BuiltIn() || idp.URL != b.URL {
 		return nil, protocol.Refusef(protocol.CodeConflict, "another identity provider is configured")
 	}
@@ -141,8 +141,8 @@ func (j *jwks) leftOutTexts() (texts []string) {
 }
 
 // keysOf is what is known of a provider's keys, nil for nothing.
-func (v *view) keysOf(idp protocol.IDP) *jwks {
-	j, ok := v.cluster.jwks.Get(idp.URL)
+func (st *clusterStore) keysOf(idp protocol.IDP) *jwks {
+	j, ok := st.jwks.Get(idp.URL)
 	if !ok || !idp.BuiltIn() {
 		return nil
 	}
@@ -152,7 +152,7 @@ func (v *view) keysOf(idp protocol.IDP) *jwks {
 // JWKS are the keys of the identity provider with the log time, in Unix
 // milliseconds, at which they were fetched. The slice must not be changed.
 func (r *Root) JWKS() (doc []byte, fetched int64, ok bool) {
-	j := r.keysOf(r.config().idp)
+	j := r.cluster.keysOf(r.cluster.config().idp)
 	if j == nil || len(j.doc) == 0 {
 		return nil, 0, false
 	}
@@ -176,7 +176,7 @@ type KeyStatus struct {
 // KeyStatus says how the identity provider's keys are; the zero value before
 // the first fetch. The slices must not be changed.
 func (r *Root) KeyStatus() KeyStatus {
-	j := r.keysOf(r.config().idp)
+	j := r.cluster.keysOf(r.cluster.config().idp)
 	if j == nil {
 		return KeyStatus{}
 	}

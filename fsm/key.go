@@ -10,7 +10,7 @@ import (
 
 // keyAge is the age of a node's key in whole days since it was rotated or
 // made, nil when neither is known.
-func (v *view) keyAge(n *node) *int64 {
+func keyAge(v *view, n *node) *int64 {
 	since := n.rotated
 	if since == 0 {
 		since = n.created
@@ -24,12 +24,12 @@ func (v *view) keyAge(n *node) *int64 {
 
 func readKeyInfo(v *view, c *call) (any, *protocol.Error) {
 	id := c.body.(*protocol.NodeRequest).NodeID
-	n := v.live(id)
+	n := v.nodes.live(id)
 	if n == nil {
 		return nil, noNode(id)
 	}
 	reply := &protocol.GetKeyInfoReply{
-		Type: "get_key_info_ok", NodeID: id, RotateCount: int64(n.rotates), KeyAgeDays: v.keyAge(n),
+		Type: "get_key_info_ok", NodeID: id, RotateCount: int64(n.rotates), KeyAgeDays: keyAge(v, n),
 		CreatedAt: time.Time{}.Format(time.RFC3339),
 	}
 	if n.created != 0 {
@@ -51,21 +51,21 @@ func decideRotateKey(v *view, c *call) (effect, *protocol.Error) {
 	if c.sigError != nil && c.sigError.Code == protocol.CodeSignatureRequired {
 		return nil, protocol.Refusef(protocol.CodeSignatureRequired, "rotate_key requires a valid signature")
 	}
-	n := v.live(r.NodeID)
+	n := v.nodes.live(r.NodeID)
 	if n == nil {
 		return nil, noNode(r.NodeID)
 	}
 	key, err := protocol.ParsePublicKey(r.NewPublicKey)
 	reply := &protocol.RotateKeyReply{Type: "rotate_key_ok", NodeID: n.id, Address: address(0, n.id), PublicKey: r.NewPublicKey}
 	switch {
-	case err == nil && v.replacedBy(c, n, key):
+	case err == nil && replacedBy(v, c, n, key):
 		return c.unchanged(reply)
 	case !v.signedBy(c, n):
 		return nil, signatureError(c)
 	case err != nil:
 		return nil, protocol.Errorf(protocol.CodeInvalid, "invalid new_public_key")
 	}
-	if e := v.freeKey(n, key); e != nil {
+	if e := freeKey(v, n, key); e != nil {
 		return nil, e
 	}
 	return func(x *txn) any {
@@ -90,7 +90,7 @@ const replacedFor = 10 * 60 * 1000
 
 // replacedBy reports whether the key that a node had just before asks once more
 // for what it has got already.
-func (v *view) replacedBy(c *call, n *node, key protocol.PublicKey) bool {
+func replacedBy(v *view, c *call, n *node, key protocol.PublicKey) bool {
 	return c.actor.Node == n.id && c.actor.KeyGen+1 == n.keyGen && n.formerKeyCounts(v.meta.now) && key == n.key
 }
 
@@ -101,7 +101,7 @@ func (n *node) formerKeyCounts(now int64) bool {
 // ReplacedKey is the key that a node had just before the given one, while that
 // may still ask for it again; ok is false otherwise.
 func (r *Root) ReplacedKey(id uint32, now protocol.PublicKey) (former protocol.PublicKey, gen uint32, ok bool) {
-	n := r.live(id)
+	n := r.nodes.live(id)
 	if n == nil || n.has(flagKeyless) || n.key != now || !n.formerKeyCounts(r.meta.now) {
 		return former, 0, false
 	}
@@ -120,14 +120,14 @@ func decideSetKeyExpiry(v *view, c *call) (effect, *protocol.Error) {
 	if set && at.UnixMilli() > v.meta.now+protocol.MaxKeyExpiryDays*dayMS {
 		return nil, protocol.Refusef(protocol.CodeInvalid, "invalid expires_at: cannot exceed 10 years")
 	}
-	n := v.live(r.NodeID)
+	n := v.nodes.live(r.NodeID)
 	if n == nil {
 		return nil, noNode(r.NodeID)
 	}
 	if e := v.signedOrAdmin(c, n); e != nil {
 		return nil, e
 	}
-	if !v.inEnterprise(n.id) {
+	if !v.networks.inEnterprise(n.id) {
 		return nil, protocol.Refusef(protocol.CodeEnterpriseRequired, "enterprise feature: key expiry requires enterprise network membership")
 	}
 	reply := &protocol.SetKeyExpiryReply{Type: "set_key_expiry_ok", NodeID: n.id}
@@ -154,9 +154,9 @@ func decideSetKeyExpiry(v *view, c *call) (effect, *protocol.Error) {
 }
 
 // inEnterprise reports whether a node is in an enterprise network.
-func (v *view) inEnterprise(id uint32) bool {
-	for _, net := range v.networksOf(id) {
-		if n, ok := v.networks.records.Get(net); ok && n.enterprise {
+func (st *networkStore) inEnterprise(id uint32) bool {
+	for _, net := range st.of(id) {
+		if n, ok := st.records.Get(net); ok && n.enterprise {
 			return true
 		}
 	}

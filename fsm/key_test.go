@@ -38,7 +38,7 @@ func TestRotateKey(t *testing.T) {
 	if info.RotateCount != 1 || info.RotatedAt != utc(w.now) || info.CreatedAt != utc(startTime) || *info.KeyAgeDays != 0 || info.ExpiresAt != "" {
 		t.Errorf("info %+v", info)
 	}
-	if w.lastEvent(protocol.EventKeyRotated) != "node:1 node_id=1" || w.m.Root().lastSeen(a) != utc(w.now) {
+	if w.lastEvent(protocol.EventKeyRotated) != "node:1 node_id=1" || w.m.Root().nodes.lastSeen(a) != utc(w.now) {
 		t.Error(w.lastEvent(protocol.EventKeyRotated))
 	}
 	if id := w.register(3); id != a {

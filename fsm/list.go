@@ -99,7 +99,7 @@ func readListNodes(v *view, c *call) (any, *protocol.Error) {
 		if !p.room(at, listedSize(n)+tags.size()) {
 			return false
 		}
-		listed := v.listed(r.NetworkID, id, n, m)
+		listed := listed(v, r.NetworkID, id, n, m)
 		listed.ExternalID, listed.MemberTags = v.shownIdentity(c, r.RequesterID, n), tags.list
 		reply.Nodes = append(reply.Nodes, listed)
 		return true
@@ -113,7 +113,7 @@ func readListNodes(v *view, c *call) (any, *protocol.Error) {
 			if uint16(k>>48) != r.NetworkID {
 				return false
 			}
-			m, _ := v.membership(r.NetworkID, id)
+			m, _ := v.networks.member(r.NetworkID, id)
 			return add(m.order, id, m)
 		})
 	}
@@ -144,7 +144,7 @@ func listedSize(n *node) int {
 }
 
 // listed renders a list entry. A member that is not live shows only that.
-func (v *view) listed(net uint16, id uint32, n *node, m membership) protocol.ListedNode {
+func listed(v *view, net uint16, id uint32, n *node, m membership) protocol.ListedNode {
 	out := protocol.ListedNode{NodeID: id, Address: address(net, id), Role: m.role.String()}
 	if n == nil || !n.live() {
 		out.Offline = true
@@ -154,7 +154,7 @@ func (v *view) listed(net uint16, id uint32, n *node, m membership) protocol.Lis
 	out.PoloScore, out.Public = &polo, &public
 	out.Hostname, out.Tags, out.TaskExec = n.hostname, n.tags, n.has(flagTaskExec)
 	out.RealAddr = n.publicAddr()
-	out.LastSeen, out.Version = v.lastSeen(id), n.version
+	out.LastSeen, out.Version = v.nodes.lastSeen(id), n.version
 	if b := n.badge(); b.Badge != "" && net != 0 {
 		out.Verified, out.Badge, out.BadgeSig, out.VerificationProvider, out.VerifiedAt = true, b.Badge, b.BadgeSig, b.Provider, b.At
 	}

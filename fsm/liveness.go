@@ -44,7 +44,7 @@ func decideHeartbeat(v *view, c *call) (effect, *protocol.Error) {
 		}
 		return noteBlocked(id), e
 	}
-	return func(x *txn) any { return x.heartbeat(n) }, nil
+	return func(x *txn) any { return heartbeat(x, n) }, nil
 }
 
 func noteBlocked(id uint32) effect {
@@ -55,7 +55,7 @@ func noteBlocked(id uint32) effect {
 	}
 }
 
-func (x *txn) heartbeat(n *node) any {
+func heartbeat(x *txn, n *node) any {
 	if !n.live() {
 		x.edit(n, func(n *node) { n.state, n.offlineAt = stateLive, 0 })
 	}
@@ -72,7 +72,7 @@ func (v *view) silent(sec second, now int64) bool {
 	return int64(seconds(now))-last > offlineAfter/1000
 }
 
-func (v *view) releasable(n *node, now int64) bool {
+func releasable(v *view, n *node, now int64) bool {
 	return n.state == stateOffline && now-n.offlineAt >= releaseAfter
 }
 
@@ -84,10 +84,10 @@ func decideSweep(v *view, s *Sweep) (effect, *protocol.Error) {
 	}
 	return func(x *txn) any {
 		for _, id := range s.Offline {
-			x.sweepOffline(id)
+			sweepOffline(x, id)
 		}
 		for _, id := range s.Release {
-			x.sweepRelease(id)
+			sweepRelease(x, id)
 		}
 		for _, id := range s.Beacons {
 			if b, ok := x.beacons.records.Get(id); ok && b.forgettable(x.meta.now) {
@@ -95,11 +95,11 @@ func decideSweep(v *view, s *Sweep) (effect, *protocol.Error) {
 			}
 		}
 		if s.Sessions {
-			x.expireSessions(sweepRecords)
-			x.expireResults(sweepRecords)
-			x.expireTokens()
+			expireSessions(x, sweepRecords)
+			expireResults(x, sweepRecords)
+			expireTokens(x)
 		}
-		x.sweepDue(min(s.Due, sweepRecords))
+		sweepDue(x, min(s.Due, sweepRecords))
 		return ok("sweep")
 	}, nil
 }
@@ -107,8 +107,8 @@ func decideSweep(v *view, s *Sweep) (effect, *protocol.Error) {
 // sweepRecords bounds how many remembered results one sweep forgets.
 const sweepRecords = 4096
 
-func (x *txn) sweepOffline(id uint32) {
-	n := x.live(id)
+func sweepOffline(x *txn, id uint32) {
+	n := x.nodes.live(id)
 	if n == nil {
 		return
 	}
@@ -118,14 +118,14 @@ func (x *txn) sweepOffline(id uint32) {
 	}
 	ago := time.Duration(int64(seconds(x.meta.now))-int64(sec)) * time.Second
 	x.begin(protocol.EventNodeReaped).node(id).str("reason", "stale_heartbeat").str("last_seen_ago", ago.String()).
-		num("networks", uint64(len(x.networksOf(id))+1)).end()
+		num("networks", uint64(len(x.networks.of(id))+1)).end()
 	x.edit(n, func(n *node) { n.state, n.offlineAt = stateOffline, x.meta.now })
 	seenTable.drop(x, id)
 }
 
-func (x *txn) sweepRelease(id uint32) {
+func sweepRelease(x *txn, id uint32) {
 	n, had := x.nodes.records.Get(id)
-	if !had || !x.releasable(n, x.meta.now) {
+	if !had || !releasable(&x.view, n, x.meta.now) {
 		return
 	}
 	x.begin(protocol.EventNodeReleased).node(id).person("hostname", n.hostname).end()
@@ -135,7 +135,7 @@ func (x *txn) sweepRelease(id uint32) {
 	})
 }
 
-func (x *txn) expireTokens() {
+func expireTokens(x *txn) {
 	var keys []string
 	x.cluster.tokens.Scan(func(k string, t *token) bool {
 		if x.expired(t) {
@@ -177,7 +177,7 @@ func (r *Root) SweepCandidates(now int64, limit int) Sweep {
 		if int64(k>>32)*1000 > now-releaseAfter || len(s.Release) >= limit {
 			return false
 		}
-		if r.releasable(n, now) {
+		if releasable(&r.view, n, now) {
 			s.Release = append(s.Release, id)
 		}
 		return true
@@ -188,14 +188,14 @@ func (r *Root) SweepCandidates(now int64, limit int) Sweep {
 		}
 		return len(s.Beacons) < limit
 	})
-	s.Sessions = r.somethingExpired(now)
+	s.Sessions = somethingExpired(&r.view, now)
 	s.Due = r.dueUpTo(now, limit)
 	return s
 }
 
 // somethingExpired reports whether a session, a remembered result or a token
 // is past its time.
-func (v *view) somethingExpired(now int64) bool {
+func somethingExpired(v *view, now int64) bool {
 	expired := false
 	if _, key, ok := v.once.byExpiry.First(); ok {
 		r, _ := v.once.results.Get(key)

@@ -13,7 +13,7 @@ import (
 // roleOf is the role a node has at this moment: none when its membership is
 // over, member when its role is, even if no sweep has come by yet.
 func (v *view) roleOf(net uint16, id uint32) role {
-	m, _ := v.membership(net, id)
+	m, _ := v.networks.member(net, id)
 	switch {
 	case m.until != 0 && m.until <= v.meta.now:
 		return roleNone
@@ -23,19 +23,19 @@ func (v *view) roleOf(net uint16, id uint32) role {
 	return m.role
 }
 
-// eachMembership visits a network's memberships in join order.
-func (v *view) eachMembership(net uint16, f func(id uint32, m membership) bool) {
-	v.networks.byOrder.Ascend(orderKey(net, 0), func(k uint64, id uint32) bool {
-		m, _ := v.membership(net, id)
+// eachMember visits a network's memberships in join order.
+func (st *networkStore) eachMember(net uint16, f func(id uint32, m membership) bool) {
+	st.byOrder.Ascend(orderKey(net, 0), func(k uint64, id uint32) bool {
+		m, _ := st.member(net, id)
 		return uint16(k>>48) == net && f(id, m)
 	})
 }
 
 // memberIDs lists a network's members in join order, for those who change
 // the memberships they visit.
-func (v *view) memberIDs(net uint16) []uint32 {
+func (st *networkStore) memberIDs(net uint16) []uint32 {
 	var ids []uint32
-	v.eachMembership(net, func(id uint32, _ membership) bool {
+	st.eachMember(net, func(id uint32, _ membership) bool {
 		ids = append(ids, id)
 		return true
 	})
@@ -55,7 +55,7 @@ func (x *txn) reconfigure(net uint16, change func(*network)) {
 }
 
 // noteOwner keeps the network's memory of having had an owner.
-func (x *txn) noteOwner(net uint16, had bool) {
+func noteOwner(x *txn, net uint16, had bool) {
 	if old, ok := x.networks.records.Get(net); ok && old.hadOwner != had {
 		n := *old
 		n.hadOwner = had
@@ -67,21 +67,21 @@ func (x *txn) noteOwner(net uint16, had bool) {
 func (x *txn) setMembership(net uint16, id uint32, m membership) {
 	x.putMembership(net, id, m)
 	if m.role == roleOwner {
-		x.noteOwner(net, true)
+		noteOwner(x, net, true)
 	}
 }
 
 // setRole gives a member another role, until a time or for good (0).
-func (x *txn) setRole(net uint16, id uint32, r role, until int64) {
-	if x.giveRole(net, id, r, until) {
+func setRole(x *txn, net uint16, id uint32, r role, until int64) {
+	if giveRole(x, net, id, r, until) {
 		x.reconfigure(net, func(*network) {})
 	}
 }
 
 // giveRole is setRole for those who change many roles and count them as one
 // revision of the network.
-func (x *txn) giveRole(net uint16, id uint32, r role, until int64) bool {
-	m, in := x.membership(net, id)
+func giveRole(x *txn, net uint16, id uint32, r role, until int64) bool {
+	m, in := x.networks.member(net, id)
 	if !in {
 		return false
 	}
@@ -110,9 +110,9 @@ func (v *view) after(seconds uint32) int64 {
 // admit makes a node a member: every way in ends here. The role that waits
 // for its external id applies; pre is that role, none when none waits. Of two
 // owners the second becomes an admin.
-func (x *txn) admit(net uint16, n *node, span uint32) (got, pre role) {
+func admit(x *txn, net uint16, n *node, span uint32) (got, pre role) {
 	got = roleMember
-	if p := x.preAssigned(net, n.person()); p != nil {
+	if p := x.networks.preAssigned(net, n.person()); p != nil {
 		got, pre = p.role, p.role
 		if _, owned := x.networks.owners.Get(net); owned && got == roleOwner {
 			got = roleAdmin
@@ -126,33 +126,33 @@ func (x *txn) admit(net uint16, n *node, span uint32) (got, pre role) {
 
 // expel ends a membership, with the invites to and from the node for the
 // network. Who calls it answers for the ownership, see ownerGone.
-func (x *txn) expel(net uint16, id uint32) {
+func expel(x *txn, net uint16, id uint32) {
 	x.dropMembership(net, id)
 	if x.networkSize(net) == 0 {
-		x.noteOwner(net, false)
+		noteOwner(x, net, false)
 	}
-	x.dropInvites(x.inbox(id, net))
-	x.dropInvites(x.invitesBy(inviteByInviter(id, net, "")))
+	x.dropInvites(x.networks.inbox(id, net))
+	x.dropInvites(x.networks.invitesBy(inviteByInviter(id, net, "")))
 }
 
 // ownerGone notes that a network lost its owner, and lets an enterprise
 // network's senior admin, else its senior member, succeed.
-func (x *txn) ownerGone(net uint16, former uint32) {
+func ownerGone(x *txn, net uint16, former uint32) {
 	if x.networkSize(net) == 0 {
 		return
 	}
 	x.begin(protocol.EventOwnerLost).network(net).num("former_owner", uint64(former)).end()
 	if n, ok := x.networks.records.Get(net); ok && n.enterprise {
-		x.succeed(net, former)
+		succeed(x, net, former)
 	}
 }
 
-func (x *txn) succeed(net uint16, former uint32) {
-	heir, best := x.heir(net, x.roleOf)
+func succeed(x *txn, net uint16, former uint32) {
+	heir, best := x.networks.heir(net, x.roleOf)
 	if best == roleNone {
 		return
 	}
-	x.setRole(net, heir, roleOwner, 0)
+	setRole(x, net, heir, roleOwner, 0)
 	x.begin(protocol.EventOwnershipTransferred).network(net).num("old_owner", uint64(former)).
 		num("new_owner", uint64(heir)).str("new_owner_old_role", best.String()).end()
 }
@@ -160,8 +160,8 @@ func (x *txn) succeed(net uint16, former uint32) {
 // heir is who owns a network when its owner is gone, with its role until
 // then: the senior admin, else the senior member. roleAt says which roles the
 // members have, or will have; roleGone of one that will be gone.
-func (v *view) heir(net uint16, roleAt func(net uint16, id uint32) role) (heir uint32, best role) {
-	v.eachMembership(net, func(id uint32, _ membership) bool {
+func (st *networkStore) heir(net uint16, roleAt func(net uint16, id uint32) role) (heir uint32, best role) {
+	st.eachMember(net, func(id uint32, _ membership) bool {
 		r := roleAt(net, id)
 		if r = max(r, roleMember); r != roleGone && r > best {
 			heir, best = id, r
@@ -176,22 +176,22 @@ const roleGone role = 0xff
 
 // preAssigned finds the role that waits in a network for a person, whose match
 // key is given.
-func (v *view) preAssigned(net uint16, person string) *preAssign {
+func (st *networkStore) preAssigned(net uint16, person string) *preAssign {
 	if person == "" {
 		return nil
 	}
-	key, ok := v.networks.byAssign.Get(preAssignIndex(net, person))
+	key, ok := st.byAssign.Get(preAssignIndex(net, person))
 	if !ok {
 		return nil
 	}
-	p, _ := v.networks.preAssign.Get(key)
+	p, _ := st.preAssign.Get(key)
 	return p
 }
 
 // addPreAssign appends a role for an external id, whose match key is person,
 // to a network's list. An
 // entry that is there already wins.
-func (x *txn) addPreAssign(net uint16, externalID, person string, r role) (added bool) {
+func addPreAssign(x *txn, net uint16, externalID, person string, r role) (added bool) {
 	p := &preAssign{external: externalID, key: person, role: r}
 	if _, taken := x.networks.byAssign.Get(preAssignIndex(net, p.key)); taken {
 		return false
@@ -203,16 +203,16 @@ func (x *txn) addPreAssign(net uint16, externalID, person string, r role) (added
 }
 
 // eachPreAssign visits a network's pre-assignments in order.
-func (v *view) eachPreAssign(net uint16, f func(key string, p *preAssign) bool) {
-	v.networks.preAssign.Ascend(preAssignKey(net, 0), func(k string, p *preAssign) bool {
+func (st *networkStore) eachPreAssign(net uint16, f func(key string, p *preAssign) bool) {
+	st.preAssign.Ascend(preAssignKey(net, 0), func(k string, p *preAssign) bool {
 		return networkOfKey(k) == net && f(k, p)
 	})
 }
 
 // clearPreAssign empties a network's list.
-func (x *txn) clearPreAssign(net uint16) {
+func clearPreAssign(x *txn, net uint16) {
 	var keys []string
-	x.eachPreAssign(net, func(k string, _ *preAssign) bool {
+	x.networks.eachPreAssign(net, func(k string, _ *preAssign) bool {
 		keys = append(keys, k)
 		return true
 	})

@@ -11,7 +11,7 @@ func decidePromote(v *view, c *call) (effect, *protocol.Error) {
 	if _, e := v.roleGate(c, r.NodeID, r.NetworkID); e != nil {
 		return nil, e
 	}
-	m, _ := v.membership(r.NetworkID, r.TargetNodeID)
+	m, _ := v.networks.member(r.NetworkID, r.TargetNodeID)
 	switch {
 	case m.role == roleNone:
 		return nil, notMember(r.TargetNodeID, r.NetworkID)
@@ -22,7 +22,7 @@ func decidePromote(v *view, c *call) (effect, *protocol.Error) {
 	}
 	return func(x *txn) any {
 		until := x.after(r.ForSeconds)
-		x.setRole(r.NetworkID, r.TargetNodeID, roleAdmin, until)
+		setRole(x, r.NetworkID, r.TargetNodeID, roleAdmin, until)
 		w := x.begin(protocol.EventMemberPromoted).network(r.NetworkID).num("target_node_id", uint64(r.TargetNodeID)).
 			str("old_role", m.role.String()).str("new_role", roleAdmin.String())
 		if until != 0 {
@@ -39,7 +39,7 @@ func decideDemote(v *view, c *call) (effect, *protocol.Error) {
 	if _, e := v.roleGate(c, r.NodeID, r.NetworkID); e != nil {
 		return nil, e
 	}
-	m, _ := v.membership(r.NetworkID, r.TargetNodeID)
+	m, _ := v.networks.member(r.NetworkID, r.TargetNodeID)
 	switch m.role {
 	case roleNone:
 		return nil, notMember(r.TargetNodeID, r.NetworkID)
@@ -49,7 +49,7 @@ func decideDemote(v *view, c *call) (effect, *protocol.Error) {
 		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "node %d is already a member", r.TargetNodeID)
 	}
 	return func(x *txn) any {
-		x.setRole(r.NetworkID, r.TargetNodeID, roleMember, 0)
+		setRole(x, r.NetworkID, r.TargetNodeID, roleMember, 0)
 		x.begin(protocol.EventMemberDemoted).network(r.NetworkID).num("target_node_id", uint64(r.TargetNodeID)).
 			str("old_role", m.role.String()).str("new_role", roleMember.String()).end()
 		return &protocol.MemberRoleReply{Type: "demote_member_ok", NetworkID: r.NetworkID, TargetNodeID: r.TargetNodeID, Role: roleMember.String()}
@@ -61,7 +61,7 @@ func decideKick(v *view, c *call) (effect, *protocol.Error) {
 	if _, e := v.roleGate(c, r.NodeID, r.NetworkID); e != nil {
 		return nil, e
 	}
-	m, in := v.membership(r.NetworkID, r.TargetNodeID)
+	m, in := v.networks.member(r.NetworkID, r.TargetNodeID)
 	if m.role == roleOwner {
 		return nil, protocol.Refusef(protocol.CodeConflict, "cannot kick the network owner")
 	}
@@ -69,7 +69,7 @@ func decideKick(v *view, c *call) (effect, *protocol.Error) {
 		return nil, notMember(r.TargetNodeID, r.NetworkID)
 	}
 	return func(x *txn) any {
-		x.expel(r.NetworkID, r.TargetNodeID)
+		expel(x, r.NetworkID, r.TargetNodeID)
 		x.begin(protocol.EventMemberKicked).network(r.NetworkID).num("target_node_id", uint64(r.TargetNodeID)).str("role", m.role.String()).end()
 		return &protocol.KickMemberReply{Type: "kick_member_ok", NetworkID: r.NetworkID, TargetNodeID: r.TargetNodeID}
 	}, nil
@@ -81,7 +81,7 @@ func decideTransfer(v *view, c *call) (effect, *protocol.Error) {
 		return nil, e
 	}
 	owner, owned := v.networks.owners.Get(r.NetworkID)
-	m, _ := v.membership(r.NetworkID, r.NewOwnerID)
+	m, _ := v.networks.member(r.NetworkID, r.NewOwnerID)
 	switch {
 	case !owned:
 		return nil, protocol.Refusef(protocol.CodeConflict, "network %d has no owner", r.NetworkID)
@@ -91,8 +91,8 @@ func decideTransfer(v *view, c *call) (effect, *protocol.Error) {
 		return nil, notMember(r.NewOwnerID, r.NetworkID)
 	}
 	return func(x *txn) any {
-		x.setRole(r.NetworkID, owner, roleAdmin, 0)
-		x.setRole(r.NetworkID, r.NewOwnerID, roleOwner, 0)
+		setRole(x, r.NetworkID, owner, roleAdmin, 0)
+		setRole(x, r.NetworkID, r.NewOwnerID, roleOwner, 0)
 		x.begin(protocol.EventOwnershipTransferred).network(r.NetworkID).num("old_owner", uint64(owner)).
 			num("new_owner", uint64(r.NewOwnerID)).str("new_owner_old_role", m.role.String()).end()
 		return &protocol.TransferOwnershipReply{Type: "transfer_ownership_ok", NetworkID: r.NetworkID, OldOwner: owner, NewOwner: r.NewOwnerID}
@@ -104,7 +104,7 @@ func readMemberRole(v *view, c *call) (any, *protocol.Error) {
 	if _, ok := v.networks.records.Get(r.NetworkID); !ok {
 		return nil, noNetwork(r.NetworkID)
 	}
-	m, _ := v.membership(r.NetworkID, r.TargetNodeID)
+	m, _ := v.networks.member(r.NetworkID, r.TargetNodeID)
 	if m.role == roleNone {
 		return nil, notMember(r.TargetNodeID, r.NetworkID)
 	}

@@ -29,7 +29,7 @@ func company(t tester) (*world, uint16) {
 }
 
 func (w *world) role(net uint16, id uint32) string {
-	m, _ := w.m.Root().membership(net, id)
+	m, _ := w.m.Root().networks.member(net, id)
 	return m.role.String()
 }
 

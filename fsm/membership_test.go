@@ -251,7 +251,7 @@ func TestDeleteAndRename(t *testing.T) {
 	if got := w.lastEvent(protocol.EventNetworkDeleted); got != "node:1 network_id=1 name=new members=4 enterprise=true" {
 		t.Error(got)
 	}
-	if r := w.m.Root(); r.networks.preAssign.Len()+r.networks.byAssign.Len() != 0 || r.networkSize(net) != 0 || len(r.networksOf(2)) != 0 {
+	if r := w.m.Root(); r.networks.preAssign.Len()+r.networks.byAssign.Len() != 0 || r.networkSize(net) != 0 || len(r.networks.of(2)) != 0 {
 		t.Error("something of the network is left")
 	}
 	if next := w.network("new", 1, "open", false); next != other+1 {

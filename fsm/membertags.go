@@ -61,10 +61,10 @@ func decideSetMemberTags(v *view, c *call) (effect, *protocol.Error) {
 	if e := r.Check(); e != nil {
 		return nil, afterRole(e)
 	}
-	if _, e := v.gate(c, r.NetworkID); e != nil {
+	if _, e := v.networks.gate(c, r.NetworkID); e != nil {
 		return nil, e
 	}
-	if _, in := v.membership(r.NetworkID, r.TargetNodeID); !in {
+	if _, in := v.networks.member(r.NetworkID, r.TargetNodeID); !in {
 		return nil, notMember(r.TargetNodeID, r.NetworkID)
 	}
 	reply := &protocol.SetMemberTagsReply{Type: "set_member_tags_ok", NetworkID: r.NetworkID, TargetNodeID: r.TargetNodeID, Tags: r.Tags}
@@ -107,7 +107,7 @@ func readMemberTags(v *view, c *call) (any, *protocol.Error) {
 	}
 	reply.Members = map[string][]string{}
 	size := 0
-	v.eachMembership(r.NetworkID, func(id uint32, _ membership) bool {
+	v.networks.eachMember(r.NetworkID, func(id uint32, _ membership) bool {
 		tags := of(id)
 		reply.Members[decimal(id)] = tags
 		size += 16 + memberTags{tags}.size()

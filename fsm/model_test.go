@@ -386,12 +386,12 @@ func governanceOf(r *Root) string {
 			return true
 		}
 		fmt.Fprintf(&out, "%d %s %s ent=%v had=%v max=%d:", id, n.name, n.rule, n.enterprise, n.hadOwner, n.policy.maxMembers)
-		r.eachMembership(id, func(node uint32, m membership) bool {
+		r.networks.eachMember(id, func(node uint32, m membership) bool {
 			fmt.Fprintf(&out, " %d/%s/%d/%d", node, m.role, m.until, m.roleUntil)
 			return true
 		})
 		pre := map[string]role{}
-		r.eachPreAssign(id, func(_ string, p *preAssign) bool {
+		r.networks.eachPreAssign(id, func(_ string, p *preAssign) bool {
 			pre[p.key] = p.role
 			return true
 		})

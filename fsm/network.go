@@ -19,7 +19,7 @@ func decideCreateNetwork(v *view, c *call) (effect, *protocol.Error) {
 	if r.JoinRule == protocol.JoinToken && r.TokenMAC.IsZero() {
 		return nil, protocol.Refusef(protocol.CodeInvalid, "token required: a network with join_rule token needs a join token")
 	}
-	if v.live(r.NodeID) == nil {
+	if v.nodes.live(r.NodeID) == nil {
 		return nil, notRegistered(r.NodeID)
 	}
 	if v.meta.nextNet == 0 {
@@ -48,7 +48,7 @@ func decideCreateNetwork(v *view, c *call) (effect, *protocol.Error) {
 		w.end()
 		x.setDocs(id, networkDocs{rules: r.Rules})
 		if r.ExprPolicy != nil {
-			x.setExpr(id, *r.ExprPolicy)
+			setExprPolicy(x, id, *r.ExprPolicy)
 		}
 		return &protocol.CreateNetworkReply{Type: "create_network_ok", NetworkID: id, Name: n.name, Enterprise: n.enterprise, Managed: managed}
 	}, nil
@@ -58,7 +58,7 @@ func (x *txn) setNetwork(id uint16, n *network) { networkTable.put(x, id, n) }
 
 func decideJoinNetwork(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.JoinNetwork)
-	node := v.live(r.NodeID)
+	node := v.nodes.live(r.NodeID)
 	if node == nil {
 		return nil, notRegistered(r.NodeID)
 	}
@@ -77,17 +77,17 @@ func decideJoinNetwork(v *view, c *call) (effect, *protocol.Error) {
 	case ruleInvite:
 		return nil, protocol.Refusef(protocol.CodePermissionDenied, "invite-only networks require invite_to_network + respond_invite flow")
 	}
-	if e := v.identified(n, node); e != nil {
+	if e := v.cluster.identified(n, node); e != nil {
 		return nil, e
 	}
-	if e := v.room(r.NetworkID, n); e != nil {
+	if e := roomIn(v, r.NetworkID, n); e != nil {
 		return nil, e
 	}
-	if _, in := v.membership(r.NetworkID, r.NodeID); in {
+	if _, in := v.networks.member(r.NetworkID, r.NodeID); in {
 		return nil, protocol.Refusef(protocol.CodeAlreadyExists, "node %d already in network %d", r.NodeID, r.NetworkID)
 	}
 	return func(x *txn) any {
-		got, pre := x.admit(r.NetworkID, node, r.ForSeconds)
+		got, pre := admit(x, r.NetworkID, node, r.ForSeconds)
 		x.begin(protocol.EventNetworkJoined).node(r.NodeID).network(r.NetworkID).preAssigned(got, pre).end()
 		reply := &protocol.JoinNetworkReply{Type: "join_network_ok", NetworkID: r.NetworkID, Address: address(r.NetworkID, r.NodeID)}
 		if pre != roleNone {
@@ -105,7 +105,7 @@ func sameMAC(a, b protocol.MAC) bool {
 
 func decideLeaveNetwork(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.LeaveNetwork)
-	node := v.live(r.NodeID)
+	node := v.nodes.live(r.NodeID)
 	if node == nil {
 		return nil, notRegistered(r.NodeID)
 	}
@@ -116,7 +116,7 @@ func decideLeaveNetwork(v *view, c *call) (effect, *protocol.Error) {
 	if !ok {
 		return nil, noNetwork(r.NetworkID)
 	}
-	m, in := v.membership(r.NetworkID, r.NodeID)
+	m, in := v.networks.member(r.NetworkID, r.NodeID)
 	if n.enterprise && m.role == roleOwner {
 		return nil, protocol.Refusef(protocol.CodeConflict, "cannot leave network: owner must transfer ownership first")
 	}
@@ -124,7 +124,7 @@ func decideLeaveNetwork(v *view, c *call) (effect, *protocol.Error) {
 		return nil, notMember(r.NodeID, r.NetworkID)
 	}
 	return func(x *txn) any {
-		x.expel(r.NetworkID, r.NodeID)
+		expel(x, r.NetworkID, r.NodeID)
 		x.begin(protocol.EventNetworkLeft).node(r.NodeID).network(r.NetworkID).end()
 		return &protocol.LeaveNetworkReply{Type: "leave_network_ok", NetworkID: r.NetworkID}
 	}, nil
@@ -138,12 +138,12 @@ func decideDeleteNetwork(v *view, c *call) (effect, *protocol.Error) {
 	}
 	return func(x *txn) any {
 		members := x.networkSize(r.NetworkID)
-		for _, id := range x.memberIDs(r.NetworkID) {
+		for _, id := range x.networks.memberIDs(r.NetworkID) {
 			x.dropMembership(r.NetworkID, id)
 		}
-		x.dropInvites(x.invitesBy(inviteByNetwork(r.NetworkID, "")))
-		x.clearPreAssign(r.NetworkID)
-		x.dropPages(r.NetworkID)
+		x.dropInvites(x.networks.invitesBy(inviteByNetwork(r.NetworkID, "")))
+		clearPreAssign(x, r.NetworkID)
+		dropPages(x, r.NetworkID)
 		networkDocsTable.drop(x, r.NetworkID)
 		networkTable.drop(x, r.NetworkID)
 		x.begin(protocol.EventNetworkDeleted).network(r.NetworkID).str("name", n.name).num("members", uint64(members)).
@@ -160,7 +160,7 @@ func decideRenameNetwork(v *view, c *call) (effect, *protocol.Error) {
 	if e := protocol.CheckNetworkName(r.Name); e != nil {
 		return nil, afterRole(e)
 	}
-	n, e := v.gate(c, r.NetworkID)
+	n, e := v.networks.gate(c, r.NetworkID)
 	if e != nil {
 		return nil, e
 	}
@@ -185,12 +185,12 @@ func decideSetEnterprise(v *view, c *call) (effect, *protocol.Error) {
 		e.Text = "set_network_enterprise requires admin token"
 		return nil, e
 	}
-	old, e := v.gate(c, r.NetworkID)
+	old, e := v.networks.gate(c, r.NetworkID)
 	if e != nil {
 		return nil, e
 	}
 	reply := &protocol.SetNetworkEnterpriseReply{Type: "set_network_enterprise_ok", NetworkID: r.NetworkID, Enterprise: r.Enterprise}
-	if old.enterprise == r.Enterprise && v.rolesFit(r.NetworkID, old) {
+	if old.enterprise == r.Enterprise && v.networks.rolesFit(r.NetworkID, old) {
 		return c.unchanged(reply)
 	}
 	return func(x *txn) any {
@@ -198,9 +198,9 @@ func decideSetEnterprise(v *view, c *call) (effect, *protocol.Error) {
 		x.begin(protocol.EventNetworkEnterprise).network(r.NetworkID).bool("enterprise", r.Enterprise).
 			num("members", uint64(x.networkSize(r.NetworkID))).end()
 		if r.Enterprise {
-			x.initRoles(r.NetworkID)
+			initRoles(x, r.NetworkID)
 		} else {
-			x.wipeRoles(r.NetworkID)
+			wipeRoles(x, r.NetworkID)
 		}
 		return reply
 	}, nil
@@ -208,37 +208,37 @@ func decideSetEnterprise(v *view, c *call) (effect, *protocol.Error) {
 
 // rolesFit reports whether initRoles, or wipeRoles of a network that is no
 // enterprise network, would change nothing.
-func (v *view) rolesFit(net uint16, n *network) bool {
+func (st *networkStore) rolesFit(net uint16, n *network) bool {
 	fit := true
-	v.eachMembership(net, func(_ uint32, m membership) bool {
+	st.eachMember(net, func(_ uint32, m membership) bool {
 		fit = (m.role != roleNone) == n.enterprise && (n.enterprise || m.roleUntil == 0)
 		return fit
 	})
-	_, owned := v.networks.owners.Get(net)
+	_, owned := st.owners.Get(net)
 	return fit && (owned || !n.enterprise || !n.hadOwner)
 }
 
 // initRoles gives every member without a role one, in join order: owner to
 // the first when there is none, member to the others. A network that lost its
 // owner while it was no enterprise network gets a new one.
-func (x *txn) initRoles(net uint16) {
-	for _, id := range x.memberIDs(net) {
-		if m, _ := x.membership(net, id); m.role == roleNone {
+func initRoles(x *txn, net uint16) {
+	for _, id := range x.networks.memberIDs(net) {
+		if m, _ := x.networks.member(net, id); m.role == roleNone {
 			r := roleMember
 			if _, owned := x.networks.owners.Get(net); !owned {
 				r = roleOwner
 			}
-			x.setRole(net, id, r, 0)
+			setRole(x, net, id, r, 0)
 		}
 	}
 	n, _ := x.networks.records.Get(net)
 	if _, owned := x.networks.owners.Get(net); !owned && n.hadOwner {
-		x.succeed(net, 0)
+		succeed(x, net, 0)
 	}
 }
 
-func (x *txn) wipeRoles(net uint16) {
-	for _, id := range x.memberIDs(net) {
-		x.setRole(net, id, roleNone, 0)
+func wipeRoles(x *txn, net uint16) {
+	for _, id := range x.networks.memberIDs(net) {
+		setRole(x, net, id, roleNone, 0)
 	}
 }

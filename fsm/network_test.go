@@ -212,7 +212,7 @@ func TestListPages(t *testing.T) {
 			w.join(net, id)
 		}
 		for id := uint32(1); id <= n; id++ {
-			if times := seen[id]; times > 1 || times == 0 && w.m.Root().live(id) != nil {
+			if times := seen[id]; times > 1 || times == 0 && w.m.Root().nodes.live(id) != nil {
 				t.Errorf("list %d: node %d is listed %d times", list, id, times)
 			}
 		}

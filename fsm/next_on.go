@@ -55,7 +55,7 @@ func withNext(h map[string]handler) map[string]handler {
 
 func decideSetMotto(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetMotto)
-	n := v.live(r.NodeID)
+	n := v.nodes.live(r.NodeID)
 	if n == nil {
 		return nil, noNode(r.NodeID)
 	}

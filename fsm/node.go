@@ -9,14 +9,14 @@ import (
 )
 
 func readLookup(v *view, c *call) (any, *protocol.Error) {
-	n := v.live(c.body.(*protocol.NodeRequest).NodeID)
+	n := v.nodes.live(c.body.(*protocol.NodeRequest).NodeID)
 	if n == nil {
 		return nil, noNode(c.body.(*protocol.NodeRequest).NodeID)
 	}
 	seen, _ := v.nodes.seen.Get(n.id)
 	reply := &protocol.LookupReply{
 		LookupNext: n.nextFields.lookup(), LastSeenUnix: int64(seen), KeyGeneration: int64(n.rotates), Version: n.version,
-		Type: "lookup_ok", NodeID: n.id, Address: address(0, n.id), Networks: append([]uint16{0}, v.networksOf(n.id)...),
+		Type: "lookup_ok", NodeID: n.id, Address: address(0, n.id), Networks: append([]uint16{0}, v.networks.of(n.id)...),
 		Public: n.has(flagPublic), PoloScore: int64(n.polo), Hostname: n.hostname, Tags: n.tags,
 		TaskExec: n.has(flagTaskExec), ExternalID: v.shownIdentity(c, c.body.(*protocol.NodeRequest).RequesterID, n),
 	}
@@ -24,7 +24,7 @@ func readLookup(v *view, c *call) (any, *protocol.Error) {
 		reply.Verified, reply.Badge, reply.BadgeSig, reply.VerificationProvider, reply.VerifiedAt = true, b.Badge, b.BadgeSig, b.Provider, b.At
 	}
 	if n.has(flagPublic) {
-		reply.RealAddr, reply.RelayOnly = v.peerAddr(c, n), n.has(flagRelayOnly)
+		reply.RealAddr, reply.RelayOnly = peerAddr(v, c, n), n.has(flagRelayOnly)
 		reply.Endpoint = reply.RealAddr
 	}
 	if !n.has(flagKeyless) {
@@ -53,7 +53,7 @@ func (n *node) punchAddr() string {
 
 // peerAddr is where a peer who may resolve the node reaches it. Every daemon
 // gives up at an empty address, so a node behind a relay has that of a relay.
-func (v *view) peerAddr(c *call, n *node) string {
+func peerAddr(v *view, c *call, n *node) string {
 	if n.has(flagRelayOnly) {
 		return v.relay(c)
 	}
@@ -63,12 +63,12 @@ func (v *view) peerAddr(c *call, n *node) string {
 // visibleTo is the rule of docs/protocol/nodes.md#resolve: the target is public, or the
 // pair trusts each other, or both are in a network other than the backbone.
 func (v *view) visibleTo(requester uint32, target *node) bool {
-	return target.has(flagPublic) || v.trusts(requester, target.id) || v.shareNetwork(requester, target.id)
+	return target.has(flagPublic) || v.trusts(requester, target.id) || v.networks.shared(requester, target.id)
 }
 
 func readResolve(v *view, c *call) (any, *protocol.Error) {
 	r := c.body.(*protocol.Resolve)
-	requester := v.live(r.RequesterID)
+	requester := v.nodes.live(r.RequesterID)
 	if r.RequesterID == 0 {
 		return nil, protocol.Refusef(protocol.CodeInvalid, "resolve denied: requester_id required: the node that asks, whose signature and trust decide")
 	}
@@ -78,7 +78,7 @@ func readResolve(v *view, c *call) (any, *protocol.Error) {
 	if e := v.signed(c, requester); e != nil {
 		return nil, e
 	}
-	n := v.live(r.NodeID)
+	n := v.nodes.live(r.NodeID)
 	if n == nil {
 		return nil, noNode(r.NodeID)
 	}
@@ -86,7 +86,7 @@ func readResolve(v *view, c *call) (any, *protocol.Error) {
 		return nil, protocol.Refusef(protocol.CodePermissionDenied, "resolve denied: node %d is private (establish mutual trust first)", n.id)
 	}
 	reply := &protocol.ResolveReply{
-		Type: "resolve_ok", NodeID: n.id, RealAddr: v.peerAddr(c, n), RelayOnly: n.has(flagRelayOnly), KeyAgeDays: v.keyAge(n),
+		Type: "resolve_ok", NodeID: n.id, RealAddr: peerAddr(v, c, n), RelayOnly: n.has(flagRelayOnly), KeyAgeDays: keyAge(v, n),
 	}
 	if !reply.RelayOnly {
 		reply.LANAddrs = n.lan
@@ -96,7 +96,7 @@ func readResolve(v *view, c *call) (any, *protocol.Error) {
 
 func readPunch(v *view, c *call) (any, *protocol.Error) {
 	r := c.body.(*protocol.Punch)
-	requester := v.live(r.RequesterID)
+	requester := v.nodes.live(r.RequesterID)
 	if requester == nil {
 		return nil, noNode(r.RequesterID)
 	}
@@ -106,7 +106,7 @@ func readPunch(v *view, c *call) (any, *protocol.Error) {
 	if e := v.signed(c, requester); e != nil {
 		return nil, e
 	}
-	a, b := v.live(r.NodeA), v.live(r.NodeB)
+	a, b := v.nodes.live(r.NodeA), v.nodes.live(r.NodeB)
 	if a == nil {
 		return nil, noNode(r.NodeA)
 	}
@@ -124,7 +124,7 @@ func readPunch(v *view, c *call) (any, *protocol.Error) {
 func readResolveHostname(v *view, c *call) (any, *protocol.Error) {
 	r := c.body.(*protocol.ResolveHostname)
 	id, ok := v.nodes.byHost.Get(r.Hostname)
-	n := v.live(id)
+	n := v.nodes.live(id)
 	// A private name and a missing one get the same answer, so that nobody
 	// learns which names exist.
 	if !ok || n == nil || r.RequesterID != n.id && !v.visibleTo(r.RequesterID, n) {
@@ -138,7 +138,7 @@ func readResolveHostname(v *view, c *call) (any, *protocol.Error) {
 
 func decideSetHostname(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetHostname)
-	n := v.live(r.NodeID)
+	n := v.nodes.live(r.NodeID)
 	if n == nil {
 		return nil, noNode(r.NodeID)
 	}
@@ -161,7 +161,7 @@ func decideSetHostname(v *view, c *call) (effect, *protocol.Error) {
 
 func decideSetTags(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetTags)
-	n := v.live(r.NodeID)
+	n := v.nodes.live(r.NodeID)
 	if n == nil {
 		return nil, noNode(r.NodeID)
 	}
@@ -183,7 +183,7 @@ func decideSetTags(v *view, c *call) (effect, *protocol.Error) {
 func decideSetTaskExec(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetTaskExec)
 	reply := &protocol.SetTaskExecReply{Type: "set_task_exec_ok", NodeID: r.NodeID, TaskExec: r.Enabled}
-	return v.decideFlag(c, r.NodeID, flagTaskExec, r.Enabled, reply, func(w *eventWriter) {
+	return decideFlag(v, c, r.NodeID, flagTaskExec, r.Enabled, reply, func(w *eventWriter) {
 		w.bool("old_enabled", !r.Enabled).bool("new_enabled", r.Enabled)
 	})
 }
@@ -194,15 +194,15 @@ func decideSetVisibility(v *view, c *call) (effect, *protocol.Error) {
 	if r.Public {
 		reply.Visibility = "public"
 	}
-	return v.decideFlag(c, r.NodeID, flagPublic, r.Public, reply, func(w *eventWriter) {
+	return decideFlag(v, c, r.NodeID, flagPublic, r.Public, reply, func(w *eventWriter) {
 		w.bool("old_public", !r.Public).bool("new_public", r.Public)
 	})
 }
 
 // decideFlag is the decision about a node's own yes/no property; note
 // completes the event of a change.
-func (v *view) decideFlag(c *call, id uint32, flag nodeFlags, on bool, reply any, note func(*eventWriter)) (effect, *protocol.Error) {
-	n := v.live(id)
+func decideFlag(v *view, c *call, id uint32, flag nodeFlags, on bool, reply any, note func(*eventWriter)) (effect, *protocol.Error) {
+	n := v.nodes.live(id)
 	if n == nil {
 		return nil, noNode(id)
 	}

@@ -112,7 +112,7 @@ func TestUnknownNodes(t *testing.T) {
 func TestKeylessNode(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.register(1), w.register(2)
-	w.m.x.edit(w.m.x.live(a), func(n *node) { n.set(flagKeyless, true); n.key = protocol.PublicKey{} })
+	w.m.x.edit(w.m.x.nodes.live(a), func(n *node) { n.set(flagKeyless, true); n.key = protocol.PublicKey{} })
 	w.tick(0)
 	body := &protocol.NodeRequest{NodeID: a}
 	w.refused("heartbeat", body, as(a), protocol.CodeSignatureRequired, "node has no public key: signature or admin token required")
@@ -242,7 +242,7 @@ func TestTagsAndFlags(t *testing.T) {
 func TestPoloScore(t *testing.T) {
 	w := newWorld(t)
 	a := w.register(1)
-	before := w.m.Root().lastSeen(a)
+	before := w.m.Root().nodes.lastSeen(a)
 	w.tick(minute)
 	set := func(v float64) (any, *protocol.Error) {
 		return w.try("set_polo_score", &protocol.SetPoloScore{NodeID: a, PoloScore: &v}, nil)
@@ -275,7 +275,7 @@ func TestPoloScore(t *testing.T) {
 	}
 	w.refused("set_polo_score", &protocol.SetPoloScore{NodeID: a}, nil, protocol.CodeInvalid, "set_polo_score requires polo_score field")
 	w.refused("update_polo_score", &protocol.UpdatePoloScore{NodeID: a}, nil, protocol.CodeInvalid, "update_polo_score requires delta field")
-	if w.m.Root().lastSeen(a) != before {
+	if w.m.Root().nodes.lastSeen(a) != before {
 		t.Error("scoring counted as a sign of life")
 	}
 }

@@ -85,13 +85,13 @@ func (x *txn) flushSessions() {
 	for i := range x.touched {
 		s := &x.touched[i]
 		sessionTable.put(x, s.key, session{floor: s.floor, used: x.meta.now})
-		x.forgetMinted(s.key, s.floor, 1024)
+		forgetMinted(x, s.key, s.floor, 1024)
 	}
 }
 
 // forgetMinted drops at most limit results of a session, from the lowest
 // sequence number up: those below the floor and those whose time is over.
-func (x *txn) forgetMinted(session string, floor uint64, limit int) (dropped int) {
+func forgetMinted(x *txn, session string, floor uint64, limit int) (dropped int) {
 	var keys []string
 	x.once.minted.Ascend(session, func(k string, r *result) bool {
 		if len(keys) == limit || k[:sessionBytes] != session {
@@ -112,7 +112,7 @@ func (x *txn) forgetMinted(session string, floor uint64, limit int) (dropped int
 
 // expireSessions forgets idle sessions with their results, and results that
 // are too old, touching at most limit records.
-func (x *txn) expireSessions(limit int) {
+func expireSessions(x *txn, limit int) {
 	type idle struct {
 		key string
 		session
@@ -128,7 +128,7 @@ func (x *txn) expireSessions(limit int) {
 		if over {
 			floor = 1<<64 - 1
 		}
-		n := x.forgetMinted(s.key, floor, limit)
+		n := forgetMinted(x, s.key, floor, limit)
 		if limit -= n; limit <= 0 {
 			return
 		}
@@ -213,7 +213,7 @@ func (v *view) remembered(key string, actor Actor, hash [32]byte) (*result, *pro
 func (v *view) stillActs(a Actor, r *result) *protocol.Error {
 	switch {
 	case a.Node != 0:
-		if v.signer(a) == nil && (r.signerGen == 0 || r.signerGen != a.KeyGen) {
+		if v.nodes.signer(a) == nil && (r.signerGen == 0 || r.signerGen != a.KeyGen) {
 			return protocol.Refusef(protocol.CodeSignatureInvalid, "signature verification failed")
 		}
 	case a.Token != "":
@@ -223,19 +223,19 @@ func (v *view) stillActs(a Actor, r *result) *protocol.Error {
 }
 
 // memory is where the results of a bearer are accounted, and in what parts.
-func (v *view) memory(b *bearer) (*shares, share.Parts) {
+func (st *onceStore) memory(b *bearer) (*shares, share.Parts) {
 	if b.principal == "" {
-		return &v.once.strangers, strangerShares
+		return &st.strangers, strangerShares
 	}
-	return &v.once.known, idShares
+	return &st.known, idShares
 }
 
 // roomForResult refuses a request id that could not be remembered.
-func (v *view) roomForResult(id string, b *bearer) *protocol.Error {
+func (st *onceStore) roomForResult(id string, b *bearer) *protocol.Error {
 	if len(id) > protocol.MaxRequestIDBytes {
 		return protocol.Errorf(protocol.CodeInvalid, "invalid request_id: too long (max %d bytes)", protocol.MaxRequestIDBytes)
 	}
-	held, parts := v.memory(b)
+	held, parts := st.memory(b)
 	var e *protocol.Error
 	switch held.allows(parts, b, 1) {
 	case share.Within:
@@ -250,12 +250,12 @@ func (v *view) roomForResult(id string, b *bearer) *protocol.Error {
 	return e
 }
 
-// idRoom is roomForResult for a request. A stranger's registration that finds
+// roomFor is roomForResult for a request. A stranger's registration that finds
 // no room is taken without being remembered: carried out again it gives the
 // same key the same node, and a fleet that comes back after an outage must not
 // be refused for its numbers.
-func (v *view) idRoom(id string, body protocol.Body, b *bearer) (remember bool, _ *protocol.Error) {
-	e := v.roomForResult(id, b)
+func (st *onceStore) roomFor(id string, body protocol.Body, b *bearer) (remember bool, _ *protocol.Error) {
+	e := st.roomForResult(id, b)
 	if _, register := body.(*protocol.Register); register && b.principal == "" && e != nil && e.Code != protocol.CodeInvalid {
 		return false, nil
 	}
@@ -267,26 +267,26 @@ func (v *view) idRoom(id string, body protocol.Body, b *bearer) (remember bool, 
 // away, that key goes on standing for the request.
 func (x *txn) rememberResult(key string, hash [32]byte, r *Result, expires int64, signer *node, b *bearer) {
 	res := &result{index: r.Index, expires: expires, hash: string(hash[:]), reply: r.keep(), refusal: r.Err, bearer: *b}
-	if signer != nil && x.signer(Actor{Node: signer.id, KeyGen: signer.keyGen}) == nil {
+	if signer != nil && x.nodes.signer(Actor{Node: signer.id, KeyGen: signer.keyGen}) == nil {
 		res.signerGen, res.signerKey = signer.keyGen, signer.key
 	}
 	resultTable.put(x, key, res)
 }
 
-func (x *txn) enterResult(key string, r *result) {
+func enterResult(x *txn, key string, r *result) {
 	x.once.byExpiry.Put(&x.w, expiryKey(r.expires, key), key)
-	held, _ := x.memory(&r.bearer)
+	held, _ := x.once.memory(&r.bearer)
 	held.add(&x.w, &r.bearer, resultCost(key, r))
 }
 
-func (x *txn) leaveResult(key string, r *result) {
+func leaveResult(x *txn, key string, r *result) {
 	x.once.byExpiry.Drop(&x.w, expiryKey(r.expires, key))
-	held, _ := x.memory(&r.bearer)
+	held, _ := x.once.memory(&r.bearer)
 	held.add(&x.w, &r.bearer, -resultCost(key, r))
 }
 
 // expireResults forgets at most limit client results whose time is over.
-func (x *txn) expireResults(limit int) {
+func expireResults(x *txn, limit int) {
 	for range limit {
 		_, key, ok := x.once.byExpiry.First()
 		if !ok {

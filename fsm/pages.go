@@ -52,8 +52,8 @@ func jsonSize(s string) int {
 // keepPages keeps what does not fit the reply of a sync until it is fetched
 // with directory_status, in place of that of the sync before. It returns the
 // cursor of the first page kept, "" for none.
-func (x *txn) keepPages(net uint16, pages []replyPage) string {
-	x.dropPages(net)
+func keepPages(x *txn, net uint16, pages []replyPage) string {
+	dropPages(x, net)
 	for i, p := range pages {
 		data := table.AppendStrings(table.AppendStrings(nil, p.actions), p.warnings)
 		x.putStaged(pageKey(net, uint32(i+1)), &staged{at: x.meta.now, index: x.index, data: string(data)})
@@ -68,7 +68,7 @@ func pageCursor(net uint16, index uint64, page uint32) string {
 	return makeCursor(cursorActions, net, index<<16|uint64(page))
 }
 
-func (x *txn) dropPages(net uint16) {
+func dropPages(x *txn, net uint16) {
 	var keys []string
 	x.uploads.records.Ascend(pageKey(net, 0), func(k string, _ *staged) bool {
 		if k[0] != stagedPage || table.NewDecoder([]byte(k[1:])).Key16() != net {
@@ -83,20 +83,20 @@ func (x *txn) dropPages(net uint16) {
 }
 
 // readPage adds the page that a cursor names.
-func (v *view) readPage(cursor string, net uint16, reply *protocol.DirectoryStatusReply) *protocol.Error {
+func (st *uploadStore) readPage(cursor string, net uint16, reply *protocol.DirectoryStatusReply) *protocol.Error {
 	at, e := readCursor(cursor, cursorActions, net)
 	if e != nil {
 		return e
 	}
 	page := uint32(at & 0xffff)
-	s, there := v.uploads.records.Get(pageKey(net, page))
+	s, there := st.records.Get(pageKey(net, page))
 	if !there || s.index != at>>16 {
 		return protocol.Refusef(protocol.CodeNotFound, "the rest of that reply is kept for %d minutes, or until the next sync, and is gone; the audit trail has the changes",
 			protocol.UploadMinutes)
 	}
 	d := table.NewDecoder([]byte(s.data))
 	reply.Actions, reply.Warnings = d.Texts(), d.Texts()
-	if _, more := v.uploads.records.Get(pageKey(net, page+1)); more {
+	if _, more := st.records.Get(pageKey(net, page+1)); more {
 		reply.NextCursor = pageCursor(net, s.index, page+1)
 	}
 	return nil

@@ -61,9 +61,9 @@ var trustTable = declaration[uint64, sides]{
 		func(v *view) table.Part { return &v.trust.offers },
 	},
 	fits:    func(_ *txn, k uint64, _ sides) bool { return uint32(k>>32) <= uint32(k) },
-	enter:   func(x *txn, k uint64, s sides) { x.reindexPair(k, 0, s) },
-	leave:   func(x *txn, k uint64, s sides) { x.reindexPair(k, s, 0) },
-	replace: (*txn).reindexPair,
+	enter:   func(x *txn, k uint64, s sides) { reindexPair(x, k, 0, s) },
+	leave:   func(x *txn, k uint64, s sides) { reindexPair(x, k, s, 0) },
+	replace: reindexPair,
 }
 
 func trustKey(a, b uint32) uint64 {
@@ -76,30 +76,30 @@ func trustKey(a, b uint32) uint64 {
 func pairOf(node, peer uint32) uint64 { return uint64(node)<<32 | uint64(peer) }
 
 // sides are what two nodes have said about each other, 0 for nothing.
-func (v *view) sides(a, b uint32) sides {
-	s, _ := v.trust.pairs.Get(trustKey(a, b))
+func (st *trustStore) sides(a, b uint32) sides {
+	s, _ := st.pairs.Get(trustKey(a, b))
 	return s
 }
 
 // counts reports whether what was said makes trust in the mode of the cluster.
 func (v *view) counts(s sides) bool {
-	if v.setting(protocol.SettingTrustMode) == protocol.TrustMutual {
+	if v.cluster.setting(protocol.SettingTrustMode) == protocol.TrustMutual {
 		return s.mutual()
 	}
 	return s&reportedBoth != 0
 }
 
 // trusts reports whether two nodes form a trust pair.
-func (v *view) trusts(a, b uint32) bool { return v.counts(v.sides(a, b)) }
+func (v *view) trusts(a, b uint32) bool { return v.counts(v.trust.sides(a, b)) }
 
 // maxOffers bounds the pairs in which a node has spoken. What others say about
 // a node is counted for them.
 const maxOffers = 4096
 
 // mayOffer refuses a node another pair when it has too many.
-func (v *view) mayOffer(node, peer uint32) *protocol.Error {
+func (st *trustStore) mayOffer(node, peer uint32) *protocol.Error {
 	reported, asked := own(node, peer)
-	if n, _ := v.trust.offers.Get(node); n < maxOffers || v.sides(node, peer)&(reported|asked) != 0 {
+	if n, _ := st.offers.Get(node); n < maxOffers || st.sides(node, peer)&(reported|asked) != 0 {
 		return nil
 	}
 	return protocol.Refusef(protocol.CodeLimitReached, "node %d has %d trust pairs, which is the most; revoke one first", node, maxOffers)
@@ -109,19 +109,19 @@ func (v *view) mayOffer(node, peer uint32) *protocol.Error {
 func (x *txn) setSides(a, b uint32, s sides) {
 	if s == 0 {
 		trustTable.drop(x, trustKey(a, b))
-	} else if s != x.sides(a, b) {
+	} else if s != x.trust.sides(a, b) {
 		trustTable.put(x, trustKey(a, b), s)
 	}
 }
 
 // reindexPair keeps the indexes when what two nodes have said changes.
-func (x *txn) reindexPair(key uint64, old, s sides) {
+func reindexPair(x *txn, key uint64, old, s sides) {
 	low, high := uint32(key>>32), uint32(key)
 	for _, n := range [2]struct {
 		id, peer uint32
 		own      sides
 	}{{low, high, reportedLow | askedLow}, {high, low, reportedHigh | askedHigh}} {
-		x.countOffer(n.id, old&n.own != 0, s&n.own != 0)
+		countOffer(x, n.id, old&n.own != 0, s&n.own != 0)
 		if s == 0 {
 			x.trust.byPeer.Drop(&x.w, pairOf(n.id, n.peer))
 		} else if old == 0 {
@@ -130,7 +130,7 @@ func (x *txn) reindexPair(key uint64, old, s sides) {
 	}
 }
 
-func (x *txn) countOffer(node uint32, before, after bool) {
+func countOffer(x *txn, node uint32, before, after bool) {
 	if before == after {
 		return
 	}
@@ -148,15 +148,15 @@ func (x *txn) countOffer(node uint32, before, after bool) {
 }
 
 // forgetPairs ends all trust of a node that goes.
-func (x *txn) forgetPairs(node uint32) {
-	for _, p := range x.peersOf(node) {
+func forgetPairs(x *txn, node uint32) {
+	for _, p := range x.trust.peers(node) {
 		x.setSides(node, p, 0)
 	}
 }
 
-// peersOf are the nodes with which a node has a trust pair, ascending.
-func (v *view) peersOf(node uint32) (peers []uint32) {
-	v.trust.byPeer.Ascend(pairOf(node, 0), func(k uint64, _ nothing) bool {
+// peers are the nodes with which a node has a trust pair, ascending.
+func (st *trustStore) peers(node uint32) (peers []uint32) {
+	st.byPeer.Ascend(pairOf(node, 0), func(k uint64, _ nothing) bool {
 		if uint32(k>>32) != node {
 			return false
 		}

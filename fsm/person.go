@@ -8,28 +8,28 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// personNodes visits the nodes bound to a person, by id from an id on, until
+// ofPerson visits the nodes bound to a person, by id from an id on, until
 // f returns false.
-func (v *view) personNodes(person string, from uint32, f func(*node) bool) {
+func (st *nodeStore) ofPerson(person string, from uint32, f func(*node) bool) {
 	prefix := personKey(person, 0)
 	prefix = prefix[:len(prefix)-4]
-	v.nodes.byPerson.Ascend(personKey(person, from), func(k string, id uint32) bool {
+	st.byPerson.Ascend(personKey(person, from), func(k string, id uint32) bool {
 		if !strings.HasPrefix(k, prefix) {
 			return false
 		}
-		n, _ := v.nodes.records.Get(id)
+		n, _ := st.records.Get(id)
 		return f(n)
 	})
 }
 
-// personRoles visits the roles that wait for a person, by network from one on.
-func (v *view) personRoles(person string, from uint16, f func(net uint16, key string, p *preAssign) bool) {
-	v.networks.records.Ascend(from, func(net uint16, _ *network) bool {
-		key, waits := v.networks.byAssign.Get(preAssignIndex(net, person))
+// rolesOfPerson visits the roles that wait for a person, by network from one on.
+func (st *networkStore) rolesOfPerson(person string, from uint16, f func(net uint16, key string, p *preAssign) bool) {
+	st.records.Ascend(from, func(net uint16, _ *network) bool {
+		key, waits := st.byAssign.Get(preAssignIndex(net, person))
 		if !waits {
 			return true
 		}
-		p, _ := v.networks.preAssign.Get(key)
+		p, _ := st.preAssign.Get(key)
 		return f(net, key, p)
 	})
 }
@@ -47,8 +47,8 @@ func readPerson(v *view, c *call) (any, *protocol.Error) {
 	person, p := r.Keys.MatchOf(r.ExternalID), &page{limit: c.limit}
 	reply := &protocol.PersonExportReply{Type: "person_export_ok", ExternalID: r.ExternalID, Nodes: []protocol.PersonNode{}, Roles: []protocol.PersonRole{}}
 	if next < 1<<32 {
-		v.personNodes(person, uint32(next), func(n *node) bool {
-			shown := v.personNode(n)
+		v.nodes.ofPerson(person, uint32(next), func(n *node) bool {
+			shown := personNode(v, n)
 			if !p.room(uint64(n.id), listedSize(n)+personSize(&shown)) {
 				return false
 			}
@@ -57,7 +57,7 @@ func readPerson(v *view, c *call) (any, *protocol.Error) {
 		})
 	}
 	if !p.full && !p.large {
-		v.personRoles(person, uint16(max(next, 1<<32)-1<<32), func(net uint16, _ string, w *preAssign) bool {
+		v.networks.rolesOfPerson(person, uint16(max(next, 1<<32)-1<<32), func(net uint16, _ string, w *preAssign) bool {
 			if !p.room(1<<32+uint64(net), 60+jsonSize(w.external)) {
 				return false
 			}
@@ -85,9 +85,9 @@ func personSize(n *protocol.PersonNode) int {
 	return size
 }
 
-func (v *view) personNode(n *node) protocol.PersonNode {
+func personNode(v *view, n *node) protocol.PersonNode {
 	out := protocol.PersonNode{NodeID: n.id, ExternalID: n.externalID, Hostname: n.hostname, Owner: n.owner, Endpoint: n.endpoint,
-		LANAddrs: n.lan, Tags: n.tags, Version: n.version, LastSeen: v.lastSeen(n.id), Memberships: []protocol.PersonMembership{}, Trusts: v.peersOf(n.id)}
+		LANAddrs: n.lan, Tags: n.tags, Version: n.version, LastSeen: v.nodes.lastSeen(n.id), Memberships: []protocol.PersonMembership{}, Trusts: v.trust.peers(n.id)}
 	out.Badge, out.RecoveryProvider = n.rare().badge, n.rare().recoveryProvider
 	if !n.has(flagKeyless) {
 		out.PublicKey = n.key.String()
@@ -95,8 +95,8 @@ func (v *view) personNode(n *node) protocol.PersonNode {
 	if n.created != 0 {
 		out.CreatedAt = utc(n.created)
 	}
-	for _, net := range v.networksOf(n.id) {
-		m, _ := v.membership(net, n.id)
+	for _, net := range v.networks.of(n.id) {
+		m, _ := v.networks.member(net, n.id)
 		w, _ := v.networks.records.Get(net)
 		out.Memberships = append(out.Memberships, protocol.PersonMembership{Network: w.name, NetworkID: net, Role: m.role.String()})
 	}
@@ -112,10 +112,10 @@ func decideForgetPerson(v *view, c *call) (effect, *protocol.Error) {
 		return nil, e
 	}
 	person := r.Keys.MatchOf(r.ExternalID)
-	names := v.namesOf(r.ExternalID, person, r.Forms)
-	traces, waits := v.tracesOf(names), false
-	nodes, more := v.personLeaves(person, traces)
-	v.personRoles(person, 0, func(uint16, string, *preAssign) bool {
+	names := namesOf(v, r.ExternalID, person, r.Forms)
+	traces, waits := v.audit.tracesOf(names), false
+	nodes, more := personLeaves(v, person, traces)
+	v.networks.rolesOfPerson(person, 0, func(uint16, string, *preAssign) bool {
 		waits = true
 		return false
 	})
@@ -127,15 +127,15 @@ func decideForgetPerson(v *view, c *call) (effect, *protocol.Error) {
 		ids := map[uint32]bool{}
 		for _, n := range nodes {
 			ids[n.id] = true
-			x.forgetNode(n)
+			forgetNode(x, n)
 		}
 		if more {
 			names = nil // they lead to the nodes that are left
 		} else {
-			reply.Roles = x.forgetRoles(person)
+			reply.Roles = forgetRoles(x, person)
 		}
-		x.forgetHandshakes(ids)
-		reply.Events = x.forgetInEvents(names, ids, traces.hostnames)
+		forgetHandshakes(x, ids)
+		reply.Events = forgetInEvents(x, names, ids, traces.hostnames)
 		x.begin(protocol.EventPersonForgotten).num("nodes", uint64(reply.Nodes)).num("roles", uint64(reply.Roles)).num("events", uint64(reply.Events)).end()
 		return reply
 	}, nil
@@ -143,7 +143,7 @@ func decideForgetPerson(v *view, c *call) (effect, *protocol.Error) {
 
 // personLeaves are the nodes that go in one step: those bound to the person,
 // then those that were deregistered as the person's. more says that some stay.
-func (v *view) personLeaves(person string, traces *traces) (nodes []*node, more bool) {
+func personLeaves(v *view, person string, traces *traces) (nodes []*node, more bool) {
 	take := func(n *node) bool {
 		more = len(nodes) == protocol.MaxForgotten
 		if !more {
@@ -151,7 +151,7 @@ func (v *view) personLeaves(person string, traces *traces) (nodes []*node, more 
 		}
 		return !more
 	}
-	v.personNodes(person, 0, take)
+	v.nodes.ofPerson(person, 0, take)
 	for _, id := range traces.former {
 		n, _ := v.nodes.records.Get(id)
 		if n == nil || n.state != stateDeregistered || n.forgotten() || n.person() == person {
@@ -171,22 +171,22 @@ func (n *node) forgotten() bool {
 
 // forgetNode leaves of a node its number and that its key has gone on: a
 // request that the key signed counts no more.
-func (x *txn) forgetNode(n *node) {
+func forgetNode(x *txn, n *node) {
 	if n.reachable() {
-		x.deregister(n)
+		deregister(x, n)
 		n, _ = x.nodes.records.Get(n.id)
 	}
 	x.markKey(n)
 	x.putNode(n, &node{id: n.id, keyGen: n.keyGen + 1, state: stateDeregistered, flags: flagKeyless})
 }
 
-func (x *txn) forgetRoles(person string) (roles int) {
+func forgetRoles(x *txn, person string) (roles int) {
 	type waiting struct {
 		net uint16
 		key string
 	}
 	var found []waiting
-	x.personRoles(person, 0, func(net uint16, key string, _ *preAssign) bool {
+	x.networks.rolesOfPerson(person, 0, func(net uint16, key string, _ *preAssign) bool {
 		found = append(found, waiting{net, key})
 		return true
 	})
@@ -200,7 +200,7 @@ func (x *txn) forgetRoles(person string) (roles int) {
 // forgetHandshakes takes out the questions and answers that wait for nodes that
 // go, and those of theirs that wait for others: what somebody wrote in them is
 // about persons.
-func (x *txn) forgetHandshakes(ids map[uint32]bool) {
+func forgetHandshakes(x *txn, ids map[uint32]bool) {
 	var requests, responses []string
 	x.trust.requests.Ascend("", func(k string, q *request) bool {
 		if to, _ := splitQueueKey(k); ids[to] || ids[q.from] {
@@ -224,8 +224,8 @@ func (x *txn) forgetHandshakes(ids map[uint32]bool) {
 
 // forgetInEvents erases the person's external id from all events, the hostnames
 // of the nodes that go, and those that other nodes had while they were the person's.
-func (x *txn) forgetInEvents(names personNames, ids map[uint32]bool, hostnames map[uint32]map[string]bool) int {
-	return x.eraseEvents(func(e *Event, a Attr) bool {
+func forgetInEvents(x *txn, names personNames, ids map[uint32]bool, hostnames map[uint32]map[string]bool) int {
+	return eraseEvents(x, func(e *Event, a Attr) bool {
 		if e.Action == protocol.EventExternalIDSet {
 			return names.has(a.Value)
 		}
@@ -241,16 +241,16 @@ func (p personNames) has(externalID string) bool { return p[protocol.FoldExterna
 
 // namesOf collects how a person is written: as asked, as the match key, and as
 // nodes and waiting roles have it, and in the forms that programs use.
-func (v *view) namesOf(externalID, person string, forms []string) personNames {
+func namesOf(v *view, externalID, person string, forms []string) personNames {
 	names := personNames{protocol.FoldExternalID(externalID): true, person: true}
 	for _, f := range forms {
 		names[f] = true
 	}
-	v.personNodes(person, 0, func(n *node) bool {
+	v.nodes.ofPerson(person, 0, func(n *node) bool {
 		names[protocol.FoldExternalID(n.externalID)] = true
 		return true
 	})
-	v.personRoles(person, 0, func(_ uint16, _ string, p *preAssign) bool {
+	v.networks.rolesOfPerson(person, 0, func(_ uint16, _ string, p *preAssign) bool {
 		names[protocol.FoldExternalID(p.external)] = true
 		return true
 	})

@@ -8,9 +8,9 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// room refuses another member to a network that is full. The bound holds also
+// roomIn refuses another member to a network that is full. The bound holds also
 // when the network is no longer an enterprise network.
-func (v *view) room(net uint16, n *network) *protocol.Error {
+func roomIn(v *view, net uint16, n *network) *protocol.Error {
 	if limit := n.policy.maxMembers; limit > 0 && v.networkSize(net) >= int(limit) {
 		return protocol.Refusef(protocol.CodeLimitReached, "network membership limit reached")
 	}

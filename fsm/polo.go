@@ -22,7 +22,7 @@ func poloReply(kind string, id uint32, score int32) any {
 
 func decideUpdatePolo(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.UpdatePoloScore)
-	n := v.live(r.NodeID)
+	n := v.nodes.live(r.NodeID)
 	if n == nil {
 		return nil, noPoloNode(r.NodeID)
 	}
@@ -40,7 +40,7 @@ func decideUpdatePolo(v *view, c *call) (effect, *protocol.Error) {
 
 func decideSetPolo(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetPoloScore)
-	n := v.live(r.NodeID)
+	n := v.nodes.live(r.NodeID)
 	if n == nil {
 		return nil, noPoloNode(r.NodeID)
 	}
@@ -57,7 +57,7 @@ func decideSetPolo(v *view, c *call) (effect, *protocol.Error) {
 
 func readPolo(v *view, c *call) (any, *protocol.Error) {
 	id := c.body.(*protocol.NodeRequest).NodeID
-	n := v.live(id)
+	n := v.nodes.live(id)
 	if n == nil {
 		return nil, noPoloNode(id)
 	}

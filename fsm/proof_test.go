@@ -59,7 +59,7 @@ func TestStrangerCannotTakeIdentity(t *testing.T) {
 			if e != nil {
 				t.Fatal(e)
 			}
-			n := w.m.Root().live(id)
+			n := w.m.Root().nodes.live(id)
 			want := x.has
 			if protocol.FoldExternalID(x.has) != protocol.FoldExternalID(x.brings) && x.brings != "" {
 				want = x.brings

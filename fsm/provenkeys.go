@@ -30,7 +30,7 @@ func (v *view) provenOnce(key protocol.PublicKey) bool {
 
 // provable refuses a key for a node that it does not have yet, unless it proves
 // itself or an administrator registers it.
-func (v *view) provable(c *call, key protocol.PublicKey, r *protocol.Register) *protocol.Error {
+func provable(v *view, c *call, key protocol.PublicKey, r *protocol.Register) *protocol.Error {
 	if r.Proven || !v.provenOnce(key) || v.adminToken(c) {
 		return nil
 	}
@@ -39,7 +39,7 @@ func (v *view) provable(c *call, key protocol.PublicKey, r *protocol.Register) *
 }
 
 // freeKey refuses a new key for a node that is, or was, another's.
-func (v *view) freeKey(n *node, key protocol.PublicKey) *protocol.Error {
+func freeKey(v *view, n *node, key protocol.PublicKey) *protocol.Error {
 	holder, bound := v.nodes.byKey.Get(string(key[:]))
 	if bound && holder == n.id || !bound && !v.provenOnce(key) {
 		return nil

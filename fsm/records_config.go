@@ -131,8 +131,8 @@ var sinkTable = declaration[string, *sink]{
 		s.Name = name
 		return true
 	},
-	enter: func(x *txn, _ string, s *sink) { x.countRequired(s, 1) },
-	leave: func(x *txn, _ string, s *sink) { x.countRequired(s, -1) },
+	enter: func(x *txn, _ string, s *sink) { countRequired(x, s, 1) },
+	leave: func(x *txn, _ string, s *sink) { countRequired(x, s, -1) },
 }
 
 // cursor is how far a sink is in the event log.

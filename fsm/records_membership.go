@@ -36,8 +36,8 @@ var inviteTable = declaration[string, *invite]{
 	indexes: []place{
 		func(v *view) table.Part { return &v.networks.byInvite },
 	},
-	enter: (*txn).enterInvite,
-	leave: (*txn).leaveInvite,
+	enter: enterInvite,
+	leave: leaveInvite,
 }
 
 // Keys of the index of invites by network and by inviter. Both end with the

@@ -211,8 +211,8 @@ var membershipTable = declaration[uint64, membership]{
 		func(v *view) table.Part { return &v.networks.owners },
 	},
 	fits:  fitsMembership,
-	enter: (*txn).enterMembership,
-	leave: (*txn).leaveMembership,
+	enter: enterMembership,
+	leave: leaveMembership,
 }
 
 func membershipKey(net uint16, node uint32) uint64 { return uint64(net)<<32 | uint64(node) }

@@ -162,9 +162,9 @@ var nodeTable = declaration[uint32, *node]{
 		func(v *view) table.Part { return &v.nodes.offline },
 	},
 	fits:    fitsNode,
-	enter:   func(x *txn, id uint32, n *node) { x.reindexNode(id, &blankNode, n) },
-	leave:   func(x *txn, id uint32, n *node) { x.reindexNode(id, n, &blankNode) },
-	replace: (*txn).reindexNode,
+	enter:   func(x *txn, id uint32, n *node) { reindexNode(x, id, &blankNode, n) },
+	leave:   func(x *txn, id uint32, n *node) { reindexNode(x, id, n, &blankNode) },
+	replace: reindexNode,
 }
 
 // request is a handshake request in a node's inbox. It is counted for the

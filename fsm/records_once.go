@@ -149,8 +149,8 @@ var resultTable = declaration[string, *result]{
 		func(v *view) table.Part { return &v.once.strangers.held },
 		func(v *view) table.Part { return &v.once.strangers.total },
 	},
-	enter: (*txn).enterResult,
-	leave: (*txn).leaveResult,
+	enter: enterResult,
+	leave: leaveResult,
 }
 
 // resultCost is what a remembered client result counts against the cap, in

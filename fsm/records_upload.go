@@ -56,8 +56,8 @@ var stagedTable = declaration[string, *staged]{
 	indexes: []place{
 		func(v *view) table.Part { return &v.uploads.bytes },
 	},
-	enter: (*txn).enterStaged,
-	leave: (*txn).leaveStaged,
+	enter: enterStaged,
+	leave: leaveStaged,
 }
 
 func readStagedKey(d *table.Decoder) string {
@@ -99,14 +99,14 @@ func stagedCost(key string, s *staged) int64 {
 	return int64(64 + len(key) + len(s.scope) + len(s.data))
 }
 
-func (x *txn) enterStaged(key string, s *staged) {
+func enterStaged(x *txn, key string, s *staged) {
 	x.uploads.bytes.Set(&x.w, x.uploads.bytes.Get()+stagedCost(key, s))
 	if k := stagedDue(key, s); k != "" {
 		x.due.Put(&x.w, k, nothing{})
 	}
 }
 
-func (x *txn) leaveStaged(key string, s *staged) {
+func leaveStaged(x *txn, key string, s *staged) {
 	x.uploads.bytes.Set(&x.w, x.uploads.bytes.Get()-stagedCost(key, s))
 	if k := stagedDue(key, s); k != "" {
 		x.due.Drop(&x.w, k)

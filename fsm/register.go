@@ -29,20 +29,20 @@ func decideRegister(v *view, c *call) (effect, *protocol.Error) {
 	if len(r.Endpoint) > protocol.MaxTextBytes || len(r.ExternalID) > protocol.MaxTextBytes {
 		return nil, protocol.Errorf(protocol.CodeTooLarge, "endpoint or external identity too long (max %d bytes)", protocol.MaxTextBytes)
 	}
-	old, mode := v.findRegistrant(key, r)
+	old, mode := v.nodes.registrant(key, r)
 	if e := old.registrable(r, mode); e != nil {
-		return v.noteRejected(old), e
+		return noteRejected(v, old), e
 	}
-	if e := v.provable(c, key, r); e != nil {
+	if e := provable(v, c, key, r); e != nil {
 		return nil, e
 	}
-	if e := v.mayIdentify(c, r, old, mode); e != nil {
+	if e := mayIdentify(v, c, r, old, mode); e != nil {
 		return nil, e
 	}
 	if old == nil && v.meta.nextNode == 0 {
 		return nil, protocol.Refusef(protocol.CodeLimitReached, "node ID space exhausted")
 	}
-	return func(x *txn) any { return x.register(r, key, old, mode) }, nil
+	return func(x *txn) any { return carryOutRegister(x, r, key, old, mode) }, nil
 }
 
 // registrable refuses what a node does not want to be registered by, and what
@@ -67,7 +67,7 @@ const rejectedEvery = 60 * 60 * 1000
 
 // noteRejected notes a registration that was refused for want of proof, nil
 // when that was noted of the node not long ago.
-func (v *view) noteRejected(n *node) effect {
+func noteRejected(v *view, n *node) effect {
 	if at, known := v.nodes.rejected.Get(n.id); known && v.meta.now-int64(at) < rejectedEvery {
 		return nil
 	}
@@ -81,7 +81,7 @@ func (v *view) noteRejected(n *node) effect {
 // mayIdentify decides whether a registration may bind an existing node to the
 // person that its identity token names. A token says who the person is, not
 // that the node is that person's: whoever has any token could bring it.
-func (v *view) mayIdentify(c *call, r *protocol.Register, old *node, mode string) *protocol.Error {
+func mayIdentify(v *view, c *call, r *protocol.Register, old *node, mode string) *protocol.Error {
 	if r.ExternalID == "" || old == nil || mode == modeOwnerReclaim || r.Keys.MatchOf(r.ExternalID) == old.person() {
 		return nil
 	}
@@ -125,18 +125,18 @@ func decideSetSignedRegister(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-// findRegistrant says whose registration this is: by key, else by owner when
+// registrant says whose registration this is: by key, else by owner when
 // the operator lets owners reclaim, else nobody's.
-func (v *view) findRegistrant(key protocol.PublicKey, r *protocol.Register) (*node, string) {
-	if id, ok := v.nodes.byKey.Get(string(key[:])); ok {
-		n, _ := v.nodes.records.Get(id)
+func (st *nodeStore) registrant(key protocol.PublicKey, r *protocol.Register) (*node, string) {
+	if id, ok := st.byKey.Get(string(key[:])); ok {
+		n, _ := st.records.Get(id)
 		if n.live() {
 			return n, modeExisting
 		}
 		return n, modeReclaimed
 	}
 	if r.OwnerReclaim && r.Owner != "" {
-		if n := v.ownedBy(r.Owner); n != nil && n.live() {
+		if n := st.ownedBy(r.Owner); n != nil && n.live() {
 			return n, modeOwnerKeyUpdate
 		} else if n != nil {
 			return n, modeOwnerReclaim
@@ -147,15 +147,15 @@ func (v *view) findRegistrant(key protocol.PublicKey, r *protocol.Register) (*no
 
 // ownedBy finds the node an owner would reclaim: the lowest live id, else the
 // lowest id.
-func (v *view) ownedBy(owner string) *node {
+func (st *nodeStore) ownedBy(owner string) *node {
 	var found *node
 	prefix := ownerKey(owner, 0)
 	prefix = prefix[:len(prefix)-4]
-	v.nodes.byOwner.Ascend(prefix, func(k string, id uint32) bool {
+	st.byOwner.Ascend(prefix, func(k string, id uint32) bool {
 		if len(k) != len(prefix)+4 || k[:len(prefix)] != prefix {
 			return false
 		}
-		n, _ := v.nodes.records.Get(id)
+		n, _ := st.records.Get(id)
 		if found == nil || n.live() {
 			found = n
 		}
@@ -164,27 +164,27 @@ func (v *view) ownedBy(owner string) *node {
 	return found
 }
 
-func (x *txn) register(r *protocol.Register, key protocol.PublicKey, old *node, mode string) any {
-	n := x.registrant(r, key, old, mode)
+func carryOutRegister(x *txn, r *protocol.Register, key protocol.PublicKey, old *node, mode string) any {
+	n := newRegistrant(x, r, key, old, mode)
 	x.unmarkKey(key)
-	if x.actor.Node == 0 && r.Proven {
-		x.actor.Node = n.id
+	if x.by.actor.Node == 0 && r.Proven {
+		x.by.actor.Node = n.id
 	}
 	if mode == modeOwnerReclaim {
-		x.leaveAll(n.id)
-		x.dropHandshakes(n.id)
-		x.forgetPairs(n.id)
+		leaveAll(x, n.id)
+		dropHandshakes(x, n.id)
+		forgetPairs(x, n.id)
 	}
 	reply := &protocol.RegisterReply{
 		Type: "register_ok", NodeID: n.id, Address: address(0, n.id), PublicKey: r.PublicKey,
 		ObservedAddr: r.Endpoint, ProtocolVersion: 1,
 	}
-	x.describe(n, r, mode, reply)
+	describe(x, n, r, mode, reply)
 	if mode != modeExisting || !sameRegistration(old, n) {
-		x.registered(old, n, mode)
+		registered(x, old, n, mode)
 	}
 	if mode == modeNew || r.SignedRequest {
-		x.claimRoles(n, r.ClaimedRoles)
+		claimRoles(x, n, r.ClaimedRoles)
 	}
 	x.markSeen(n.id)
 	return reply
@@ -193,7 +193,7 @@ func (x *txn) register(r *protocol.Register, key protocol.PublicKey, old *node, 
 // describe takes over what a registration says about its node. Without a
 // signature that is what programs say that cannot sign: where the node is,
 // its version and its hostname.
-func (x *txn) describe(n *node, r *protocol.Register, mode string, reply *protocol.RegisterReply) {
+func describe(x *txn, n *node, r *protocol.Register, mode string, reply *protocol.RegisterReply) {
 	n.endpoint, n.lan, n.version = r.Endpoint, r.LANAddrs, r.Version
 	if r.Proven || mode == modeNew || mode == modeOwnerReclaim {
 		n.set(flagRelayOnly, r.RelayOnly)
@@ -217,7 +217,7 @@ func (x *txn) describe(n *node, r *protocol.Register, mode string, reply *protoc
 }
 
 // registered stores what a registration made of a node, with its events.
-func (x *txn) registered(old, n *node, mode string) {
+func registered(x *txn, old, n *node, mode string) {
 	action := protocol.EventNodeReRegistered
 	if mode == modeNew {
 		action = protocol.EventNodeRegistered
@@ -229,8 +229,8 @@ func (x *txn) registered(old, n *node, mode string) {
 	x.putNode(old, n)
 }
 
-// registrant prepares the record of the node that registers.
-func (x *txn) registrant(r *protocol.Register, key protocol.PublicKey, old *node, mode string) *node {
+// newRegistrant prepares the record of the node that registers.
+func newRegistrant(x *txn, r *protocol.Register, key protocol.PublicKey, old *node, mode string) *node {
 	if mode == modeNew {
 		n := &node{id: x.meta.nextNode, key: key, keyGen: 1, state: stateLive, owner: r.Owner, created: x.meta.now}
 		x.meta.nextNode++ // 0 after the last id
@@ -284,7 +284,7 @@ func decideDeregister(v *view, c *call) (effect, *protocol.Error) {
 		return nil, e
 	}
 	return func(x *txn) any {
-		x.deregister(n)
+		deregister(x, n)
 		return deregistered(x)
 	}, nil
 }
@@ -293,14 +293,14 @@ func deregistered(*txn) any { return &protocol.EmptyReply{Type: "deregister_ok"}
 
 // deregister takes a node out, with its memberships and its trust. Its id, key
 // binding, owner and key expiry stay.
-func (x *txn) deregister(n *node) {
-	nets := x.leaveAll(n.id)
+func deregister(x *txn, n *node) {
+	nets := leaveAll(x, n.id)
 	if n.live() {
 		nets++ // the backbone
 	}
 	x.begin(protocol.EventNodeDeregistered).node(n.id).num("networks", uint64(nets)).end()
-	x.dropHandshakes(n.id)
-	x.forgetPairs(n.id)
+	dropHandshakes(x, n.id)
+	forgetPairs(x, n.id)
 	seenTable.drop(x, n.id)
 	blockedTable.drop(x, n.id)
 	rejectedTable.drop(x, n.id)
@@ -313,16 +313,16 @@ func (x *txn) deregister(n *node) {
 // leaveAll ends all memberships of a node and says how many there were, and
 // takes back the invites it got and sent. A network that loses its owner while
 // others remain is noted, and an enterprise network gets another.
-func (x *txn) leaveAll(id uint32) int {
-	nets := x.networksOf(id)
+func leaveAll(x *txn, id uint32) int {
+	nets := x.networks.of(id)
 	for _, net := range nets {
-		m, _ := x.membership(net, id)
-		x.expel(net, id)
+		m, _ := x.networks.member(net, id)
+		expel(x, net, id)
 		if m.role == roleOwner {
-			x.ownerGone(net, id)
+			ownerGone(x, net, id)
 		}
 	}
-	x.dropInvites(x.inbox(id, 0))
-	x.dropInvites(x.allInvitesBy(id))
+	x.dropInvites(x.networks.inbox(id, 0))
+	x.dropInvites(x.networks.allInvitesBy(id))
 	return len(nets)
 }

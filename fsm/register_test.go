@@ -45,14 +45,14 @@ func TestRegisterModes(t *testing.T) {
 		if got := w.lastEvent(protocol.EventNodeReRegistered); got != "node:1 node_id=1 mode=existing_identity" {
 			t.Errorf("event %q", got)
 		}
-		n := w.m.Root().live(1)
+		n := w.m.Root().nodes.live(1)
 		if n.endpoint != "198.51.100.2:9" || n.lan != nil || n.owner != "a@example.org" {
 			t.Errorf("record %+v", n)
 		}
 	})
 	t.Run("the owner stays", func(t *testing.T) {
 		w.registerAs(&protocol.Register{PublicKey: key, Owner: "b@example.org", RegisterFacts: protocol.RegisterFacts{Proven: true}})
-		if o := w.m.Root().live(1).owner; o != "a@example.org" {
+		if o := w.m.Root().nodes.live(1).owner; o != "a@example.org" {
 			t.Errorf("owner %q", o)
 		}
 	})

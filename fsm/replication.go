@@ -256,7 +256,7 @@ func (r *Root) docTotals(doc *ReplicationDoc) {
 }
 
 func (r *Root) docConfiguration(doc *ReplicationDoc) {
-	if idp := r.config().idp; idp.Type != "" {
+	if idp := r.cluster.config().idp; idp.Type != "" {
 		doc.IDPConfig = &DocIDP{Type: idp.Type, URL: shownURL(idp.URL), Issuer: idp.Issuer, ClientID: idp.ClientID, TenantID: idp.TenantID, Domain: idp.Domain}
 	}
 	if s, ok := r.audit.sinks.Get(protocol.SinkNameExport); ok {
@@ -266,8 +266,8 @@ func (r *Root) docConfiguration(doc *ReplicationDoc) {
 
 func (r *Root) docNode(n *node) DocNode {
 	d := DocNode{
-		ID: n.id, Owner: n.owner, RealAddr: n.endpoint, Networks: append([]uint16{0}, r.networksOf(n.id)...),
-		Public: n.has(flagPublic), LastSeen: r.lastSeen(n.id), Hostname: n.hostname, Tags: n.tags,
+		ID: n.id, Owner: n.owner, RealAddr: n.endpoint, Networks: append([]uint16{0}, r.networks.of(n.id)...),
+		Public: n.has(flagPublic), LastSeen: r.nodes.lastSeen(n.id), Hostname: n.hostname, Tags: n.tags,
 		PoloScore: int64(n.polo), TaskExec: n.has(flagTaskExec), LANAddrs: n.lan, KeyCreated: utcOrNone(n.created),
 		KeyRotated: utcOrNone(n.rotated), KeyExpires: utcOrNone(n.expires), KeyRotCount: n.rotates, ExternalID: n.externalID,
 	}
@@ -304,7 +304,7 @@ func (r *Root) docNetwork(id uint16, n *network) DocNetwork {
 			return false
 		}
 		d.Members = append(d.Members, node)
-		if m, _ := r.membership(id, node); m.role != roleNone {
+		if m, _ := r.networks.member(id, node); m.role != roleNone {
 			d.MemberRoles[decimal(node)] = m.role.String()
 		}
 		if tags, ok := r.networks.tags.Get(membershipKey(id, node)); ok {

@@ -59,7 +59,7 @@ func (m *Machine) Restore(r io.Reader) error {
 	if err := x.consistent(); err != nil {
 		return err
 	}
-	x.countBacklogs()
+	countBacklogs(x)
 	m.adopt(x, head.index, head.term)
 	return nil
 }

@@ -12,9 +12,9 @@ import (
 var settingNames = [...]string{protocol.SettingTrustMode, protocol.SettingExternalID}
 
 // setting is the value of a replicated setting.
-func (v *view) setting(name string) string {
+func (st *clusterStore) setting(name string) string {
 	i := slices.Index(settingNames[:], name)
-	return protocol.Settings[i].Values[v.config().chosen[i]]
+	return protocol.Settings[i].Values[st.config().chosen[i]]
 }
 
 func decideSetSetting(v *view, c *call) (effect, *protocol.Error) {
@@ -22,7 +22,7 @@ func decideSetSetting(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
-	old := v.setting(r.Name)
+	old := v.cluster.setting(r.Name)
 	reply := &protocol.SetSettingReply{Type: "set_setting_ok", Name: r.Name, Value: r.Value}
 	if old == r.Value {
 		return c.unchanged(reply)
@@ -43,7 +43,7 @@ func readSettingsList(v *view, c *call) (any, *protocol.Error) {
 	reply := &protocol.ListSettingsReply{Type: "list_settings_ok"}
 	for i := range protocol.Settings {
 		s := &protocol.Settings[i]
-		reply.Settings = append(reply.Settings, protocol.SettingValue{Name: s.Name, Value: v.setting(s.Name), Values: s.Values})
+		reply.Settings = append(reply.Settings, protocol.SettingValue{Name: s.Name, Value: v.cluster.setting(s.Name), Values: s.Values})
 	}
 	return reply, nil
 }

@@ -14,27 +14,27 @@ import (
 // putSink creates or replaces a sink. With keep an existing one goes on from
 // where it is; otherwise it begins with the next event. A new address starts
 // the sink's own counts anew and forgets the dead letters of the old one.
-func (x *txn) putSink(c protocol.SinkConfig, secret protocol.Sealed, keep bool) {
+func putSink(x *txn, c protocol.SinkConfig, secret protocol.Sealed, keep bool) {
 	old, had := x.audit.sinks.Get(c.Name)
-	s := &sink{SinkConfig: c, secret: secret, gen: x.config().revision + 1}
+	s := &sink{SinkConfig: c, secret: secret, gen: x.cluster.config().revision + 1}
 	if c.Required && c.MaxLag == 0 {
 		s.MaxLag = protocol.DefaultMaxLag
 	}
-	x.countBacklog(c.Name, -1)
-	defer x.countBacklog(c.Name, 1)
+	countBacklog(x, c.Name, -1)
+	defer countBacklog(x, c.Name, 1)
 	same := had && old.Kind == c.Kind && old.Format == c.Format && old.Endpoint == c.Endpoint
 	if same && secret.IsZero() {
 		s.secret = old.secret
 	}
 	sinkTable.put(x, c.Name, s)
 	if !had {
-		x.keepTotals(c.Name, true)
+		keepTotals(x, c.Name, true)
 	}
 	x.reconfigured(func(*settings) {})
 	if same {
 		return
 	}
-	x.dropLetters(c.Name, 0)
+	dropLetters(x, c.Name, 0)
 	cur := x.cursorNow()
 	t, _ := x.audit.totals.Get(c.Name)
 	cur.before = t.sinkCounts
@@ -46,7 +46,7 @@ func (x *txn) putSink(c protocol.SinkConfig, secret protocol.Sealed, keep bool) 
 
 // sameSink reports whether a sink is configured like this already, and keeps
 // its secret. Without an endpoint it is to be gone, where it needs one.
-func (v *view) sameSink(name string, c protocol.SinkConfig, secret protocol.Sealed) bool {
+func sameSink(v *view, name string, c protocol.SinkConfig, secret protocol.Sealed) bool {
 	old, had := v.audit.sinks.Get(name)
 	if !had {
 		return c.Endpoint == "" && c.Kind != protocol.SinkLog
@@ -62,13 +62,13 @@ func (v *view) sameSink(name string, c protocol.SinkConfig, secret protocol.Seal
 	return secret.IsZero() && bytes.Equal(old.AppendTo(nil, v.meta.level), next.AppendTo(nil, v.meta.level))
 }
 
-func (x *txn) dropSink(name string) {
+func dropSink(x *txn, name string) {
 	if x.audit.sinks.Holds(name) {
-		x.countBacklog(name, -1)
-		x.dropLetters(name, 0)
+		countBacklog(x, name, -1)
+		dropLetters(x, name, 0)
 		cursorTable.drop(x, name)
 		sinkTable.drop(x, name)
-		x.keepTotals(name, false)
+		keepTotals(x, name, false)
 		x.reconfigured(func(*settings) {})
 	}
 }
@@ -83,12 +83,12 @@ func (v *view) cursorNow() *cursor {
 }
 
 // startSinks gives a cluster its first sink: the structured log of the leader.
-func (x *txn) startSinks() {
-	x.putSink(protocol.SinkConfig{Name: protocol.SinkNameLog, Kind: protocol.SinkLog}, protocol.Sealed{}, false)
+func startSinks(x *txn) {
+	putSink(x, protocol.SinkConfig{Name: protocol.SinkNameLog, Kind: protocol.SinkLog}, protocol.Sealed{}, false)
 }
 
 // countRequired counts the sinks that writes wait for.
-func (x *txn) countRequired(s *sink, n int) {
+func countRequired(x *txn, s *sink, n int) {
 	if s.Required {
 		x.audit.required.Set(&x.w, x.audit.required.Get()+n)
 	}
@@ -98,8 +98,8 @@ func noSink(name string) *protocol.Error {
 	return protocol.Refusef(protocol.CodeNotFound, "sink %s: not found; audit_sink_list shows what there is", protocol.Quote(name))
 }
 
-func (v *view) checkSinks(name string) *protocol.Error {
-	if !v.audit.sinks.Holds(name) && v.audit.sinks.Len() >= protocol.MaxSinks {
+func (st *auditStore) roomForSink(name string) *protocol.Error {
+	if !st.sinks.Holds(name) && st.sinks.Len() >= protocol.MaxSinks {
 		return protocol.Refusef(protocol.CodeLimitReached, "too many sinks (max %d): delete one first", protocol.MaxSinks)
 	}
 	return nil
@@ -113,15 +113,15 @@ func decideSinkPut(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
-	if e := v.checkSinks(r.Name); e != nil {
+	if e := v.audit.roomForSink(r.Name); e != nil {
 		return nil, e
 	}
-	if v.sameSink(r.Name, r.Sink(), r.SecretSealed) {
+	if sameSink(v, r.Name, r.Sink(), r.SecretSealed) {
 		cur, _ := v.audit.cursors.Get(r.Name)
 		return c.unchanged(&protocol.AuditSinkReply{Type: "audit_sink_put_ok", Name: r.Name, Seq: cur.seq})
 	}
 	return func(x *txn) any {
-		x.putSink(r.Sink(), r.SecretSealed, true)
+		putSink(x, r.Sink(), r.SecretSealed, true)
 		x.begin(protocol.EventSinkConfigured).str("name", r.Name).str("kind", r.Kind).str("format", r.Format).str("endpoint", shownURL(r.Endpoint)).
 			bool("required", r.Required).end()
 		cur, _ := x.audit.cursors.Get(r.Name)
@@ -139,7 +139,7 @@ func decideSinkDelete(v *view, c *call) (effect, *protocol.Error) {
 		return nil, noSink(r.Name)
 	}
 	return func(x *txn) any {
-		x.dropSink(r.Name)
+		dropSink(x, r.Name)
 		x.begin(protocol.EventSinkDeleted).str("name", r.Name).str("kind", s.Kind).end()
 		return &protocol.AuditSinkReply{Type: "audit_sink_delete_ok", Name: r.Name}
 	}, nil
@@ -152,9 +152,9 @@ func readSinks(v *view, c *call) (any, *protocol.Error) {
 	reply := &protocol.AuditSinkListReply{Type: "audit_sink_list_ok", Sinks: []protocol.AuditSink{}}
 	v.audit.sinks.Scan(func(name string, s *sink) bool {
 		cur, _ := v.audit.cursors.Get(name)
-		n, totals := v.sinkCount(name)
+		n, totals := v.audit.count(name)
 		shown := protocol.AuditSink{SinkConfig: s.SinkConfig, HasSecret: !s.secret.IsZero(), Seq: cur.seq, Lag: v.lag(cur),
-			Delivered: n.delivered, Failed: n.failed, Dropped: n.dropped, DLQSize: len(v.letterKeys(name)), SinkTotals: totals, SinkTrouble: cur.shown()}
+			Delivered: n.delivered, Failed: n.failed, Dropped: n.dropped, DLQSize: len(v.audit.letterKeys(name)), SinkTotals: totals, SinkTrouble: cur.shown()}
 		reply.Sinks = append(reply.Sinks, shown)
 		return true
 	})

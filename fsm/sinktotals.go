@@ -39,9 +39,9 @@ func readSinkTotals(d *table.Decoder, _ uint32) sinkTotals {
 
 // counts are what became of a sink's events since it has its address, and
 // since the cluster began.
-func (v *view) sinkCount(name string) (now sinkCounts, total protocol.SinkTotals) {
-	t, _ := v.audit.totals.Get(name)
-	if cur, ok := v.audit.cursors.Get(name); ok {
+func (st *auditStore) count(name string) (now sinkCounts, total protocol.SinkTotals) {
+	t, _ := st.totals.Get(name)
+	if cur, ok := st.cursors.Get(name); ok {
 		now = sinkCounts{t.delivered - cur.before.delivered, t.failed - cur.before.failed, t.dropped - cur.before.dropped}
 	}
 	return now, protocol.SinkTotals{DeliveredTotal: t.delivered, FailedTotal: t.failed, DroppedTotal: t.dropped}
@@ -58,7 +58,7 @@ var sinkTotalsTable = declaration[string, sinkTotals]{
 const maxGoneTotals = 4 * protocol.MaxSinks
 
 // countSink adds what became of events.
-func (x *txn) countSink(name string, c sinkCounts) {
+func countSink(x *txn, name string, c sinkCounts) {
 	if c == (sinkCounts{}) {
 		return
 	}
@@ -68,7 +68,7 @@ func (x *txn) countSink(name string, c sinkCounts) {
 }
 
 // keepTotals notes that a sink is there, or is gone since now.
-func (x *txn) keepTotals(name string, there bool) {
+func keepTotals(x *txn, name string, there bool) {
 	t, counted := x.audit.totals.Get(name)
 	if !counted {
 		return
@@ -79,11 +79,11 @@ func (x *txn) keepTotals(name string, there bool) {
 	}
 	sinkTotalsTable.put(x, name, t)
 	if !there {
-		x.forgetTotals()
+		forgetTotals(x)
 	}
 }
 
-func (x *txn) forgetTotals() {
+func forgetTotals(x *txn) {
 	count, oldest, since := 0, "", int64(0)
 	x.audit.totals.Scan(func(name string, t sinkTotals) bool {
 		if t.gone != 0 {

@@ -272,14 +272,18 @@ type txn struct {
 	checkpoint  bool   // the entry asks for a checkpoint
 	halt        string // why the member must stop, continues "entry 7 "
 
-	// Of the command being applied.
-	actor  Actor
-	source string
-	system bool
+	by initiator // of the command being applied
 
 	// Reused from command to command.
 	call  call
 	beat  protocol.NodeRequest // body of a heartbeat
 	buf   []byte
 	event eventWriter
+}
+
+// initiator is who sent a command, and from where.
+type initiator struct {
+	actor  Actor
+	source string
+	system bool // the cluster itself
 }

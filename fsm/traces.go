@@ -36,10 +36,10 @@ func (n nodeTrace) compare(other nodeTrace) int {
 }
 
 // tracesOf finds the traces of a person.
-func (v *view) tracesOf(person personNames) *traces {
+func (st *auditStore) tracesOf(person personNames) *traces {
 	t := &traces{hostnames: map[uint32]map[string]bool{}}
 	about := map[uint32]bool{}
-	bound := v.nodeTraces(func(action string, _ uint32) bool { return action == protocol.EventExternalIDSet })
+	bound := st.nodeTraces(func(action string, _ uint32) bool { return action == protocol.EventExternalIDSet })
 	for _, b := range bound {
 		if b.names(person) {
 			t.found, about[b.node] = true, true
@@ -48,7 +48,7 @@ func (v *view) tracesOf(person personNames) *traces {
 	if !t.found {
 		return t
 	}
-	all := v.nodeTraces(func(_ string, node uint32) bool { return about[node] })
+	all := st.nodeTraces(func(_ string, node uint32) bool { return about[node] })
 	slices.SortFunc(all, nodeTrace.compare)
 	all = slices.CompactFunc(all, func(a, b nodeTrace) bool { return a.compare(b) == 0 })
 	for len(all) > 0 {
@@ -64,7 +64,7 @@ func (v *view) tracesOf(person personNames) *traces {
 
 // nodeTraces collects the events that can be erased, of the log and of dead
 // letters, which may be all that is left of one.
-func (v *view) nodeTraces(wanted func(action string, node uint32) bool) (out []nodeTrace) {
+func (st *auditStore) nodeTraces(wanted func(action string, node uint32) bool) (out []nodeTrace) {
 	collect := func(r eventRecord) {
 		if !erasable(r.action()) {
 			return
@@ -73,13 +73,13 @@ func (v *view) nodeTraces(wanted func(action string, node uint32) bool) (out []n
 			out = append(out, traceOf(&e))
 		}
 	}
-	for c := range v.audit.events {
-		v.audit.events[c].Ascend(0, func(_ uint64, r eventRecord) bool {
+	for c := range st.events {
+		st.events[c].Ascend(0, func(_ uint64, r eventRecord) bool {
 			collect(r)
 			return true
 		})
 	}
-	v.audit.letters.Ascend("", func(_ string, l *letter) bool {
+	st.letters.Ascend("", func(_ string, l *letter) bool {
 		collect(l.event)
 		return true
 	})

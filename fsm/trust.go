@@ -8,11 +8,11 @@ import (
 
 func decideReportTrust(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.Trust)
-	n := v.live(r.NodeID)
+	n := v.nodes.live(r.NodeID)
 	if n == nil {
 		return nil, noNode(r.NodeID)
 	}
-	if v.live(r.PeerID) == nil {
+	if v.nodes.live(r.PeerID) == nil {
 		return nil, noNode(r.PeerID)
 	}
 	if e := v.signed(c, n); e != nil {
@@ -20,15 +20,15 @@ func decideReportTrust(v *view, c *call) (effect, *protocol.Error) {
 	}
 	reply := &protocol.EmptyReply{Type: "report_trust_ok"}
 	reported, _ := own(r.NodeID, r.PeerID)
-	if r.NodeID == r.PeerID || v.sides(r.NodeID, r.PeerID)&reported != 0 {
+	if r.NodeID == r.PeerID || v.trust.sides(r.NodeID, r.PeerID)&reported != 0 {
 		return c.unchanged(reply)
 	}
-	if e := v.mayOffer(r.NodeID, r.PeerID); e != nil {
+	if e := v.trust.mayOffer(r.NodeID, r.PeerID); e != nil {
 		return nil, e
 	}
 	return func(x *txn) any {
 		before := x.trusts(r.NodeID, r.PeerID)
-		x.setSides(r.NodeID, r.PeerID, x.sides(r.NodeID, r.PeerID)|reported)
+		x.setSides(r.NodeID, r.PeerID, x.trust.sides(r.NodeID, r.PeerID)|reported)
 		action := protocol.EventTrustOffered
 		if !before && x.trusts(r.NodeID, r.PeerID) {
 			action = protocol.EventTrustCreated
@@ -42,7 +42,7 @@ func decideReportTrust(v *view, c *call) (effect, *protocol.Error) {
 // still trusted. Whoever revokes ends the pair, for both sides.
 func decideRevokeTrust(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.Trust)
-	n := v.live(r.NodeID)
+	n := v.nodes.live(r.NodeID)
 	if n == nil {
 		return nil, noNode(r.NodeID)
 	}
@@ -50,12 +50,12 @@ func decideRevokeTrust(v *view, c *call) (effect, *protocol.Error) {
 		return nil, e
 	}
 	_, asked := own(r.NodeID, r.PeerID)
-	if v.sides(r.NodeID, r.PeerID)&(reportedBoth|asked) == 0 {
+	if v.trust.sides(r.NodeID, r.PeerID)&(reportedBoth|asked) == 0 {
 		return nil, protocol.Refusef(protocol.CodeNotFound, "no trust pair between %d and %d", r.NodeID, r.PeerID)
 	}
 	return func(x *txn) any {
 		x.setSides(r.NodeID, r.PeerID, 0)
-		x.withdrawRequests(r.NodeID, r.PeerID)
+		withdrawRequests(x, r.NodeID, r.PeerID)
 		x.begin(protocol.EventTrustRevoked).num("node_a", uint64(r.NodeID)).num("node_b", uint64(r.PeerID)).end()
 		return &protocol.EmptyReply{Type: "revoke_trust_ok"}
 	}, nil
@@ -64,8 +64,8 @@ func decideRevokeTrust(v *view, c *call) (effect, *protocol.Error) {
 func readCheckTrust(v *view, c *call) (any, *protocol.Error) {
 	r := c.body.(*protocol.Trust)
 	trusted := v.trusts(r.NodeID, r.PeerID)
-	if !trusted && v.live(r.NodeID) != nil && v.live(r.PeerID) != nil {
-		trusted = v.shareNetwork(r.NodeID, r.PeerID)
+	if !trusted && v.nodes.live(r.NodeID) != nil && v.nodes.live(r.PeerID) != nil {
+		trusted = v.networks.shared(r.NodeID, r.PeerID)
 	}
 	return &protocol.CheckTrustReply{Type: "check_trust_ok", Trusted: trusted}, nil
 }

@@ -22,7 +22,7 @@ func (x *txn) start(index, term uint64, time int64, seed Seed) {
 // finish settles what the commands of an entry left for its end.
 func (x *txn) finish(commands int) {
 	x.flushSessions()
-	x.expireResults(2*commands + 8)
+	expireResults(x, 2*commands+8)
 	hash := x.meta.hash()
 	x.w.Digest.Sub(&x.metaHash)
 	x.w.Digest.Add(&hash)
@@ -30,8 +30,8 @@ func (x *txn) finish(commands int) {
 }
 
 // live finds a node that is live.
-func (v *view) live(id uint32) *node {
-	if n, ok := v.nodes.records.Get(id); ok && n.live() {
+func (st *nodeStore) live(id uint32) *node {
+	if n, ok := st.records.Get(id); ok && n.live() {
 		return n
 	}
 	return nil
@@ -47,7 +47,7 @@ func (x *txn) setNode(n *node) {
 var blankNode = node{flags: flagKeyless, state: stateDeregistered}
 
 // reindexNode keeps the indexes when a node's record becomes another one.
-func (x *txn) reindexNode(id uint32, old, n *node) {
+func reindexNode(x *txn, id uint32, old, n *node) {
 	if old.key != n.key || old.has(flagKeyless) != n.has(flagKeyless) {
 		rekey(x, &x.nodes.byKey, old.keyOrNone(), n.keyOrNone(), id)
 	}
@@ -122,13 +122,13 @@ func offlineKey(n *node) uint64 {
 	return uint64(seconds(n.offlineAt))<<32 | uint64(n.id)
 }
 
-// membership finds a node's membership in a network other than the backbone.
-func (v *view) membership(net uint16, id uint32) (membership, bool) {
-	return v.networks.memberships.Get(membershipKey(net, id))
+// member finds a node's membership in a network other than the backbone.
+func (st *networkStore) member(net uint16, id uint32) (membership, bool) {
+	return st.memberships.Get(membershipKey(net, id))
 }
 
 // enterMembership keeps the indexes when a membership begins.
-func (x *txn) enterMembership(key uint64, m membership) {
+func enterMembership(x *txn, key uint64, m membership) {
 	net, id := uint16(key>>32), uint32(key)
 	size, _ := x.networks.sizes.Get(net)
 	x.networks.sizes.Put(&x.w, net, size+1)
@@ -143,7 +143,7 @@ func (x *txn) enterMembership(key uint64, m membership) {
 }
 
 // leaveMembership keeps the indexes when a membership ends.
-func (x *txn) leaveMembership(key uint64, m membership) {
+func leaveMembership(x *txn, key uint64, m membership) {
 	net, id := uint16(key>>32), uint32(key)
 	if size, _ := x.networks.sizes.Get(net); size > 1 {
 		x.networks.sizes.Put(&x.w, net, size-1)
@@ -171,10 +171,10 @@ func (x *txn) dropMembership(net uint16, id uint32) {
 	membershipTable.drop(x, membershipKey(net, id))
 }
 
-// networksOf lists the networks of a node without the backbone, ascending.
-func (v *view) networksOf(id uint32) []uint16 {
+// of lists the networks of a node without the backbone, ascending.
+func (st *networkStore) of(id uint32) []uint16 {
 	var out []uint16
-	v.networks.byNode.Ascend(nodeNetKey(id, 0), func(k uint64, _ nothing) bool {
+	st.byNode.Ascend(nodeNetKey(id, 0), func(k uint64, _ nothing) bool {
 		if uint32(k>>16) != id {
 			return false
 		}
@@ -184,15 +184,15 @@ func (v *view) networksOf(id uint32) []uint16 {
 	return out
 }
 
-// shareNetwork reports whether two nodes have a network other than the
+// shared reports whether two nodes have a network other than the
 // backbone in common.
-func (v *view) shareNetwork(a, b uint32) bool {
+func (st *networkStore) shared(a, b uint32) bool {
 	shared := false
-	v.networks.byNode.Ascend(nodeNetKey(a, 0), func(k uint64, _ nothing) bool {
+	st.byNode.Ascend(nodeNetKey(a, 0), func(k uint64, _ nothing) bool {
 		if uint32(k>>16) != a {
 			return false
 		}
-		_, shared = v.networks.byNode.Get(nodeNetKey(b, uint16(k)))
+		_, shared = st.byNode.Get(nodeNetKey(b, uint16(k)))
 		return !shared
 	})
 	return shared

@@ -22,20 +22,20 @@ type incoming struct {
 
 // receive finds the upload that a request is a part of and refuses parts that
 // do not fit what is there. An upload belongs to the token that began it.
-func (v *view) receive(c *call, part protocol.UploadPart, scope, data string) (*incoming, *protocol.Error) {
+func (st *uploadStore) receive(c *call, part protocol.UploadPart, scope, data string) (*incoming, *protocol.Error) {
 	in := &incoming{part: part, scope: scope, data: data, whole: part.ID == ""}
 	if in.whole {
 		return in, nil
 	}
 	in.key = uploadKey(c.actor.Token, part.ID)
 	received := uint32(0)
-	if head, there := v.uploads.records.Get(in.key); there {
+	if head, there := st.records.Get(in.key); there {
 		in.head, received = head, head.received
 		if head.scope != scope || head.parts != part.Parts {
 			return nil, protocol.Refusef(protocol.CodeConflict, "upload %s was begun for another request; use a new upload_id", protocol.Quote(part.ID))
 		}
 	}
-	if p, there := v.uploads.records.Get(partKey(in.key, part.Part)); there {
+	if p, there := st.records.Get(partKey(in.key, part.Part)); there {
 		if p.data != data {
 			return nil, protocol.Refusef(protocol.CodeConflict, "part %d of upload %s was received with other contents; use a new upload_id", part.Part, protocol.Quote(part.ID))
 		}
@@ -44,10 +44,10 @@ func (v *view) receive(c *call, part protocol.UploadPart, scope, data string) (*
 		received++
 	}
 	in.whole = received == part.Parts
-	return in, v.roomForPart(in)
+	return in, st.roomFor(in)
 }
 
-func (v *view) roomForPart(in *incoming) *protocol.Error {
+func (st *uploadStore) roomFor(in *incoming) *protocol.Error {
 	if in.known {
 		return nil
 	}
@@ -58,7 +58,7 @@ func (v *view) roomForPart(in *incoming) *protocol.Error {
 	if size > protocol.MaxUploadBytes {
 		return protocol.Refusef(protocol.CodeTooLarge, "the upload is too large (max %d bytes); send it as several requests", protocol.MaxUploadBytes)
 	}
-	if !in.whole && v.uploads.bytes.Get()+int64(len(in.data)) > protocol.MaxUploadBytes {
+	if !in.whole && st.bytes.Get()+int64(len(in.data)) > protocol.MaxUploadBytes {
 		e := protocol.NotAppliedf(protocol.CodeOverloaded, "other uploads that wait for parts leave no room (max %d bytes together); try again in %d minutes",
 			protocol.MaxUploadBytes, protocol.UploadMinutes)
 		e.Stateful = true
@@ -69,18 +69,18 @@ func (v *view) roomForPart(in *incoming) *protocol.Error {
 
 // eachPiece visits the parts of a whole upload in order; not the request
 // that came without parts.
-func (v *view) eachPiece(in *incoming, f func(data string)) {
+func (st *uploadStore) eachPiece(in *incoming, f func(data string)) {
 	for i := uint32(1); i <= in.part.Parts; i++ {
 		data := in.data
-		if p, there := v.uploads.records.Get(partKey(in.key, i)); there {
+		if p, there := st.records.Get(partKey(in.key, i)); there {
 			data = p.data
 		}
 		f(data)
 	}
 }
 
-// stage keeps a part and says how many there are.
-func (x *txn) stage(in *incoming, reply string) any {
+// stageUpload keeps a part and says how many there are.
+func stageUpload(x *txn, in *incoming, reply string) any {
 	head := staged{scope: in.scope, parts: in.part.Parts}
 	if in.head != nil {
 		head = *in.head
@@ -96,7 +96,7 @@ func (x *txn) stage(in *incoming, reply string) any {
 }
 
 // forgetUpload drops an upload with its parts.
-func (x *txn) forgetUpload(key string) {
+func forgetUpload(x *txn, key string) {
 	head, there := x.uploads.records.Get(key)
 	if !there {
 		return
@@ -108,9 +108,9 @@ func (x *txn) forgetUpload(key string) {
 }
 
 // expireStaged drops what was not asked for in time.
-func (x *txn) expireStaged(key string) {
+func expireStaged(x *txn, key string) {
 	if key[0] == stagedUpload {
-		x.forgetUpload(key)
+		forgetUpload(x, key)
 		return
 	}
 	x.dropStaged(key)

@@ -10,13 +10,13 @@ import (
 )
 
 // setWebhook is what set_webhook and blueprints do.
-func (x *txn) setWebhook(c protocol.SinkConfig, secret protocol.Sealed, keep bool) {
+func setWebhook(x *txn, c protocol.SinkConfig, secret protocol.Sealed, keep bool) {
 	if c.Endpoint == "" {
-		x.dropSink(protocol.SinkNameWebhook)
+		dropSink(x, protocol.SinkNameWebhook)
 	}
 	x.begin(protocol.EventWebhookConfigured).str("status", statusOf(c.Endpoint != "")).str("url", shownURL(c.Endpoint)).end()
 	if c.Endpoint != "" { // the webhook is not told of its own beginning
-		x.putSink(c, secret, keep)
+		putSink(x, c, secret, keep)
 	}
 }
 
@@ -25,15 +25,15 @@ func decideSetWebhook(v *view, c *call) (effect, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
-	if e := v.checkSinks(protocol.SinkNameWebhook); e != nil && r.URL != "" {
+	if e := v.audit.roomForSink(protocol.SinkNameWebhook); e != nil && r.URL != "" {
 		return nil, e
 	}
 	reply := &protocol.SetWebhookReply{Type: "set_webhook_ok", Status: statusOf(r.URL != ""), URL: r.URL}
-	if v.sameSink(protocol.SinkNameWebhook, r.Sink(), r.SecretSealed) {
+	if sameSink(v, protocol.SinkNameWebhook, r.Sink(), r.SecretSealed) {
 		return c.unchanged(reply)
 	}
 	return func(x *txn) any {
-		x.setWebhook(r.Sink(), r.SecretSealed, false)
+		setWebhook(x, r.Sink(), r.SecretSealed, false)
 		return reply
 	}, nil
 }
@@ -42,12 +42,12 @@ func readWebhook(v *view, c *call) (any, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
-	n, totals := v.sinkCount(protocol.SinkNameWebhook)
+	n, totals := v.audit.count(protocol.SinkNameWebhook)
 	reply := &protocol.GetWebhookReply{Type: "get_webhook_ok", Delivered: n.delivered, Failed: n.failed, Dropped: n.dropped, SinkTotals: totals}
 	if s, ok := v.audit.sinks.Get(protocol.SinkNameWebhook); ok {
 		cur, _ := v.audit.cursors.Get(protocol.SinkNameWebhook)
 		reply.Enabled, reply.URL, reply.Signed = true, s.Endpoint, !s.secret.IsZero()
-		reply.DLQSize, reply.SinkTrouble = len(v.letterKeys(s.Name)), cur.shown()
+		reply.DLQSize, reply.SinkTrouble = len(v.audit.letterKeys(s.Name)), cur.shown()
 	}
 	return reply, nil
 }
@@ -56,9 +56,9 @@ func readWebhook(v *view, c *call) (any, *protocol.Error) {
 const maxReasonBytes = 256
 
 // letterKeys lists the keys of a sink's dead letters, oldest first.
-func (v *view) letterKeys(sink string) (keys []string) {
+func (st *auditStore) letterKeys(sink string) (keys []string) {
 	prefix := sink + "\x00"
-	v.audit.letters.Ascend(prefix, func(k string, _ *letter) bool {
+	st.letters.Ascend(prefix, func(k string, _ *letter) bool {
 		if !strings.HasPrefix(k, prefix) {
 			return false
 		}
@@ -70,7 +70,7 @@ func (v *view) letterKeys(sink string) (keys []string) {
 
 // bury keeps an event as a dead letter; the sink's oldest ones give way. It
 // reports false when retention has cut the event off.
-func (x *txn) bury(sink string, l Letter) bool {
+func bury(x *txn, sink string, l Letter) bool {
 	var rec eventRecord
 	for i := range x.audit.events {
 		if r, ok := x.audit.events[i].Get(l.Seq); ok {
@@ -81,7 +81,7 @@ func (x *txn) bury(sink string, l Letter) bool {
 		return false
 	}
 	letterTable.put(x, letterKey(sink, l.Seq), &letter{event: rec, reason: l.Reason[:min(len(l.Reason), maxReasonBytes)], at: x.meta.now, attempts: l.Attempts})
-	if keys := x.letterKeys(sink); len(keys) > protocol.MaxDeadLetters {
+	if keys := x.audit.letterKeys(sink); len(keys) > protocol.MaxDeadLetters {
 		for _, k := range keys[:len(keys)-protocol.MaxDeadLetters] {
 			letterTable.drop(x, k)
 		}
@@ -90,7 +90,7 @@ func (x *txn) bury(sink string, l Letter) bool {
 }
 
 // retried notes how trying a dead letter again went.
-func (x *txn) retried(sink string, l Letter) {
+func retried(x *txn, sink string, l Letter) {
 	k := letterKey(sink, l.Seq)
 	old, ok := x.audit.letters.Get(k)
 	switch {
@@ -106,8 +106,8 @@ func (x *txn) retried(sink string, l Letter) {
 }
 
 // dropLetters drops a sink's dead letters, all or that of one event.
-func (x *txn) dropLetters(sink string, seq uint64) {
-	for _, k := range x.letterKeys(sink) {
+func dropLetters(x *txn, sink string, seq uint64) {
+	for _, k := range x.audit.letterKeys(sink) {
 		if _, of := splitLetterKey(k); seq == 0 || of == seq {
 			letterTable.drop(x, k)
 		}
@@ -115,11 +115,11 @@ func (x *txn) dropLetters(sink string, seq uint64) {
 }
 
 // lettersOf finds the dead letters that a request names.
-func (v *view) lettersOf(r *protocol.DeadLetters) ([]string, *protocol.Error) {
-	if !v.audit.sinks.Holds(r.Name) {
+func (st *auditStore) lettersOf(r *protocol.DeadLetters) ([]string, *protocol.Error) {
+	if !st.sinks.Holds(r.Name) {
 		return nil, noSink(r.Name)
 	}
-	keys := v.letterKeys(r.Name)
+	keys := st.letterKeys(r.Name)
 	if r.EventID == 0 {
 		return keys, nil
 	}
@@ -132,7 +132,7 @@ func (v *view) lettersOf(r *protocol.DeadLetters) ([]string, *protocol.Error) {
 }
 
 func decideDLQRetry(v *view, c *call) (effect, *protocol.Error) {
-	return v.changeLetters(c, protocol.EventDLQRetried, "dlq_retry_ok", func(x *txn, _ *protocol.DeadLetters, keys []string) {
+	return changeLetters(v, c, protocol.EventDLQRetried, "dlq_retry_ok", func(x *txn, _ *protocol.DeadLetters, keys []string) {
 		for _, k := range keys {
 			old, _ := x.audit.letters.Get(k)
 			next := *old
@@ -143,18 +143,18 @@ func decideDLQRetry(v *view, c *call) (effect, *protocol.Error) {
 }
 
 func decideDLQDrop(v *view, c *call) (effect, *protocol.Error) {
-	return v.changeLetters(c, protocol.EventDLQDropped, "dlq_drop_ok", func(x *txn, r *protocol.DeadLetters, _ []string) {
-		x.dropLetters(r.Name, r.EventID)
+	return changeLetters(v, c, protocol.EventDLQDropped, "dlq_drop_ok", func(x *txn, r *protocol.DeadLetters, _ []string) {
+		dropLetters(x, r.Name, r.EventID)
 	})
 }
 
 // changeLetters decides a change of the dead letters that a request names.
-func (v *view) changeLetters(c *call, action, reply string, change func(*txn, *protocol.DeadLetters, []string)) (effect, *protocol.Error) {
+func changeLetters(v *view, c *call, action, reply string, change func(*txn, *protocol.DeadLetters, []string)) (effect, *protocol.Error) {
 	r := c.body.(*protocol.DeadLetters)
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
-	keys, e := v.lettersOf(r)
+	keys, e := v.audit.lettersOf(r)
 	if e != nil {
 		return nil, e
 	}
@@ -170,7 +170,7 @@ func readDLQList(v *view, c *call) (any, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
-	keys, e := v.lettersOf(r)
+	keys, e := v.audit.lettersOf(r)
 	if e != nil {
 		return nil, e
 	}
@@ -189,7 +189,7 @@ func readWebhookDLQ(v *view, c *call) (any, *protocol.Error) {
 		return nil, e
 	}
 	reply := &protocol.GetWebhookDLQReply{Type: "webhook_dlq_ok", Events: []protocol.WebhookEvent{}}
-	for _, k := range v.letterKeys(protocol.SinkNameWebhook) {
+	for _, k := range v.audit.letterKeys(protocol.SinkNameWebhook) {
 		l, _ := v.audit.letters.Get(k)
 		reply.Events = append(reply.Events, l.shown())
 	}
