@@ -119,3 +119,34 @@ func TestSDKBringsNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestAProgramWithTheSDKDownloadsNothing: go.mod names what the programs and
+// the tests need, and module pruning keeps all of it from those who import the
+// SDK only: nothing is downloaded or gets into their go.sum.
+func TestAProgramWithTheSDKDownloadsNothing(t *testing.T) {
+	t.Parallel()
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod":  "module example.com/program\n\ngo 1.26\n\nrequire " + module + " v0.1.0\n\nreplace " + module + " => " + root + "\n",
+		"main.go": "package main\n\nimport \"" + module + "/protocol/client\"\n\nfunc main() { _, _ = client.NewIdentity() }\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{{"mod", "tidy"}, {"build", "-o", os.DevNull, "."}} {
+		c := exec.Command("go", args...)
+		c.Dir = dir
+		c.Env = append(os.Environ(), "GOWORK=off", "GOPROXY=off", "GOFLAGS=-mod=mod", "GOMODCACHE="+filepath.Join(dir, "cache"))
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("go %v: %v\n%s", args, err, out)
+		}
+	}
+	if sums, err := os.ReadFile(filepath.Join(dir, "go.sum")); err == nil {
+		t.Errorf("its go.sum lists:\n%s", sums)
+	}
+}
