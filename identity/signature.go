@@ -31,7 +31,7 @@ func CheckSignature(key protocol.PublicKey, message string, signature protocol.S
 func decodeSignature(text string) ([]byte, error) {
 	raw, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
-		if other, e := base64.URLEncoding.DecodeString(text); e == nil {
+		if other, failed := base64.URLEncoding.DecodeString(text); failed == nil {
 			return other, nil
 		}
 	}

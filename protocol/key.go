@@ -41,8 +41,8 @@ type SetKeyExpiry struct {
 
 // Validate follows docs/protocol/nodes.md#set_key_expiry.
 func (r *SetKeyExpiry) Validate() *Error {
-	_, _, err := r.Time()
-	return err
+	_, _, e := r.Time()
+	return e
 }
 
 // Time returns the parsed expiry, whole seconds; set is false when the

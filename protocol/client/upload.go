@@ -92,8 +92,8 @@ func (c *Client) DirectorySync(ctx context.Context, r protocol.DirectorySync, op
 		return nil, err
 	}
 	reply := &protocol.DirectorySyncReply{}
-	if e := json.Unmarshal(res.Raw, reply); e != nil {
-		return nil, e
+	if unread := json.Unmarshal(res.Raw, reply); unread != nil {
+		return nil, unread
 	}
 	return reply, err
 }
@@ -113,7 +113,7 @@ func (c *Client) SyncDirectory(ctx context.Context, r protocol.DirectorySync, op
 		return res, nil
 	}
 	err = c.rest(ctx, body, reply, opts)
-	if raw, e := json.Marshal(reply); e == nil {
+	if raw, failed := json.Marshal(reply); failed == nil {
 		res.Raw = raw
 	}
 	return res, err

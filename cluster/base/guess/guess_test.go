@@ -49,8 +49,8 @@ func TestGuessingGetsSlowThenStops(t *testing.T) {
 		if looked < slowed || looked > 4*slowed || last != maxDelay {
 			t.Errorf("%d were slowed down, the last by %v", looked, last)
 		}
-		if err := g.Admit(t.Context(), "192.0.2.2:1", Admin); err != nil {
-			t.Errorf("the right token from elsewhere: %v", err)
+		if e := g.Admit(t.Context(), "192.0.2.2:1", Admin); e != nil {
+			t.Errorf("the right token from elsewhere: %v", e)
 		}
 		from = time.Now()
 		looked = 0
@@ -65,8 +65,8 @@ func TestGuessingGetsSlowThenStops(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		from = time.Now()
-		if err := g.Admit(t.Context(), "192.0.2.1:1", Admin); err != nil || time.Since(from) != 0 {
-			t.Errorf("after a rest: %v, %v", err, time.Since(from))
+		if e := g.Admit(t.Context(), "192.0.2.1:1", Admin); e != nil || time.Since(from) != 0 {
+			t.Errorf("after a rest: %v, %v", e, time.Since(from))
 		}
 	})
 }

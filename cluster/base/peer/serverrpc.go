@@ -65,13 +65,13 @@ func (s *Server) answer(ctx context.Context, member string, f frame, out *outbox
 		defer cancel()
 	}
 	after := &afterReply{}
-	resp, perr := s.cfg.Handle(context.WithValue(ctx, afterReplyKey{}, after), member, f.typ, f.payload)
+	resp, e := s.cfg.Handle(context.WithValue(ctx, afterReplyKey{}, after), member, f.typ, f.payload)
 	reply := frame{id: f.id, typ: typeOK, payload: resp}
-	if perr == nil && len(resp) > MaxFrame {
-		perr = protocol.Errorf(protocol.CodeTooLarge, "answer of %d bytes between members (max %d)", len(resp), MaxFrame)
+	if e == nil && len(resp) > MaxFrame {
+		e = protocol.Errorf(protocol.CodeTooLarge, "answer of %d bytes between members (max %d)", len(resp), MaxFrame)
 	}
-	if perr != nil {
-		reply = frame{id: f.id, typ: typeError, payload: EncodeError(perr)}
+	if e != nil {
+		reply = frame{id: f.id, typ: typeError, payload: EncodeError(e)}
 	}
 	out.put(outFrame{f: reply, gone: after.do})
 }
@@ -120,10 +120,10 @@ func (s *Server) serveJoin(conn *tls.Conn) {
 	if err != nil {
 		return
 	}
-	resp, perr := s.cfg.Join(ctx, conn.RemoteAddr().String(), f.payload)
+	resp, e := s.cfg.Join(ctx, conn.RemoteAddr().String(), f.payload)
 	reply := frame{id: f.id, typ: typeOK, payload: resp}
-	if perr != nil {
-		reply = frame{id: f.id, typ: typeError, payload: EncodeError(perr)}
+	if e != nil {
+		reply = frame{id: f.id, typ: typeError, payload: EncodeError(e)}
 	}
 	if _, err := conn.Write(appendFrame(nil, reply)); err == nil {
 		_ = conn.CloseWrite()

@@ -33,7 +33,7 @@ type Engine interface {
 	Members(ctx context.Context) []protocol.ClusterMember
 	TransferLeadership(ctx context.Context, memberID string) *protocol.Error
 	LeaderID() string
-	JoinToken(ctx context.Context, nonvoter bool, ttl time.Duration) (token string, expires time.Time, err *protocol.Error)
+	JoinToken(ctx context.Context, nonvoter bool, ttl time.Duration) (token string, expires time.Time, e *protocol.Error)
 	Promote(ctx context.Context, memberID string) *protocol.Error
 	Remove(ctx context.Context, memberID string, force bool) *protocol.Error
 }
