@@ -94,6 +94,15 @@ type Error struct {
 // Error returns the text.
 func (e *Error) Error() string { return e.Text }
 
+// AsError is the refusal as an error, nil when there is none: a nil *Error that
+// is assigned to an error makes one that is not nil (docs/adr/0016-refusals-are-a-type.md).
+func (e *Error) AsError() error {
+	if e != nil {
+		return e
+	}
+	return nil
+}
+
 // Retryable reports whether the same request may be sent again without the
 // risk of a second effect, and might then succeed.
 func (e *Error) Retryable() bool { return e.Outcome == OutcomeNotApplied }

@@ -92,10 +92,10 @@ func (r *NetworkRules) Check() *Error {
 	if r.Grace == "" {
 		return nil
 	}
-	grace, err := parseSpan(r.Grace)
+	grace, e := parseSpan(r.Grace)
 	switch {
-	case err != nil:
-		return badRules("invalid grace duration %s: %v", Quote(r.Grace), err)
+	case e != nil:
+		return badRules("invalid grace duration %s: %v", Quote(r.Grace), e)
 	case grace < 0:
 		return badRules("grace must be >= 0")
 	}
@@ -106,10 +106,10 @@ func (r *NetworkRules) checkCycle() *Error {
 	if r.Cycle == "" {
 		return badRules("cycle is required")
 	}
-	cycle, err := parseSpan(r.Cycle)
+	cycle, e := parseSpan(r.Cycle)
 	switch {
-	case err != nil:
-		return badRules("invalid cycle duration %s: %v", Quote(r.Cycle), err)
+	case e != nil:
+		return badRules("invalid cycle duration %s: %v", Quote(r.Cycle), e)
 	case cycle < time.Minute:
 		return badRules("cycle must be >= 1m (got %s)", cycle)
 	}
@@ -118,7 +118,7 @@ func (r *NetworkRules) checkCycle() *Error {
 
 // parseSpan reads a span as Go programs write it, as in 24h or 1h30m. The rule
 // is fixed here: members of every version have to read it alike.
-func parseSpan(s string) (time.Duration, error) {
+func parseSpan(s string) (time.Duration, *Error) {
 	if len(s) > maxSpanText {
 		return 0, Errorf(CodeInvalid, "too long (max %d bytes)", maxSpanText)
 	}

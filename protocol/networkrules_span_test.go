@@ -14,12 +14,12 @@ func TestSpans(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := parseSpan(s); err != nil || got != want {
-			t.Errorf("%s: %v, %v, want %v", s, got, err, want)
+		if got, e := parseSpan(s); e != nil || got != want {
+			t.Errorf("%s: %v, %v, want %v", s, got, e, want)
 		}
 	}
 	for _, s := range []string{"", "h", "1", "1d", "-", "1h-", "--1h", "1..5h", ".h", "1e3s", "99999999999h", "9999999999999999999s", "1h 2m", "+1h"} {
-		if got, err := parseSpan(s); err == nil {
+		if got, e := parseSpan(s); e == nil {
 			t.Errorf("%q is %v", s, got)
 		}
 	}

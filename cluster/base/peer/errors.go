@@ -53,5 +53,5 @@ func refusal(p *protocol.Error) error {
 	if p.Code == CodeNotMember {
 		return fmt.Errorf("%w: %s", ErrNotMember, p.Text)
 	}
-	return p
+	return p.AsError()
 }

@@ -62,7 +62,7 @@ func callJoin(ctx context.Context, t Token, dial DialFunc, addr string, payload 
 		return nil, err
 	}
 	if f.typ != typeOK {
-		return nil, DecodeError(f.payload)
+		return nil, DecodeError(f.payload).AsError()
 	}
 	return f.payload, nil
 }
