@@ -139,3 +139,35 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// TestLaggingMemberGetsASnapshot: what it missed is no longer in anybody's log.
+func TestLaggingMemberGetsASnapshot(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, func(_ int, cfg *Config) {
+		cfg.Snapshots = Snapshots{Threshold: 20, TrailingLogs: 2, Interval: 50 * time.Millisecond}
+	})
+	leader := c.leader()
+	late := c.others(leader)[0]
+	node := c.node(leader)
+	late.kill()
+	behind := late.engine.raft.LastIndex()
+	rest := c.others(late)
+	for range 60 {
+		leader.must(increment(t, node, ""))
+	}
+	c.eventually("the logs are cut", func() bool {
+		for _, m := range rest {
+			first, err := m.engine.store.FirstIndex()
+			if err != nil || first <= behind+1 {
+				return false
+			}
+		}
+		return true
+	})
+	late = c.restart(late)
+	c.ready(late)
+	if got := late.mustRead(node); got != 60 {
+		t.Errorf("the late member reads %d", got)
+	}
+	c.agree(c.members...)
+}

@@ -4,7 +4,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -246,101 +245,5 @@ func testOverloaded(t *testing.T, limit func(*Limits)) {
 	}
 	if overloaded < 32-4-4 {
 		t.Errorf("%d of 32 were answered overloaded, with room for 4 to wait", overloaded)
-	}
-}
-
-func TestDrainHandsOverWithoutAFailedWrite(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t, 3, nil)
-	leader := c.leader()
-	rest := c.others(leader)
-	node := c.node(leader)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	var wg sync.WaitGroup
-	var done atomic.Int64
-	for w := range 8 {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for ctx.Err() == nil {
-				if _, perr := rest[w%2].Propose(context.Background(), increment(t, node, "")); perr != nil {
-					t.Errorf("during the drain: %v", perr)
-					return
-				}
-				done.Add(1)
-			}
-		}()
-	}
-	c.eventually("writes flow", func() bool { return done.Load() > 50 })
-	if err := leader.Shutdown(context.Background()); err != nil {
-		t.Error(err)
-	}
-	if _, perr := leader.Propose(t.Context(), increment(t, node, "")); perr == nil || perr.Code != protocol.CodeShuttingDown || perr.Outcome != protocol.OutcomeNotApplied {
-		t.Errorf("a stopped member answered %v", perr)
-	}
-	after := done.Load()
-	c.eventually("writes flow on", func() bool { return done.Load() > after+50 })
-	cancel()
-	wg.Wait()
-	if got := rest[0].mustRead(node); got != done.Load() {
-		t.Errorf("counter is %d after %d acknowledged increments", got, done.Load())
-	}
-}
-
-func TestOutcomeOfRaftErrors(t *testing.T) {
-	t.Parallel()
-	for err, want := range map[error]protocol.Outcome{
-		raft.ErrNotLeader:                    protocol.OutcomeNotApplied,
-		raft.ErrEnqueueTimeout:               protocol.OutcomeNotApplied,
-		raft.ErrLeadershipTransferInProgress: protocol.OutcomeNotApplied,
-		raft.ErrLeadershipLost:               protocol.OutcomeUnknown,
-		raft.ErrRaftShutdown:                 protocol.OutcomeUnknown,
-		raft.ErrAbortedByRestore:             protocol.OutcomeUnknown,
-		errors.New("input/output error"):     protocol.OutcomeUnknown,
-	} {
-		if got := outcomeOf(err); got.Outcome != want {
-			t.Errorf("%v: outcome %s, want %s", err, got.Outcome, want)
-		}
-	}
-}
-
-func TestResultsSurviveTheHop(t *testing.T) {
-	t.Parallel()
-	refusal := protocol.Refusef(protocol.CodeConflict, "taken")
-	later := protocol.NotAppliedf(protocol.CodeOverloaded, "later")
-	for _, want := range []fsm.Result{
-		{Index: 7, Reply: protocol.Rendered(`{"a":1}`)},
-		{Index: 8, Reply: protocol.Rendered(`{}`), Replayed: true},
-		{Index: 9, Err: refusal},
-		{Index: 10, Err: later, Replayed: true},
-	} {
-		got, err := decodeResult(encodeResult(want))
-		if err != nil || got.Index != want.Index || string(got.JSON()) != string(want.JSON()) || got.Replayed != want.Replayed {
-			t.Errorf("got %+v, %v, want %+v", got, err, want)
-		}
-		if (got.Err == nil) != (want.Err == nil) || (got.Err != nil && *got.Err != *want.Err) {
-			t.Errorf("error %+v, want %+v", got.Err, want.Err)
-		}
-	}
-	if _, err := decodeResult([]byte{1, 2}); err == nil {
-		t.Error("a short answer was accepted")
-	}
-}
-
-func TestMintedFloorIsTheLowestOpenSequence(t *testing.T) {
-	t.Parallel()
-	m := newMinter()
-	a, b := m.begin(), m.begin()
-	if m.floor() != a {
-		t.Errorf("floor %d with %d open", m.floor(), a)
-	}
-	m.end(b)
-	if m.floor() != a {
-		t.Errorf("floor %d although %d is open", m.floor(), a)
-	}
-	m.end(a)
-	if d := m.begin(); m.floor() != d {
-		t.Errorf("floor %d, want %d", m.floor(), d)
 	}
 }
