@@ -49,7 +49,7 @@ func (l *levels) check() error {
 	return nil
 }
 
-// note notes a feature level before anything is answered at it.
+// note writes a feature level down before anything is answered at it.
 func (l *levels) note(level uint32) {
 	if err := l.dir.write([]byte(strconv.FormatUint(uint64(level), 10)+"\n"), fileLevel); err != nil {
 		l.health.fatal(ExitStalled, fmt.Sprintf("the feature level cannot be noted: %v; check the disk of %s, then start the member again", err, l.dir.path))

@@ -76,8 +76,8 @@ func (g *greeter) greet(ctx context.Context) {
 	}
 }
 
-// waitToReannounce returns true when the announcement should be repeated: an unknown
-// member announced itself, or this one has had no leader for a while.
+// waitToReannounce returns true when the announcement should be repeated: a
+// member that is not known connected, or this one has had no leader for a while.
 func (g *greeter) waitToReannounce(ctx context.Context) bool {
 	t := time.NewTicker(leaderlessRetry)
 	defer t.Stop()

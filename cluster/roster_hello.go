@@ -35,9 +35,9 @@ func (r *roster) handleHello(ctx context.Context, from string, payload []byte) (
 }
 
 // welcome records a member, on the leader, adds it when it is new and updates
-// its address in raft's configuration when it moved. It holds the lock on changes,
-// and looks at a state that has the whole configuration: a member that is
-// being removed must not be taken for one that is joining.
+// its address in raft's configuration when it moved. It holds the lock on
+// changes, and looks at a state that has the whole configuration: a member that
+// is being removed must not be taken for one that is joining.
 func (r *roster) welcome(ctx context.Context, rec fsm.MemberRecord) (helloReply, *protocol.Error) {
 	r.changes.Lock()
 	defer r.changes.Unlock()

@@ -103,13 +103,6 @@ func proposeDuty(ctx context.Context, d DutyEnv, code protocol.Code, body any) b
 	return perr == nil
 }
 
-// tick moves log time on an idle cluster, so that expiry does not wait for traffic.
-func (w *writes) tick(ctx context.Context, d DutyEnv) {
-	if time.Since(time.Unix(0, w.batch.last.Load())) >= w.cfg.Duties.TickAfter {
-		proposeDuty(ctx, d, fsm.KindTick, nil)
-	}
-}
-
 // sweepLimit bounds the ids in one sweep.
 const sweepLimit = 1024
 

@@ -30,14 +30,12 @@ func (r *reign) end() {
 	r.wg.Wait()
 }
 
-// watch turns raft's notifications into reigns. Raft blocks on the
-// channel, so another goroutine drains it; what counts is the state now,
-// which also covers flips that were missed: a reign belongs to its term.
+// watch turns raft's notifications into reigns. Raft blocks on the channel, so
+// another goroutine drains it; what counts is the state now, which also covers
+// flips that were missed: a reign belongs to its term.
 func (t *term) watch(ctx context.Context, notify <-chan bool) {
 	kick := make(chan struct{}, 1)
-	t.wg.Add(1)
-	go func() {
-		defer t.wg.Done()
+	t.run(func() {
 		for {
 			select {
 			case <-t.dead:
@@ -51,7 +49,7 @@ func (t *term) watch(ctx context.Context, notify <-chan bool) {
 				}
 			}
 		}
-	}()
+	})
 	var cur *reign
 	defer func() {
 		if cur != nil {

@@ -119,6 +119,19 @@ func (w *writes) attempt(ctx context.Context, env fsm.Envelope) (fsm.Result, *pr
 	}
 }
 
+// submit puts a command into an entry of this member's: of the given term, or
+// of any when it is 0.
+func (w *writes) submit(ctx context.Context, env fsm.Envelope, term uint64) (fsm.Result, *protocol.Error) {
+	return w.batch.submit(ctx, env, term)
+}
+
+// tick moves log time on an idle cluster, so that expiry does not wait for traffic.
+func (w *writes) tick(ctx context.Context, d DutyEnv) {
+	if time.Since(time.Unix(0, w.batch.last.Load())) >= w.cfg.Duties.TickAfter {
+		proposeDuty(ctx, d, fsm.KindTick, nil)
+	}
+}
+
 // final says that trying again at once would only add load.
 func final(err *protocol.Error) bool {
 	switch err.Code {

@@ -62,9 +62,3 @@ func envelope(code protocol.Code, body any) (fsm.Envelope, error) {
 	env.Body = raw
 	return env, err
 }
-
-// submit puts a command into an entry of this member's: of the given term, or
-// of any when it is 0.
-func (w *writes) submit(ctx context.Context, env fsm.Envelope, term uint64) (fsm.Result, *protocol.Error) {
-	return w.batch.submit(ctx, env, term)
-}
