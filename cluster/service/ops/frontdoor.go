@@ -25,7 +25,8 @@ var Metrics = []cluster.MetricInfo{
 	{Name: "pilot_connections_refused_total", Kind: "counter", Help: "connections above a cap, by cap (source, network: an IPv6 /48, total, draining)", Labels: []string{"cap"}},
 	{Name: "pilot_accept_failures_total", Kind: "counter", Help: "accepts that failed"},
 	{Name: "pilot_requests_total", Kind: "counter", Help: "requests answered, by command", Labels: []string{"type"}},
-	{Name: "pilot_errors_total", Kind: "counter", Help: "requests answered with an error, by command and error code", Labels: []string{"type", "code"}},
+	{Name: "pilot_errors_total", Kind: "counter", Help: "requests answered with an error, by command", Labels: []string{"type"}},
+	{Name: "pilot_error_codes_total", Kind: "counter", Help: "requests answered with an error, by error code", Labels: []string{"code"}},
 	{Name: "pilot_request_duration_seconds", Kind: "histogram", Help: "time from decoded request to reply, by command", Labels: []string{"type"}},
 	{Name: "pilot_malformed_total", Kind: "counter", Help: "connections closed for their input, by reason: request_too_long (above wire.max_request), frame_too_large (a length no client sends, as of another protocol), frame_empty, frame_timeout, no_room (too many long requests), not_an_object, binary", Labels: []string{"reason"}},
 	{Name: "pilot_slow_readers_total", Kind: "counter", Help: "connections closed because a reply was not read in time"},
@@ -34,10 +35,43 @@ var Metrics = []cluster.MetricInfo{
 	{Name: "pilot_tokens_not_looked_at_total", Kind: "counter", Help: "tokens not looked at because their source had brought too many wrong ones, by kind", Labels: []string{"kind"}},
 	{Name: "pilot_unsigned_role_commands_total", Kind: "counter", Help: "role commands let through by compat.unsigned_role_commands, by command", Labels: []string{"type"}},
 	{Name: "pilot_unsigned_identities_total", Kind: "counter", Help: "unsigned registrations whose identity token was let through by compat.unsigned_identity"},
-	{Name: "pilot_idp_verifications_total", Kind: "counter", Help: "identity tokens judged, by result (verified, rejected, error)", Labels: []string{"result"}},
+	{Name: "pilot_idp_verifications_total", Kind: "counter", Help: "identity tokens that were verified"},
+	{Name: "pilot_idp_results_total", Kind: "counter", Help: "identity tokens that were looked at, by result (verified, rejected, error)", Labels: []string{"result"}},
 	{Name: "pilot_legacy_signatures_total", Kind: "counter", Help: "requests with a signature over a challenge instead of a signed request, by command", Labels: []string{"type"}},
 	{Name: "pilot_legacy_signature_nodes_total", Kind: "counter", Help: "requests with a verified signature over a challenge, by the node that signed; each member has the 1000 nodes that did last", Labels: []string{"node_id"}},
 	{Name: "pilot_panics_total", Kind: "counter", Help: "handlers that panicked, by command", Labels: []string{"type"}},
+}
+
+// knownValues are the values of each label that are known before the first of
+// them is counted. Their series begin at 0, so that the first count is an
+// increase to those who watch it.
+func knownValues() map[string][]string {
+	known := map[string][]string{
+		"cap":    {"source", "network", "total", "draining"},
+		"reason": {"request_too_long", "frame_too_large", "frame_empty", "frame_timeout", "no_room", "not_an_object", "binary"},
+		"class":  {string(protocol.RateRegistration), string(protocol.RateResolve), string(protocol.RateQuery), string(protocol.RateHeartbeat), string(protocol.RateBeacon)},
+		"kind":   {string(guess.Admin), string(guess.Network), string(guess.Replication), string(guess.Join)},
+		"result": {"verified", "rejected", "error"},
+		"type":   {"unknown"},
+	}
+	for i := range protocol.Commands {
+		known["type"] = append(known["type"], protocol.Commands[i].Name)
+	}
+	for _, c := range protocol.ErrorCodes {
+		known["code"] = append(known["code"], c.Code)
+	}
+	return known
+}
+
+// begin makes the series of a metric with at most one label.
+func begin(labels []string, known map[string][]string, series func(values ...string)) {
+	if len(labels) == 0 {
+		series()
+		return
+	}
+	for _, value := range known[labels[0]] {
+		series(value)
+	}
 }
 
 // requestBuckets are those of the protocol's observability document, in seconds.
@@ -66,17 +100,21 @@ func NewFrontDoor(r prometheus.Registerer) *FrontDoor {
 		counters:   map[string]*prometheus.CounterVec{},
 		histograms: map[string]*prometheus.HistogramVec{},
 	}
+	known := knownValues()
 	for _, m := range Metrics {
 		switch m.Kind {
 		case "gauge":
 			f.gauges[m.Name] = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: m.Name, Help: m.Help}, m.Labels)
 			r.MustRegister(f.gauges[m.Name])
+			begin(m.Labels, known, func(v ...string) { f.gauges[m.Name].WithLabelValues(v...) })
 		case "counter":
 			f.counters[m.Name] = prometheus.NewCounterVec(prometheus.CounterOpts{Name: m.Name, Help: m.Help}, m.Labels)
 			r.MustRegister(f.counters[m.Name])
+			begin(m.Labels, known, func(v ...string) { f.counters[m.Name].WithLabelValues(v...) })
 		case "histogram":
 			f.histograms[m.Name] = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: m.Name, Help: m.Help, Buckets: requestBuckets}, m.Labels)
 			r.MustRegister(f.histograms[m.Name])
+			begin(m.Labels, known, func(v ...string) { f.histograms[m.Name].WithLabelValues(v...) })
 		}
 	}
 	nodes := f.counters["pilot_legacy_signature_nodes_total"]
@@ -110,7 +148,8 @@ func (f *FrontDoor) Request(command, code string, took time.Duration) {
 	f.requests.Add(1)
 	f.count("pilot_requests_total", command)
 	if code != "" {
-		f.count("pilot_errors_total", command, code)
+		f.count("pilot_errors_total", command)
+		f.count("pilot_error_codes_total", code)
 	}
 	f.histograms["pilot_request_duration_seconds"].WithLabelValues(command).Observe(took.Seconds())
 }
@@ -149,7 +188,12 @@ func (f *FrontDoor) UnsignedRole(command string) {
 func (f *FrontDoor) UnsignedIdentity() { f.count("pilot_unsigned_identities_total") }
 
 // Verified counts an identity token by what became of it.
-func (f *FrontDoor) Verified(result string) { f.count("pilot_idp_verifications_total", result) }
+func (f *FrontDoor) Verified(result string) {
+	f.count("pilot_idp_results_total", result)
+	if result == "verified" {
+		f.count("pilot_idp_verifications_total")
+	}
+}
 
 // Legacy counts a request that was signed in the old way.
 func (f *FrontDoor) Legacy(command string) { f.count("pilot_legacy_signatures_total", command) }
