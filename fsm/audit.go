@@ -183,11 +183,11 @@ func readAuditChain(v *view, c *call) (any, *protocol.Error) {
 // begins with the event of its own configuration.
 func setAuditExport(x *txn, c protocol.SinkConfig, secret protocol.Sealed, keep bool) {
 	if c.Endpoint == "" {
-		dropSink(x, protocol.SinkNameExport)
+		removeSink(x, protocol.SinkNameExport)
 		x.begin(protocol.EventAuditExportConfigured).str("status", protocol.StatusDisabled).end()
 		return
 	}
-	putSink(x, c, secret, keep)
+	configureSink(x, c, secret, keep)
 	x.begin(protocol.EventAuditExportConfigured).str("format", c.Format).str("endpoint", shownURL(c.Endpoint)).end()
 }
 
@@ -259,11 +259,11 @@ func decideReplay(v *view, c *call) (effect, *protocol.Error) {
 			})
 		}
 		countBacklog(x, r.Name, -1)
-		cursorTable.put(x, r.Name, &next)
+		putCursor(x, r.Name, &next)
 		countBacklog(x, r.Name, 1)
 		again := *s
 		again.gen = x.cluster.config().revision + 1
-		sinkTable.put(x, r.Name, &again)
+		putSink(x, r.Name, &again)
 		x.reconfigured(func(*settings) {})
 		x.begin(protocol.EventAuditReplayed).str("name", r.Name).num("seq", r.FromSeq).end()
 		return &protocol.AuditSinkReply{Type: "audit_replay_ok", Name: r.Name, Seq: next.seq}

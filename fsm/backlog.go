@@ -79,24 +79,6 @@ func (st *auditStore) backlogPart(s *sink, lag uint64, by bearer) share.Limit {
 // ahead is the last event that counts in the backlog of a sink at a position.
 func (s *sink) ahead(seq uint64) uint64 { return seq + uint64(s.MaxLag) }
 
-// inBacklogs counts one event in the backlogs that it is in, n times.
-func inBacklogs(x *txn, seq uint64, r eventRecord, n int64) {
-	if x.audit.required.Get() == 0 {
-		return
-	}
-	by, counts := causedBy(r.origin())
-	if !counts {
-		return
-	}
-	x.audit.sinks.Scan(func(name string, s *sink) bool {
-		if cur, ok := x.audit.cursors.Get(name); ok && s.Required && seq > cur.seq && seq <= s.ahead(cur.seq) {
-			b := by.at(name)
-			x.audit.backlog.add(&x.w, &b, n)
-		}
-		return true
-	})
-}
-
 // countBacklog counts what a sink is behind with, n times: -1 before the sink
 // or its position becomes another one, 1 afterwards.
 func countBacklog(x *txn, name string, n int64) {
@@ -115,22 +97,6 @@ func advanceBacklog(x *txn, name string, from, to uint64) {
 	}
 	countBetween(x, name, from, min(to, s.ahead(from)), -1)
 	countBetween(x, name, max(to, s.ahead(from)), s.ahead(to), 1)
-}
-
-// countBetween counts the events after one sequence number, up to another.
-func countBetween(x *txn, name string, behind, upTo uint64, n int64) {
-	for i := range x.audit.events {
-		x.audit.events[i].Ascend(behind+1, func(seq uint64, r eventRecord) bool {
-			if seq > upTo {
-				return false
-			}
-			if by, counts := causedBy(r.origin()); counts {
-				b := by.at(name)
-				x.audit.backlog.add(&x.w, &b, n)
-			}
-			return true
-		})
-	}
 }
 
 // countBacklogs counts all backlogs of a state that was read.

@@ -94,16 +94,6 @@ func (st *beaconStore) roomFor(old *beacon, r *protocol.BeaconRegister, by *bear
 	return protocol.Refusef(protocol.CodeLimitReached, "too many beacons from %s: it has its part of the list", by.source)
 }
 
-func (x *txn) putBeacon(id uint32, b *beacon) { beaconTable.put(x, id, b) }
-
-func (x *txn) dropBeacon(id uint32) {
-	beaconTable.drop(x, id)
-	beaconListChanged(x)
-}
-
-// beaconListChanged makes the lists that were sent so far outdated.
-func beaconListChanged(x *txn) { x.beacons.revision.Set(&x.w, x.beacons.revision.Get()+1) }
-
 // beaconList is the list as it is sent, for all who ask until it changes: it
 // is one copy in memory, however many read it.
 type beaconList struct {

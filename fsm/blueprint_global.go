@@ -62,7 +62,7 @@ func (p *blueprintPlan) planExport(v *view, r *protocol.ProvisionNetwork) *proto
 		if made, ok := x.audit.sinks.Get(s.Name); ok && !known.IsZero() {
 			next := *made
 			next.token = known
-			sinkTable.put(x, s.Name, &next)
+			putSink(x, s.Name, &next)
 		}
 	})
 	return nil

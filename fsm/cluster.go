@@ -64,7 +64,7 @@ func decideMemberHello(v *view, b *MemberRecord) (effect, *protocol.Error) {
 		}
 		slices.Sort(next.Keys)
 		next.Keys = slices.Compact(next.Keys)
-		clusterMemberTable.put(x, b.ID, &next)
+		putClusterMember(x, b.ID, &next)
 		return ok("member_hello")
 	}, nil
 }
@@ -73,7 +73,7 @@ func decideMemberForget(v *view, b *MemberForget) (effect, *protocol.Error) {
 	return func(x *txn) any {
 		voidJoinTokens(x, b.ID)
 		if _, known := x.cluster.members.Get(b.ID); known {
-			clusterMemberTable.drop(x, b.ID)
+			dropClusterMember(x, b.ID)
 			x.begin(protocol.EventMemberRemoved).str("member_id", b.ID).end()
 		}
 		return ok("member_forget")
@@ -97,7 +97,7 @@ func decidePutToken(v *view, b *PutToken) (effect, *protocol.Error) {
 		if b.ExpiresInMS > 0 {
 			t.Expires = x.meta.now + b.ExpiresInMS
 		}
-		tokenTable.put(x, key, t)
+		putToken(x, key, t)
 		x.begin(protocol.EventClusterTokenSeeded).str("kind", b.Kind.String()).str("name", b.Name).num("generation", uint64(t.Generation)).end()
 		return ok("put_token")
 	}, nil
@@ -127,7 +127,7 @@ func decidePutSealed(v *view, b *PutSealed) (effect, *protocol.Error) {
 		return func(*txn) any { return ok("put_sealed") }, nil
 	}
 	return func(x *txn) any {
-		sealedTable.put(x, b.Name, &sealed{Sealed: b.Sealed, public: b.Public})
+		putSealed(x, b.Name, &sealed{Sealed: b.Sealed, public: b.Public})
 		return ok("put_sealed")
 	}, nil
 }

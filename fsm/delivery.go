@@ -119,7 +119,7 @@ func noteProgress(x *txn, b *SinkProgress, next cursor) {
 		x.meta.exported += c.delivered
 	}
 	next.trouble(b, x.meta.now)
-	cursorTable.put(x, b.Name, &next)
+	putCursor(x, b.Name, &next)
 	advanceBacklog(x, b.Name, b.From, b.To)
 	if lost := b.Lost[0] + b.Lost[1]; lost > 0 {
 		x.begin(protocol.EventAuditGap).str("name", b.Name).num("first", b.From+1).num("count", lost).end()
@@ -165,7 +165,7 @@ func decideResealSink(v *view, b *ResealSink) (effect, *protocol.Error) {
 	return func(x *txn) any {
 		next := *s
 		next.secret = b.Secret
-		sinkTable.put(x, b.Name, &next)
+		putSink(x, b.Name, &next)
 		return ok("reseal_sink")
 	}, nil
 }

@@ -162,29 +162,42 @@ func exports(t *testing.T) types.Importer {
 // check runs the lint over sources by file name; strict wants them to compile.
 func check(t *testing.T, imp types.Importer, sources map[string]string, strict bool) []string {
 	t.Helper()
-	l := &lint{
-		fset: gotoken.NewFileSet(), sorted: map[string]bool{},
-		info: &types.Info{Uses: map[*ast.Ident]types.Object{}, Types: map[ast.Expr]types.TypeAndValue{}, Defs: map[*ast.Ident]types.Object{}},
-	}
-	var files []*ast.File
-	for name, src := range sources {
-		f, err := parser.ParseFile(l.fset, name, src, parser.ParseComments)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, f)
-	}
-	conf := types.Config{Importer: imp, Error: func(err error) {
+	fset := gotoken.NewFileSet()
+	failed := func(err error) {
 		if strict {
 			t.Errorf("type check: %v", err)
 		}
-	}}
-	_, _ = conf.Check("fsm", l.fset, files, l.info)
+	}
+	files, info := typedWith(t, imp, fset, sources, failed)
+	l := &lint{fset: fset, sorted: map[string]bool{}, info: info}
 	for _, f := range files {
 		l.file(f)
 	}
 	slices.Sort(l.findings)
 	return l.findings
+}
+
+// typed parses and type checks sources by file name.
+func typed(t *testing.T, imp types.Importer, fset *gotoken.FileSet, sources map[string]string) ([]*ast.File, *types.Info) {
+	t.Helper()
+	return typedWith(t, imp, fset, sources, func(err error) { t.Errorf("type check: %v", err) })
+}
+
+// typedWith is typed that hands the errors of the type checker to failed.
+func typedWith(t *testing.T, imp types.Importer, fset *gotoken.FileSet, sources map[string]string, failed func(error)) ([]*ast.File, *types.Info) {
+	t.Helper()
+	info := &types.Info{Uses: map[*ast.Ident]types.Object{}, Types: map[ast.Expr]types.TypeAndValue{}, Defs: map[*ast.Ident]types.Object{}}
+	var files []*ast.File
+	for name, src := range sources {
+		f, err := parser.ParseFile(fset, name, src, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	conf := types.Config{Importer: imp, Error: failed}
+	_, _ = conf.Check("fsm", fset, files, info)
+	return files, info
 }
 
 func TestSourceIsDeterministic(t *testing.T) {

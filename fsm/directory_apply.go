@@ -67,14 +67,14 @@ func reassign(x *txn, net uint16, p *preAssign) {
 	switch {
 	case p.role == roleNone:
 		if there {
-			preAssignTable.drop(x, key)
+			dropPreAssign(x, key)
 		}
 		return
 	case !there:
 		x.meta.queueSeq++
 		key = preAssignKey(net, x.meta.queueSeq)
 	}
-	preAssignTable.put(x, key, p)
+	putPreAssign(x, key, p)
 }
 
 // noteSync notes what a sync did; it counts as one revision when it changed

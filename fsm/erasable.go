@@ -141,7 +141,7 @@ func eraseEvents(x *txn, goes func(*Event, Attr) bool) (events int) {
 		if r, changed := l.event.erase(goes); changed {
 			next := *l
 			next.event = r
-			letterTable.put(x, k, &next)
+			putLetter(x, k, &next)
 		}
 	}
 	return events
@@ -151,5 +151,5 @@ func eraseEvents(x *txn, goes func(*Event, Attr) bool) (events int) {
 func replaceEvent(x *txn, c int, seq uint64, old, record eventRecord) {
 	ch := &x.meta.chains[c]
 	ch.Bytes += uint64(len(record)) - uint64(len(old))
-	eventTables[c].put(x, seq, record)
+	putEvent(x, c, seq, record)
 }

@@ -101,23 +101,6 @@ func readEventRecord(d *table.Decoder, _ uint32) eventRecord {
 	return e
 }
 
-var (
-	securityTable = declaration[uint64, eventRecord]{
-		schema: table.Schema[uint64, eventRecord]{Kind: kindSecurity, AppendKey: table.AppendKey64, ReadKey: table.ReadKey64, Read: readEventRecord},
-		in:     func(v *view) *table.Table[uint64, eventRecord] { return &v.audit.events[0] },
-		indexes: []place{
-			func(v *view) table.Part { return &v.audit.shares.held },
-			func(v *view) table.Part { return &v.audit.shares.total },
-		},
-		enter: func(x *txn, seq uint64, r eventRecord) { countEvent(x, seq, r, 1) },
-		leave: func(x *txn, seq uint64, r eventRecord) { countEvent(x, seq, r, -1) },
-	}
-	activityTable = declaration[uint64, eventRecord]{
-		schema: table.Schema[uint64, eventRecord]{Kind: kindActivity, AppendKey: table.AppendKey64, ReadKey: table.ReadKey64, Read: readEventRecord},
-		in:     func(v *view) *table.Table[uint64, eventRecord] { return &v.audit.events[1] },
-	}
-)
-
 func classIndex(c protocol.EventClass) int {
 	if c == protocol.ClassSecurity {
 		return 0
@@ -208,9 +191,6 @@ func (w *eventWriter) bool(key string, value bool) *eventWriter {
 	return w.str(key, strconv.FormatBool(value))
 }
 
-// eventTables are the tables of events by class, see classIndex.
-var eventTables = [...]*declaration[uint64, eventRecord]{&securityTable, &activityTable}
-
 // end chains and stores the event and cuts what retention no longer allows.
 // The buffer begins with the previous hash, which is what the chain hashes
 // over; in what is stored the new hash takes its place.
@@ -227,7 +207,7 @@ func (w *eventWriter) end() {
 	ch.Count++
 	ch.Bytes += uint64(len(record))
 	r := eventRecord(record)
-	eventTables[c].put(x, w.seq, r)
+	putEvent(x, c, w.seq, r)
 	inBacklogs(x, w.seq, r, 1)
 	cutEvents(x, c)
 }
@@ -248,7 +228,7 @@ func cutEvents(x *txn, c int) {
 		ch.Bytes -= uint64(len(r))
 		ch.Cut++
 		inBacklogs(x, seq, r, -1)
-		eventTables[c].drop(x, seq)
+		dropEvent(x, c, seq)
 	}
 }
 

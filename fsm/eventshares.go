@@ -62,14 +62,3 @@ func eventCost(r eventRecord) int64 {
 	keep := retentions[0]
 	return int64(max(uint64(len(r)), (keep.bytes+keep.count-1)/keep.count))
 }
-
-// countEvent counts a security event for who caused it, n times.
-func countEvent(x *txn, seq uint64, r eventRecord, n int64) {
-	e, ok := decodeEvent(seq, protocol.ClassSecurity, r)
-	if !ok {
-		return
-	}
-	if b, counts := eventBearer(e.Actor, e.Source, e.Action); counts {
-		x.audit.shares.add(&x.w, &b, n*eventCost(r))
-	}
-}

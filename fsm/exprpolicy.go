@@ -42,21 +42,6 @@ func readNetworkDocs(d *table.Decoder, _ uint32) (n networkDocs) {
 	return n
 }
 
-var networkDocsTable = declaration[uint16, networkDocs]{
-	schema: table.Schema[uint16, networkDocs]{Kind: kindNetDocs, AppendKey: table.AppendKey16, ReadKey: table.ReadKey16, Read: readNetworkDocs},
-	in:     func(v *view) *table.Table[uint16, networkDocs] { return &v.networks.docs },
-	fits:   func(x *txn, net uint16, _ networkDocs) bool { return x.networks.records.Holds(net) },
-}
-
-// setDocs stores what a network has, which may be nothing.
-func (x *txn) setDocs(net uint16, n networkDocs) {
-	if n == (networkDocs{}) {
-		networkDocsTable.drop(x, net)
-		return
-	}
-	networkDocsTable.put(x, net, n)
-}
-
 // setExprPolicy gives a network an expression policy, "" for none, with its event.
 func setExprPolicy(x *txn, net uint16, text string) {
 	docs, _ := x.networks.docs.Get(net)

@@ -84,7 +84,7 @@ func decideRequestHandshake(v *view, c *call) (effect, *protocol.Error) {
 			x.setSides(from.id, r.ToNodeID, x.trust.sides(from.id, r.ToNodeID)|asked)
 		}
 		x.meta.queueSeq++
-		requestTable.put(x, queueKey(r.ToNodeID, x.meta.queueSeq), &request{from: from.id, at: x.meta.now, justification: r.Justification, source: by.source, wide: by.wide})
+		putRequest(x, queueKey(r.ToNodeID, x.meta.queueSeq), &request{from: from.id, at: x.meta.now, justification: r.Justification, source: by.source, wide: by.wide})
 		x.begin(protocol.EventHandshakeRelayed).num("from_node_id", uint64(from.id)).num("to_node_id", uint64(r.ToNodeID)).end()
 		return &protocol.RequestHandshakeReply{Type: "request_handshake_ok", Status: "delivered"}
 	}, nil
@@ -135,10 +135,10 @@ func queueResponse(x *txn, to uint32, q *response) {
 		return true
 	})
 	if waiting >= protocol.MaxHandshakeResponses {
-		responseTable.drop(x, queueKey(to, x.trust.leastMissed(to, q.from)))
+		dropResponse(x, queueKey(to, x.trust.leastMissed(to, q.from)))
 	}
 	x.meta.queueSeq++
-	responseTable.put(x, queueKey(to, x.meta.queueSeq), q)
+	putResponse(x, queueKey(to, x.meta.queueSeq), q)
 }
 
 // leastMissed is the response to a node that makes room for another of a
@@ -249,8 +249,8 @@ func decidePollHandshakes(v *view, c *call) (effect, *protocol.Error) {
 	}
 	return func(x *txn) any {
 		d := x.trust.drain(r.NodeID, r.UpToRequest, r.UpToResponse)
-		eachRequestKey(x, r.NodeID, d.upToRequest, func(k string) { requestTable.drop(x, k) })
-		eachResponseKey(x, r.NodeID, d.upToResponse, func(k string) { responseTable.drop(x, k) })
+		eachRequestKey(x, r.NodeID, d.upToRequest, func(k string) { dropRequest(x, k) })
+		eachResponseKey(x, r.NodeID, d.upToResponse, func(k string) { dropResponse(x, k) })
 		return d.reply
 	}, nil
 }
@@ -259,8 +259,8 @@ func decidePollHandshakes(v *view, c *call) (effect, *protocol.Error) {
 // asked others, who would answer a question that nobody has any more.
 func dropHandshakes(x *txn, id uint32) {
 	const all = 1<<64 - 1
-	eachRequestKey(x, id, all, func(k string) { requestTable.drop(x, k) })
-	eachResponseKey(x, id, all, func(k string) { responseTable.drop(x, k) })
+	eachRequestKey(x, id, all, func(k string) { dropRequest(x, k) })
+	eachResponseKey(x, id, all, func(k string) { dropResponse(x, k) })
 	for _, peer := range x.trust.peers(id) {
 		if _, asked := own(id, peer); x.trust.sides(id, peer)&asked != 0 {
 			withdrawRequests(x, id, peer)
@@ -278,7 +278,7 @@ func withdrawRequests(x *txn, from, to uint32) {
 		return true
 	})
 	for _, k := range keys {
-		requestTable.drop(x, k)
+		dropRequest(x, k)
 	}
 }
 

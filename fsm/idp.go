@@ -28,7 +28,7 @@ func (x *txn) reconfigured(change func(*settings)) {
 	s := *x.cluster.config()
 	change(&s)
 	s.revision++
-	settingsTable.put(x, 0, &s)
+	putSettings(x, &s)
 }
 
 // setIDP replaces the identity provider; the zero value clears it. The keys
@@ -39,7 +39,7 @@ func setIDP(x *txn, idp protocol.IDP, requireIdentity bool, roles []protocol.Rol
 		x.reconfigured(func(s *settings) { s.idp, s.requireIdentity, s.roleMap = idp, requireIdentity, roles })
 	}
 	if old.idp.URL != idp.URL || !idp.BuiltIn() {
-		jwksTable.drop(x, old.idp.URL)
+		dropJWKS(x, old.idp.URL)
 	}
 	w := x.begin(protocol.EventIDPConfigured)
 	if idp.Type == "" {

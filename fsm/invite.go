@@ -9,26 +9,6 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-func enterInvite(x *txn, key string, i *invite) {
-	x.networks.byInvite.Put(&x.w, inviteByNetwork(i.net, key), nothing{})
-	x.networks.byInvite.Put(&x.w, inviteByInviter(i.inviter, i.net, key), nothing{})
-	x.due.Put(&x.w, inviteDue(key, i), nothing{})
-}
-
-func leaveInvite(x *txn, key string, i *invite) {
-	x.networks.byInvite.Drop(&x.w, inviteByNetwork(i.net, key))
-	x.networks.byInvite.Drop(&x.w, inviteByInviter(i.inviter, i.net, key))
-	x.due.Drop(&x.w, inviteDue(key, i))
-}
-
-func (x *txn) putInvite(key string, i *invite) { inviteTable.put(x, key, i) }
-
-func (x *txn) dropInvites(keys []string) {
-	for _, k := range keys {
-		inviteTable.drop(x, k)
-	}
-}
-
 // eachInvite visits a node's inbox in order of arrival.
 func (st *networkStore) eachInvite(target uint32, f func(key string, i *invite) bool) {
 	st.invites.Ascend(queueKey(target, 0), func(k string, i *invite) bool {

@@ -32,7 +32,7 @@ func decideSpendToken(v *view, b *SpendToken) (effect, *protocol.Error) {
 		if t.spentBy == "" {
 			spent := *t
 			spent.spentBy, spent.spentKey = b.MemberID, string(b.Key)
-			tokenTable.put(x, key, &spent)
+			putToken(x, key, &spent)
 		}
 		return ok("spend_token")
 	}, nil
@@ -48,7 +48,7 @@ func voidJoinTokens(x *txn, member string) {
 		return t.Kind == TokenJoin
 	})
 	for _, k := range used {
-		tokenTable.drop(x, k)
+		dropToken(x, k)
 	}
 }
 
@@ -80,7 +80,7 @@ func decideRevokeJoinToken(v *view, c *call) (effect, *protocol.Error) {
 		return nil, protocol.Refusef(protocol.CodeNotFound, "join token %s: not found; cluster_join_token_list shows what there is", protocol.Quote(r.Name))
 	}
 	return func(x *txn) any {
-		tokenTable.drop(x, key)
+		dropToken(x, key)
 		x.begin(protocol.EventClusterTokenRevoked).str("kind", TokenJoin.String()).str("name", r.Name).end()
 		return &protocol.ClusterJoinTokenRevokeReply{Name: r.Name, Type: "cluster_join_token_revoke_ok"}
 	}, nil

@@ -83,7 +83,7 @@ func decidePutJWKS(v *view, b *PutJWKS) (effect, *protocol.Error) {
 				x.begin(protocol.EventIDPKeysChanged).str("url", shownURL(b.URL)).end()
 			}
 		}
-		jwksTable.put(x, b.URL, &next)
+		putJWKS(x, b.URL, &next)
 		return ok("put_jwks")
 	}, nil
 }
@@ -125,12 +125,6 @@ func readJWKS(d *table.Decoder, _ uint32) *jwks {
 	}
 	j.failed, j.failing = d.Text(), d.Varint()
 	return j
-}
-
-// Keys are kept under the URL that was configured when they were fetched.
-var jwksTable = declaration[string, *jwks]{
-	schema: table.Schema[string, *jwks]{Kind: kindJWKS, AppendKey: table.AppendKeyString, ReadKey: table.ReadKeyString, Read: readJWKS},
-	in:     func(v *view) *table.Table[string, *jwks] { return &v.cluster.jwks },
 }
 
 func (j *jwks) leftOutTexts() (texts []string) {

@@ -49,7 +49,7 @@ func decideHeartbeat(v *view, c *call) (effect, *protocol.Error) {
 
 func noteBlocked(id uint32) effect {
 	return func(x *txn) any {
-		blockedTable.put(x, id, millis(x.meta.now))
+		setBlocked(x, id)
 		x.begin(protocol.EventHeartbeatBlocked).node(id).end()
 		return nil
 	}
@@ -120,7 +120,7 @@ func sweepOffline(x *txn, id uint32) {
 	x.begin(protocol.EventNodeReaped).node(id).str("reason", "stale_heartbeat").str("last_seen_ago", ago.String()).
 		num("networks", uint64(len(x.networks.of(id))+1)).end()
 	x.edit(n, func(n *node) { n.state, n.offlineAt = stateOffline, x.meta.now })
-	seenTable.drop(x, id)
+	dropSeen(x, id)
 }
 
 func sweepRelease(x *txn, id uint32) {
@@ -144,7 +144,7 @@ func expireTokens(x *txn) {
 		return true
 	})
 	for _, k := range keys {
-		tokenTable.drop(x, k)
+		dropToken(x, k)
 	}
 }
 

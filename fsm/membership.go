@@ -197,7 +197,7 @@ func addPreAssign(x *txn, net uint16, externalID, person string, r role) (added 
 		return false
 	}
 	x.meta.queueSeq++
-	preAssignTable.put(x, preAssignKey(net, x.meta.queueSeq), p)
+	putPreAssign(x, preAssignKey(net, x.meta.queueSeq), p)
 	x.reconfigure(net, func(*network) {})
 	return true
 }
@@ -217,7 +217,7 @@ func clearPreAssign(x *txn, net uint16) {
 		return true
 	})
 	for _, k := range keys {
-		preAssignTable.drop(x, k)
+		dropPreAssign(x, k)
 	}
 	if len(keys) > 0 {
 		x.reconfigure(net, func(*network) {})

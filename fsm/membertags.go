@@ -34,13 +34,6 @@ func readMemberTagsRecord(d *table.Decoder, _ uint32) (t memberTags) {
 	return t
 }
 
-// Tags are keyed as members are.
-var memberTagsTable = declaration[uint64, memberTags]{
-	schema: table.Schema[uint64, memberTags]{Kind: kindMemberTag, AppendKey: table.AppendKey64, ReadKey: table.ReadKey64, Read: readMemberTagsRecord},
-	in:     func(v *view) *table.Table[uint64, memberTags] { return &v.networks.tags },
-	fits:   func(x *txn, k uint64, _ memberTags) bool { return x.networks.memberships.Holds(k) },
-}
-
 // size is what the tags take in a list's JSON, from above.
 func (t memberTags) size() int {
 	if len(t.list) == 0 {
@@ -76,11 +69,7 @@ func decideSetMemberTags(v *view, c *call) (effect, *protocol.Error) {
 		return c.unchanged(reply)
 	}
 	return func(x *txn) any {
-		if len(r.Tags) == 0 {
-			memberTagsTable.drop(x, key)
-		} else {
-			memberTagsTable.put(x, key, memberTags{r.Tags})
-		}
+		setMemberTags(x, key, r.Tags)
 		x.begin(protocol.EventMemberTagsChanged).network(r.NetworkID).num("target_node", uint64(r.TargetNodeID)).
 			str("tags", strings.Join(r.Tags, " ")).end()
 		return reply

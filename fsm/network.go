@@ -54,8 +54,6 @@ func decideCreateNetwork(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func (x *txn) setNetwork(id uint16, n *network) { networkTable.put(x, id, n) }
-
 func decideJoinNetwork(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.JoinNetwork)
 	node := v.nodes.live(r.NodeID)
@@ -144,8 +142,7 @@ func decideDeleteNetwork(v *view, c *call) (effect, *protocol.Error) {
 		x.dropInvites(x.networks.invitesBy(inviteByNetwork(r.NetworkID, "")))
 		clearPreAssign(x, r.NetworkID)
 		dropPages(x, r.NetworkID)
-		networkDocsTable.drop(x, r.NetworkID)
-		networkTable.drop(x, r.NetworkID)
+		dropNetwork(x, r.NetworkID)
 		x.begin(protocol.EventNetworkDeleted).network(r.NetworkID).str("name", n.name).num("members", uint64(members)).
 			bool("enterprise", n.enterprise).end()
 		return &protocol.DeleteNetworkReply{Type: "delete_network_ok", NetworkID: r.NetworkID}

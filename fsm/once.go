@@ -63,7 +63,7 @@ func (x *txn) settled(c *command) (Result, bool) {
 }
 
 func (x *txn) rememberMinted(c *command, r *Result) {
-	mintedTable.put(x, mintedKey(string(c.Session[:]), c.Seq),
+	putMinted(x, mintedKey(string(c.Session[:]), c.Seq),
 		&result{index: r.Index, expires: x.meta.now + mintedResultTTL, reply: r.keep(), refusal: r.Err})
 }
 
@@ -84,7 +84,7 @@ func (r *Result) keep() string {
 func (x *txn) flushSessions() {
 	for i := range x.touched {
 		s := &x.touched[i]
-		sessionTable.put(x, s.key, session{floor: s.floor, used: x.meta.now})
+		putSession(x, s.key, session{floor: s.floor, used: x.meta.now})
 		forgetMinted(x, s.key, s.floor, 1024)
 	}
 }
@@ -105,7 +105,7 @@ func forgetMinted(x *txn, session string, floor uint64, limit int) (dropped int)
 		return true
 	})
 	for _, k := range keys {
-		mintedTable.drop(x, k)
+		dropMinted(x, k)
 	}
 	return len(keys)
 }
@@ -133,7 +133,7 @@ func expireSessions(x *txn, limit int) {
 			return
 		}
 		if over {
-			sessionTable.drop(x, s.key)
+			dropSession(x, s.key)
 		}
 	}
 }
@@ -270,19 +270,7 @@ func (x *txn) rememberResult(key string, hash [32]byte, r *Result, expires int64
 	if signer != nil && x.nodes.signer(Actor{Node: signer.id, KeyGen: signer.keyGen}) == nil {
 		res.signerGen, res.signerKey = signer.keyGen, signer.key
 	}
-	resultTable.put(x, key, res)
-}
-
-func enterResult(x *txn, key string, r *result) {
-	x.once.byExpiry.Put(&x.w, expiryKey(r.expires, key), key)
-	held, _ := x.once.memory(&r.bearer)
-	held.add(&x.w, &r.bearer, resultCost(key, r))
-}
-
-func leaveResult(x *txn, key string, r *result) {
-	x.once.byExpiry.Drop(&x.w, expiryKey(r.expires, key))
-	held, _ := x.once.memory(&r.bearer)
-	held.add(&x.w, &r.bearer, -resultCost(key, r))
+	putResult(x, key, res)
 }
 
 // expireResults forgets at most limit client results whose time is over.
@@ -295,7 +283,7 @@ func expireResults(x *txn, limit int) {
 		if r, _ := x.once.results.Get(key); r.expires > x.meta.now {
 			return
 		}
-		resultTable.drop(x, key)
+		dropResult(x, key)
 	}
 }
 

@@ -191,7 +191,7 @@ func forgetRoles(x *txn, person string) (roles int) {
 		return true
 	})
 	for _, w := range found {
-		preAssignTable.drop(x, w.key)
+		dropPreAssign(x, w.key)
 		x.reconfigure(w.net, func(*network) {})
 	}
 	return len(found)
@@ -215,10 +215,10 @@ func forgetHandshakes(x *txn, ids map[uint32]bool) {
 		return true
 	})
 	for _, k := range requests {
-		requestTable.drop(x, k)
+		dropRequest(x, k)
 	}
 	for _, k := range responses {
-		responseTable.drop(x, k)
+		dropResponse(x, k)
 	}
 }
 

@@ -47,29 +47,10 @@ func freeKey(v *view, n *node, key protocol.PublicKey) *protocol.Error {
 	return protocol.Refusef(protocol.CodeAlreadyExists, "new_public_key already belongs to another node; use a fresh key")
 }
 
-// markKey keeps that the key of a node that is forgotten has proved itself.
-func (x *txn) markKey(n *node) {
-	if n.has(flagProven|flagSignedRegister) && !n.has(flagKeyless) {
-		provenKeyTable.put(x, x.provenMark(n.key), nothing{})
-	}
-}
-
-// unmarkKey ends a mark: the key has a node again, which says the same.
-func (x *txn) unmarkKey(key protocol.PublicKey) {
-	if x.provenOnce(key) {
-		provenKeyTable.drop(x, x.provenMark(key))
-	}
-}
-
 func readProvenKey(d *table.Decoder) string {
 	k := d.Text()
 	if len(k) != sha256.Size {
 		d.Fail()
 	}
 	return k
-}
-
-var provenKeyTable = declaration[string, nothing]{
-	schema: table.Schema[string, nothing]{Kind: kindProvenKey, AppendKey: table.AppendKeyString, ReadKey: readProvenKey, Read: readNothing},
-	in:     func(v *view) *table.Table[string, nothing] { return &v.nodes.provenKeys },
 }

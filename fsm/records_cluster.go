@@ -28,15 +28,6 @@ func readToken(d *table.Decoder, _ uint32) *token {
 	return t
 }
 
-var tokenTable = declaration[string, *token]{
-	schema: table.Schema[string, *token]{Kind: kindToken, AppendKey: table.AppendKeyString, ReadKey: readTokenKey, Read: readToken},
-	in:     func(v *view) *table.Table[string, *token] { return &v.cluster.tokens },
-	fits: func(_ *txn, k string, t *token) bool {
-		t.Kind, t.Name = TokenKind(k[0]), k[1:]
-		return true
-	},
-}
-
 func tokenKey(kind TokenKind, name string) string { return string(rune(kind)) + name }
 
 func readTokenKey(d *table.Decoder) string {
@@ -67,11 +58,6 @@ func readSealed(d *table.Decoder, _ uint32) *sealed {
 	s.Ciphertext = append([]byte(nil), d.Bytes()...)
 	s.public = append([]byte(nil), d.Bytes()...)
 	return s
-}
-
-var sealedTable = declaration[string, *sealed]{
-	schema: table.Schema[string, *sealed]{Kind: kindSealed, AppendKey: table.AppendKeyString, ReadKey: table.ReadKeyString, Read: readSealed},
-	in:     func(v *view) *table.Table[string, *sealed] { return &v.cluster.sealed },
 }
 
 // clusterMember is a member of the cluster.
@@ -112,13 +98,4 @@ func readClusterMember(d *table.Decoder, _ uint32) *clusterMember {
 	}
 	s.boot, s.counted = d.Text(), d.Uvarint()
 	return s
-}
-
-var clusterMemberTable = declaration[string, *clusterMember]{
-	schema: table.Schema[string, *clusterMember]{Kind: kindClusterMember, AppendKey: table.AppendKeyString, ReadKey: table.ReadKeyString, Read: readClusterMember},
-	in:     func(v *view) *table.Table[string, *clusterMember] { return &v.cluster.members },
-	fits: func(_ *txn, id string, m *clusterMember) bool {
-		m.ID = id
-		return true
-	},
 }

@@ -65,11 +65,6 @@ func readSettings(d *table.Decoder, _ uint32) *settings {
 	return s
 }
 
-var settingsTable = declaration[uint16, *settings]{
-	schema: table.Schema[uint16, *settings]{Kind: kindSettings, AppendKey: table.AppendKey16, ReadKey: (*table.Decoder).Key16, Read: readSettings},
-	in:     func(v *view) *table.Table[uint16, *settings] { return &v.cluster.settings },
-}
-
 // sink is a consumer of the event log as it is configured.
 type sink struct {
 	protocol.SinkConfig
@@ -121,20 +116,6 @@ func readSealedSecret(d *table.Decoder) (s protocol.Sealed) {
 	return s
 }
 
-var sinkTable = declaration[string, *sink]{
-	schema: table.Schema[string, *sink]{Kind: kindSink, AppendKey: table.AppendKeyString, ReadKey: table.ReadKeyString, Read: readSink},
-	in:     func(v *view) *table.Table[string, *sink] { return &v.audit.sinks },
-	indexes: []place{
-		func(v *view) table.Part { return &v.audit.required },
-	},
-	fits: func(_ *txn, name string, s *sink) bool {
-		s.Name = name
-		return true
-	},
-	enter: func(x *txn, _ string, s *sink) { countRequired(x, s, 1) },
-	leave: func(x *txn, _ string, s *sink) { countRequired(x, s, -1) },
-}
-
 // cursor is how far a sink is in the event log.
 type cursor struct {
 	// seq is the newest event that is done with; passed counts, per class, the
@@ -171,12 +152,6 @@ func readCursorRecord(d *table.Decoder, _ uint32) *cursor {
 	return c
 }
 
-var cursorTable = declaration[string, *cursor]{
-	schema: table.Schema[string, *cursor]{Kind: kindCursor, AppendKey: table.AppendKeyString, ReadKey: table.ReadKeyString, Read: readCursorRecord},
-	in:     func(v *view) *table.Table[string, *cursor] { return &v.audit.cursors },
-	fits:   func(x *txn, name string, _ *cursor) bool { return x.audit.sinks.Holds(name) },
-}
-
 // letter is a dead letter: the event itself, because the event log forgets.
 type letter struct {
 	event    eventRecord
@@ -200,16 +175,6 @@ func readLetter(d *table.Decoder, _ uint32) *letter {
 		d.Fail()
 	}
 	return l
-}
-
-// Dead letters are keyed by sink and sequence number.
-var letterTable = declaration[string, *letter]{
-	schema: table.Schema[string, *letter]{Kind: kindLetter, AppendKey: table.AppendKeyString, ReadKey: readLetterKey, Read: readLetter},
-	in:     func(v *view) *table.Table[string, *letter] { return &v.audit.letters },
-	fits: func(x *txn, k string, _ *letter) bool {
-		name, _ := splitLetterKey(k)
-		return x.audit.sinks.Holds(name)
-	},
 }
 
 func letterKey(sink string, seq uint64) string {

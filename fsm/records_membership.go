@@ -30,16 +30,6 @@ func readInvite(d *table.Decoder, _ uint32) *invite {
 	return i
 }
 
-var inviteTable = declaration[string, *invite]{
-	schema: table.Schema[string, *invite]{Kind: kindInvite, AppendKey: table.AppendKeyString, ReadKey: readQueueKey, Read: readInvite},
-	in:     func(v *view) *table.Table[string, *invite] { return &v.networks.invites },
-	indexes: []place{
-		func(v *view) table.Part { return &v.networks.byInvite },
-	},
-	enter: enterInvite,
-	leave: leaveInvite,
-}
-
 // Keys of the index of invites by network and by inviter. Both end with the
 // key of the invite.
 func inviteByNetwork(net uint16, key string) string {
@@ -68,23 +58,6 @@ func readPreAssign(d *table.Decoder, _ uint32) *preAssign {
 		d.Fail()
 	}
 	return p
-}
-
-// Pre-assignments are keyed by network and a global sequence number, which
-// gives their order.
-var preAssignTable = declaration[string, *preAssign]{
-	schema: table.Schema[string, *preAssign]{Kind: kindPreAssign, AppendKey: table.AppendKeyString, ReadKey: readPreAssignKey, Read: readPreAssign},
-	in:     func(v *view) *table.Table[string, *preAssign] { return &v.networks.preAssign },
-	indexes: []place{
-		func(v *view) table.Part { return &v.networks.byAssign },
-	},
-	fits: fitsPreAssign,
-	enter: func(x *txn, k string, p *preAssign) {
-		x.networks.byAssign.Put(&x.w, preAssignIndex(networkOfKey(k), p.key), k)
-	},
-	leave: func(x *txn, k string, p *preAssign) {
-		x.networks.byAssign.Drop(&x.w, preAssignIndex(networkOfKey(k), p.key))
-	},
 }
 
 func preAssignKey(net uint16, seq uint64) string {

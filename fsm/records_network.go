@@ -157,17 +157,6 @@ func readPolicy(d *table.Decoder) policy {
 	return p
 }
 
-var networkTable = declaration[uint16, *network]{
-	schema: table.Schema[uint16, *network]{Kind: kindNetwork, AppendKey: table.AppendKey16, ReadKey: table.ReadKey16, Read: readNetwork},
-	in:     func(v *view) *table.Table[uint16, *network] { return &v.networks.records },
-	indexes: []place{
-		func(v *view) table.Part { return &v.networks.byName },
-	},
-	fits:  fitsNetwork,
-	enter: func(x *txn, id uint16, n *network) { x.networks.byName.Put(&x.w, n.name, id) },
-	leave: func(x *txn, id uint16, n *network) { x.networks.byName.Drop(&x.w, n.name) },
-}
-
 // membership is a node's membership in a network. order grows with every join
 // and gives the order of member lists.
 type membership struct {
@@ -198,21 +187,6 @@ func readMembership(d *table.Decoder, _ uint32) membership {
 		d.Fail()
 	}
 	return m
-}
-
-// Memberships are keyed by network and node, see membershipKey.
-var membershipTable = declaration[uint64, membership]{
-	schema: table.Schema[uint64, membership]{Kind: kindMembership, AppendKey: table.AppendKey64, ReadKey: table.ReadKey64, Read: readMembership},
-	in:     func(v *view) *table.Table[uint64, membership] { return &v.networks.memberships },
-	indexes: []place{
-		func(v *view) table.Part { return &v.networks.byOrder },
-		func(v *view) table.Part { return &v.networks.byNode },
-		func(v *view) table.Part { return &v.networks.sizes },
-		func(v *view) table.Part { return &v.networks.owners },
-	},
-	fits:  fitsMembership,
-	enter: enterMembership,
-	leave: leaveMembership,
 }
 
 func membershipKey(net uint16, node uint32) uint64 { return uint64(net)<<32 | uint64(node) }

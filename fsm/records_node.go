@@ -150,23 +150,6 @@ func readNode(d *table.Decoder, level uint32) *node {
 	return n
 }
 
-var nodeTable = declaration[uint32, *node]{
-	schema: table.Schema[uint32, *node]{Kind: kindNode, AppendKey: table.AppendKey32, ReadKey: table.ReadKey32, Read: readNode, Map: table.Dense[*node]},
-	in:     func(v *view) *table.Table[uint32, *node] { return &v.nodes.records },
-	indexes: []place{
-		func(v *view) table.Part { return &v.nodes.byKey },
-		func(v *view) table.Part { return &v.nodes.byHost },
-		func(v *view) table.Part { return &v.nodes.byOwner },
-		func(v *view) table.Part { return &v.nodes.byPerson },
-		func(v *view) table.Part { return &v.nodes.liveIDs },
-		func(v *view) table.Part { return &v.nodes.offline },
-	},
-	fits:    fitsNode,
-	enter:   func(x *txn, id uint32, n *node) { reindexNode(x, id, &blankNode, n) },
-	leave:   func(x *txn, id uint32, n *node) { reindexNode(x, id, n, &blankNode) },
-	replace: reindexNode,
-}
-
 // request is a handshake request in a node's inbox. It is counted for the
 // source that it came from, and for the /48 around that where there is one.
 type request struct {
@@ -186,11 +169,6 @@ func readRequest(d *table.Decoder, _ uint32) *request {
 	return &request{from: d.Uvarint32(), at: d.Varint(), justification: d.Text(), source: d.Text(), wide: d.Text()}
 }
 
-var requestTable = declaration[string, *request]{
-	schema: table.Schema[string, *request]{Kind: kindRequest, AppendKey: table.AppendKeyString, ReadKey: readQueueKey, Read: readRequest},
-	in:     func(v *view) *table.Table[string, *request] { return &v.trust.requests },
-}
-
 // response is an answer to a handshake request, waiting for its reader.
 type response struct {
 	from   uint32
@@ -206,11 +184,6 @@ func (r *response) AppendTo(dst []byte, _ uint32) []byte {
 
 func readResponse(d *table.Decoder, _ uint32) *response {
 	return &response{from: d.Uvarint32(), at: d.Varint(), accept: d.Bool()}
-}
-
-var responseTable = declaration[string, *response]{
-	schema: table.Schema[string, *response]{Kind: kindResponse, AppendKey: table.AppendKeyString, ReadKey: readQueueKey, Read: readResponse},
-	in:     func(v *view) *table.Table[string, *response] { return &v.trust.responses },
 }
 
 // queueKey orders a node's queue by the global sequence number of its entries.
@@ -264,35 +237,9 @@ func readBeacon(d *table.Decoder, _ uint32) *beacon {
 	return b
 }
 
-var beaconTable = declaration[uint32, *beacon]{
-	schema: table.Schema[uint32, *beacon]{Kind: kindBeacon, AppendKey: table.AppendKey32, ReadKey: table.ReadKey32, Read: readBeacon},
-	in:     func(v *view) *table.Table[uint32, *beacon] { return &v.beacons.records },
-	indexes: []place{
-		func(v *view) table.Part { return &v.beacons.bytes.held },
-		func(v *view) table.Part { return &v.beacons.bytes.total },
-		func(v *view) table.Part { return &v.beacons.revision },
-		func(v *view) table.Part { return &v.beacons.cache },
-	},
-	enter: func(x *txn, _ uint32, b *beacon) { x.beacons.bytes.add(&x.w, &b.bearer, beaconCost(b.addr)) },
-	leave: func(x *txn, _ uint32, b *beacon) { x.beacons.bytes.add(&x.w, &b.bearer, -beaconCost(b.addr)) },
-}
-
 // millis is a time of log in milliseconds.
 type millis int64
 
 func (m millis) AppendTo(dst []byte, _ uint32) []byte { return table.AppendVarint(dst, int64(m)) }
 
 func readMillis(d *table.Decoder, _ uint32) millis { return millis(d.Varint()) }
-
-// Heartbeats blocked by an expired key, by node: when that was last audited.
-// Registrations refused for want of proof likewise.
-var (
-	blockedTable = declaration[uint32, millis]{
-		schema: table.Schema[uint32, millis]{Kind: kindBlocked, AppendKey: table.AppendKey32, ReadKey: table.ReadKey32, Read: readMillis},
-		in:     func(v *view) *table.Table[uint32, millis] { return &v.nodes.blocked },
-	}
-	rejectedTable = declaration[uint32, millis]{
-		schema: table.Schema[uint32, millis]{Kind: kindRejected, AppendKey: table.AppendKey32, ReadKey: table.ReadKey32, Read: readMillis},
-		in:     func(v *view) *table.Table[uint32, millis] { return &v.nodes.rejected },
-	}
-)

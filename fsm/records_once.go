@@ -23,12 +23,6 @@ func readSession(d *table.Decoder, _ uint32) session {
 
 const sessionBytes = len(SessionID{})
 
-// Sessions are keyed by their 16 bytes.
-var sessionTable = declaration[string, session]{
-	schema: table.Schema[string, session]{Kind: kindSession, AppendKey: table.AppendKeyString, ReadKey: fixedKey(sessionBytes), Read: readSession},
-	in:     func(v *view) *table.Table[string, session] { return &v.once.sessions },
-}
-
 // fixedKey reads string keys of exactly n bytes.
 func fixedKey(n int) func(*table.Decoder) string {
 	return func(d *table.Decoder) string {
@@ -127,30 +121,9 @@ func (r *result) replay() Result {
 	return out
 }
 
-// Minted results are keyed by session and sequence number.
-var mintedTable = declaration[string, *result]{
-	schema: table.Schema[string, *result]{Kind: kindMinted, AppendKey: table.AppendKeyString, ReadKey: fixedKey(sessionBytes + 8), Read: readResult},
-	in:     func(v *view) *table.Table[string, *result] { return &v.once.minted },
-}
-
 func mintedKey(session string, seq uint64) string {
 	var b [sessionBytes + 8]byte
 	return string(table.AppendKey64(append(b[:0], session...), seq))
-}
-
-// Client results are keyed by scope, command code and request id, see resultKey.
-var resultTable = declaration[string, *result]{
-	schema: table.Schema[string, *result]{Kind: kindResult, AppendKey: table.AppendKeyString, ReadKey: table.ReadKeyString, Read: readResult},
-	in:     func(v *view) *table.Table[string, *result] { return &v.once.results },
-	indexes: []place{
-		func(v *view) table.Part { return &v.once.byExpiry },
-		func(v *view) table.Part { return &v.once.known.held },
-		func(v *view) table.Part { return &v.once.known.total },
-		func(v *view) table.Part { return &v.once.strangers.held },
-		func(v *view) table.Part { return &v.once.strangers.total },
-	},
-	enter: enterResult,
-	leave: leaveResult,
 }
 
 // resultCost is what a remembered client result counts against the cap, in

@@ -50,16 +50,6 @@ func readStaged(d *table.Decoder, _ uint32) *staged {
 	return s
 }
 
-var stagedTable = declaration[string, *staged]{
-	schema: table.Schema[string, *staged]{Kind: kindStaged, AppendKey: table.AppendKeyString, ReadKey: readStagedKey, Read: readStaged},
-	in:     func(v *view) *table.Table[string, *staged] { return &v.uploads.records },
-	indexes: []place{
-		func(v *view) table.Part { return &v.uploads.bytes },
-	},
-	enter: enterStaged,
-	leave: leaveStaged,
-}
-
 func readStagedKey(d *table.Decoder) string {
 	k := d.Text()
 	if k == "" || k[0] != stagedUpload && k[0] != stagedPart && k[0] != stagedPage {
@@ -98,21 +88,3 @@ func stagedCost(key string, s *staged) int64 {
 	}
 	return int64(64 + len(key) + len(s.scope) + len(s.data))
 }
-
-func enterStaged(x *txn, key string, s *staged) {
-	x.uploads.bytes.Set(&x.w, x.uploads.bytes.Get()+stagedCost(key, s))
-	if k := stagedDue(key, s); k != "" {
-		x.due.Put(&x.w, k, nothing{})
-	}
-}
-
-func leaveStaged(x *txn, key string, s *staged) {
-	x.uploads.bytes.Set(&x.w, x.uploads.bytes.Get()-stagedCost(key, s))
-	if k := stagedDue(key, s); k != "" {
-		x.due.Drop(&x.w, k)
-	}
-}
-
-func (x *txn) putStaged(key string, s *staged) { stagedTable.put(x, key, s) }
-
-func (x *txn) dropStaged(key string) { stagedTable.drop(x, key) }

@@ -72,7 +72,7 @@ func noteRejected(v *view, n *node) effect {
 		return nil
 	}
 	return func(x *txn) any {
-		rejectedTable.put(x, n.id, millis(x.meta.now))
+		setRejected(x, n.id)
 		x.begin(protocol.EventRatchetRejected).node(n.id).end()
 		return nil
 	}
@@ -301,9 +301,7 @@ func deregister(x *txn, n *node) {
 	x.begin(protocol.EventNodeDeregistered).node(n.id).num("networks", uint64(nets)).end()
 	dropHandshakes(x, n.id)
 	forgetPairs(x, n.id)
-	seenTable.drop(x, n.id)
-	blockedTable.drop(x, n.id)
-	rejectedTable.drop(x, n.id)
+	dropNotes(x, n.id)
 	x.putNode(n, &node{
 		id: n.id, key: n.key, keyGen: n.keyGen, state: stateDeregistered, flags: n.flags & (flagKeyless | flagSignedRegister | flagProven),
 		owner: n.owner, created: n.created, rotated: n.rotated, rotates: n.rotates, expires: n.expires, announced: n.announced, standing: n.standing,

@@ -35,7 +35,7 @@ func decideCountRequests(v *view, b *CountRequests) (effect, *protocol.Error) {
 			more -= s.counted
 		}
 		next.boot, next.counted = b.Boot, b.Total
-		clusterMemberTable.put(x, b.Member, &next)
+		putClusterMember(x, b.Member, &next)
 		x.meta.requests = min(x.meta.requests+more, maxRequests)
 		return ok("count_requests")
 	}, nil

@@ -224,3 +224,22 @@ func (c *chunkReader) drain() error {
 	}
 	return damaged("it is cut short")
 }
+
+// consistent checks what the decoders of single records cannot see.
+func (x *txn) consistent() error {
+	switch {
+	case x.nodes.seen.Len() != x.nodes.liveIDs.Len():
+		return damaged("%d nodes are live and %d have a last sign of life", x.nodes.liveIDs.Len(), x.nodes.seen.Len())
+	case x.meta.clusterID != "" && !x.networks.records.Holds(0):
+		return damaged("it has no backbone network")
+	}
+	for i := range x.audit.events {
+		if uint64(x.audit.events[i].Len()) != x.meta.chains[i].Count {
+			return damaged("events are missing")
+		}
+	}
+	if x.audit.sinks.Len() != x.audit.cursors.Len() {
+		return damaged("%d sinks have %d positions", x.audit.sinks.Len(), x.audit.cursors.Len())
+	}
+	return nil
+}

@@ -37,20 +37,6 @@ func readBearer(d *table.Decoder) bearer {
 	return b
 }
 
-// shares count what principals, sources and /48s hold of something.
-type shares struct {
-	held  table.Index[string, int64]
-	total table.Value[int64]
-}
-
-// sharesAt are the places of shares.
-func sharesAt(in func(*view) *shares) []place {
-	return []place{
-		func(v *view) table.Part { return &in(v).held },
-		func(v *view) table.Part { return &in(v).total },
-	}
-}
-
 // keys of a bearer's counts, "" for those that it has none of.
 func (b *bearer) keys() [3]string {
 	var k [3]string
@@ -64,21 +50,6 @@ func (b *bearer) keys() [3]string {
 		k[2] = "w" + b.wide
 	}
 	return k
-}
-
-func (s *shares) add(w *table.Writer, b *bearer, n int64) {
-	s.total.Set(w, s.total.Get()+n)
-	for _, k := range b.keys() {
-		if k == "" {
-			continue
-		}
-		held, _ := s.held.Get(k)
-		if held += n; held > 0 {
-			s.held.Put(w, k, held)
-		} else {
-			s.held.Drop(w, k)
-		}
-	}
 }
 
 // of is what a bearer's principal, its source and the /48 around it hold.

@@ -11,10 +11,10 @@ import (
 // Sinks read the event log after a cursor that is part of the state, so the
 // next leader goes on where the last one was.
 
-// putSink creates or replaces a sink. With keep an existing one goes on from
+// configureSink creates or replaces a sink. With keep an existing one goes on from
 // where it is; otherwise it begins with the next event. A new address starts
 // the sink's own counts anew and forgets the dead letters of the old one.
-func putSink(x *txn, c protocol.SinkConfig, secret protocol.Sealed, keep bool) {
+func configureSink(x *txn, c protocol.SinkConfig, secret protocol.Sealed, keep bool) {
 	old, had := x.audit.sinks.Get(c.Name)
 	s := &sink{SinkConfig: c, secret: secret, gen: x.cluster.config().revision + 1}
 	if c.Required && c.MaxLag == 0 {
@@ -26,7 +26,7 @@ func putSink(x *txn, c protocol.SinkConfig, secret protocol.Sealed, keep bool) {
 	if same && secret.IsZero() {
 		s.secret = old.secret
 	}
-	sinkTable.put(x, c.Name, s)
+	putSink(x, c.Name, s)
 	if !had {
 		keepTotals(x, c.Name, true)
 	}
@@ -41,7 +41,7 @@ func putSink(x *txn, c protocol.SinkConfig, secret protocol.Sealed, keep bool) {
 	if old, _ := x.audit.cursors.Get(c.Name); had && keep {
 		cur.seq, cur.passed = old.seq, old.passed
 	}
-	cursorTable.put(x, c.Name, cur)
+	putCursor(x, c.Name, cur)
 }
 
 // sameSink reports whether a sink is configured like this already, and keeps
@@ -62,12 +62,11 @@ func sameSink(v *view, name string, c protocol.SinkConfig, secret protocol.Seale
 	return secret.IsZero() && bytes.Equal(old.AppendTo(nil, v.meta.level), next.AppendTo(nil, v.meta.level))
 }
 
-func dropSink(x *txn, name string) {
+func removeSink(x *txn, name string) {
 	if x.audit.sinks.Holds(name) {
 		countBacklog(x, name, -1)
 		dropLetters(x, name, 0)
-		cursorTable.drop(x, name)
-		sinkTable.drop(x, name)
+		dropSink(x, name)
 		keepTotals(x, name, false)
 		x.reconfigured(func(*settings) {})
 	}
@@ -84,14 +83,7 @@ func (v *view) cursorNow() *cursor {
 
 // startSinks gives a cluster its first sink: the structured log of the leader.
 func startSinks(x *txn) {
-	putSink(x, protocol.SinkConfig{Name: protocol.SinkNameLog, Kind: protocol.SinkLog}, protocol.Sealed{}, false)
-}
-
-// countRequired counts the sinks that writes wait for.
-func countRequired(x *txn, s *sink, n int) {
-	if s.Required {
-		x.audit.required.Set(&x.w, x.audit.required.Get()+n)
-	}
+	configureSink(x, protocol.SinkConfig{Name: protocol.SinkNameLog, Kind: protocol.SinkLog}, protocol.Sealed{}, false)
 }
 
 func noSink(name string) *protocol.Error {
@@ -121,7 +113,7 @@ func decideSinkPut(v *view, c *call) (effect, *protocol.Error) {
 		return c.unchanged(&protocol.AuditSinkReply{Type: "audit_sink_put_ok", Name: r.Name, Seq: cur.seq})
 	}
 	return func(x *txn) any {
-		putSink(x, r.Sink(), r.SecretSealed, true)
+		configureSink(x, r.Sink(), r.SecretSealed, true)
 		x.begin(protocol.EventSinkConfigured).str("name", r.Name).str("kind", r.Kind).str("format", r.Format).str("endpoint", shownURL(r.Endpoint)).
 			bool("required", r.Required).end()
 		cur, _ := x.audit.cursors.Get(r.Name)
@@ -139,7 +131,7 @@ func decideSinkDelete(v *view, c *call) (effect, *protocol.Error) {
 		return nil, noSink(r.Name)
 	}
 	return func(x *txn) any {
-		dropSink(x, r.Name)
+		removeSink(x, r.Name)
 		x.begin(protocol.EventSinkDeleted).str("name", r.Name).str("kind", s.Kind).end()
 		return &protocol.AuditSinkReply{Type: "audit_sink_delete_ok", Name: r.Name}
 	}, nil

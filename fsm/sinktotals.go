@@ -47,12 +47,6 @@ func (st *auditStore) count(name string) (now sinkCounts, total protocol.SinkTot
 	return now, protocol.SinkTotals{DeliveredTotal: t.delivered, FailedTotal: t.failed, DroppedTotal: t.dropped}
 }
 
-var sinkTotalsTable = declaration[string, sinkTotals]{
-	schema: table.Schema[string, sinkTotals]{Kind: kindSinkTotals, AppendKey: table.AppendKeyString, ReadKey: table.ReadKeyString, Read: readSinkTotals},
-	in:     func(v *view) *table.Table[string, sinkTotals] { return &v.audit.totals },
-	fits:   fitsSinkTotals,
-}
-
 // maxGoneTotals bounds how many names of deleted sinks are remembered; those
 // that have been gone longest make way.
 const maxGoneTotals = 4 * protocol.MaxSinks
@@ -64,7 +58,7 @@ func countSink(x *txn, name string, c sinkCounts) {
 	}
 	t, _ := x.audit.totals.Get(name)
 	t.delivered, t.failed, t.dropped = t.delivered+c.delivered, t.failed+c.failed, t.dropped+c.dropped
-	sinkTotalsTable.put(x, name, t)
+	putTotals(x, name, t)
 }
 
 // keepTotals notes that a sink is there, or is gone since now.
@@ -77,7 +71,7 @@ func keepTotals(x *txn, name string, there bool) {
 	if !there {
 		t.gone = max(x.meta.now, 1)
 	}
-	sinkTotalsTable.put(x, name, t)
+	putTotals(x, name, t)
 	if !there {
 		forgetTotals(x)
 	}
@@ -94,7 +88,7 @@ func forgetTotals(x *txn) {
 		return true
 	})
 	if count > maxGoneTotals {
-		sinkTotalsTable.drop(x, oldest)
+		dropTotals(x, oldest)
 	}
 }
 

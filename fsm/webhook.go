@@ -12,11 +12,11 @@ import (
 // setWebhook is what set_webhook and blueprints do.
 func setWebhook(x *txn, c protocol.SinkConfig, secret protocol.Sealed, keep bool) {
 	if c.Endpoint == "" {
-		dropSink(x, protocol.SinkNameWebhook)
+		removeSink(x, protocol.SinkNameWebhook)
 	}
 	x.begin(protocol.EventWebhookConfigured).str("status", statusOf(c.Endpoint != "")).str("url", shownURL(c.Endpoint)).end()
 	if c.Endpoint != "" { // the webhook is not told of its own beginning
-		putSink(x, c, secret, keep)
+		configureSink(x, c, secret, keep)
 	}
 }
 
@@ -80,10 +80,10 @@ func bury(x *txn, sink string, l Letter) bool {
 	if rec == "" {
 		return false
 	}
-	letterTable.put(x, letterKey(sink, l.Seq), &letter{event: rec, reason: l.Reason[:min(len(l.Reason), maxReasonBytes)], at: x.meta.now, attempts: l.Attempts})
+	putLetter(x, letterKey(sink, l.Seq), &letter{event: rec, reason: l.Reason[:min(len(l.Reason), maxReasonBytes)], at: x.meta.now, attempts: l.Attempts})
 	if keys := x.audit.letterKeys(sink); len(keys) > protocol.MaxDeadLetters {
 		for _, k := range keys[:len(keys)-protocol.MaxDeadLetters] {
-			letterTable.drop(x, k)
+			dropLetter(x, k)
 		}
 	}
 	return true
@@ -96,12 +96,12 @@ func retried(x *txn, sink string, l Letter) {
 	switch {
 	case !ok:
 	case l.Reason == "":
-		letterTable.drop(x, k)
+		dropLetter(x, k)
 	default:
 		next := *old
 		next.retry, next.reason, next.at = false, l.Reason[:min(len(l.Reason), maxReasonBytes)], x.meta.now
 		next.attempts += l.Attempts
-		letterTable.put(x, k, &next)
+		putLetter(x, k, &next)
 	}
 }
 
@@ -109,7 +109,7 @@ func retried(x *txn, sink string, l Letter) {
 func dropLetters(x *txn, sink string, seq uint64) {
 	for _, k := range x.audit.letterKeys(sink) {
 		if _, of := splitLetterKey(k); seq == 0 || of == seq {
-			letterTable.drop(x, k)
+			dropLetter(x, k)
 		}
 	}
 }
@@ -137,7 +137,7 @@ func decideDLQRetry(v *view, c *call) (effect, *protocol.Error) {
 			old, _ := x.audit.letters.Get(k)
 			next := *old
 			next.retry = true
-			letterTable.put(x, k, &next)
+			putLetter(x, k, &next)
 		}
 	})
 }

@@ -8,7 +8,7 @@ import "github.com/pilotregistry/pilotregistry/fsm/internal/table"
 // where it stands in the state, what a restored record has to fit, and which
 // indexes follow from a record. What the state does with all of its tables
 // (making, publishing, hashing, writing and restoring them) is derived from
-// the list of declarations in state.go.
+// the list of declarations below.
 type declaration[K table.Key, V table.Record] struct {
 	schema table.Schema[K, V]
 	in     func(*view) *table.Table[K, V]
@@ -93,5 +93,71 @@ func rekey[K table.Key, V any](x *txn, ix *table.Index[K, V], was, is K, v V) {
 	}
 	if is != none {
 		ix.Put(&x.w, is, v)
+	}
+}
+
+// tables are all tables in the order of snapshots. Nodes come before what
+// refers to them, sinks and memberships likewise.
+var tables = append([]declared{
+	&nodeTable, &seenTable, &networkTable, &membershipTable, &trustTable, &requestTable, &responseTable, &beaconTable,
+	&tokenTable, &sealedTable, &clusterMemberTable, &sessionTable, &mintedTable, &resultTable, &securityTable, &activityTable, &blockedTable,
+	&inviteTable, &preAssignTable, &settingsTable, &sinkTable, &cursorTable, &sinkTotalsTable, &letterTable, &jwksTable, &stagedTable,
+	&memberTagsTable, &networkDocsTable, &rejectedTable, &provenKeyTable,
+}, nextTables...)
+
+// shared are the places of what is derived from several tables.
+var shared = append([]place{
+	func(v *view) table.Part { return &v.due },
+}, sharesAt(func(v *view) *shares { return &v.audit.backlog })...)
+
+// places are those of everything that the state is made of besides its meta
+// record, by slot.
+var places = func() (list []place) {
+	for _, d := range tables {
+		list = append(list, d.places()...)
+	}
+	return append(list, shared...)
+}()
+
+// byKind finds the declaration of a kind of records.
+var byKind = func() map[table.Kind]declared {
+	m := map[table.Kind]declared{}
+	for _, d := range tables {
+		m[d.kind()] = d
+	}
+	return m
+}()
+
+// stored lists the tables of a state as snapshots and digests see them.
+func (v *view) stored() []table.Stored {
+	list := make([]table.Stored, len(tables))
+	for i, d := range tables {
+		list[i] = d.stored(v)
+	}
+	return list
+}
+
+// newTxn returns the writer of an empty state.
+func newTxn() *txn {
+	x := &txn{view: view{meta: meta{nextNode: 1, nextNet: 1}}}
+	x.w = table.NewWriter(&x.meta.level)
+	for _, d := range tables {
+		d.make(&x.view)
+	}
+	for i, part := range places {
+		x.w.Open(part(&x.view), table.Slot(i))
+	}
+	x.beacons.cache.Set(&x.w, new(beaconCache))
+	x.metaHash = x.meta.hash()
+	x.w.Digest.Add(&x.metaHash)
+	return x
+}
+
+// handOver gives the changes since the last publication to dst, which holds
+// the state that was published then.
+func (x *txn) handOver(dst *view) {
+	dst.meta = x.meta
+	for _, slot := range x.w.TakeChanged() {
+		table.HandOver(places[slot](&x.view), places[slot](dst))
 	}
 }
