@@ -43,7 +43,7 @@ type Answer struct {
 	// Gone says that the receiver wants no events any more (410).
 	Gone bool
 	// Content says that the receiver does not like what it was sent, so that
-	// the same again is no use while another event may be.
+	// the same again is useless while another event may be taken.
 	Content bool
 	// After is how long it asks to wait, 0 when it does not.
 	After time.Duration

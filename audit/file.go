@@ -96,7 +96,7 @@ func (s *fileSink) open() error {
 		return err
 	}
 	s.f, s.size = f, size
-	// A new file after a rotation goes on where the old one ended.
+	// A new file after a rotation continues where the old one ended.
 	if last.seq > s.last.seq {
 		s.last = last
 	}
@@ -130,14 +130,14 @@ func (s *fileSink) append(events []protocol.AuditEvent) error {
 	return nil
 }
 
-// lines are the events behind what the file has.
+// lines are the events after those that the file has.
 func (s *fileSink) lines(events []protocol.AuditEvent) (lines []byte, last position, err error) {
 	last = s.last
 	for i := range events {
 		e := &events[i]
 		if e.Seq <= last.seq {
 			// Log time never runs backwards: a younger event with a lower number is
-			// of a cluster that began anew, and would be left out for good.
+			// of a cluster that was created again, and would be left out for good.
 			if e.Time > last.at {
 				return nil, last, errors.New("the file has events of another cluster")
 			}

@@ -19,7 +19,7 @@ var entryStart = []byte(`{"timestamp":"`)
 
 // errNotOurs keeps the exporter from cutting or adding to a file that is
 // something else.
-var errNotOurs = errors.New("the file's end is no audit event: it is not touched")
+var errNotOurs = errors.New("the file's end is not an audit event: the file is left alone")
 
 // resume cuts off a line that a crash left unfinished and returns the size
 // and the last event of what is there.

@@ -201,7 +201,7 @@ const (
 	lastAckPause  = time.Second
 )
 
-// indexed waits until the indexer says that it has the batch behind an answer.
+// indexed waits until the indexer says that it has the batch that it has answered.
 func (h *hec) indexed(ctx context.Context, a answer) error {
 	var taken struct {
 		AckID *uint64 `json:"ackId"`

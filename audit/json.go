@@ -17,7 +17,7 @@ const DefaultSource = "pilot-registry"
 // JSON is the event as the protocol's audit entry, on one line without its end.
 func JSON(e *protocol.AuditEvent) []byte { return marshal(e.Entry()) }
 
-// hecEvent is an event in the envelope of Splunk's HTTP event collector.
+// hecEvent is an event in the form of Splunk's HTTP event collector.
 type hecEvent struct {
 	Time       int64     `json:"time"`
 	Source     string    `json:"source"`

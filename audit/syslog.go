@@ -15,7 +15,7 @@ const MaxDatagram = 8 << 10
 // facility is "log audit" of RFC 5424.
 const facility = 13
 
-// Syslog is the event's CEF line, with externalId, rt, suser and src behind
+// Syslog is the event's CEF line, with externalId, rt, suser and src after
 // it, as a message of RFC 5424. An empty host is
 // the nil value "-".
 func Syslog(e *protocol.AuditEvent, host string) []byte {

@@ -44,7 +44,7 @@ func openSyslog(o Options) (Exporter, error) {
 func (s *syslogSink) Deliver(ctx context.Context, events []protocol.AuditEvent) (int, error) {
 	done, err := s.deliver(ctx, events)
 	if err != nil {
-		// What is behind a broken connection is unknown, and half a message may
+		// What has arrived over a broken connection is unknown, and half a message may
 		// be in it: it is never used again.
 		s.drop()
 		if ctx.Err() != nil {
@@ -80,7 +80,7 @@ func (s *syslogSink) deliver(ctx context.Context, events []protocol.AuditEvent) 
 }
 
 // frames writes a chunk and waits until the receiver's host has it. TCP tells
-// that a connection is gone only behind a write that seemed to succeed.
+// that a connection is gone only after a write that seemed to succeed.
 func (s *syslogSink) frames(ctx context.Context, events []protocol.AuditEvent) error {
 	var b []byte
 	for i := range events {

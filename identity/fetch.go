@@ -63,7 +63,7 @@ func (f *Fetcher) find(ctx context.Context, url, issuer string) (raw []byte, fro
 	return raw, from, err
 }
 
-// neither says why a document is not used: it did not come, or is no key set
+// neither says why a document is not used: it did not come, or is not a key set
 // and no discovery document.
 func neither(raw []byte, err error) error {
 	if err != nil {
@@ -96,7 +96,7 @@ type statusError int
 
 func (s statusError) Error() string { return fmt.Sprintf("JWKS endpoint returned status %d", int(s)) }
 
-// unreachable reports a failure after which asking for another document is no use.
+// unreachable reports a failure after which asking for another document is useless.
 func unreachable(err error) bool {
 	var status statusError
 	if errors.As(err, &status) {

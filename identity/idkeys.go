@@ -34,7 +34,7 @@ func IDKeys(id string) protocol.IDKeys {
 }
 
 // IDForms are the ways in which programs write one id, folded: accents within
-// their letters or behind them, ligatures and wide letters as such or plain.
+// their letters or after them, ligatures and wide letters as such or plain.
 func IDForms(id string) (forms []string) {
 	for _, f := range []norm.Form{norm.NFC, norm.NFD, norm.NFKC, norm.NFKD} {
 		form := protocol.FoldExternalID(f.String(strings.TrimSpace(id)))

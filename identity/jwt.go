@@ -21,7 +21,7 @@ const MaxTokenBytes = 16 << 10
 // token is a JWT that has been taken apart and not verified.
 type token struct {
 	raw string
-	// signature is everything behind the second dot.
+	// signature is everything after the second dot.
 	signature string
 	header    tokenHeader
 	claims    tokenClaims

@@ -52,7 +52,7 @@ func no(reason string) Verdict { return Verdict{Reason: reason} }
 var keyType = map[string]string{"RS256": "RSA", "HS256": "oct", "ES256": "EC", "EdDSA": "OKP"}
 
 // Validate judges a token at a time. A verdict says what the token is worth;
-// an error says that it could not be judged: it is no token, or there is no
+// an error says that it could not be judged: it is not a token, or there is no
 // key for it. Nothing of the token is trusted before its algorithm, the type,
 // the algorithm and the name of the key agree.
 func Validate(p Provider, secret protocol.Secret, keys *KeySet, now time.Time) (Verdict, *protocol.Error) {

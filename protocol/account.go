@@ -20,7 +20,7 @@ var accountCommands = []Command{
 		Doc: "give a node that has lost its key another one, by the word of its verifier"},
 }
 
-// statement reads fields one after the other and remembers whether all were right.
+// statement reads fields in turn and remembers whether all were right.
 type statement struct {
 	fields []string
 	bad    bool

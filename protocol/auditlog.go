@@ -209,7 +209,7 @@ func (a *AuditEntry) Event() (AuditEvent, error) {
 	case ClassActivity.String():
 		e.Class = ClassActivity
 	default:
-		return e, fmt.Errorf("event %d: %q is no class of events", a.Seq, a.Class)
+		return e, fmt.Errorf("event %d: %q is not a class of events", a.Seq, a.Class)
 	}
 	sum, err := hex.DecodeString(a.Chain)
 	if err != nil || len(sum) != len(e.Chain) {

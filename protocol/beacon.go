@@ -70,7 +70,7 @@ const MaxBeaconAddrBytes = 253 + len("[]:65535")
 
 // IsHostPort reports whether a text is host:port as can be dialled: a host name
 // or an IPv4 address, or an IPv6 address in brackets, and a port. It decides in
-// the replicated state, so it follows a rule of its own that no library changes.
+// the replicated state, so it follows a rule of ours that no library changes.
 func IsHostPort(s string) bool {
 	i := strings.LastIndexByte(s, ':')
 	if i <= 0 || !isPort(s[i+1:]) {

@@ -38,10 +38,10 @@ type Request struct {
 	Body    Body
 	Credentials
 	Options
-	// Signed is the envelope that the request came in, nil when it came in
-	// none. The request id is then its nonce, unless the request has its own.
+	// Signed is the signed request that this one came in, nil when it came as it
+	// is. The request id is then the nonce, unless the request has its own.
 	Signed *Signed
-	// Malformed says what is wrong with the envelope; Command is nil then.
+	// Malformed says what is wrong with the signed request; Command is nil then.
 	Malformed *Error
 	// Unread is a value in the request that cannot be read, nil when all can.
 	Unread *Unread
@@ -245,7 +245,7 @@ func either(names []string) string {
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
-// Body is a typed request: the fields of one command without the envelope.
+// Body is a typed request: the fields of one command without those that any request may have.
 //
 // Field tags: `json` names the field in the replicated log and, unless a
 // `wire` tag says otherwise, on the wire. Credentials carry `json:"-"`, so they

@@ -22,7 +22,7 @@ func parse(t testing.TB, body string) *protocol.Request {
 	return req
 }
 
-func TestEnvelope(t *testing.T) {
+func TestCommonFieldsAreRead(t *testing.T) {
 	t.Parallel()
 	r := parse(t, `{"type":"lookup","signature":"sig","admin_token":"tok","request_id":"r","consistency":"bounded","max_staleness_ms":250,
 		"min_index":9007199254740992,"limit":10,"cursor":"c","dry_run":true}`)

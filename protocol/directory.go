@@ -54,7 +54,7 @@ type DirectorySync struct {
 	NetworkID      uint16           `json:"network_id" read:"deferred"`
 	Entries        []DirectoryEntry `json:"entries,omitempty" read:"deferred"`
 	RemoveUnlisted bool             `json:"remove_unlisted,omitempty"`
-	// ConfirmRemovals agrees that so many members are removed.
+	// ConfirmRemovals agrees to the removal of this many members.
 	ConfirmRemovals *uint64 `json:"confirm_removals,omitempty"`
 	// IfRevision refuses the request when the network's revision is another.
 	IfRevision *uint64 `json:"if_revision,omitempty"`

@@ -113,7 +113,7 @@ type SetIdentityWebhookReply struct {
 }
 
 // ValidateTokenReply answers validate_token. Error says why a token is not
-// verified; the reply is a success all the same.
+// verified, although the reply is a success.
 type ValidateTokenReply struct {
 	Error string `json:"error,omitempty"`
 	// ExternalID and RoleValues are set where claims are configured for them.

@@ -43,7 +43,7 @@ func (r *ClusterJoinToken) Validate() *Error {
 }
 
 // ClusterJoinTokenReply answers cluster_join_token. Name is the token's name,
-// by which it can be revoked; it is no secret.
+// by which it can be revoked; it is not a secret.
 type ClusterJoinTokenReply struct {
 	ExpiresAt string `json:"expires_at"`
 	JoinToken string `json:"join_token"`

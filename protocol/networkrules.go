@@ -154,7 +154,7 @@ func parseSpan(s string) (time.Duration, *Error) {
 // maxSpan keeps sums of two spans from overflowing, in nanoseconds: 146 years.
 const maxSpan = 1 << 62
 
-// spanNumber reads digits with up to six behind a point, as n/scale.
+// spanNumber reads digits with up to six after a point, as n/scale.
 func spanNumber(s string) (n, scale int64, rest string, ok bool) {
 	scale = 1
 	i, digits, point := 0, 0, false

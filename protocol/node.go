@@ -40,7 +40,7 @@ var nodeCommands = []Command{
 // get_polo_score, get_key_info.
 type NodeRequest struct {
 	NodeID uint32 `json:"node_id" read:"deferred"`
-	// RequesterID is who signs a lookup, which it need not.
+	// RequesterID is the node that signs a lookup; a lookup need not be signed.
 	RequesterID uint32 `json:"requester_id,omitempty"`
 }
 
@@ -59,7 +59,7 @@ func (*Resolve) Validate() *Error { return nil }
 // ListNodes lists the members of a network; network 0 needs the admin token.
 type ListNodes struct {
 	NetworkID uint16 `json:"network_id"`
-	// RequesterID is who signs, which nobody need.
+	// RequesterID is the node that signs; a signature is not needed.
 	RequesterID uint32 `json:"requester_id,omitempty"`
 }
 

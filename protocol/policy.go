@@ -83,7 +83,7 @@ func (r *SetNetworkPolicy) Check() *Error {
 	return nil
 }
 
-// CheckRest follows the checks behind the one that compares max_members with
+// CheckRest follows the checks after the one that compares max_members with
 // the number of members.
 func (r *SetNetworkPolicy) CheckRest() *Error {
 	if r.AllowedPorts != nil {

@@ -17,7 +17,7 @@ import (
 // The tag `read` of a field makes the exceptions:
 //
 //   - deferred: a value that cannot be read counts as absent at first, because
-//     the protocol has a refusal of its own for that, which programs know. A
+//     the protocol has its own refusal for that, which programs know. A
 //     request that nothing else refuses is refused for the value.
 //   - lenient: a value that cannot be read counts as absent. A daemon that
 //     cannot register for an odd address would be worse.
@@ -240,7 +240,7 @@ func (r *reader) setNumbers(f reflect.Value, name string, raw any) {
 	f.Set(reflect.ValueOf(&numbers))
 }
 
-// credential reads a text that proves who asks. One that is no text proves
+// credential reads a text that proves who asks. One that is not a text proves
 // nothing: where it is needed, that is refused as if it were missing.
 func (r *reader) credential(name string, raw any) Secret {
 	r.rule, r.secret = "deferred", true

@@ -79,8 +79,9 @@ type ClaimedRole struct {
 }
 
 // SetSignedRegister says whether registrations of a node's key have to be
-// signed requests. Without, who knows a public key can register it with an
-// endpoint of his own, because registrations are open by default.
+// signed requests. Otherwise anybody
+// who knows a public key can register it with another endpoint, because
+// registrations are open by default.
 type SetSignedRegister struct {
 	NodeID   uint32 `json:"node_id"`
 	Required bool   `json:"require_signed_register,omitempty" read:"main"`

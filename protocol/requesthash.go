@@ -12,10 +12,10 @@ import (
 
 // Hash identifies what a client asked, so that a request id cannot be used for
 // something else. It covers the command, the fields that its row lists, and
-// the signature. What a member adds to a request is no field of the wire, so it
+// the signature. What a member adds to a request is not a field of the wire, so it
 // may differ when the same request comes again over another connection.
-// Secrets count by the MACs that stand for them, and do not where there is none:
-// a hash of a weak one would give it away.
+// Secrets count by the MACs that stand for them. One without a MAC does not
+// count: the hash of a weak secret would give it away.
 //
 // A field that has not been sent counts for nothing, so that a command can get
 // new ones.

@@ -9,14 +9,14 @@ import (
 	"math"
 )
 
-// Signed requests, version 2. A request travels as the text of an envelope,
-// and the signature covers that very text:
+// Signed requests, version 2. A request travels as a text inside another one,
+// the signed request, and the signature covers that very text:
 //
 //	{"type":"signed_request","payload":"{\"type\":…}","node_id":7,"ts":1800000000000,"nonce":"<32 hex digits>","signature":"<base64>"}
 //
 // Unlike a challenge it is good for one request, in one cluster, once.
 
-// TypeSigned is the type of the envelope.
+// TypeSigned is the type of a signed request.
 const TypeSigned = "signed_request"
 
 // SignedWindowMS is how far the time of a signed request and the registry's
@@ -37,7 +37,7 @@ const SignedIDPrefix = "v2."
 // nonceBytes is the length of a nonce.
 const nonceBytes = 16
 
-// Signed is the envelope of a signed request.
+// Signed is a signed request: what is around the request that is signed.
 type Signed struct {
 	// NodeID is the node that signs. It is 0 for a registration, which is
 	// signed with the key that it registers.
@@ -57,7 +57,7 @@ type Signed struct {
 // Numbers are big endian in four (node id) and eight (time) bytes, the nonce
 // is its 16 bytes.
 func (s *Signed) Text(clusterID string) []byte {
-	nonce, _ := hex.DecodeString(s.Nonce) // checked when the envelope was read
+	nonce, _ := hex.DecodeString(s.Nonce) // checked when the signed request was read
 	out := make([]byte, 0, 6*4+len(signedDomain)+len(clusterID)+4+8+nonceBytes+len(s.Payload))
 	field := func(b []byte) {
 		out = binary.BigEndian.AppendUint32(out, uint32(len(b)))
@@ -72,7 +72,7 @@ func (s *Signed) Text(clusterID string) []byte {
 	return out
 }
 
-// Encode renders the envelope for the wire.
+// Encode renders the signed request for the wire.
 func (s *Signed) Encode() ([]byte, error) {
 	return json.Marshal(map[string]any{"type": TypeSigned, "payload": s.Payload, "node_id": s.NodeID, "ts": s.TS,
 		"nonce": s.Nonce, "signature": string(s.Signature)})
@@ -91,8 +91,8 @@ func ValidNonce(s string) bool {
 	return true
 }
 
-// parseSigned takes a request out of its envelope. What is wrong with the
-// envelope is in the request's Malformed.
+// parseSigned takes a request out of the signed one around it. What is wrong
+// with that is in the request's Malformed.
 func parseSigned(fields map[string]any) *Request {
 	bad := func(format string, args ...any) *Request {
 		return &Request{Type: TypeSigned, Malformed: Errorf(CodeInvalid, "invalid signed_request: "+format, args...)}

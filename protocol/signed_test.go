@@ -141,7 +141,7 @@ func TestParseSigned(t *testing.T) {
 	}
 }
 
-// FuzzParseSigned: an envelope is refused or gives a request whose text can be
+// FuzzParseSigned: a signed request is refused or gives a request whose text can be
 // rendered, and survives being sent again.
 func FuzzParseSigned(f *testing.F) {
 	f.Add(`{"type":"heartbeat","node_id":7}`, 7.0, 5.0, testNonce, "AAAA")

@@ -267,7 +267,7 @@ func contains(list []string, s string) bool {
 	return false
 }
 
-// CheckWebhookSecret refuses what is no secret of Standard Webhooks: whsec_
+// CheckWebhookSecret refuses what is not a secret of Standard Webhooks: whsec_
 // and the base64 of 24 to 64 bytes.
 func CheckWebhookSecret(s Secret) *Error {
 	rest, ok := strings.CutPrefix(string(s), "whsec_")
@@ -353,7 +353,7 @@ type SinkTrouble struct {
 	// Error is what the last try said, Stalled when the trouble began (RFC 3339).
 	Error   string `json:"error,omitempty"`
 	Stalled string `json:"stalled,omitempty"`
-	// Tries is how often in a row it was tried in vain, NextTry when it is tried
+	// Tries is how many tries in a row failed, NextTry when it is tried
 	// next (RFC 3339), by log time.
 	Tries   uint32 `json:"tries,omitempty"`
 	NextTry string `json:"next_try,omitempty"`

@@ -134,7 +134,7 @@ type Command struct {
 	// SignedOnly marks commands that a signature over their challenge does not
 	// prove, because it could be replayed: they are sent as signed requests.
 	SignedOnly bool
-	// Optional marks open commands that may be signed: who names the signer has
+	// Optional marks open commands that may be signed: a request that names the signer has
 	// to sign, and may see more.
 	Optional bool
 	// Endpoints marks reads whose replies hold what only the trusted may see, so

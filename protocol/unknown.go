@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// envelopeFields are those that every request may have.
-var envelopeFields = []string{"type", "signature", "admin_token", "request_id", "consistency", "max_staleness_ms", "min_index", "limit", "cursor", "dry_run"}
+// commonFields are those that every request may have.
+var commonFields = []string{"type", "signature", "admin_token", "request_id", "consistency", "max_staleness_ms", "min_index", "limit", "cursor", "dry_run"}
 
 // unknownFields refuses fields that the command does not have: a misspelt one
 // would be a setting that is lost.
 func (r *reader) unknownFields(c *Command, fields map[string]any) {
-	known := slices.Clone(envelopeFields)
+	known := slices.Clone(commonFields)
 	for _, f := range c.plan.fields {
 		known = append(known, f.name)
 	}
@@ -95,7 +95,7 @@ func suggestion(key string, known []string) string {
 	if name := Nearest(key, known); name != "" {
 		return "; did you mean " + name + "?"
 	}
-	own := slices.DeleteFunc(slices.Clone(known), func(name string) bool { return slices.Contains(envelopeFields, name) })
+	own := slices.DeleteFunc(slices.Clone(known), func(name string) bool { return slices.Contains(commonFields, name) })
 	slices.Sort(own)
 	return "; its fields are " + strings.Join(own, ", ")
 }

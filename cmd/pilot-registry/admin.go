@@ -140,9 +140,9 @@ func newKeyring() *cobra.Command {
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "keyring version %d is in force on every member; tokens stay valid\n", version)
 			return err
 		})
-	rotate.Long = `rotate makes a new keyring version, hands it to every member, puts it into force and encrypts stored secrets anew.
+	rotate.Long = `rotate makes a new keyring version, hands it to every member, puts it into force and encrypts stored secrets again.
 Every member has to be up. Tokens keep the version they were made with and stay valid; a backup needs the keyring of its
-time or a later one. After an error, run it again: it goes on where it was.`
+time or a later one. After an error, run it again: it continues where it was.`
 	cmd.AddCommand(rotate)
 	return cmd
 }

@@ -115,7 +115,7 @@ type raftConfig struct {
 	HeartbeatTimeout  time.Duration `yaml:"heartbeat_timeout" help:"how long a follower waits for the leader before it calls an election"`
 	ElectionTimeout   time.Duration `yaml:"election_timeout" help:"how long a candidate waits for votes"`
 	SnapshotThreshold uint64        `yaml:"snapshot_threshold" help:"new log entries that make a snapshot due"`
-	TrailingLogs      uint64        `yaml:"trailing_logs" help:"log entries kept behind a snapshot for members that lag"`
+	TrailingLogs      uint64        `yaml:"trailing_logs" help:"log entries kept before a snapshot for members that lag"`
 	SnapshotInterval  time.Duration `yaml:"snapshot_interval" help:"how often a snapshot is considered"`
 	ManualPromotion   bool          `yaml:"manual_promotion" help:"leave joined members without a vote until they are promoted"`
 	StableFor         time.Duration `yaml:"stable_for" help:"how long a new member must keep up before it gets a vote"`

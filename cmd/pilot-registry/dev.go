@@ -46,7 +46,7 @@ func newDev() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "dev", Short: "Run a whole cluster on this machine, one process per member", Args: cobra.NoArgs,
 		Long: `dev starts the members of a cluster as separate processes on loopback, so that one can be killed and comes back.
-The first start creates the cluster in --data-dir, later starts go on with it. Member i listens on base-port+i for
+The first start creates the cluster in --data-dir, later starts continue with it. Member i listens on base-port+i for
 clients, base-port+100+i for members and base-port+200+i for operators. Ctrl-C stops all members in good order.
 
 The ready file is written when a leader serves, and rewritten whenever a process or the leader changes:

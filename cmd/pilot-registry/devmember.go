@@ -99,7 +99,7 @@ func (m *devMember) start() error {
 	cmd := exec.Command(m.binary, m.args...)
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	cmd.Env = append(os.Environ(), envParent+"=1")
-	// A process group of its own: Ctrl-C reaches dev only, which then stops
+	// A separate process group: Ctrl-C reaches dev only, which then stops
 	// the members in good order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if m.stdin, err = cmd.StdinPipe(); err != nil {

@@ -104,7 +104,7 @@ func (d *dev) herald(h *heralded, leader string, complete bool) error {
 	if !h.greeted && (leader == "" || !complete || !d.allRun()) {
 		return d.deadMember()
 	}
-	if leader == "" { // an election alone is no news
+	if leader == "" { // an election alone is not news
 		if same, err := json.Marshal(d.document(h.leader)); err != nil || bytes.Equal(same, h.doc) {
 			return err
 		}

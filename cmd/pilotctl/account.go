@@ -29,7 +29,7 @@ func (a *app) recoveryCommand() *cobra.Command {
 		id, err := s.nodeArg(args[0])
 		return &protocol.RecoverIdentity{NodeID: id, Recovery: args[1], RecoverySig: args[2], NewPublicKey: args[3]}, err
 	})
-	recoverIt.Long += "\n\nRecovery and signature come from a verifier of accounts and name the new key. The former\nkey counts no more, and the badge has to be made anew. Networks, roles and trust stay."
+	recoverIt.Long += "\n\nRecovery and signature come from a verifier of accounts and name the new key. The former\nkey no longer counts, and a new badge is needed. Networks, roles and trust stay."
 	recoverIt.Example = "  pilotctl recovery recover 7 pilotrecover:v1:7:KEY:c0ffee:1786000900:8f3a:rec-v1 BASE64 KEY"
 	return groupCommand("recovery", "have another key for a node whose key is lost", enroll, recoverIt)
 }

@@ -27,7 +27,7 @@ type tail struct {
 func (a *app) auditTail() *cobra.Command {
 	row := protocol.Must("get_audit_log")
 	cmd := &cobra.Command{Use: "tail", Short: "follow the audit log", Args: exactly(0), ValidArgsFunction: cobra.NoFileCompletions,
-		Long: longHelp(row, "follow the audit log") + "\n\nIt begins with what happens from now on, or behind --after. Events are lines; with -o json or --json\n" +
+		Long: longHelp(row, "follow the audit log") + "\n\nIt begins with what happens from now on, or after --after. Events are lines; with -o json or --json\n" +
 			"each is a JSON object on a line. While no member answers it waits. An interrupt (Ctrl-C) ends it.",
 		Example: "  pilotctl audit tail --class security\n  pilotctl audit tail --after 0 --json | jq .action"}
 	filter := addAuditFilter(cmd)

@@ -22,7 +22,7 @@ func (a *app) auditVerify() *cobra.Command {
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveDefault
 		},
-		Long: "Verify a copy of the audit log.\n\nIt needs no registry. Both hash chains are computed anew, from where the first line of the file says they\n" +
+		Long: "Verify a copy of the audit log.\n\nIt needs no registry. Both hash chains are computed again, from where the first line of the file says they\n" +
 			"begin to where it says they end. When something was changed, added or taken out, the exit code is 1 and the\nerror names the line.",
 		Example: "  pilotctl audit verify audit.jsonl",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -141,7 +141,7 @@ func readHead(path string, raw []byte) (*auditReport, []*chainCheck, error) {
 func checkLine(checks []*chainCheck, raw []byte, last uint64) (uint64, error) {
 	var entry protocol.AuditEntry
 	if err := json.Unmarshal(raw, &entry); err != nil {
-		return last, errors.New("the line is no event")
+		return last, errors.New("the line is not an event")
 	}
 	// What the chain does not cover must not be there: a field that was added,
 	// or one that is there twice.
@@ -153,7 +153,7 @@ func checkLine(checks []*chainCheck, raw []byte, last uint64) (uint64, error) {
 		return last, err
 	}
 	if e.Seq <= last {
-		return last, fmt.Errorf("event %d is behind event %d", e.Seq, last)
+		return last, fmt.Errorf("event %d comes after event %d", e.Seq, last)
 	}
 	for _, c := range checks {
 		if c.Class == entry.Class {

@@ -32,7 +32,7 @@ top that begin with x- are your own.`
 func (a *app) validateBlueprint() *cobra.Command {
 	return &cobra.Command{
 		Use: "validate <file>", Short: "check a blueprint without a registry", Args: exactly(1),
-		Long: "Check a blueprint without a registry. Everything that is wrong is told at once, with its line; the exit code is then 2.\n" +
+		Long: "Check a blueprint without a registry. All mistakes are listed at once, with their lines; the exit code is then 2.\n" +
 			"What depends on the network, as a limit below its number of members, is seen by: pilotctl blueprint plan\n" + blueprintFileHelp,
 		Example:           "  pilotctl blueprint validate prod-fleet.yaml",
 		ValidArgsFunction: completeFiles("yaml", "yml", "json"),

@@ -33,7 +33,7 @@ It is YAML unless -o json asks for JSON.`
 		}
 		if c.blueprint.JoinRule == protocol.JoinToken {
 			c.blueprint.JoinRule = "" // which leaves it as it is
-			s.say("note: the join token is not given back; to make the network anew add join_rule: token and join_token")
+			s.say("note: the join token is not given back; to make the network again add join_rule: token and join_token")
 		}
 		return a.printBlueprint(c.blueprint)
 	}

@@ -86,7 +86,7 @@ func readBlueprint(path string) (*blueprint, *document, error) {
 }
 
 func (d *document) readBlueprint(root *yaml.Node, b *blueprint) {
-	at := map[string]*yaml.Node{} // where keys are, for problems found behind them
+	at := map[string]*yaml.Node{} // where keys are, for problems found after them
 	note := func(read field) field { return func(n *yaml.Node, path string) { at[path] = n; read(n, path) } }
 	d.object(root, "", map[string]field{
 		"name":                note(d.text(&b.Name)),

@@ -71,7 +71,7 @@ func (a *app) clusterStatus() *cobra.Command {
 	return cmd
 }
 
-// printStatus puts each problem on a line of its own, and below it what to do.
+// printStatus puts each problem on a separate line, and below it what to do.
 func (a *app) printStatus(r protocol.ClusterStatusReply) error {
 	problems, steps := r.Problems, r.NextSteps
 	if len(steps) == 0 && r.Next != "" { // of a member of an older version

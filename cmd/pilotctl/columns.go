@@ -87,7 +87,7 @@ func (c *columns) recognise(byName, asked map[string]string) (problems []string)
 		}
 	}
 	if ids := candidates["external_id"]; len(ids) == 1 && strings.EqualFold(ids[0], "id") && len(candidates) == 1 {
-		delete(candidates, "external_id") // many files have one that are no directory's
+		delete(candidates, "external_id") // many files that are not directories have one
 	}
 	for _, role := range columnRoles {
 		switch names := candidates[role]; {
@@ -153,7 +153,7 @@ func meantFor(lower string) string {
 // unusedHere reports whether an export's column says nothing to a listing.
 func (c *columns) unusedHere(lower string) bool { return c.exported && c.of[lower] == "" }
 
-// summary tells how a file with names of its own was understood.
+// summary tells how a file with other names was understood.
 func (c *columns) summary() string {
 	var parts []string
 	for _, role := range columnRoles {

@@ -133,7 +133,7 @@ func (d *document) readCSV(t table, l *listing, asked map[string]string) {
 }
 
 // checkColumns reports whether rows can be understood. Where a column is not
-// known, what its cells say is no news.
+// known, what its cells say adds nothing.
 func (d *document) checkColumns(t table, l *listing, asked map[string]string) bool {
 	at, before := &yaml.Node{Line: t.skipped + 1}, len(d.problems)
 	chosen, problems := chooseColumns(t.header, asked)

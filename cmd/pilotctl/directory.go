@@ -35,7 +35,7 @@ func (a *app) validateListing() *cobra.Command {
 	var columns func() (map[string]string, error)
 	cmd := &cobra.Command{
 		Use: "validate <file>", Short: "check a directory listing without a registry", Args: exactly(1),
-		Long:              "Check a directory listing without a registry. Everything that is wrong is told at once, with its line; the exit code is then 2.\n" + listingFileHelp,
+		Long:              "Check a directory listing without a registry. All mistakes are listed at once, with their lines; the exit code is then 2.\n" + listingFileHelp,
 		Example:           "  pilotctl directory validate people.csv",
 		ValidArgsFunction: completeFiles("csv", "yaml", "yml", "json"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -206,7 +206,7 @@ func removed(actions []string, reasons ...string) (gone []string) {
 	return gone
 }
 
-// sayRemoved tells who is no member any more.
+// sayRemoved lists those who are not members any more.
 func (s *session) sayRemoved(raw json.RawMessage, network uint16) {
 	var reply directoryReply
 	if json.Unmarshal(raw, &reply) != nil {

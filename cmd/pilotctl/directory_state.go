@@ -56,7 +56,7 @@ func (d *document) isIn(n *yaml.Node, path, role string) (in, known bool) {
 }
 
 // statusIn and statusOut are the words in which directories say whether a
-// person is in. Who has not begun, or is locked out for a while, is.
+// person is in. A person who has not begun, or is locked out for a while, is.
 var (
 	statusIn  = []string{"active", "enabled", "locked_out", "password_expired", "provisioned", "recovery", "staged"}
 	statusOut = []string{"archived", "deactivated", "deprovisioned", "disabled", "inactive", "suspended"}

@@ -8,6 +8,6 @@
 // never lost, whatever fails in between; help texts come from the table of
 // commands.
 //
-// Non-goals: it is no daemon, holds no connection between runs and never
+// Non-goals: it is not a daemon, holds no connection between runs and never
 // touches a member's data directory.
 package main

@@ -27,7 +27,7 @@ func (a *app) exprPolicyCommand() *cobra.Command {
 		}
 		return &protocol.SetExprPolicy{NodeID: r.actor, NetworkID: r.network, ExprPolicy: &text}, nil
 	}, nil)
-	set.Long += "\n\nThe file is the JSON document that daemons evaluate; - reads standard input. Daemons\nthat run a policy already load another one only when they start anew."
+	set.Long += "\n\nThe file is the JSON document that daemons evaluate; - reads standard input. Daemons\nthat run a policy already load another one only when they restart."
 	set.Example = "  pilotctl policy expr set 1 policy.json"
 	set.ValidArgsFunction = a.networkThenFile
 	clearIt := a.roleCommand("clear <network>", "set_expr_policy", exactly(1), func(_ *session, r *roleRequest) (protocol.Body, error) {

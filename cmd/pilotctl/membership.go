@@ -70,7 +70,7 @@ func (a *app) kickMember(verb string) *cobra.Command {
 	}, func(r *roleRequest) string {
 		return fmt.Sprintf("removed %s from network %d, and its invites there; it is not banned", r.about, r.network)
 	})
-	cmd.Long += "\n\nA kick is no ban: an open network can be joined again at once."
+	cmd.Long += "\n\nA kicked node may rejoin: an open network can be joined again at once."
 	cmd.Example = "  pilotctl member kick 1 686"
 	cmd.ValidArgsFunction = a.completeThen(offerMembers)
 	return cmd

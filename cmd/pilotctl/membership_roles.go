@@ -127,7 +127,7 @@ func (f *forFlag) seconds(cmd *cobra.Command) (uint32, error) {
 	return uint32(d / time.Second), nil
 }
 
-// completeThen completes a network and, behind it, what then offers.
+// completeThen completes a network and, after it, what then offers.
 func (a *app) completeThen(then func(s *session, network uint16) []cobra.Completion) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		const none = cobra.ShellCompDirectiveNoFileComp

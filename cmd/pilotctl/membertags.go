@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// memberTagsCommand is a group of its own, as in the newer tool.
+// memberTagsCommand is a separate group, as in the newer tool.
 func (a *app) memberTagsCommand() *cobra.Command {
 	get := a.wireCommand("get <network> [node]", "get_member_tags", between(1, 2), func(s *session, args []string) (protocol.Body, error) {
 		network, err := s.networkArg(args[0])

@@ -23,7 +23,7 @@ func (a *app) deleteNetwork() *cobra.Command {
 }
 
 // describe names a network with what a reader knows it by. It is prose: that
-// it cannot be read is no failure.
+// it cannot be read is not a failure.
 func (s *session) describe(id uint16) string {
 	if reply, err := s.client.ListNetworks(s.ctx); err == nil {
 		for _, n := range reply.Networks {

@@ -143,7 +143,7 @@ func (a *app) setSignedRegister() *cobra.Command {
 		id, err := s.node()
 		return &protocol.SetSignedRegister{NodeID: id, Required: args[0] == "on"}, err
 	})
-	cmd.Long += "\n\nWith on, only who has the node's key can register it, and so say where the node is.\nThe node's program has to sign its registrations as signed requests."
+	cmd.Long += "\n\nWith on, only the owner of the node's key can register it, and so say where the node is.\nThe node's program has to sign its registrations as signed requests."
 	cmd.Example = "  pilotctl node signed-register on\n  pilotctl node signed-register off --node-id 7 --admin-token-file ./admin"
 	cmd.ValidArgsFunction = cobra.FixedCompletions([]cobra.Completion{"on", "off"}, cobra.ShellCompDirectiveNoFileComp)
 	return cmd

@@ -159,7 +159,7 @@ func ask[T any](s *session, wire string, body protocol.Body, opts ...client.Call
 	return reply, nil
 }
 
-// forget goes on until nothing is left of the person. A request id is of the
+// forget continues until nothing is left of the person. A request id is of the
 // first request alone: each takes out other nodes.
 func (s *session) forget(externalID string) (*protocol.PersonForgetReply, error) {
 	all, opts := &protocol.PersonForgetReply{Type: "person_forget_ok"}, s.callOptions()

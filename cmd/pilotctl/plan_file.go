@@ -107,7 +107,7 @@ func (f *revisionFlags) wanted(cmd *cobra.Command, kind string, planned any) (p 
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&p); err != nil || p.Kind != kind {
-		return p, false, usagef(cmd, "%s is no plan for this; make one with: pilotctl %s plan --out", f.plan, kind)
+		return p, false, usagef(cmd, "%s is not a plan for this; make one with: pilotctl %s plan --out", f.plan, kind)
 	}
 	sum, err := fingerprint(planned)
 	if err == nil && sum != p.File {
@@ -135,7 +135,7 @@ func (s *session) plan(kind string, planned any, out string, typed any, look fun
 		Revision  uint64   `json:"revision"`
 		Config    uint64   `json:"config_revision"`
 		Actions   []string `json:"actions"`
-		// Changes of a directory that are no actions.
+		// Changes of a directory that are not actions.
 		PreAssigned int `json:"pre_assigned"`
 		Hostnames   int `json:"hostnames"`
 	}

@@ -22,7 +22,7 @@ func (a *app) policyCommand() *cobra.Command {
 	return groupCommand("policy", "show and change the policies of networks", get, set, a.exprPolicyCommand())
 }
 
-// networkThenFile completes a network and, behind it, a JSON file.
+// networkThenFile completes a network and, after it, a JSON file.
 func (a *app) networkThenFile(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if len(args) == 0 {
 		return a.completeNetworks(cmd, args, toComplete)

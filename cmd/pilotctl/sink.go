@@ -88,7 +88,7 @@ func addExport(cmd *cobra.Command) *exportFlags {
 
 func (a *app) auditSinkPut() *cobra.Command {
 	cmd := a.wireCommand("put <name>", "audit_sink_put", exactly(1), nil)
-	cmd.Long += "\n\nA sink that exists is replaced, and goes on where it was. Without --secret-file it keeps its secret as long as\nthe endpoint stays."
+	cmd.Long += "\n\nA sink that exists is replaced, and continues where it was. Without --secret-file it keeps its secret as long as\nthe endpoint stays."
 	cmd.Example = "  pilotctl audit sink put siem --kind export --format splunk_hec --endpoint https://splunk:8088/services/collector/event --secret-file hec.token --ack\n" +
 		"  pilotctl audit sink put alerts --kind webhook --endpoint https://alerts.example.org/in --secret-file - --actions 'member.*,network.deleted'"
 	kind := cmd.Flags().String("kind", "", "`kind` of the sink: export, webhook or log")

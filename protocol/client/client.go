@@ -207,7 +207,7 @@ type progress struct {
 	start        time.Time
 	maybeApplied bool // an attempt was sent and its outcome not learnt
 	failures     int  // attempts that failed, stale connections not counted
-	untrusted    int  // of these, how many in a row for want of trust
+	untrusted    int  // of these, how many in a row were not trusted
 	// said is the last answer of a member that did not decide the request.
 	said *Error
 	// took is how long that answer took.
@@ -216,7 +216,7 @@ type progress struct {
 	silent, dead []string
 }
 
-// run tries until there is an answer or no reason to go on.
+// run tries until there is an answer or no reason to continue.
 func (c *Client) run(ctx context.Context, p *call) (*Result, *Error) {
 	state := progress{start: time.Now()}
 	for {

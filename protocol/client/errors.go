@@ -103,7 +103,7 @@ func CodeOf(err error) string {
 // failure is one failed attempt and what may be done about it.
 type failure struct {
 	err *Error
-	// kind says how to go on.
+	// kind says how to continue.
 	kind failureKind
 	// stale: the connection had been resting in the pool, so the first thing to
 	// try is a new one to the same address.

@@ -36,7 +36,7 @@ func (c *Client) PersonForget(ctx context.Context, externalID string, opts ...Ca
 }
 
 // ValidateToken says what an identity token is worth. A token that is not
-// verified is no error: the reply says why.
+// verified is not an error: the reply says why.
 func (c *Client) ValidateToken(ctx context.Context, token protocol.Secret, opts ...CallOption) (*protocol.ValidateTokenReply, error) {
 	return Call[protocol.ValidateTokenReply](ctx, c, "validate_token", &protocol.ValidateToken{Token: token}, opts...)
 }

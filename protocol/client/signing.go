@@ -113,7 +113,7 @@ func (c *Client) encode(ctx context.Context, row *protocol.Command, body protoco
 	return seal(s, row, o.signer, cluster)
 }
 
-// seal signs an envelope and renders it.
+// seal signs a signed request and renders it.
 func seal(s *protocol.Signed, row *protocol.Command, signer Signer, cluster string) ([]byte, error) {
 	signature, err := signer.Sign(s.Text(cluster))
 	if err == nil && len(signature) == 0 {

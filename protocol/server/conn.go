@@ -225,7 +225,7 @@ func (c *conn) begin() bool {
 	return true
 }
 
-// end marks the connection idle and reports whether it may go on.
+// end marks the connection idle and reports whether it may continue.
 func (c *conn) end() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -24,7 +24,7 @@ const (
 	LongRequestMemory   = 256 << 20
 	longEach, longGroup = 8, 4
 	// meantBytes is the longest request that a client may have meant: the
-	// longest of any Pilot client. Beyond it a header is no length at all.
+	// longest of any Pilot client. A header beyond it is not a length at all.
 	meantBytes = 64 << 20
 	// One source is named once in namedEvery, of namedPlaces that are remembered,
 	// and all of them together namedBurst times and then once in namedPause.

@@ -26,7 +26,7 @@ var rateTexts = map[protocol.RateClass]string{
 // be, so that many nodes behind one address translator can live.
 const signedWorth = 20
 
-// signersPart: a table of signers has one place for so many places of sources.
+// signersPart is how many places of sources there are for one place of a signer.
 const signersPart = 4
 
 // limiter keeps one set of buckets per rate class.
@@ -62,7 +62,7 @@ func (l *limiter) allow(class protocol.RateClass, source share.Source, who signe
 // that it registers. It is zero when the request is not signed.
 type signerID [32]byte
 
-// signerOf does not verify: who signs for others is refused later, and has
+// signerOf does not verify: a request signed for another is refused later, and has
 // only the allowance of signed requests of his source for it.
 func signerOf(req *protocol.Request) (who signerID) {
 	if req.Signature == "" && req.Signed == nil {

@@ -19,7 +19,7 @@ type room struct {
 	mu      sync.Mutex
 	pool    *share.Pool[share.Source]
 	waiters *share.Pool[share.Source]
-	given   chan struct{} // closed, and made anew, when something is given back
+	given   chan struct{} // closed and replaced when something is given back
 }
 
 func newRoom(parts share.Parts) *room {

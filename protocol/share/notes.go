@@ -39,7 +39,7 @@ func (n *Notes) Add(note Note, times uint64) {
 	n.counts[note] += times
 }
 
-// other is the note for what has no place of its own.
+// other is the note for what has no place.
 func (n *Notes) other(wide Source) Note {
 	note := Note{other, wide}
 	if _, known := n.counts[note]; !known {
@@ -53,7 +53,7 @@ func (n *Notes) other(wide Source) Note {
 
 const other = "other"
 
-// Take returns the counts and begins anew.
+// Take returns the counts and starts again from zero.
 func (n *Notes) Take() map[Note]uint64 {
 	counts := n.counts
 	*n = *NewNotes()

@@ -3,7 +3,7 @@
 package share
 
 // Parts divide a total. A holder may have Each, a wider group of holders
-// Group; 0 means no bound of its own. Under pressure both shrink: nobody may
+// Group; 0 means no bound. Under pressure both shrink: nobody may
 // have more than is still free, no group more than groupPart times that. So a
 // few greedy holders never fill the total, and one that has nothing yet finds
 // a place: with n of them, each ends at a part of 1 in n+1.

@@ -10,7 +10,7 @@ import (
 const (
 	// WideWorth is how many sources' worth a whole /48 may do.
 	WideWorth = 16
-	// tableGroupPart: one /48 has at most 1 in so many places of a table.
+	// tableGroupPart: a /48 has at most one in tableGroupPart places of a table.
 	tableGroupPart = 16
 	// crowds is the number of values that sources share for which a full table
 	// has no place.

@@ -30,7 +30,7 @@ type Order struct {
 	Action string `json:"action"`
 	// SleepMS is how long sleep lasts.
 	SleepMS int64 `json:"sleep_ms,omitempty"`
-	// After lets so many hits pass first; Times bounds how often it happens, 0 for always.
+	// After is how many hits pass first; Times bounds how often it happens, 0 for always.
 	After int `json:"after,omitempty"`
 	Times int `json:"times,omitempty"`
 }

@@ -147,7 +147,7 @@ func (k *snapshotSink) Write(b []byte) (int, error) {
 }
 
 // Close finishes the snapshot and then writes the checksum of its metadata,
-// durably: only after that is the log behind the snapshot cut.
+// durably: only after that is the log before the snapshot cut.
 func (k *snapshotSink) Close() error {
 	err := k.SnapshotSink.Close()
 	if err == nil {

@@ -39,7 +39,7 @@ func (w *walStore) Close() error { return errors.Join(w.WAL.Close(), w.meta.Clos
 
 // DeleteRange removes entries. raft-wal 0.4.0 cannot read a segment whose end
 // was truncated once it has been reopened ("sealed segment has no index
-// block"), so the end is removed by writing what stays anew. A crash in
+// block"), so the end is removed by writing what stays again. A crash in
 // between leaves a log shorter than the record beside it says, which Open
 // reports as damage: the member is replaced, nothing is served from it.
 func (w *walStore) DeleteRange(low, high uint64) error {

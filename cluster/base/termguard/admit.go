@@ -42,7 +42,7 @@ func (g *Guard) admit(rpc raft.RPC) bool {
 			err = g.leads(a.Term, string(a.ID))
 		}
 		if err != nil || g.has(a) {
-			go discard(rpc, a, err) // the sender streams it all the same
+			go discard(rpc, a, err) // the sender streams it anyway
 			return false
 		}
 	}
@@ -62,7 +62,7 @@ func (g *Guard) refusal() error {
 	return nil
 }
 
-// leads notes who sends as leader of a term; two of them are a fork.
+// leads notes the member that sends as leader of a term; two of them are a fork.
 func (g *Guard) leads(term uint64, member string) error {
 	if member == "" {
 		return nil

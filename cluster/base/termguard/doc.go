@@ -13,7 +13,7 @@
 // Promise:
 //   - An entry of this member's own making is stored only while raft leads, in
 //     a term in which this member asked for votes and won ([ErrNotElected]).
-//   - Only raft's main loop enters a term, and it never goes back: who has voted
+//   - Only raft's main loop enters a term, and it never goes back: a member that has voted
 //     in a term acknowledges nothing of an older one.
 //   - A crash leaves nobody with a vote that was not given to him.
 //   - Nothing is replicated in another term, and no follower is told to commit

@@ -55,7 +55,7 @@ type Guard struct {
 	voteTerm uint64
 	// term is raft's current term, or the one that it is about to enter.
 	term atomic.Uint64
-	// heartbeats are being handled beside raft's main loop by who reads; the
+	// heartbeats are being handled beside raft's main loop by the reading goroutine; the
 	// main loop enters a term when there are none.
 	heartbeats sync.RWMutex
 	// forked is set for good when a fork was seen.
@@ -154,7 +154,7 @@ func (l *logStore) StoreLogs(entries []*raft.Log) error {
 }
 
 // refused sees to what raft does after it could not store a configuration: it
-// takes it over all the same, and would count votes by it.
+// takes it over nevertheless, and would count votes by it.
 func (g *Guard) refused(entries []*raft.Log) {
 	g.refusals.Add(uint64(len(entries)))
 	g.opts.Logger.Warn("entries refused: another member has begun a newer term", "count", len(entries), "first", entries[0].Index, "term", entries[0].Term)

@@ -52,7 +52,7 @@ func (s *stableStore) setTerm(term uint64) error {
 	}
 	switch known := s.g.term.Load(); {
 	case term < known:
-		panic(errTermLeft) // up to heartbeat, which goes on
+		panic(errTermLeft) // up to heartbeat, which continues
 	case term == known:
 		return nil
 	}

@@ -159,7 +159,7 @@ func newerThan(a *raft.AppendEntriesRequest) error {
 // shownOnly lowers the commit index of a request to the last entry that it
 // shows to match (figure 2 of the Raft paper, AppendEntries, step 5). Raft
 // reads the commit index after it has decided what to send, and a follower
-// takes the smaller of it and the end of its own log, where entries may be
+// takes the smaller of it and the end of its log, where entries may be
 // left that were never committed.
 func shownOnly(a *raft.AppendEntriesRequest) {
 	shown := a.PrevLogEntry

@@ -194,7 +194,7 @@ func (w *worker) open() (audit.Exporter, error) {
 // serve delivers a batch and reports what became of it.
 func (w *worker) serve(ctx context.Context, out audit.Exporter, b fsm.SinkBatch) {
 	if lost := b.Progress.Lost[0] + b.Progress.Lost[1]; lost > 0 {
-		w.log.Warn("events were cut off before they could be delivered", "count", lost, "behind", b.Progress.From)
+		w.log.Warn("events were cut off before they could be delivered", "count", lost, "after", b.Progress.From)
 	}
 	p := b.Progress
 	p.Problem, p.Tries = w.sink.Problem, w.sink.Tries // until a try says otherwise
@@ -294,7 +294,7 @@ func (w *worker) cutShort(events []protocol.AuditEvent, before uint64, p *fsm.Si
 // retries follow the first try after 1, 2 and 4 seconds.
 const retries = 3
 
-// backoff is the pause behind so many failed tries: 1, 2, 4 seconds, then
+// backoff is the pause after a number of failed tries: 1, 2, 4 seconds, then
 // longer up to a minute, with jitter, so that sinks do not retry in lockstep.
 func backoff(fails int) time.Duration {
 	d := min(time.Second<<min(fails, 6), time.Minute)

@@ -28,7 +28,7 @@ type attempt struct {
 const maxPatience = time.Hour
 
 // post delivers each event until it is delivered or a dead letter. It returns
-// when a try has failed, to tell why, and goes on with that event when it is
+// when a try has failed, to tell why, and continues with that event when it is
 // called again.
 func (w *worker) post(ctx context.Context, out audit.Exporter, b fsm.SinkBatch, p *fsm.SinkProgress) {
 	if w.again(ctx, out, b.Retry, p); w.paused {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package gateway is the request pipeline of a member behind its front door:
+// Package gateway is the request pipeline of a member, after its front door:
 // it authenticates a request once, dry-runs it on the same immutable state,
 // proposes what would succeed, and answers reads at the level asked for.
 //

@@ -113,7 +113,7 @@ type Config struct {
 	Metrics Metrics
 	// Verifier has the keys of the verifier of accounts; the default is the public one.
 	Verifier *identity.Verifier
-	// Guesses slows down who tries tokens; the default slows down everybody.
+	// Guesses slows down sources that try tokens; by default none is exempt.
 	Guesses *guess.Guard
 	// Exempt are the addresses that no bound per source applies to.
 	Exempt share.Ranges

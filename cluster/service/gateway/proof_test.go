@@ -129,7 +129,7 @@ func TestStrangerCannotReadAPollByItsRequestID(t *testing.T) {
 			delete(f, "signature")
 		}
 	}
-	if r := bob.send(sealed); r["replayed"] != true { // the envelope proves itself
+	if r := bob.send(sealed); r["replayed"] != true { // a signed request proves itself
 		t.Error(r)
 	}
 	if r := alice.send(alice.seal(a, poll, func(s *protocol.Signed) { s.Nonce = "ffffffffffffffffffffffffffffffff" })); r["replayed"] != true || fmt.Sprint(r["requests"]) != fmt.Sprint(first["requests"]) {

@@ -22,8 +22,8 @@ import (
 
 const minute = int64(60_000)
 
-// seal puts a request into an envelope of cluster "test", signed now. change
-// may alter the envelope before it is signed.
+// seal puts a request into a signed one of cluster "test", signed now. change
+// may alter that before it is signed.
 func (c *client) seal(node uint32, fields map[string]any, change func(*protocol.Signed)) *protocol.Signed {
 	c.t.Helper()
 	payload, err := json.Marshal(fields)
@@ -38,7 +38,7 @@ func (c *client) seal(node uint32, fields map[string]any, change func(*protocol.
 	return s
 }
 
-// send sends an envelope as it is, over a connection of its own.
+// send sends a signed request as it is, over another connection.
 func (c *client) send(s *protocol.Signed) map[string]any {
 	c.t.Helper()
 	raw, err := s.Encode()
@@ -228,7 +228,7 @@ func TestSignedRequestsCannotBeRebound(t *testing.T) {
 		if r := c.send(s); r["code"] != protocol.CodeSignatureInvalid || len(e.proposals) != before {
 			t.Errorf("%s: %v", name, r)
 		}
-		// An admin token next to a wrong envelope does not make it right.
+		// An admin token next to a wrong signed request does not make it right.
 		s.Payload = strings.Replace(s.Payload, "{", `{"admin_token":"admin secret",`, 1)
 		if r := c.send(s); r["code"] != protocol.CodeSignatureInvalid {
 			t.Errorf("%s with an admin token: %v", name, r)

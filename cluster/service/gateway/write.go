@@ -120,7 +120,7 @@ func keepsID(req *protocol.Request, call *fsm.Call) bool {
 	return req.RequestID != "" && !req.Command.Soft && !stranger
 }
 
-// unproven reports a success that nobody's signature or token stands behind
+// unproven reports a success without the proof of a signature or a token
 // although the command asks for one: deregister of a node that this member
 // does not know. If the node is only not known here yet, Apply would refuse it
 // for the missing proof, so the success is confirmed like a refusal.

@@ -52,7 +52,7 @@ func Decode(doc []byte, ring *keyring.Keyring, allowHS256 bool, leftOut []fsm.Le
 }
 
 // encode renders a key set for the log. When it is what is stored already, it
-// returns what is stored, so that unchanged keys are no change of state.
+// returns what is stored, so that unchanged keys do not change the state.
 func encode(set *identity.KeySet, root *fsm.Root, ring *keyring.Keyring) ([]byte, error) {
 	plain, err := set.Encode()
 	if err != nil {

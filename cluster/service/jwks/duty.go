@@ -21,13 +21,13 @@ import (
 const Name = "jwks"
 
 const (
-	// MaxAge is how long keys are used that could not be fetched anew.
+	// MaxAge is how long keys are used that could not be fetched again.
 	MaxAge = 24 * time.Hour
-	// ttl is how old keys may become; they are fetched anew refreshAhead before that.
+	// ttl is how old keys may become; they are fetched again refreshAhead before that.
 	ttl          = 5 * time.Minute
 	refreshAhead = time.Minute
 	// confirmEvery is how often keys that have not changed are written down as
-	// fetched: in between a fetch is no log entry.
+	// fetched: a fetch in between adds no log entry.
 	confirmEvery = time.Hour
 	// nudgeEvery is the least time between two fetches that somebody asks for.
 	nudgeEvery = time.Minute
@@ -127,7 +127,7 @@ type keeper struct {
 	// confirmed is when this keeper last saw the provider's keys.
 	confirmed int64
 	// inherited is when it took over keys that another leader fetched, which are
-	// as good: a change of leader alone is no fetch.
+	// as good: a change of leader alone causes no fetch.
 	inherited int64
 	// asked is when somebody last had a fetch made.
 	asked int64
@@ -235,7 +235,7 @@ func known(root *fsm.Root, put *fsm.PutJWKS, now int64) bool {
 }
 
 // report writes down why a fetch failed, for all members to tell. The same
-// reason again is no entry.
+// reason again adds no entry.
 func (k *keeper) report(ctx context.Context, env cluster.DutyEnv, idp protocol.IDP, failed *protocol.Error) {
 	why := strings.TrimPrefix(failed.Text, "JWKS: ")
 	why = strings.ToValidUTF8(why[:min(len(why), maxReason)], "")
