@@ -11,16 +11,11 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 )
 
-var errDamaged = errors.New("the snapshot is damaged")
-
-func damaged(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", errDamaged, fmt.Sprintf(format, args...))
-}
+// damaged says what is wrong with the bytes of a snapshot.
+func damaged(format string, args ...any) error { return table.Damaged(format, args...) }
 
 // Restore replaces the state by a snapshot's. It reads record by record into
 // a fresh state and swaps only after the footer, the hash and the recomputed
@@ -33,12 +28,10 @@ func (m *Machine) Restore(r io.Reader) error {
 		return err
 	}
 	x := newTxn()
-	chunks := &chunkReader{r: in}
-	sum, count, err := x.loadRecords(chunks, head.level)
+	count, sum, err := table.ReadRecords(in, func(rec []byte, before uint64) error {
+		return x.load(rec, head.level, before == 0)
+	})
 	if err != nil {
-		return err
-	}
-	if err := chunks.drain(); err != nil {
 		return err
 	}
 	footer := make([]byte, footerBytes)
@@ -101,54 +94,6 @@ func readHeader(in *bufio.Reader) (h snapshotHeader, err error) {
 	return h, nil
 }
 
-// loadRecords reads all records into the state and returns their hash and number.
-func (x *txn) loadRecords(r io.Reader, level uint32) (sum []byte, count uint64, err error) {
-	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(8<<20))
-	if err != nil {
-		return nil, 0, err
-	}
-	defer z.Close()
-	in, h := bufio.NewReader(z), sha256.New()
-	var buf []byte
-	for ; ; count++ {
-		buf, err = readRecord(in, buf)
-		if err == io.EOF {
-			return h.Sum(nil), count, nil
-		}
-		if err != nil {
-			return nil, 0, err
-		}
-		var prefix [binary.MaxVarintLen64]byte
-		h.Write(table.AppendUvarint(prefix[:0], uint64(len(buf))))
-		h.Write(buf)
-		if err := x.load(buf, level, count == 0); err != nil {
-			return nil, 0, err
-		}
-	}
-}
-
-// readRecord reads a length-prefixed record into buf, which grows only as
-// bytes arrive. The error is io.EOF at the end of the records.
-func readRecord(in *bufio.Reader, buf []byte) ([]byte, error) {
-	n, err := binary.ReadUvarint(in)
-	if err == io.EOF {
-		return nil, io.EOF
-	}
-	if err != nil || n == 0 || n > maxRecord {
-		return nil, damaged("a record is cut short or too long")
-	}
-	buf = buf[:0]
-	for uint64(len(buf)) < n {
-		k := min(n-uint64(len(buf)), 64<<10)
-		at := len(buf)
-		buf = append(buf, make([]byte, k)...)
-		if _, err := io.ReadFull(in, buf[at:]); err != nil {
-			return nil, damaged("a record is cut short")
-		}
-	}
-	return buf, nil
-}
-
 // load adds one record to a state that is being restored. The meta record
 // comes first and only once.
 func (x *txn) load(rec []byte, level uint32, first bool) error {
@@ -176,53 +121,6 @@ func (x *txn) load(rec []byte, level uint32, first bool) error {
 		return damaged("a record of kind %d does not decode or stands there twice", k)
 	}
 	return nil
-}
-
-// chunkReader reads what chunkWriter wrote, up to its end mark.
-type chunkReader struct {
-	r    io.Reader
-	left int
-	end  bool
-}
-
-func (c *chunkReader) Read(p []byte) (int, error) {
-	if c.left == 0 && !c.end {
-		var b [4]byte
-		if _, err := io.ReadFull(c.r, b[:]); err != nil {
-			return 0, damaged("it is cut short")
-		}
-		n := binary.BigEndian.Uint32(b[:])
-		if n > maxChunk {
-			return 0, damaged("a chunk is too long")
-		}
-		c.left, c.end = int(n), n == 0
-	}
-	if c.end {
-		return 0, io.EOF
-	}
-	n, err := c.r.Read(p[:min(len(p), c.left)])
-	c.left -= n
-	if err == io.EOF && (c.left > 0 || n == 0) {
-		err = damaged("it is cut short")
-	}
-	return n, err
-}
-
-// drain makes sure that nothing is left before the end mark.
-func (c *chunkReader) drain() error {
-	var b [1]byte
-	for range 16 {
-		n, err := c.Read(b[:])
-		switch {
-		case n > 0:
-			return damaged("it has bytes behind its records")
-		case err == io.EOF:
-			return nil
-		case err != nil:
-			return err
-		}
-	}
-	return damaged("it is cut short")
 }
 
 // consistent checks what the decoders of single records cannot see.

@@ -125,9 +125,9 @@ func inBacklogs(x *txn, seq uint64, r eventRecord, n int64) {
 }
 
 // countBetween counts the events after one sequence number, up to another.
-func countBetween(x *txn, name string, behind, upTo uint64, n int64) {
+func countBetween(x *txn, name string, after, upTo uint64, n int64) {
 	for i := range x.audit.events {
-		x.audit.events[i].Ascend(behind+1, func(seq uint64, r eventRecord) bool {
+		x.audit.events[i].Ascend(after+1, func(seq uint64, r eventRecord) bool {
 			if seq > upTo {
 				return false
 			}
