@@ -67,12 +67,12 @@ func BenchmarkReadIndex(b *testing.B) {
 		for _, n := range []int{1, 64, 256} {
 			b.Run(fmt.Sprintf("%s/%d", via.name, n), func(b *testing.B) {
 				spread(b, n, func() {
-					index, perr := via.m.ReadIndex(context.Background())
-					if perr == nil {
-						perr = via.m.WaitApplied(context.Background(), index)
+					index, e := via.m.ReadIndex(context.Background())
+					if e == nil {
+						e = via.m.WaitApplied(context.Background(), index)
 					}
-					if perr != nil {
-						b.Error(perr)
+					if e != nil {
+						b.Error(e)
 					}
 				})
 			})

@@ -117,7 +117,7 @@ func TestASnapshotThatCannotBeWrittenEndsTheMember(t *testing.T) {
 	must(t, os.WriteFile(dir, nil, 0o600)) // no directory can be made in a file
 	node := c.node(m)
 	for range 40 {
-		if _, perr := m.Propose(t.Context(), increment(t, node, "")); perr != nil {
+		if _, e := m.Propose(t.Context(), increment(t, node, "")); e != nil {
 			break // it has stopped already
 		}
 	}

@@ -114,11 +114,11 @@ func (m *member) increments(node uint32, id string, excused func() bool) bool {
 	m.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	_, perr := m.Propose(ctx, increment(m.t, node, id))
-	if perr != nil && !excused() {
-		m.t.Fatalf("%s: %s (%s)", perr.Code, perr.Text, perr.Outcome)
+	_, e := m.Propose(ctx, increment(m.t, node, id))
+	if e != nil && !excused() {
+		m.t.Fatalf("%s: %s (%s)", e.Code, e.Text, e.Outcome)
 	}
-	return perr == nil
+	return e == nil
 }
 
 // TestWhoHasVotedStaysInThatTerm: the disk is slow when a heartbeat of one term
@@ -254,11 +254,11 @@ func TestTooLateIsNotApplied(t *testing.T) {
 		refused := a.engine.terms.Refused()
 		overtake := func() { _, _ = other.send(raft.AppendEntriesRequest{Term: a.engine.raft.CurrentTerm() + 1}) }
 		armed.Store(&overtake)
-		_, perr := a.writes.batch.submit(ctx, increment(t, 1, ""), 0)
+		_, e := a.writes.batch.submit(ctx, increment(t, 1, ""), 0)
 		cancel()
 		if a.engine.terms.Refused() > refused { // else raft's main loop was faster
-			if perr == nil || perr.Outcome != protocol.OutcomeNotApplied || perr.Code != codeNotLeader {
-				t.Errorf("got %+v, want not_applied %s", perr, codeNotLeader)
+			if e == nil || e.Outcome != protocol.OutcomeNotApplied || e.Code != codeNotLeader {
+				t.Errorf("got %+v, want not_applied %s", e, codeNotLeader)
 			}
 			return
 		}
@@ -280,7 +280,7 @@ func TestAChangeThatCameTooLateRestartsTheMember(t *testing.T) {
 			t.Fatal(err)
 		}
 		err := a.engine.raft.AddNonvoter("00000000-0000-4000-8000-000000000000", "127.0.0.1:1", 0, patience).Error()
-		if perr := changeOutcome(err); perr == nil || perr.Outcome != protocol.OutcomeNotApplied {
+		if e := changeOutcome(err); e == nil || e.Outcome != protocol.OutcomeNotApplied {
 			t.Fatalf("change: %v, want not_applied", err)
 		}
 		if a.engine.terms.Refused() == 0 { // raft's main loop was faster

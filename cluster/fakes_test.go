@@ -304,9 +304,9 @@ func (f *fakeWrites) proposeDecided(ctx context.Context, code protocol.Code, bod
 }
 
 func (f *fakeWrites) submit(ctx context.Context, env fsm.Envelope, term uint64) (fsm.Result, *protocol.Error) {
-	results, perr := f.applyEntry(ctx, &fsm.Entry{Time: time.Now().UnixMilli(), Term: term, Commands: []fsm.Envelope{env}})
-	if perr != nil {
-		return fsm.Result{}, perr
+	results, e := f.applyEntry(ctx, &fsm.Entry{Time: time.Now().UnixMilli(), Term: term, Commands: []fsm.Envelope{env}})
+	if e != nil {
+		return fsm.Result{}, e
 	}
 	return results[0], nil
 }
@@ -314,8 +314,8 @@ func (f *fakeWrites) submit(ctx context.Context, env fsm.Envelope, term uint64) 
 func (f *fakeWrites) applyEntry(_ context.Context, entry *fsm.Entry) ([]fsm.Result, *protocol.Error) {
 	for _, c := range entry.Commands {
 		if f.before != nil {
-			if perr := f.before(c.Code); perr != nil {
-				return nil, perr
+			if e := f.before(c.Code); e != nil {
+				return nil, e
 			}
 		}
 	}

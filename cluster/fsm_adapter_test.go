@@ -36,8 +36,8 @@ func TestASurvivorServesStaleReadsAfterARestart(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			if _, perr := a.read(ctx, node); perr == nil || perr.Outcome != protocol.OutcomeNotApplied {
-				t.Errorf("a linearizable read without a quorum: %v", perr)
+			if _, e := a.read(ctx, node); e == nil || e.Outcome != protocol.OutcomeNotApplied {
+				t.Errorf("a linearizable read without a quorum: %v", e)
 			}
 			// With the other member back, everything goes on.
 			b = c.restart(b)

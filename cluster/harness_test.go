@@ -118,9 +118,9 @@ func (c *cluster) start(cfg Config) *member {
 // join brings in one more member and starts it.
 func (c *cluster) join(i int, nonvoter bool) *member {
 	c.t.Helper()
-	token, _, perr := c.leader().JoinToken(c.t.Context(), nonvoter, 0)
-	if perr != nil {
-		c.t.Fatal(perr)
+	token, _, e := c.leader().JoinToken(c.t.Context(), nonvoter, 0)
+	if e != nil {
+		c.t.Fatal(e)
 	}
 	cfg := c.config(i)
 	if err := Join(c.t.Context(), JoinConfig{DataDir: cfg.DataDir, Token: token, PeerAdvertise: cfg.PeerAdvertise, Version: "test"}); err != nil {
@@ -246,21 +246,21 @@ func increment(t testing.TB, node uint32, requestID string) fsm.Envelope {
 // score reads the counter from a member's own state.
 func (m *member) score(node uint32) int64 {
 	m.t.Helper()
-	res, perr := m.Root().Read(&fsm.Call{Row: protocol.Must("get_polo_score"), Body: &protocol.NodeRequest{NodeID: node}})
-	if perr != nil {
-		m.t.Fatal(perr)
+	res, e := m.Root().Read(&fsm.Call{Row: protocol.Must("get_polo_score"), Body: &protocol.NodeRequest{NodeID: node}})
+	if e != nil {
+		m.t.Fatal(e)
 	}
 	return res.Reply.(*protocol.PoloScoreReply).PoloScore
 }
 
 // read is a linearizable read of the counter.
 func (m *member) read(ctx context.Context, node uint32) (int64, *protocol.Error) {
-	index, perr := m.ReadIndex(ctx)
-	if perr == nil {
-		perr = m.WaitApplied(ctx, index)
+	index, e := m.ReadIndex(ctx)
+	if e == nil {
+		e = m.WaitApplied(ctx, index)
 	}
-	if perr != nil {
-		return 0, perr
+	if e != nil {
+		return 0, e
 	}
 	return m.score(node), nil
 }
@@ -269,9 +269,9 @@ func (m *member) mustRead(node uint32) int64 {
 	m.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	n, perr := m.read(ctx, node)
-	if perr != nil {
-		m.t.Fatal(perr)
+	n, e := m.read(ctx, node)
+	if e != nil {
+		m.t.Fatal(e)
 	}
 	return n
 }

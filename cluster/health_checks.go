@@ -78,9 +78,9 @@ func (p *reporter) ready(ctx context.Context) error {
 func (p *reporter) catchUp(ctx context.Context) {
 	for ctx.Err() == nil {
 		attempt, cancel := context.WithTimeout(ctx, 2*time.Second)
-		index, err := p.reads.readIndex(attempt)
+		index, e := p.reads.readIndex(attempt)
 		cancel()
-		if err != nil {
+		if e != nil {
 			continue
 		}
 		if p.reads.waitApplied(ctx, index) == nil {

@@ -101,8 +101,8 @@ func TestUncommittedEntryEndsTheLeader(t *testing.T) {
 	t.Cleanup(sync.OnceFunc(func() { stuck.Store(false); close(gate) }))
 	first := c.members[0]
 	if !first.IsLeader() {
-		if perr := first.TransferLeadership(t.Context(), first.id); perr != nil {
-			t.Fatal(perr)
+		if e := first.TransferLeadership(t.Context(), first.id); e != nil {
+			t.Fatal(e)
 		}
 		c.leader(first)
 	}
@@ -170,9 +170,9 @@ func TestLeaderKeepsUnknownCommandsOutOfTheLog(t *testing.T) {
 	c := newCluster(t, 2, nil)
 	follower := c.others(c.leader())[0]
 	for _, code := range []protocol.Code{fsm.InternalBase + 4000, 60000 - 40000, protocol.Must("list_nodes").Code} {
-		_, perr := follower.Propose(t.Context(), fsm.Envelope{Code: code, Body: []byte("{}")})
-		if perr == nil || perr.Code != protocol.CodeFeatureNotActive || perr.Outcome != protocol.OutcomeNotApplied {
-			t.Errorf("command %d: %v", code, perr)
+		_, e := follower.Propose(t.Context(), fsm.Envelope{Code: code, Body: []byte("{}")})
+		if e == nil || e.Code != protocol.CodeFeatureNotActive || e.Outcome != protocol.OutcomeNotApplied {
+			t.Errorf("command %d: %v", code, e)
 		}
 	}
 	c.node(follower) // the cluster still works
@@ -217,11 +217,11 @@ func TestMinorityWithAnotherDigestIsQuarantined(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	if _, perr := sick.Propose(ctx, increment(t, node, "")); perr == nil || perr.Code != protocol.CodeQuarantined {
-		t.Errorf("the quarantined member proposed: %v", perr)
+	if _, e := sick.Propose(ctx, increment(t, node, "")); e == nil || e.Code != protocol.CodeQuarantined {
+		t.Errorf("the quarantined member proposed: %v", e)
 	}
-	if _, perr := sick.ReadIndex(ctx); perr == nil || perr.Code != protocol.CodeQuarantined {
-		t.Errorf("the quarantined member read: %v", perr)
+	if _, e := sick.ReadIndex(ctx); e == nil || e.Code != protocol.CodeQuarantined {
+		t.Errorf("the quarantined member read: %v", e)
 	}
 	if reason, _ := sick.Quarantined(); !strings.Contains(reason, "its state at index ") || !strings.Contains(reason, "the logs are the same from index ") {
 		t.Errorf("the reason does not say where: %s", reason)
@@ -256,7 +256,7 @@ func TestWritesStopWhenNoDigestHasAMajority(t *testing.T) {
 	c.eventually("writes stop", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, perr := c.members[1].Propose(ctx, increment(t, node, ""))
-		return perr != nil && perr.Code == protocol.CodeQuarantined && perr.Outcome == protocol.OutcomeNotApplied
+		_, e := c.members[1].Propose(ctx, increment(t, node, ""))
+		return e != nil && e.Code == protocol.CodeQuarantined && e.Outcome == protocol.OutcomeNotApplied
 	})
 }

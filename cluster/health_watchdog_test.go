@@ -58,8 +58,8 @@ func TestHeartbeatsAloneDoNotKeepALeader(t *testing.T) {
 	})
 	t.Cleanup(sync.OnceFunc(func() { stuck.Store(false); close(gate) }))
 	first := c.members[0]
-	if perr := c.leader().TransferLeadership(t.Context(), first.id); perr != nil {
-		t.Fatal(perr)
+	if e := c.leader().TransferLeadership(t.Context(), first.id); e != nil {
+		t.Fatal(e)
 	}
 	c.leader(first)
 	node := c.node(first)

@@ -51,32 +51,32 @@ type adminReply struct {
 }
 
 // JoinToken mints a token that lets one new member in, for ttl (1 h when 0).
-func (n *Member) JoinToken(ctx context.Context, nonvoter bool, ttl time.Duration) (token string, expires time.Time, err *protocol.Error) {
+func (n *Member) JoinToken(ctx context.Context, nonvoter bool, ttl time.Duration) (token string, expires time.Time, e *protocol.Error) {
 	if ttl < 0 || ttl > joinTokenMaxTTL {
 		return "", time.Time{}, protocol.Errorf(protocol.CodeInvalid, "a join token cannot be valid for %s: want more than nothing and at most 720h, which is 30 days", ttl)
 	}
 	orDefault(&ttl, joinTokenTTL)
-	r, err := n.onLeader(ctx, adminRequest{Op: opJoinToken, NonVoter: nonvoter, TTLMS: ttl.Milliseconds()})
-	return r.Token, time.UnixMilli(r.Expires), err
+	r, e := n.onLeader(ctx, adminRequest{Op: opJoinToken, NonVoter: nonvoter, TTLMS: ttl.Milliseconds()})
+	return r.Token, time.UnixMilli(r.Expires), e
 }
 
 // Promote makes a non-voting member a voter, without waiting for it to catch up.
 func (n *Member) Promote(ctx context.Context, memberID string) *protocol.Error {
-	_, err := n.onLeader(ctx, adminRequest{Op: opPromote, ID: memberID})
-	return err
+	_, e := n.onLeader(ctx, adminRequest{Op: opPromote, ID: memberID})
+	return e
 }
 
 // Remove takes a member out of the cluster for good. Without force it is
 // refused when the remaining voters that answer are not a majority.
 func (n *Member) Remove(ctx context.Context, memberID string, force bool) *protocol.Error {
-	_, err := n.onLeader(ctx, adminRequest{Op: opRemove, ID: memberID, Force: force})
-	return err
+	_, e := n.onLeader(ctx, adminRequest{Op: opRemove, ID: memberID, Force: force})
+	return e
 }
 
 // TransferLeadership hands leadership to a voter, to any when memberID is empty.
 func (n *Member) TransferLeadership(ctx context.Context, memberID string) *protocol.Error {
-	_, err := n.onLeader(ctx, adminRequest{Op: opTransfer, ID: memberID})
-	return err
+	_, e := n.onLeader(ctx, adminRequest{Op: opTransfer, ID: memberID})
+	return e
 }
 
 // RotateKeys gives the cluster a new keyring version for new secrets: every
@@ -85,15 +85,15 @@ func (n *Member) TransferLeadership(ctx context.Context, memberID string) *proto
 // were made with, and no version is taken away. It may be repeated after an
 // error and then continues where it stopped. The error names a member that
 // could not be reached.
-func (n *Member) RotateKeys(ctx context.Context) (version uint32, err *protocol.Error) {
-	r, err := n.onLeader(ctx, adminRequest{Op: opRotateKeys})
-	return r.KeyVersion, err
+func (n *Member) RotateKeys(ctx context.Context) (version uint32, e *protocol.Error) {
+	r, e := n.onLeader(ctx, adminRequest{Op: opRotateKeys})
+	return r.KeyVersion, e
 }
 
 // Leave takes this member out of the cluster for good. The caller shuts it down next.
 func (n *Member) Leave(ctx context.Context) *protocol.Error {
-	if err := n.Remove(ctx, n.self.id, false); err != nil {
-		return err
+	if e := n.Remove(ctx, n.self.id, false); e != nil {
+		return e
 	}
 	m, err := n.dir.member()
 	if err == nil {
@@ -114,12 +114,12 @@ func (n *Member) onLeader(ctx context.Context, req adminRequest) (adminReply, *p
 	req.Lead, req.By = true, askedAt(ctx, n.self.id)
 	for pause := retryMin; ; pause = min(2*pause, retryMax) {
 		changed := n.self.changed.next()
-		reply, err := n.adminOnce(ctx, req)
-		if err == nil || (err.Outcome != protocol.OutcomeNotApplied) || final(err) {
-			return reply, err
+		reply, e := n.adminOnce(ctx, req)
+		if e == nil || (e.Outcome != protocol.OutcomeNotApplied) || final(e) {
+			return reply, e
 		}
 		if !rest(ctx, changed, pause) {
-			return reply, protocol.NotAppliedf(protocol.CodeNoLeader, "nothing was done: no leader could do this in time (%s; %s); check `pilotctl cluster status`", err.Text, n.roster.reachability())
+			return reply, protocol.NotAppliedf(protocol.CodeNoLeader, "nothing was done: no leader could do this in time (%s; %s); check `pilotctl cluster status`", e.Text, n.roster.reachability())
 		}
 	}
 }
@@ -140,8 +140,8 @@ func (n *Member) adminOnce(ctx context.Context, req adminRequest) (reply adminRe
 
 // lead carries out an operation on the leader.
 func (n *Member) lead(ctx context.Context, req adminRequest) (adminReply, *protocol.Error) {
-	if err := n.term.mayLead(); err != nil {
-		return adminReply{}, err
+	if e := n.term.mayLead(); e != nil {
+		return adminReply{}, e
 	}
 	switch req.Op {
 	case opJoinToken:
@@ -153,8 +153,8 @@ func (n *Member) lead(ctx context.Context, req adminRequest) (adminReply, *proto
 	case opTransfer:
 		return adminReply{}, n.term.transfer(ctx, req)
 	case opRotateKeys:
-		version, err := n.keys.rotateKeys(ctx, req.By)
-		return adminReply{KeyVersion: version}, err
+		version, e := n.keys.rotateKeys(ctx, req.By)
+		return adminReply{KeyVersion: version}, e
 	}
 	return adminReply{}, protocol.Errorf(protocol.CodeNotImplemented, "unknown cluster operation %q", req.Op)
 }
@@ -172,23 +172,23 @@ func (n *Member) handleAdmin(ctx context.Context, from string, payload []byte) (
 			"member %s cannot tell member %s to do %s: only an operator on its machine can", from, n.self.id, req.Op)
 	}
 	var reply adminReply
-	var perr *protocol.Error
+	var e *protocol.Error
 	switch {
 	case req.Op == opStatus:
 		reply.Status = n.report.status(ctx)
 	case req.Op == opMembers:
 		reply.Members = n.report.members(ctx)
 	case req.Op == opLeave:
-		if perr = n.Leave(ctx); perr == nil {
+		if e = n.Leave(ctx); e == nil {
 			peer.AfterReply(ctx, n.leftOnce)
 		}
 	case req.Lead:
-		reply, perr = n.lead(ctx, req)
+		reply, e = n.lead(ctx, req)
 	default:
-		reply, perr = n.onLeader(ctx, req)
+		reply, e = n.onLeader(ctx, req)
 	}
-	if perr != nil {
-		return nil, perr
+	if e != nil {
+		return nil, e
 	}
 	return encodeJSON(reply)
 }

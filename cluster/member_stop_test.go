@@ -50,8 +50,8 @@ func TestDrainHandsOverWithoutAFailedWrite(t *testing.T) {
 		go func() {
 			defer wg.Done()
 			for ctx.Err() == nil {
-				if _, perr := rest[w%2].Propose(context.Background(), increment(t, node, "")); perr != nil {
-					t.Errorf("during the drain: %v", perr)
+				if _, e := rest[w%2].Propose(context.Background(), increment(t, node, "")); e != nil {
+					t.Errorf("during the drain: %v", e)
 					return
 				}
 				done.Add(1)
@@ -62,8 +62,8 @@ func TestDrainHandsOverWithoutAFailedWrite(t *testing.T) {
 	if err := leader.Shutdown(context.Background()); err != nil {
 		t.Error(err)
 	}
-	if _, perr := leader.Propose(t.Context(), increment(t, node, "")); perr == nil || perr.Code != protocol.CodeShuttingDown || perr.Outcome != protocol.OutcomeNotApplied {
-		t.Errorf("a stopped member answered %v", perr)
+	if _, e := leader.Propose(t.Context(), increment(t, node, "")); e == nil || e.Code != protocol.CodeShuttingDown || e.Outcome != protocol.OutcomeNotApplied {
+		t.Errorf("a stopped member answered %v", e)
 	}
 	after := done.Load()
 	c.eventually("writes flow on", func() bool { return done.Load() > after+50 })

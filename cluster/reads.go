@@ -60,16 +60,16 @@ func (r *reads) readIndex(ctx context.Context) (uint64, *protocol.Error) {
 		if reason, yes := r.health.Quarantined(); yes {
 			return 0, protocol.NotAppliedf(protocol.CodeQuarantined, "member %s is quarantined (%s); send the request to another member", r.id, reason)
 		}
-		index, err := r.rounds.join(ctx)
-		if err == nil {
+		index, e := r.rounds.join(ctx)
+		if e == nil {
 			return index, nil
 		}
-		if err.Code == protocol.CodeShuttingDown {
-			return 0, err
+		if e.Code == protocol.CodeShuttingDown {
+			return 0, e
 		}
 		if !rest(ctx, changed, pause) {
 			return 0, protocol.NotAppliedf(protocol.CodeNoLeader,
-				"the state could not be confirmed in time (%s; %s); nothing was changed; check `pilotctl cluster status`; a read can ask for consistency stale", err.Text, r.roster.reachability())
+				"the state could not be confirmed in time (%s; %s); nothing was changed; check `pilotctl cluster status`; a read can ask for consistency stale", e.Text, r.roster.reachability())
 		}
 	}
 }
@@ -120,15 +120,15 @@ func (r *reads) askIndex(ctx context.Context) (uint64, *protocol.Error) {
 func (r *reads) leaderIndex(ctx context.Context) (uint64, *protocol.Error) {
 	r.term.awaitTerm(ctx)
 	term := r.raft.CurrentTerm()
-	if err := r.term.mayRead(term); err != nil {
-		return 0, err
+	if e := r.term.mayRead(term); e != nil {
+		return 0, e
 	}
 	index := r.raft.CommitIndex()
 	if err := r.provesTerm(ctx, term); err != nil {
 		return 0, protocol.NotAppliedf(codeNotLeader, "leadership of member %s could not be confirmed: %v", r.id, err)
 	}
-	if err := r.term.mayRead(term); err != nil {
-		return 0, err
+	if e := r.term.mayRead(term); e != nil {
+		return 0, e
 	}
 	return index, nil
 }
@@ -138,9 +138,9 @@ func (r *reads) handleReadIndex(ctx context.Context) ([]byte, *protocol.Error) {
 	if r.term.leaderID() != r.id {
 		return nil, protocol.NotAppliedf(codeNotLeader, "member %s is not the leader", r.id)
 	}
-	index, err := r.rounds.join(ctx)
-	if err != nil {
-		return nil, err
+	index, e := r.rounds.join(ctx)
+	if e != nil {
+		return nil, e
 	}
 	return binary.BigEndian.AppendUint64(nil, index), nil
 }

@@ -24,16 +24,16 @@ func TestReadWhenNoEntryFollows(t *testing.T) {
 		t.Helper()
 		for _, m := range c.members {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			if _, perr := m.read(ctx, node); perr != nil {
-				t.Errorf("%s, member %s: %v", when, m.id, perr)
+			if _, e := m.read(ctx, node); e != nil {
+				t.Errorf("%s, member %s: %v", when, m.id, e)
 			}
 			cancel()
 		}
 	}
 	readAll("idle")
 	for range 2 {
-		if perr := c.leader().TransferLeadership(t.Context(), ""); perr != nil {
-			t.Fatal(perr)
+		if e := c.leader().TransferLeadership(t.Context(), ""); e != nil {
+			t.Fatal(e)
 		}
 		readAll("after an election")
 	}
@@ -44,8 +44,8 @@ func TestReadWhenNoEntryFollows(t *testing.T) {
 		t.Error("a member with a nonvoter token got a vote")
 	}
 	leader := c.leader()
-	if perr := leader.Remove(t.Context(), extra.id, false); perr != nil {
-		t.Fatal(perr)
+	if e := leader.Remove(t.Context(), extra.id, false); e != nil {
+		t.Fatal(e)
 	}
 	extra.kill()
 	c.members = c.members[:3]
@@ -70,8 +70,8 @@ func TestNonVotersConfirmNothing(t *testing.T) {
 	if err := leader.engine.raft.VerifyLeader().Error(); err != nil {
 		t.Logf("raft's VerifyLeader noticed: %v", err)
 	}
-	_, perr := leader.reads.leaderIndex(t.Context())
-	if perr == nil {
+	_, e := leader.reads.leaderIndex(t.Context())
+	if e == nil {
 		t.Error("a read was confirmed with no voter but the leader itself")
 	}
 	if leader.engine.raft.State() != raft.Leader {
@@ -80,8 +80,8 @@ func TestNonVotersConfirmNothing(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	for _, m := range []*member{leader, extra} {
-		if _, perr := m.read(ctx, node); perr == nil || perr.Outcome != protocol.OutcomeNotApplied {
-			t.Errorf("member %s: got %v", m.id, perr)
+		if _, e := m.read(ctx, node); e == nil || e.Outcome != protocol.OutcomeNotApplied {
+			t.Errorf("member %s: got %v", m.id, e)
 		}
 	}
 }
@@ -97,8 +97,8 @@ func TestOldAnswersConfirmNothing(t *testing.T) {
 	})
 	old := c.members[0]
 	if c.leader() != old {
-		if perr := c.leader().TransferLeadership(t.Context(), old.id); perr != nil {
-			t.Fatal(perr)
+		if e := c.leader().TransferLeadership(t.Context(), old.id); e != nil {
+			t.Fatal(e)
 		}
 		c.leader(old)
 	}
@@ -114,7 +114,7 @@ func TestOldAnswersConfirmNothing(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	before := c.answered(rest)
-	go func() { _, perr := old.reads.leaderIndex(ctx); early <- perr }()
+	go func() { _, e := old.reads.leaderIndex(ctx); early <- e }()
 	c.eventually("the round is answered", func() bool { return c.answered(rest) > before })
 
 	// Nothing the old leader sends arrives any more; the others elect a leader and write.
@@ -127,15 +127,15 @@ func TestOldAnswersConfirmNothing(t *testing.T) {
 	late := make(chan *protocol.Error, 1)
 	var index uint64
 	go func() {
-		i, perr := old.reads.leaderIndex(ctx)
+		i, e := old.reads.leaderIndex(ctx)
 		index = i
-		late <- perr
+		late <- e
 	}()
 	for _, f := range release {
 		f()
 	}
 	<-early // it may succeed: it began before the write
-	if perr := <-late; perr == nil && index < write.Index {
+	if e := <-late; e == nil && index < write.Index {
 		t.Errorf("the old leader confirmed index %d after index %d was acknowledged elsewhere", index, write.Index)
 	}
 }
@@ -164,7 +164,7 @@ func TestFreshWithin(t *testing.T) {
 	c.faults.isolate(follower, c.others(follower)...)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	if _, perr := follower.read(ctx, node); perr == nil {
+	if _, e := follower.read(ctx, node); e == nil {
 		t.Error("a cut-off member confirmed a read")
 	}
 	c.eventually("freshness ends", func() bool { return !follower.FreshWithin(200 * time.Millisecond) })
@@ -175,9 +175,9 @@ func TestWaitAppliedTimesOut(t *testing.T) {
 	c := newCluster(t, 1, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	perr := c.members[0].WaitApplied(ctx, 1<<40)
-	if perr == nil || perr.Code != protocol.CodeTimeoutRead || !perr.Retryable() {
-		t.Errorf("got %v", perr)
+	e := c.members[0].WaitApplied(ctx, 1<<40)
+	if e == nil || e.Code != protocol.CodeTimeoutRead || !e.Retryable() {
+		t.Errorf("got %v", e)
 	}
 }
 

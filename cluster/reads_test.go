@@ -54,8 +54,8 @@ func TestReadsShareOneRound(t *testing.T) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			if index, err := r.readIndex(t.Context()); err != nil || index != want {
-				t.Errorf("index %d, %v, want %d: a round that began before the read may be too old for it", index, err, want)
+			if index, e := r.readIndex(t.Context()); e != nil || index != want {
+				t.Errorf("index %d, %v, want %d: a round that began before the read may be too old for it", index, e, want)
 			}
 		}()
 	}
@@ -81,8 +81,8 @@ func TestReadIndexIsNotedBeforeTheRound(t *testing.T) {
 		rf.set(func(r *fakeRaft) { r.commit = 99 })
 		return answer(payload, 7), nil
 	})
-	if index, err := r.leaderIndex(t.Context()); err != nil || index != 10 {
-		t.Errorf("index %d, %v, want 10", index, err)
+	if index, e := r.leaderIndex(t.Context()); e != nil || index != 10 {
+		t.Errorf("index %d, %v, want 10", index, e)
 	}
 }
 
@@ -120,8 +120,8 @@ func TestReadsFailHonestly(t *testing.T) {
 			if (err == nil) != (c.want == nil) || c.want == errDeposed && !errors.Is(err, errDeposed) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
-			if index, perr := r.leaderIndex(t.Context()); (perr == nil) != (c.want == nil) || perr != nil && (index != 0 || perr.Outcome != protocol.OutcomeNotApplied) {
-				t.Errorf("index %d, %+v", index, perr)
+			if index, e := r.leaderIndex(t.Context()); (e == nil) != (c.want == nil) || e != nil && (index != 0 || e.Outcome != protocol.OutcomeNotApplied) {
+				t.Errorf("index %d, %+v", index, e)
 			}
 		})
 	}
@@ -160,8 +160,8 @@ func TestReadsOfALeaderThatIsDeposed(t *testing.T) {
 	}
 	r, term := newTestReads(t, raftOf(1, "a"), nil)
 	term.refuseReadsAfter = 1 // allowed before the round, not after it
-	if index, err := r.leaderIndex(t.Context()); code(err) != codeNotLeader {
-		t.Errorf("index %d, %v: the term ended during the round", index, err)
+	if index, e := r.leaderIndex(t.Context()); code(e) != codeNotLeader {
+		t.Errorf("index %d, %v: the term ended during the round", index, e)
 	}
 }
 
@@ -170,11 +170,11 @@ func TestReadsOfAQuarantinedMember(t *testing.T) {
 	t.Parallel()
 	r, _ := newTestReads(t, raftOf(1, "a"), nil)
 	r.health = &fakeHealth{reason: "sick"}
-	if _, err := r.readIndex(t.Context()); code(err) != protocol.CodeQuarantined {
-		t.Errorf("read: %v", err)
+	if _, e := r.readIndex(t.Context()); code(e) != protocol.CodeQuarantined {
+		t.Errorf("read: %v", e)
 	}
-	if _, err := r.handleConfirm(make([]byte, 24)); code(err) != protocol.CodeQuarantined {
-		t.Errorf("confirmed a round: %v", err)
+	if _, e := r.handleConfirm(make([]byte, 24)); code(e) != protocol.CodeQuarantined {
+		t.Errorf("confirmed a round: %v", e)
 	}
 	if r.freshWithin(time.Hour) {
 		t.Error("its state counts as fresh")
@@ -188,7 +188,7 @@ func TestReadsWithoutALeader(t *testing.T) {
 	term.lead("")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := r.readIndex(ctx); code(err) != protocol.CodeNoLeader || err.Outcome != protocol.OutcomeNotApplied {
-		t.Errorf("%+v", err)
+	if _, e := r.readIndex(ctx); code(e) != protocol.CodeNoLeader || e.Outcome != protocol.OutcomeNotApplied {
+		t.Errorf("%+v", e)
 	}
 }

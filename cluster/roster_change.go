@@ -14,20 +14,20 @@ import (
 func (r *roster) promote(ctx context.Context, req adminRequest) *protocol.Error {
 	r.changes.Lock()
 	defer r.changes.Unlock()
-	s, err := r.named(req.ID)
-	if err != nil {
-		return err
+	s, e := r.named(req.ID)
+	if e != nil {
+		return e
 	}
 	if s.Suffrage == raft.Voter {
 		return nil
 	}
 	fault.Hit(fault.MembershipBefore)
-	if err := changeOutcome(r.raft.AddVoter(s.ID, s.Address, 0, changeTimeout).Error()); err != nil {
-		return err
+	if e := changeOutcome(r.raft.AddVoter(s.ID, s.Address, 0, changeTimeout).Error()); e != nil {
+		return e
 	}
-	err = r.writes.proposeFor(ctx, req.By, fsm.KindMemberPromoted, fsm.MemberPromoted{MemberID: req.ID, AskedAt: req.By.At})
-	if err != nil && err.Code != protocol.CodeFeatureNotActive {
-		return protocol.Unknownf(err.Code, "member %s has a vote now, but that may be missing in the audit log: %s", req.ID, err.Text)
+	e = r.writes.proposeFor(ctx, req.By, fsm.KindMemberPromoted, fsm.MemberPromoted{MemberID: req.ID, AskedAt: req.By.At})
+	if e != nil && e.Code != protocol.CodeFeatureNotActive {
+		return protocol.Unknownf(e.Code, "member %s has a vote now, but that may be missing in the audit log: %s", req.ID, e.Text)
 	}
 	return nil
 }
@@ -41,15 +41,15 @@ func (r *roster) remove(ctx context.Context, req adminRequest) *protocol.Error {
 	defer r.changes.Unlock()
 	id := req.ID
 	_, recorded := r.record(id)
-	s, perr := r.named(id)
+	s, e := r.named(id)
 	switch {
-	case perr != nil && !recorded:
-		return perr
-	case perr != nil: // an earlier attempt got half-way, or it never started
+	case e != nil && !recorded:
+		return e
+	case e != nil: // an earlier attempt got half-way, or it never started
 		return r.writes.proposeFor(ctx, req.By, fsm.KindMemberForget, fsm.MemberForget{ID: id})
 	}
-	if err := r.removable(ctx, s, req.Force); err != nil {
-		return err
+	if e := r.removable(ctx, s, req.Force); e != nil {
+		return e
 	}
 	if id == r.id {
 		// The next leader removes this member: a leader that removes itself
@@ -59,8 +59,8 @@ func (r *roster) remove(ctx context.Context, req adminRequest) *protocol.Error {
 		}
 		return protocol.NotAppliedf(codeNotLeader, "leadership was handed over")
 	}
-	if err := r.writes.proposeFor(ctx, req.By, fsm.KindMemberForget, fsm.MemberForget{ID: id}); err != nil {
-		return err
+	if e := r.writes.proposeFor(ctx, req.By, fsm.KindMemberForget, fsm.MemberForget{ID: id}); e != nil {
+		return e
 	}
 	fault.Hit(fault.MembershipBefore)
 	return changeOutcome(r.raft.RemoveServer(s.ID, 0, changeTimeout).Error())

@@ -40,16 +40,16 @@ func TestARemovedMemberDoesNotComeBack(t *testing.T) {
 	go func() { removed <- leader.Remove(context.Background(), gone.id, false) }()
 	c.eventually("the removal waits", func() bool { return blockedIn("remove") == 1 })
 	go func() {
-		_, perr := leader.roster.welcome(context.Background(), gone.hello.ownRecord())
-		greeted <- perr
+		_, e := leader.roster.welcome(context.Background(), gone.hello.ownRecord())
+		greeted <- e
 	}()
 	c.eventually("the announcement waits", func() bool { return blockedIn("welcome") == 1 })
 	leader.roster.changes.Unlock()
-	if perr := <-removed; perr != nil {
-		t.Fatal(perr)
+	if e := <-removed; e != nil {
+		t.Fatal(e)
 	}
-	if perr := <-greeted; perr == nil || perr.Code != protocol.CodeNotFound {
-		t.Errorf("a removed member announced itself: %v", perr)
+	if e := <-greeted; e == nil || e.Code != protocol.CodeNotFound {
+		t.Errorf("a removed member announced itself: %v", e)
 	}
 	if leader.roster.has(gone.id) {
 		t.Error("the removed member is in the configuration again")
@@ -70,14 +70,14 @@ func TestARemovalCanBeFinished(t *testing.T) {
 	if err := leader.engine.raft.RemoveServer(raft.ServerID(gone.id), 0, changeTimeout).Error(); err != nil {
 		t.Fatal(err)
 	}
-	if perr := leader.Remove(t.Context(), gone.id, false); perr != nil {
-		t.Fatal(perr)
+	if e := leader.Remove(t.Context(), gone.id, false); e != nil {
+		t.Fatal(e)
 	}
 	if _, recorded := leader.roster.record(gone.id); recorded {
 		t.Error("the record is still there")
 	}
-	if perr := leader.Remove(t.Context(), gone.id, false); perr == nil || perr.Code != protocol.CodeNotFound {
-		t.Errorf("a member that is not there was removed: %v", perr)
+	if e := leader.Remove(t.Context(), gone.id, false); e == nil || e.Code != protocol.CodeNotFound {
+		t.Errorf("a member that is not there was removed: %v", e)
 	}
 }
 
@@ -88,8 +88,8 @@ func TestARemovedMemberEnds(t *testing.T) {
 	c := newCluster(t, 3, func(_ int, cfg *Config) { cfg.Timeouts.Removed = 200 * time.Millisecond })
 	leader := c.leader()
 	gone := c.others(leader)[0]
-	if perr := leader.Remove(t.Context(), gone.id, false); perr != nil {
-		t.Fatal(perr)
+	if e := leader.Remove(t.Context(), gone.id, false); e != nil {
+		t.Fatal(e)
 	}
 	gone.awaitFatal(ExitDamaged)
 	reason, _ := gone.Quarantined()
@@ -143,8 +143,8 @@ func TestRemovedMemberIsRefused(t *testing.T) {
 	gone := c.others(leader)[0]
 	stays := c.others(leader)[1]
 	node := c.node(leader)
-	if perr := stays.Remove(t.Context(), gone.id, false); perr != nil {
-		t.Fatal(perr)
+	if e := stays.Remove(t.Context(), gone.id, false); e != nil {
+		t.Fatal(e)
 	}
 	c.eventually("the removed member says so", func() bool {
 		st := gone.Status(context.Background())
@@ -166,12 +166,12 @@ func TestRemoveAndTransferRules(t *testing.T) {
 	c := newCluster(t, 3, nil)
 	leader := c.leader()
 	follower, down := c.others(leader)[0], c.others(leader)[1]
-	if perr := follower.TransferLeadership(t.Context(), "no-such-member"); perr == nil || perr.Code != protocol.CodeNotFound {
-		t.Errorf("transfer to nobody: %v", perr)
+	if e := follower.TransferLeadership(t.Context(), "no-such-member"); e == nil || e.Code != protocol.CodeNotFound {
+		t.Errorf("transfer to nobody: %v", e)
 	}
 	c.eventually("the feature level allows the event", func() bool { return leader.Root().Level() >= fsm.LevelMin })
-	if perr := follower.TransferLeadership(t.Context(), down.id); perr != nil {
-		t.Fatal(perr)
+	if e := follower.TransferLeadership(t.Context(), down.id); e != nil {
+		t.Fatal(e)
 	}
 	c.eventually("the chosen member leads", down.IsLeader)
 	if got := lastEvent(down, protocol.EventLeadershipTransferred); got != "system  from="+leader.id+" to="+down.id+" asked_at="+follower.id {
@@ -179,12 +179,12 @@ func TestRemoveAndTransferRules(t *testing.T) {
 	}
 	down.kill()
 	c.leader(leader, follower)
-	perr := follower.Remove(t.Context(), leader.id, false)
-	if perr == nil || perr.Code != protocol.CodeConflict {
-		t.Errorf("removal that leaves one of two voters was not refused: %v", perr)
+	e := follower.Remove(t.Context(), leader.id, false)
+	if e == nil || e.Code != protocol.CodeConflict {
+		t.Errorf("removal that leaves one of two voters was not refused: %v", e)
 	}
-	if perr := follower.Remove(t.Context(), down.id, false); perr != nil {
-		t.Errorf("removal of the member that is down: %v", perr)
+	if e := follower.Remove(t.Context(), down.id, false); e != nil {
+		t.Errorf("removal of the member that is down: %v", e)
 	}
 	if got := len(c.leader(leader, follower).roster.voters()); got != 2 {
 		t.Errorf("%d voters left", got)
@@ -200,8 +200,8 @@ func TestManualPromotion(t *testing.T) {
 		t.Error("promoted although promotion is manual")
 	}
 	c.eventually("the feature level allows the event", func() bool { return m.Root().Level() >= fsm.LevelMin })
-	if perr := m.Promote(t.Context(), m.id); perr != nil {
-		t.Fatal(perr)
+	if e := m.Promote(t.Context(), m.id); e != nil {
+		t.Fatal(e)
 	}
 	c.eventually("the vote arrives", func() bool { return isVoter(m, m.id) })
 	c.eventually("the audit log has it", func() bool {

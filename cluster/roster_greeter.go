@@ -106,9 +106,9 @@ func (g *greeter) sayHello(ctx context.Context) error {
 	defer cancel()
 	req := helloRequest{Record: g.ownRecord()}
 	if g.term.leaderID() == g.id {
-		_, perr := g.roster.welcome(ctx, req.Record)
-		if perr != nil {
-			return perr
+		_, e := g.roster.welcome(ctx, req.Record)
+		if e != nil {
+			return e
 		}
 		return nil
 	}

@@ -26,9 +26,9 @@ func (r *roster) handleHello(ctx context.Context, from string, payload []byte) (
 		return nil, protocol.Errorf(protocol.CodePermissionDenied, "member %s announced member %s", from, req.Record.ID)
 	}
 	return r.router.once(ctx, rpcHello, &req.Forwarded, &req, func(ctx context.Context) ([]byte, *protocol.Error) {
-		reply, err := r.welcome(ctx, req.Record)
-		if err != nil {
-			return nil, err
+		reply, e := r.welcome(ctx, req.Record)
+		if e != nil {
+			return nil, e
 		}
 		return encodeJSON(reply)
 	})
@@ -41,19 +41,19 @@ func (r *roster) handleHello(ctx context.Context, from string, payload []byte) (
 func (r *roster) welcome(ctx context.Context, rec fsm.MemberRecord) (helloReply, *protocol.Error) {
 	r.changes.Lock()
 	defer r.changes.Unlock()
-	if err := r.term.mayLead(); err != nil {
-		return helloReply{}, err
+	if e := r.term.mayLead(); e != nil {
+		return helloReply{}, e
 	}
 	if conf := r.raft.GetConfiguration(); conf.Error() == nil {
-		if err := r.reads.waitApplied(ctx, conf.Index()); err != nil {
-			return helloReply{}, err
+		if e := r.reads.waitApplied(ctx, conf.Index()); e != nil {
+			return helloReply{}, e
 		}
 	}
-	if err := r.checkLevels(rec.Version, rec.LevelMin, rec.LevelMax); err != nil {
-		return helloReply{}, err
+	if e := r.checkLevels(rec.Version, rec.LevelMin, rec.LevelMax); e != nil {
+		return helloReply{}, e
 	}
-	if err := r.checkReach(rec.Peer, rec.ID); err != nil {
-		return helloReply{}, err
+	if e := r.checkReach(rec.Peer, rec.ID); e != nil {
+		return helloReply{}, e
 	}
 	current, known := r.record(rec.ID)
 	if known {
@@ -63,12 +63,12 @@ func (r *roster) welcome(ctx context.Context, rec fsm.MemberRecord) (helloReply,
 		if !known && !r.has(rec.ID) {
 			return helloReply{}, protocol.Errorf(protocol.CodeNotFound, "member %s was removed from the cluster; join again with an empty data directory", rec.ID)
 		}
-		if err := r.writes.proposeDecided(ctx, fsm.KindMemberHello, rec); err != nil {
-			return helloReply{}, err
+		if e := r.writes.proposeDecided(ctx, fsm.KindMemberHello, rec); e != nil {
+			return helloReply{}, e
 		}
 	}
-	if err := r.configure(rec); err != nil {
-		return helloReply{}, err
+	if e := r.configure(rec); e != nil {
+		return helloReply{}, e
 	}
 	return helloReply{Members: r.addresses(), Level: r.Root().Level()}, nil
 }

@@ -58,12 +58,12 @@ func (r *roster) admit(ctx context.Context, req joinRequest) ([]byte, *protocol.
 		return nil, protocol.Errorf(protocol.CodeInvalid, "version is longer than %d bytes or holds a control character", maxVersionBytes)
 	}
 	// The token must be judged on a state that has everything acknowledged so far.
-	index, perr := r.reads.readIndex(ctx)
-	if perr == nil {
-		perr = r.reads.waitApplied(ctx, index)
+	index, e := r.reads.readIndex(ctx)
+	if e == nil {
+		e = r.reads.waitApplied(ctx, index)
 	}
-	if perr != nil {
-		return nil, perr
+	if e != nil {
+		return nil, e
 	}
 	root := r.Root()
 	token, ok := root.Token(fsm.TokenJoin, req.Name)
@@ -73,11 +73,11 @@ func (r *roster) admit(ctx context.Context, req joinRequest) ([]byte, *protocol.
 	if token.Expires != 0 && r.clock.now().UnixMilli() > token.Expires {
 		return nil, protocol.Errorf(protocol.CodeTokenInvalid, "the join token has expired; make a new one with `pilotctl cluster join-token`")
 	}
-	if err := r.checkLevels(req.Version, req.LevelMin, req.LevelMax); err != nil {
-		return nil, err
+	if e := r.checkLevels(req.Version, req.LevelMin, req.LevelMax); e != nil {
+		return nil, e
 	}
-	if err := r.checkReach(req.Peer, req.MemberID); err != nil {
-		return nil, err
+	if e := r.checkReach(req.Peer, req.MemberID); e != nil {
+		return nil, e
 	}
 	if r.has(req.MemberID) {
 		return nil, protocol.Errorf(protocol.CodeAlreadyExists, "member %s is already in the cluster", req.MemberID)
@@ -94,14 +94,14 @@ func (r *roster) admit(ctx context.Context, req joinRequest) ([]byte, *protocol.
 	if err != nil {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "%v", err)
 	}
-	if err := r.writes.proposeDecided(ctx, fsm.KindSpendToken, fsm.SpendToken{Name: req.Name, MemberID: req.MemberID, Key: key}); err != nil {
-		return nil, err
+	if e := r.writes.proposeDecided(ctx, fsm.KindSpendToken, fsm.SpendToken{Name: req.Name, MemberID: req.MemberID, Key: key}); e != nil {
+		return nil, e
 	}
 	fault.Hit(fault.JoinSpent)
 	// From here on the other members accept the new one's connections.
 	record := fsm.MemberRecord{ID: req.MemberID, Peer: req.Peer, Version: req.Version, LevelMin: req.LevelMin, LevelMax: req.LevelMax, NonVoter: token.NonVoter}
-	if err := r.writes.proposeDecided(ctx, fsm.KindMemberHello, record); err != nil {
-		return nil, err
+	if e := r.writes.proposeDecided(ctx, fsm.KindMemberHello, record); e != nil {
+		return nil, e
 	}
 	fault.Hit(fault.JoinAnswered)
 	r.log.Info("join token accepted", "member", req.MemberID, "peer", req.Peer, "token", req.Name)
@@ -133,8 +133,8 @@ func (r *roster) mintJoinToken(ctx context.Context, req adminRequest) (adminRepl
 		return adminReply{}, protocol.NotAppliedf(protocol.CodeInternal, "MAC of the join token: %v", err)
 	}
 	body := fsm.PutToken{Kind: fsm.TokenJoin, Name: t.Name, MAC: mac, ExpiresInMS: req.TTLMS, NonVoter: req.NonVoter}
-	if err := r.writes.proposeFor(ctx, req.By, fsm.KindPutToken, body); err != nil {
-		return adminReply{}, err
+	if e := r.writes.proposeFor(ctx, req.By, fsm.KindPutToken, body); e != nil {
+		return adminReply{}, e
 	}
 	return adminReply{Token: t.String(), Expires: r.clock.now().UnixMilli() + req.TTLMS}, nil
 }

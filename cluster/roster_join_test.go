@@ -21,9 +21,9 @@ import (
 
 func (c *cluster) token(nonvoter bool, ttl time.Duration) string {
 	c.t.Helper()
-	token, _, perr := c.leader().JoinToken(c.t.Context(), nonvoter, ttl)
-	if perr != nil {
-		c.t.Fatal(perr)
+	token, _, e := c.leader().JoinToken(c.t.Context(), nonvoter, ttl)
+	if e != nil {
+		c.t.Fatal(e)
 	}
 	return token
 }
@@ -35,8 +35,8 @@ func tryJoin(t *testing.T, token, advertise string) (string, error) {
 }
 
 func refusedWith(err error, code string) bool {
-	var perr *protocol.Error
-	return errors.As(err, &perr) && perr.Code == code
+	var e *protocol.Error
+	return errors.As(err, &e) && e.Code == code
 }
 
 func TestJoinTokens(t *testing.T) {
@@ -155,7 +155,7 @@ func TestGuessingAJoinTokenStopsAtTheSource(t *testing.T) {
 	})
 	n := c.leader()
 	junk := []byte(fmt.Sprintf(`{"member_id":%q,"name":"n","secret":"guess"}`, strings.Repeat("x", 60<<10)))
-	if _, err := n.roster.handleJoiner(t.Context(), "192.0.2.1:1", junk); err == nil {
+	if _, e := n.roster.handleJoiner(t.Context(), "192.0.2.1:1", junk); e == nil {
 		t.Fatal("let in")
 	}
 	if longest := log.longest(); longest > 1<<10 {
@@ -166,8 +166,8 @@ func TestGuessingAJoinTokenStopsAtTheSource(t *testing.T) {
 		n.cfg.Guesses.Wrong("192.0.2.1:1", guess.Join)
 	}
 	for _, c := range []struct{ source, code string }{{"192.0.2.1:2", protocol.CodeRateLimited}, {"192.0.2.2:1", protocol.CodeTokenInvalid}} {
-		if _, err := n.roster.handleJoiner(t.Context(), c.source, guessed); err == nil || err.Code != c.code {
-			t.Errorf("from %s: %v, want %s", c.source, err, c.code)
+		if _, e := n.roster.handleJoiner(t.Context(), c.source, guessed); e == nil || e.Code != c.code {
+			t.Errorf("from %s: %v, want %s", c.source, e, c.code)
 		}
 	}
 	notes := map[string]uint64{}
@@ -219,8 +219,8 @@ func TestSpentJoinTokenGivesNoOtherKeyACertificate(t *testing.T) {
 	if err := ask(csr); err != nil {
 		t.Errorf("the same key tries again: %v", err)
 	}
-	if perr := c.leader().Remove(t.Context(), "9b2a51f2-3c1e-4d5a-9a53-3a6f7e9f1d11", false); perr != nil {
-		t.Fatal(perr)
+	if e := c.leader().Remove(t.Context(), "9b2a51f2-3c1e-4d5a-9a53-3a6f7e9f1d11", false); e != nil {
+		t.Fatal(e)
 	}
 	for _, key := range [][]byte{csr, other} {
 		if err := ask(key); !refusedWith(err, protocol.CodeTokenInvalid) {

@@ -43,15 +43,15 @@ func (k *rotation) rotateKeys(ctx context.Context, by asker) (uint32, *protocol.
 			return 0, protocol.NotAppliedf(protocol.CodeInternal, "the new key could not be written: %v", err)
 		}
 	}
-	if err := k.distributeKeys(ctx); err != nil {
-		return 0, err
+	if e := k.distributeKeys(ctx); e != nil {
+		return 0, e
 	}
-	if err := k.writes.proposeFor(ctx, by, fsm.KindActivateKey, fsm.ActivateKey{Term: k.raft.CurrentTerm(), Key: version, AskedAt: by.At}); err != nil {
-		return 0, err
+	if e := k.writes.proposeFor(ctx, by, fsm.KindActivateKey, fsm.ActivateKey{Term: k.raft.CurrentTerm(), Key: version, AskedAt: by.At}); e != nil {
+		return 0, e
 	}
 	k.log.Info("a new keyring version is in force", "version", version)
-	if err := k.resealCA(ctx, version); err != nil {
-		return version, err
+	if e := k.resealCA(ctx, version); e != nil {
+		return version, e
 	}
 	return version, k.resealSinks(ctx, version)
 }
@@ -71,9 +71,9 @@ func (k *rotation) resealSinks(ctx context.Context, version uint32) *protocol.Er
 		if err != nil {
 			return protocol.Errorf(protocol.CodeInternal, "keyring version %d is in force, but the secret of sink %s could not be encrypted anew: %v", version, s.Name, err)
 		}
-		perr := k.writes.proposeDecided(ctx, fsm.KindResealSink, fsm.ResealSink{Name: s.Name, Gen: s.Gen, Secret: s.Secret})
-		if perr != nil && perr.Code != protocol.CodeConflict {
-			return perr
+		e := k.writes.proposeDecided(ctx, fsm.KindResealSink, fsm.ResealSink{Name: s.Name, Gen: s.Gen, Secret: s.Secret})
+		if e != nil && e.Code != protocol.CodeConflict {
+			return e
 		}
 	}
 	return nil
@@ -93,8 +93,8 @@ func (k *rotation) distributeKeys(ctx context.Context) *protocol.Error {
 			continue
 		}
 		rec.Keys = reply.Versions
-		if err := k.writes.proposeDecided(ctx, fsm.KindMemberHello, rec); err != nil {
-			return err
+		if e := k.writes.proposeDecided(ctx, fsm.KindMemberHello, rec); e != nil {
+			return e
 		}
 	}
 	return nil

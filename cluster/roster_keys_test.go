@@ -61,9 +61,9 @@ func (c *cluster) sink(m *member, name, secret string) {
 		c.t.Fatal(err)
 	}
 	token := m.Root().Tokens(fsm.TokenAdmin)[0]
-	r, perr := m.Propose(c.t.Context(), fsm.Envelope{Code: protocol.Must("audit_sink_put").Code, Body: body, Actor: fsm.Actor{Token: token.Name, TokenGen: token.Generation}})
-	if perr != nil || r.Err != nil {
-		c.t.Fatal(perr, r.Err)
+	r, e := m.Propose(c.t.Context(), fsm.Envelope{Code: protocol.Must("audit_sink_put").Code, Body: body, Actor: fsm.Actor{Token: token.Name, TokenGen: token.Generation}})
+	if e != nil || r.Err != nil {
+		c.t.Fatal(e, r.Err)
 	}
 }
 
@@ -76,8 +76,8 @@ func TestKeysAreRotated(t *testing.T) {
 	c.sink(follower, "siem", "hec-token")
 	for want := uint32(2); want <= 3; want++ {
 		ctx := AskedBy(t.Context(), fsm.Actor{Token: "ops"}, "192.0.2.9:1")
-		if version, perr := follower.RotateKeys(ctx); perr != nil || version != want {
-			t.Fatalf("version %d, %v", version, perr)
+		if version, e := follower.RotateKeys(ctx); e != nil || version != want {
+			t.Fatalf("version %d, %v", version, e)
 		}
 		c.rotated(want)
 		if got := lastEvent(c.leader(), protocol.EventKeyringRotated); got != fmt.Sprintf("token:ops 192.0.2.9:1 from=%d to=%d asked_at=%s", want-1, want, follower.id) {
@@ -99,9 +99,9 @@ func TestARotationThatStoppedHalfWayIsFinished(t *testing.T) {
 	leader := c.leader()
 	away := c.others(leader)[0]
 	away.kill()
-	_, perr := leader.RotateKeys(t.Context())
-	if perr == nil || perr.Code != protocol.CodeConflict || !strings.Contains(perr.Text, away.id) {
-		t.Fatalf("with a member away: %v", perr)
+	_, e := leader.RotateKeys(t.Context())
+	if e == nil || e.Code != protocol.CodeConflict || !strings.Contains(e.Text, away.id) {
+		t.Fatalf("with a member away: %v", e)
 	}
 	if v := leader.Root().ActiveKey(); v != 1 {
 		t.Errorf("version %d is in force, and a member does not hold it", v)
@@ -111,12 +111,12 @@ func TestARotationThatStoppedHalfWayIsFinished(t *testing.T) {
 	if _, err := away.ring.Add(); err != nil { // as if it had led and stopped half way, too
 		t.Fatal(err)
 	}
-	if perr := leader.TransferLeadership(t.Context(), away.id); perr != nil {
-		t.Fatal(perr)
+	if e := leader.TransferLeadership(t.Context(), away.id); e != nil {
+		t.Fatal(e)
 	}
 	c.eventually("leadership is handed over", away.IsLeader)
-	if version, perr := leader.RotateKeys(t.Context()); perr != nil || version != 2 {
-		t.Fatalf("version %d, %v", version, perr)
+	if version, e := leader.RotateKeys(t.Context()); e != nil || version != 2 {
+		t.Fatalf("version %d, %v", version, e)
 	}
 	c.rotated(2)
 }

@@ -98,9 +98,9 @@ func TestRosterRemoves(t *testing.T) {
 				}
 				return nil
 			}
-			err := r.remove(t.Context(), adminRequest{ID: c.id, Force: c.force})
-			if code(err) != c.code {
-				t.Errorf("answer %v, want code %q", err, c.code)
+			e := r.remove(t.Context(), adminRequest{ID: c.id, Force: c.force})
+			if code(e) != c.code {
+				t.Errorf("answer %v, want code %q", e, c.code)
 			}
 			if got := strings.Join(c.raft.asked, ", "); got != c.asked {
 				t.Errorf("raft was asked for %q, want %q", got, c.asked)
@@ -112,11 +112,11 @@ func TestRosterRemoves(t *testing.T) {
 	}
 }
 
-func code(err *protocol.Error) string {
-	if err == nil {
+func code(e *protocol.Error) string {
+	if e == nil {
 		return ""
 	}
-	return err.Code
+	return e.Code
 }
 
 func TestRosterPromotes(t *testing.T) {
@@ -124,14 +124,14 @@ func TestRosterPromotes(t *testing.T) {
 	s := begun(t, Config{})
 	rf := raftOf(1, "a", "b")
 	r, w := newTestRoster(t, s, rf, nil)
-	if err := r.promote(t.Context(), adminRequest{ID: "a"}); err != nil || len(rf.asked) > 0 {
-		t.Errorf("a voter was promoted: %v, %v", err, rf.asked)
+	if e := r.promote(t.Context(), adminRequest{ID: "a"}); e != nil || len(rf.asked) > 0 {
+		t.Errorf("a voter was promoted: %v, %v", e, rf.asked)
 	}
-	if err := r.promote(t.Context(), adminRequest{ID: "z"}); code(err) != protocol.CodeNotFound {
-		t.Errorf("a stranger was promoted: %v", err)
+	if e := r.promote(t.Context(), adminRequest{ID: "z"}); code(e) != protocol.CodeNotFound {
+		t.Errorf("a stranger was promoted: %v", e)
 	}
-	if err := r.promote(t.Context(), adminRequest{ID: "b", By: asker{At: "a"}}); err != nil {
-		t.Fatal(err)
+	if e := r.promote(t.Context(), adminRequest{ID: "b", By: asker{At: "a"}}); e != nil {
+		t.Fatal(e)
 	}
 	if got := strings.Join(rf.asked, ", "); got != "voter b b.example:1" {
 		t.Errorf("raft was asked for %q", got)
@@ -166,8 +166,8 @@ func TestRosterWelcomes(t *testing.T) {
 			c.rec.Version = "test"
 			orDefault(&c.rec.LevelMin, 1)
 			orDefault(&c.rec.LevelMax, 1)
-			if _, err := r.welcome(t.Context(), c.rec); code(err) != c.code {
-				t.Errorf("answer %v, want code %q", err, c.code)
+			if _, e := r.welcome(t.Context(), c.rec); code(e) != c.code {
+				t.Errorf("answer %v, want code %q", e, c.code)
 			}
 			if got := strings.Join(rf.asked, ", "); got != c.asked {
 				t.Errorf("raft was asked for %q, want %q", got, c.asked)
@@ -226,9 +226,9 @@ func TestRosterAdmits(t *testing.T) {
 			}
 			r, w, req := joiner(t, rf)
 			c.change(&req)
-			_, err := r.admit(t.Context(), req)
-			if code(err) != c.code {
-				t.Errorf("answer %v, want code %q", err, c.code)
+			_, e := r.admit(t.Context(), req)
+			if code(e) != c.code {
+				t.Errorf("answer %v, want code %q", e, c.code)
 			}
 			_, known := r.record(req.MemberID)
 			if admitted := c.code == ""; known != admitted || (len(w.proposed()) > 0) != admitted {
@@ -243,14 +243,14 @@ func TestATokenAdmitsOneKey(t *testing.T) {
 	t.Parallel()
 	r, _, req := joiner(t, raftOf(1, "a"))
 	for range 2 {
-		if _, err := r.admit(t.Context(), req); err != nil {
-			t.Fatal(err)
+		if _, e := r.admit(t.Context(), req); e != nil {
+			t.Fatal(e)
 		}
 	}
 	_, other, err := peer.NewMemberKey()
 	must(t, err)
 	req.CSR = other
-	if reply, err := r.admit(t.Context(), req); err == nil {
+	if reply, e := r.admit(t.Context(), req); e == nil {
 		t.Errorf("another key got a certificate: %s", reply)
 	}
 }
@@ -271,9 +271,9 @@ func TestRouterTakesOneHop(t *testing.T) {
 		forwarded          bool
 	}{{"a", "here", "", false}, {"a", "here", "", true}, {"b", "answer", "", false}, {"b", "", protocol.CodeNoLeader, true}, {"", "", protocol.CodeNoLeader, false}} {
 		term.lead(c.leader)
-		got, err := r.once(t.Context(), rpcHello, &c.forwarded, struct{}{}, lead)
-		if string(got) != c.want || code(err) != c.code {
-			t.Errorf("leader %q, forwarded before %v: %q, %v", c.leader, c.forwarded, got, err)
+		got, e := r.once(t.Context(), rpcHello, &c.forwarded, struct{}{}, lead)
+		if string(got) != c.want || code(e) != c.code {
+			t.Errorf("leader %q, forwarded before %v: %q, %v", c.leader, c.forwarded, got, e)
 		}
 	}
 	if calls != 1 {

@@ -23,8 +23,8 @@ func TestLeaderFlapsLeakNothing(t *testing.T) {
 		done := 0
 		for ; done < flaps && time.Now().Before(limit); done++ {
 			old := c.leader()
-			if perr := old.TransferLeadership(context.Background(), ""); perr != nil {
-				t.Logf("transfer %d: %s", done, perr.Text)
+			if e := old.TransferLeadership(context.Background(), ""); e != nil {
+				t.Logf("transfer %d: %s", done, e.Text)
 			}
 		}
 		t.Logf("%d flaps", done)
@@ -71,8 +71,8 @@ func TestWrongClockDoesNotMoveLogTimeAndGivesLeadershipAway(t *testing.T) {
 	})
 	node := c.node(c.members[0])
 	bad := c.members[2]
-	if perr := c.leader().TransferLeadership(t.Context(), bad.id); perr != nil {
-		t.Fatal(perr)
+	if e := c.leader().TransferLeadership(t.Context(), bad.id); e != nil {
+		t.Fatal(e)
 	}
 	c.eventually("the wrong clock is noticed", func() bool {
 		members := c.members[0].Members(t.Context())

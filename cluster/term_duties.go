@@ -93,14 +93,14 @@ func proposeDuty(ctx context.Context, d DutyEnv, code protocol.Code, body any) b
 		d.Logger().Error("cannot encode a command", "error", err)
 		return false
 	}
-	res, perr := d.Propose(ctx, env)
-	if perr == nil {
-		perr = res.Err
+	res, e := d.Propose(ctx, env)
+	if e == nil {
+		e = res.Err
 	}
-	if perr != nil && ctx.Err() == nil {
-		d.Logger().Debug("not proposed", "code", perr.Code, "error", perr.Text)
+	if e != nil && ctx.Err() == nil {
+		d.Logger().Debug("not proposed", "code", e.Code, "error", e.Text)
 	}
-	return perr == nil
+	return e == nil
 }
 
 // sweepLimit bounds the ids in one sweep.

@@ -162,9 +162,9 @@ func (t *term) beginTerm(ctx context.Context, term uint64) error {
 }
 
 func (t *term) applyAll(ctx context.Context, term uint64, cmds []fsm.Envelope) error {
-	results, perr := t.writes.applyEntry(ctx, &fsm.Entry{Time: t.clock.now().UnixMilli(), Term: term, Commands: cmds})
-	if perr != nil {
-		return perr
+	results, e := t.writes.applyEntry(ctx, &fsm.Entry{Time: t.clock.now().UnixMilli(), Term: term, Commands: cmds})
+	if e != nil {
+		return e
 	}
 	for i, r := range results {
 		if r.Err != nil && !alreadyDone(cmds[i].Code, r.Err) {
@@ -175,6 +175,6 @@ func (t *term) applyAll(ctx context.Context, term uint64, cmds []fsm.Envelope) e
 }
 
 // alreadyDone recognises the refusal of a seed that an earlier start applied.
-func alreadyDone(code protocol.Code, err *protocol.Error) bool {
-	return code == fsm.KindClusterInit && err.Code == protocol.CodeAlreadyExists
+func alreadyDone(code protocol.Code, e *protocol.Error) bool {
+	return code == fsm.KindClusterInit && e.Code == protocol.CodeAlreadyExists
 }

@@ -93,8 +93,8 @@ func TestDutiesRunOncePerTerm(t *testing.T) {
 	held.Store(false)
 	close(hold)
 	soon(t, "the duty runs", func() bool { return duty.notes() == "begin 7" })
-	if err := tm.mayLead(); err != nil || !tm.leading(7) {
-		t.Errorf("in the term: %v", err)
+	if e := tm.mayLead(); e != nil || !tm.leading(7) {
+		t.Errorf("in the term: %v", e)
 	}
 	for range 5 { // raft says so again
 		notify <- true
@@ -213,11 +213,11 @@ func TestMayLead(t *testing.T) {
 				tm.health = c.health
 			}
 			tm.readyTerm.Store(c.ready)
-			if err := tm.mayLead(); code(err) != c.write {
-				t.Errorf("write: %v, want %q", err, c.write)
+			if e := tm.mayLead(); code(e) != c.write {
+				t.Errorf("write: %v, want %q", e, c.write)
 			}
-			if err := tm.mayRead(7); code(err) != c.reads {
-				t.Errorf("read: %v, want %q", err, c.reads)
+			if e := tm.mayRead(7); code(e) != c.reads {
+				t.Errorf("read: %v, want %q", e, c.reads)
 			}
 		})
 	}
@@ -250,9 +250,9 @@ func TestTransfer(t *testing.T) {
 			})
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
-			err := tm.transfer(ctx, adminRequest{ID: c.to, By: asker{At: "a"}})
-			if code(err) != c.code {
-				t.Errorf("answer %v, want code %q", err, c.code)
+			e := tm.transfer(ctx, adminRequest{ID: c.to, By: asker{At: "a"}})
+			if code(e) != c.code {
+				t.Errorf("answer %v, want code %q", e, c.code)
 			}
 			if got := strings.Join(get(c.raft, &c.raft.asked), ", "); got != c.asked {
 				t.Errorf("raft was asked for %q, want %q", got, c.asked)

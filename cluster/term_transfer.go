@@ -19,8 +19,8 @@ func (t *term) transfer(ctx context.Context, req adminRequest) *protocol.Error {
 		return nil
 	}
 	term := t.raft.CurrentTerm()
-	if err := t.yield(req.ID); err != nil {
-		return err
+	if e := t.yield(req.ID); e != nil {
+		return e
 	}
 	next := t.successor(ctx, term)
 	switch next {
@@ -31,9 +31,9 @@ func (t *term) transfer(ctx context.Context, req adminRequest) *protocol.Error {
 	}
 	t.log.Info("leadership was handed over", "to", next)
 	body := fsm.LeadershipTransferred{From: t.id, To: next, AskedAt: req.By.At}
-	err := t.writes.proposeFor(ctx, req.By, fsm.KindLeadershipTransferred, body)
-	if err != nil && err.Code != protocol.CodeFeatureNotActive {
-		return protocol.Unknownf(err.Code, "member %s leads now, but that may be missing in the audit log: %s", next, err.Text)
+	e := t.writes.proposeFor(ctx, req.By, fsm.KindLeadershipTransferred, body)
+	if e != nil && e.Code != protocol.CodeFeatureNotActive {
+		return protocol.Unknownf(e.Code, "member %s leads now, but that may be missing in the audit log: %s", next, e.Text)
 	}
 	return nil
 }
@@ -47,9 +47,9 @@ func (t *term) yield(id string) *protocol.Error {
 	if id == "" {
 		err = t.raft.LeadershipTransfer().Error()
 	} else {
-		s, perr := t.roster.named(id)
-		if perr != nil {
-			return perr
+		s, e := t.roster.named(id)
+		if e != nil {
+			return e
 		}
 		if s.Suffrage != raft.Voter {
 			return protocol.Errorf(protocol.CodeConflict, "member %s has no vote: promote it first", id)

@@ -87,18 +87,18 @@ func (w *writes) proposeUntil(ctx context.Context, env fsm.Envelope, minted bool
 		if minted {
 			env.Floor = w.mint.floor()
 		}
-		res, err := w.attempt(ctx, env)
-		if err == nil {
+		res, e := w.attempt(ctx, env)
+		if e == nil {
 			return res, nil
 		}
-		last = err
+		last = e
 		switch {
-		case err.Outcome == protocol.OutcomeUnknown:
+		case e.Outcome == protocol.OutcomeUnknown:
 			ambiguous = true
-		case err.Outcome != protocol.OutcomeNotApplied:
-			return fsm.Result{}, err
-		case !ambiguous && final(err):
-			return fsm.Result{}, err
+		case e.Outcome != protocol.OutcomeNotApplied:
+			return fsm.Result{}, e
+		case !ambiguous && final(e):
+			return fsm.Result{}, e
 		}
 		if !rest(ctx, changed, pause) {
 			return fsm.Result{}, w.gaveUp(ambiguous, last)
@@ -133,8 +133,8 @@ func (w *writes) tick(ctx context.Context, d DutyEnv) {
 }
 
 // final says that trying again at once would only add load.
-func final(err *protocol.Error) bool {
-	switch err.Code {
+func final(e *protocol.Error) bool {
+	switch e.Code {
 	case protocol.CodeOverloaded, protocol.CodeTooLarge, protocol.CodeQuarantined, protocol.CodeFeatureNotActive:
 		return true
 	}

@@ -41,9 +41,9 @@ func (w *writes) proposeFor(ctx context.Context, by asker, code protocol.Code, b
 		return protocol.NotAppliedf(protocol.CodeInternal, "%v", err)
 	}
 	env.Actor, env.Source = by.Actor, by.Source
-	res, perr := w.propose(ctx, env)
-	if perr != nil {
-		return perr
+	res, e := w.propose(ctx, env)
+	if e != nil {
+		return e
 	}
 	return res.Err
 }

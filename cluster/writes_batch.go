@@ -40,8 +40,8 @@ type item struct {
 	err    *protocol.Error
 }
 
-func (it *item) finish(res fsm.Result, err *protocol.Error) {
-	it.res, it.err = res, err
+func (it *item) finish(res fsm.Result, e *protocol.Error) {
+	it.res, it.err = res, e
 	close(it.done)
 }
 
@@ -75,15 +75,15 @@ func (b *batcher) submit(ctx context.Context, env fsm.Envelope, term uint64) (fs
 		return fsm.Result{}, protocol.NotAppliedf(protocol.CodeTooLarge, "command of %d bytes (max %d per log entry); send less at a time", n, b.limits.CommandBytes)
 	}
 	b.writes.term.awaitTerm(ctx)
-	if err := b.writes.term.mayLead(); err != nil {
-		return fsm.Result{}, err
+	if e := b.writes.term.mayLead(); e != nil {
+		return fsm.Result{}, e
 	}
-	if err := b.writes.mayPropose(env.Code); err != nil {
-		return fsm.Result{}, err
+	if e := b.writes.mayPropose(env.Code); e != nil {
+		return fsm.Result{}, e
 	}
 	it := &item{env: env, term: term, done: make(chan struct{})}
-	if err := b.enqueue(it); err != nil {
-		return fsm.Result{}, err
+	if e := b.enqueue(it); e != nil {
+		return fsm.Result{}, e
 	}
 	select {
 	case b.wake <- struct{}{}:
@@ -170,8 +170,8 @@ func (b *batcher) take() []*item {
 // send puts the commands into one entry and gives each its own outcome.
 func (b *batcher) send(ctx context.Context, items []*item) {
 	term := b.writes.raft.CurrentTerm()
-	if err := b.writes.term.mayLead(); err != nil {
-		failAll(items, err)
+	if e := b.writes.term.mayLead(); e != nil {
+		failAll(items, e)
 		return
 	}
 	kept := items[:0]
@@ -189,11 +189,11 @@ func (b *batcher) send(ctx context.Context, items []*item) {
 	}
 	start := time.Now()
 	b.sent.Store(start.UnixNano())
-	results, err := b.writes.applyEntry(ctx, &entry)
+	results, e := b.writes.applyEntry(ctx, &entry)
 	b.sent.Store(0)
 	b.last.Store(time.Now().UnixNano())
-	if err != nil {
-		failAll(kept, err)
+	if e != nil {
+		failAll(kept, e)
 		return
 	}
 	b.writes.metrics.batch(len(kept), time.Since(start))
@@ -202,8 +202,8 @@ func (b *batcher) send(ctx context.Context, items []*item) {
 	}
 }
 
-func failAll(items []*item, err *protocol.Error) {
+func failAll(items []*item, e *protocol.Error) {
 	for _, it := range items {
-		it.finish(fsm.Result{}, err)
+		it.finish(fsm.Result{}, e)
 	}
 }

@@ -36,9 +36,9 @@ func TestDecidedRefusalIsAResult(t *testing.T) {
 	c := newCluster(t, 3, nil)
 	leader := c.leader()
 	for _, m := range []*member{leader, c.others(leader)[0]} {
-		res, perr := m.Propose(t.Context(), increment(t, 4242, ""))
-		if perr != nil {
-			t.Fatalf("want a decided refusal, got %v", perr)
+		res, e := m.Propose(t.Context(), increment(t, 4242, ""))
+		if e != nil {
+			t.Fatalf("want a decided refusal, got %v", e)
 		}
 		if res.Err == nil || res.Err.Code != protocol.CodeNotFound || res.Err.Outcome != "" || !res.Err.Stateful || res.Index == 0 {
 			t.Errorf("through %s: got %+v", m.id, res.Err)
@@ -82,9 +82,9 @@ func TestExactlyOnceThroughLeaderChanges(t *testing.T) {
 				if w%2 == 0 {
 					id = fmt.Sprintf("w%d-%d", w, i)
 				}
-				res, perr := survivors[w%2].Propose(ctx, increment(t, node, id))
-				if perr != nil || res.Err != nil {
-					t.Errorf("increment: %v %v", perr, res.Err)
+				res, e := survivors[w%2].Propose(ctx, increment(t, node, id))
+				if e != nil || res.Err != nil {
+					t.Errorf("increment: %v %v", e, res.Err)
 					return
 				}
 				done.Add(1)
@@ -122,8 +122,8 @@ func TestLostAnswerIsNotAppliedTwice(t *testing.T) {
 		}
 		got := make(chan answer, 1)
 		go func() {
-			res, perr := follower.Propose(context.Background(), increment(t, node, id))
-			got <- answer{res, perr}
+			res, e := follower.Propose(context.Background(), increment(t, node, id))
+			got <- answer{res, e}
 		}()
 		c.eventually("the write is applied everywhere", func() bool { return leader.score(node) == 1 && other.score(node) == 1 })
 		leader.kill()
@@ -146,12 +146,12 @@ func TestNothingIsServedBeforeTheTermHasBegun(t *testing.T) {
 	term := m.term.readyTerm.Swap(0)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, perr := m.Propose(ctx, increment(t, node, "")); perr == nil || perr.Outcome != protocol.OutcomeNotApplied {
-		t.Errorf("proposed: %v", perr)
+	if _, e := m.Propose(ctx, increment(t, node, "")); e == nil || e.Outcome != protocol.OutcomeNotApplied {
+		t.Errorf("proposed: %v", e)
 	}
 	ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, perr := m.ReadIndex(ctx); perr == nil {
+	if _, e := m.ReadIndex(ctx); e == nil {
 		t.Error("a read was confirmed")
 	}
 	m.term.readyTerm.Store(term)
@@ -182,19 +182,19 @@ func TestWithoutQuorumNothingIsAcknowledged(t *testing.T) {
 	c.faults.isolate(leader, c.others(leader)...)
 	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 	defer cancel()
-	_, perr := leader.Propose(ctx, increment(t, node, ""))
-	if perr == nil {
+	_, e := leader.Propose(ctx, increment(t, node, ""))
+	if e == nil {
 		t.Fatal("a write was acknowledged by a leader without a majority")
 	}
-	if perr.Outcome != protocol.OutcomeUnknown || perr.Code != protocol.CodeOutcomeUnknown {
-		t.Errorf("the entry was in the log, so its outcome is unknown; got %s %s", perr.Code, perr.Outcome)
+	if e.Outcome != protocol.OutcomeUnknown || e.Code != protocol.CodeOutcomeUnknown {
+		t.Errorf("the entry was in the log, so its outcome is unknown; got %s %s", e.Code, e.Outcome)
 	}
 	c.eventually("the cut-off leader steps down", func() bool { return leader.engine.raft.State() != raft.Leader })
 	ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	_, perr = leader.Propose(ctx, increment(t, node, ""))
-	if perr == nil || perr.Outcome != protocol.OutcomeNotApplied || perr.Code != protocol.CodeNoLeader {
-		t.Errorf("nobody took the write, so it was not applied; got %v", perr)
+	_, e = leader.Propose(ctx, increment(t, node, ""))
+	if e == nil || e.Outcome != protocol.OutcomeNotApplied || e.Code != protocol.CodeNoLeader {
+		t.Errorf("nobody took the write, so it was not applied; got %v", e)
 	}
 	if st := leader.Status(t.Context()); len(st.Problems) == 0 || st.Next == "" {
 		t.Errorf("status names no problem: %+v", st)
@@ -230,16 +230,16 @@ func testOverloaded(t *testing.T, limit func(*Limits)) {
 		go func() {
 			env := increment(t, node, "")
 			env.Source = fmt.Sprintf("192.0.2.%d:1", i) // one place each
-			_, perr := leader.Propose(ctx, env)
-			errs <- perr
+			_, e := leader.Propose(ctx, env)
+			errs <- e
 		}()
 	}
 	overloaded := 0
 	for range 32 {
-		switch perr := <-errs; {
-		case perr == nil:
+		switch e := <-errs; {
+		case e == nil:
 			t.Error("acknowledged although nothing could be stored")
-		case perr.Code == protocol.CodeOverloaded && perr.Outcome == protocol.OutcomeNotApplied:
+		case e.Code == protocol.CodeOverloaded && e.Outcome == protocol.OutcomeNotApplied:
 			overloaded++
 		}
 	}

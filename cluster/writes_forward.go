@@ -48,10 +48,10 @@ func (w *writes) handlePropose(ctx context.Context, payload []byte) ([]byte, *pr
 	if w.draining.Load() {
 		return nil, protocol.NotAppliedf(codeNotLeader, "member %s is shutting down", w.id)
 	}
-	res, perr := w.batch.submit(ctx, entry.Commands[0], 0)
+	res, e := w.batch.submit(ctx, entry.Commands[0], 0)
 	fault.Hit(fault.ForwardServed)
-	if perr != nil {
-		return nil, perr
+	if e != nil {
+		return nil, e
 	}
 	return encodeResult(res), nil
 }

@@ -62,8 +62,8 @@ func TestWritesShareAnEntry(t *testing.T) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			if _, err := w.propose(t.Context(), tick()); err != nil {
-				t.Error(err)
+			if _, e := w.propose(t.Context(), tick()); e != nil {
+				t.Error(e)
 			}
 		}()
 	}
@@ -105,9 +105,9 @@ func TestWritesAreForwarded(t *testing.T) {
 		return encodeResult(fsm.Result{Index: 42}), nil
 	})
 	term.lead("b")
-	res, err := w.propose(t.Context(), tick())
-	if err != nil || res.Index != 42 || fmt.Sprint(asked) != "[b c]" {
-		t.Errorf("%+v, %v; asked %v", res, err, asked)
+	res, e := w.propose(t.Context(), tick())
+	if e != nil || res.Index != 42 || fmt.Sprint(asked) != "[b c]" {
+		t.Errorf("%+v, %v; asked %v", res, e, asked)
 	}
 }
 
@@ -139,9 +139,9 @@ func TestWritesSayWhatIsUnknown(t *testing.T) {
 			term.lead("b")
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
-			_, err := w.propose(ctx, increment(t, 1, ""))
-			if err == nil || err.Outcome != c.want || err.Code != c.code {
-				t.Errorf("answer %+v, want %s %s", err, c.want, c.code)
+			_, e := w.propose(ctx, increment(t, 1, ""))
+			if e == nil || e.Outcome != c.want || e.Code != c.code {
+				t.Errorf("answer %+v, want %s %s", e, c.want, c.code)
 			}
 			for who, times := range sent {
 				if times < 2 || who.seq == 0 || who.session == (fsm.SessionID{}) {
@@ -172,9 +172,9 @@ func TestWritesClassifyRaft(t *testing.T) {
 			t.Parallel()
 			w, _, rf := newTestWrites(t, Config{}, nil)
 			rf.onApply = func([]byte) (any, error) { return c.response, c.err }
-			_, err := w.submit(t.Context(), tick(), 0)
-			if err == nil || err.Outcome != c.outcome {
-				t.Errorf("answer %+v, want %s", err, c.outcome)
+			_, e := w.submit(t.Context(), tick(), 0)
+			if e == nil || e.Outcome != c.outcome {
+				t.Errorf("answer %+v, want %s", e, c.outcome)
 			}
 		})
 	}
@@ -184,11 +184,11 @@ func TestWritesClassifyRaft(t *testing.T) {
 func TestWritesOfATermEndWithIt(t *testing.T) {
 	t.Parallel()
 	w, _, _ := newTestWrites(t, Config{}, nil)
-	if _, err := w.submit(t.Context(), tick(), 7); err != nil {
-		t.Error(err)
+	if _, e := w.submit(t.Context(), tick(), 7); e != nil {
+		t.Error(e)
 	}
-	if _, err := w.submit(t.Context(), tick(), 6); code(err) != protocol.CodeStaleTerm {
-		t.Errorf("a command of the term before: %v", err)
+	if _, e := w.submit(t.Context(), tick(), 6); code(e) != protocol.CodeStaleTerm {
+		t.Errorf("a command of the term before: %v", e)
 	}
 }
 
@@ -201,8 +201,8 @@ func TestWritesAreRefused(t *testing.T) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		if _, err := w.propose(ctx, env); code(err) != want || err.Outcome != protocol.OutcomeNotApplied {
-			t.Errorf("command %d: %+v, want %s", env.Code, err, want)
+		if _, e := w.propose(ctx, env); code(e) != want || e.Outcome != protocol.OutcomeNotApplied {
+			t.Errorf("command %d: %+v, want %s", env.Code, e, want)
 		}
 	}
 	refused(fsm.Envelope{Code: fsm.KindLast + 1}, protocol.CodeFeatureNotActive)
@@ -224,7 +224,7 @@ func TestDrainWaitsForWrites(t *testing.T) {
 	inner, release := rf.onApply, make(chan struct{})
 	rf.onApply = func(cmd []byte) (any, error) { <-release; return inner(cmd) }
 	done := make(chan *protocol.Error, 1)
-	go func() { _, err := w.propose(t.Context(), tick()); done <- err }()
+	go func() { _, e := w.propose(t.Context(), tick()); done <- e }()
 	soon(t, "the entry is on its way", w.batch.busy)
 	drained := make(chan struct{})
 	go func() { w.drain(t.Context()); close(drained) }()
@@ -235,7 +235,7 @@ func TestDrainWaitsForWrites(t *testing.T) {
 	}
 	close(release)
 	<-drained
-	if err := <-done; err != nil {
-		t.Error(err)
+	if e := <-done; e != nil {
+		t.Error(e)
 	}
 }
