@@ -35,6 +35,10 @@ func (n *Member) Changed() <-chan struct{} { return n.self.changed.next() }
 // Left is closed when this member left its cluster at the request of an AdminClient.
 func (n *Member) Left() <-chan struct{} { return n.left }
 
+// CaughtUp reports whether this member has applied everything that was
+// acknowledged before it was started.
+func (n *Member) CaughtUp() bool { return n.report.caughtUp.Load() }
+
 // Quarantined says whether and why this member has stopped serving.
 func (n *Member) Quarantined() (reason string, yes bool) { return n.health.Quarantined() }
 

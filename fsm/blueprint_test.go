@@ -81,6 +81,7 @@ func TestProvisionSample(t *testing.T) {
 		t.Error(got)
 	}
 	checkGovernance(t, &w.m.Root().view)
+	checkTotals(t, &w.m.Root().view)
 }
 
 // What a dry run lists is what would change.
@@ -186,6 +187,7 @@ func TestProvisionUpgrades(t *testing.T) {
 	w.do("set_external_id", &protocol.SetExternalID{NodeID: 2, ExternalID: "b"}, admin)
 	w.sync(listingOf(net, "b admin")) // which once ended the process
 	checkGovernance(t, &w.m.Root().view)
+	checkTotals(t, &w.m.Root().view)
 }
 
 func TestProvisionInParts(t *testing.T) {

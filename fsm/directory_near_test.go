@@ -106,6 +106,7 @@ func TestOwnerWhoIsNearlyListedStaysTheOwner(t *testing.T) {
 		t.Errorf("%+v %s", got, w.roles(net))
 	}
 	checkGovernance(t, &w.m.Root().view)
+	checkTotals(t, &w.m.Root().view)
 }
 
 // A person is exported and forgotten in every form in which the id was stored.

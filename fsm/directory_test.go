@@ -149,6 +149,7 @@ func TestDirectoryOwner(t *testing.T) {
 				t.Errorf("node %d is the owner: %q", owner, got.Warnings)
 			}
 			checkGovernance(t, &w.m.Root().view)
+			checkTotals(t, &w.m.Root().view)
 			if lost := w.countEvents(protocol.EventOwnerLost) > 0; lost != (strings.HasPrefix(c.about, "disabled") && c.warnings > 0) {
 				t.Errorf("owner lost: %v", lost)
 			}
@@ -170,6 +171,7 @@ func TestDirectoryFirstOwner(t *testing.T) {
 		t.Error(got)
 	}
 	checkGovernance(t, &w.m.Root().view)
+	checkTotals(t, &w.m.Root().view)
 }
 
 func TestDirectoryErrors(t *testing.T) {

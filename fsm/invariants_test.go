@@ -51,6 +51,74 @@ func checkGovernance(t tester, v *view) {
 	})
 }
 
+// checkTotals holds the counts that are kept with every change to what the
+// records say.
+func checkTotals(t tester, v *view) {
+	t.Helper()
+	var want Totals
+	tags, synced := map[string]bool{}, map[uint16]bool{}
+	v.nodes.records.Scan(func(_ uint32, n *node) bool {
+		if n.state == stateOffline {
+			want.Offline++
+		}
+		if !n.live() {
+			return true
+		}
+		want.Nodes++
+		if n.has(flagTaskExec) {
+			want.Executors++
+		}
+		for _, tag := range n.tags {
+			tags[tag] = true
+		}
+		return true
+	})
+	v.trust.pairs.Scan(func(_ uint64, s sides) bool {
+		if v.counts(s) {
+			want.TrustLinks++
+		}
+		return true
+	})
+	v.networks.records.Scan(func(id uint16, n *network) bool {
+		if id == 0 { // the backbone
+			return true
+		}
+		want.Networks++
+		if n.enterprise {
+			want.Enterprise++
+		}
+		return true
+	})
+	v.networks.preAssign.Scan(func(k string, _ *preAssign) bool {
+		synced[networkOfKey(k)] = true
+		return true
+	})
+	v.networks.invites.Scan(func(string, *invite) bool { want.Invites++; return true })
+	want.Tags, want.SyncedNetworks = len(tags), len(synced)
+	if got := (&Root{view: *v}).Totals(); got != want {
+		t.Errorf("counted %+v, the records say %+v", got, want)
+	}
+	admins, owners, members := map[uint16]int{}, map[uint16]int{}, map[uint16]int{}
+	v.networks.memberships.Scan(func(k uint64, m membership) bool {
+		net := uint16(k >> 32)
+		members[net]++
+		switch m.role {
+		case roleAdmin:
+			admins[net]++
+		case roleOwner:
+			owners[net]++
+		}
+		return true
+	})
+	(&Root{view: *v}).EachNetwork(func(n NetworkTotals) bool {
+		id, _ := v.networks.byName.Get(n.Name)
+		if n.Members != members[id] || n.Admins != admins[id] || n.Owners != owners[id] {
+			t.Errorf("network %s counts %+v, the memberships say %d members, %d admins, %d owners", n.Name, n, members[id], admins[id], owners[id])
+		}
+		return true
+	})
+}
+
 // checkSinks holds a state to the promise of sinks: every event is ahead of a
 // sink's position, done with, or counted as a gap.
 func checkSinks(t tester, v *view) {

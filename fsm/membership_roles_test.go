@@ -207,6 +207,7 @@ func TestRoleCommands(t *testing.T) {
 	}
 	w.join(net, 4) // no ban
 	checkGovernance(t, &w.m.Root().view)
+	checkTotals(t, &w.m.Root().view)
 	checkSinks(t, &w.m.Root().view)
 }
 
@@ -237,6 +238,7 @@ func TestOwnerInvariants(t *testing.T) {
 		}
 		w.refused("transfer_ownership", &protocol.TransferOwnership{NetworkID: net, NewOwnerID: 5}, admin, protocol.CodeConflict, "network 1 has no owner")
 		checkGovernance(t, &w.m.Root().view)
+		checkTotals(t, &w.m.Root().view)
 		checkSinks(t, &w.m.Root().view)
 	})
 	t.Run("toggling", func(t *testing.T) {

@@ -354,5 +354,6 @@ func TestWhatHasEndedDoesNotCount(t *testing.T) {
 		t.Errorf("roles %s %s, %s", w.role(net, 1), w.role(net, 4), w.lastEvent(protocol.EventOwnerLost))
 	}
 	checkGovernance(t, &w.m.Root().view)
+	checkTotals(t, &w.m.Root().view)
 	checkSinks(t, &w.m.Root().view)
 }

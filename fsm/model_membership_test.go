@@ -170,6 +170,7 @@ func TestGovernanceModel(t *testing.T) {
 				rt.Fatalf("the machine has\n%sand the model\n%s", got, want)
 			}
 			checkGovernance(rt, &w.m.Root().view)
+			checkTotals(rt, &w.m.Root().view)
 			checkSinks(rt, &w.m.Root().view)
 		}
 	})

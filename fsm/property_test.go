@@ -50,6 +50,7 @@ func TestAnyLogIsDeterministic(t *testing.T) {
 				rt.Fatalf("the digest is not that of the records after entry %d", index)
 			}
 			checkGovernance(rt, &ca.view)
+			checkTotals(rt, &ca.view)
 			checkSinks(rt, &ca.view)
 			if fromScratch(kept) != keptDigest {
 				rt.Fatalf("entry %d changed a published root", index)
@@ -149,6 +150,7 @@ func TestDryRunAndApplyAgree(t *testing.T) {
 				rt.Fatalf("%s: the dry run says %v, apply %v", row.Name, dry, got)
 			}
 			checkGovernance(rt, &w.m.Root().view)
+			checkTotals(rt, &w.m.Root().view)
 			checkSinks(rt, &w.m.Root().view)
 			if got != nil && !noted && w.m.Root().Digest() != root.Digest() {
 				rt.Fatalf("%s: a refusal changed the state", row.Name)

@@ -239,20 +239,8 @@ func (r *Root) ReplicationDocument() any {
 
 func (r *Root) docTotals(doc *ReplicationDoc) {
 	doc.TotalRequests, doc.StartTime, doc.Term = r.meta.requests, utcOrNone(r.meta.began), r.meta.leaderTerm
-	tags := map[string]bool{}
-	r.nodes.records.Scan(func(_ uint32, n *node) bool {
-		if !n.live() {
-			return true
-		}
-		if n.has(flagTaskExec) {
-			doc.TaskExecutors++
-		}
-		for _, t := range n.tags {
-			tags[t] = true
-		}
-		return true
-	})
-	doc.UniqueTags = len(tags)
+	t := r.Totals()
+	doc.TaskExecutors, doc.UniqueTags = t.Executors, t.Tags
 }
 
 func (r *Root) docConfiguration(doc *ReplicationDoc) {

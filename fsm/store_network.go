@@ -20,6 +20,8 @@ type networkStore struct {
 	owners   table.Index[uint16, uint32]  // network -> its owner
 	byInvite table.Index[string, nothing] // network or inviter, invite key
 	byAssign table.Index[string, string]  // network, folded external id -> pre-assignment key
+	admins   table.Index[uint16, int]     // network -> number of admins, its owner not among them
+	assigned table.Index[uint16, int]     // network -> number of pre-assignments
 }
 
 var networkTable = declaration[uint16, *network]{
@@ -42,6 +44,7 @@ var membershipTable = declaration[uint64, membership]{
 		func(v *view) table.Part { return &v.networks.byNode },
 		func(v *view) table.Part { return &v.networks.sizes },
 		func(v *view) table.Part { return &v.networks.owners },
+		func(v *view) table.Part { return &v.networks.admins },
 	},
 	fits:  fitsMembership,
 	enter: enterMembership,
@@ -65,13 +68,16 @@ var preAssignTable = declaration[string, *preAssign]{
 	in:     func(v *view) *table.Table[string, *preAssign] { return &v.networks.preAssign },
 	indexes: []place{
 		func(v *view) table.Part { return &v.networks.byAssign },
+		func(v *view) table.Part { return &v.networks.assigned },
 	},
 	fits: fitsPreAssign,
 	enter: func(x *txn, k string, p *preAssign) {
 		x.networks.byAssign.Put(&x.w, preAssignIndex(networkOfKey(k), p.key), k)
+		addTo(x, &x.networks.assigned, networkOfKey(k), 1)
 	},
 	leave: func(x *txn, k string, p *preAssign) {
 		x.networks.byAssign.Drop(&x.w, preAssignIndex(networkOfKey(k), p.key))
+		addTo(x, &x.networks.assigned, networkOfKey(k), -1)
 	},
 }
 
@@ -121,8 +127,11 @@ func enterMembership(x *txn, key uint64, m membership) {
 	x.networks.sizes.Put(&x.w, net, size+1)
 	x.networks.byNode.Put(&x.w, nodeNetKey(id, net), nothing{})
 	x.networks.byOrder.Put(&x.w, orderKey(net, m.order), id)
-	if m.role == roleOwner {
+	switch m.role {
+	case roleOwner:
 		x.networks.owners.Put(&x.w, net, id)
+	case roleAdmin:
+		addTo(x, &x.networks.admins, net, 1)
 	}
 	for _, k := range memberDues(key, m) {
 		x.due.Put(&x.w, k, nothing{})
@@ -139,8 +148,11 @@ func leaveMembership(x *txn, key uint64, m membership) {
 	}
 	x.networks.byNode.Drop(&x.w, nodeNetKey(id, net))
 	x.networks.byOrder.Drop(&x.w, orderKey(net, m.order))
-	if m.role == roleOwner {
+	switch m.role {
+	case roleOwner:
 		x.networks.owners.Drop(&x.w, net)
+	case roleAdmin:
+		addTo(x, &x.networks.admins, net, -1)
 	}
 	for _, k := range memberDues(key, m) {
 		x.due.Drop(&x.w, k)

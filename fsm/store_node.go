@@ -3,6 +3,8 @@
 package fsm
 
 import (
+	"slices"
+
 	"github.com/pilotregistry/pilotregistry/fsm/internal/table"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -22,6 +24,10 @@ type nodeStore struct {
 	byPerson table.Index[string, uint32]  // folded external id, node -> node
 	liveIDs  table.Index[uint32, nothing] // ids of live nodes
 	offline  table.Index[uint64, uint32]  // second of going offline, node -> node
+
+	// tagged counts the live nodes that have a tag, executors those that execute tasks.
+	tagged    table.Index[string, int]
+	executors table.Value[int]
 }
 
 var nodeTable = declaration[uint32, *node]{
@@ -34,6 +40,8 @@ var nodeTable = declaration[uint32, *node]{
 		func(v *view) table.Part { return &v.nodes.byPerson },
 		func(v *view) table.Part { return &v.nodes.liveIDs },
 		func(v *view) table.Part { return &v.nodes.offline },
+		func(v *view) table.Part { return &v.nodes.tagged },
+		func(v *view) table.Part { return &v.nodes.executors },
 	},
 	fits:    fitsNode,
 	enter:   func(x *txn, id uint32, n *node) { reindexNode(x, id, &blankNode, n) },
@@ -108,6 +116,48 @@ func reindexNode(x *txn, id uint32, old, n *node) {
 		rekey(x, &x.due, nodeDue(old), nodeDue(n), nothing{})
 	}
 	rekey(x, &x.nodes.offline, offlineKey(old), offlineKey(n), id)
+	recountNode(x, old, n)
+}
+
+// recountNode keeps the counts of what live nodes have.
+func recountNode(x *txn, old, n *node) {
+	if was, is := old.executes(), n.executes(); was != is {
+		x.nodes.executors.Set(&x.w, x.nodes.executors.Get()+step(is))
+	}
+	if old.live() == n.live() && slices.Equal(old.tags, n.tags) {
+		return
+	}
+	for _, counted := range [2]*node{old, n} {
+		if !counted.live() {
+			continue
+		}
+		for i, tag := range counted.tags {
+			if !slices.Contains(counted.tags[:i], tag) {
+				addTo(x, &x.nodes.tagged, tag, step(counted == n))
+			}
+		}
+	}
+}
+
+// executes reports whether others can give the node tasks.
+func (n *node) executes() bool { return n.live() && n.has(flagTaskExec) }
+
+// step is 1 for what begins and -1 for what ends.
+func step(begins bool) int {
+	if begins {
+		return 1
+	}
+	return -1
+}
+
+// addTo adds to an entry of an index of counts. There is none for 0.
+func addTo[K table.Key](x *txn, ix *table.Index[K, int], k K, more int) {
+	n, _ := ix.Get(k)
+	if n += more; n == 0 {
+		ix.Drop(&x.w, k)
+		return
+	}
+	ix.Put(&x.w, k, n)
 }
 
 // keyOrNone is the node's key in the index of keys.

@@ -12,7 +12,11 @@ type trustStore struct {
 
 	byPeer table.Index[uint64, nothing] // node, the other of a trust pair
 	offers table.Index[uint32, int]     // node -> trust pairs in which it has spoken
+	counts table.Value[pairCounts]
 }
+
+// pairCounts counts the pairs that are trust in each mode of the cluster.
+type pairCounts struct{ reported, mutual int }
 
 // Pairs are keyed by the smaller id in the upper half.
 var trustTable = declaration[uint64, sides]{
@@ -21,6 +25,7 @@ var trustTable = declaration[uint64, sides]{
 	indexes: []place{
 		func(v *view) table.Part { return &v.trust.byPeer },
 		func(v *view) table.Part { return &v.trust.offers },
+		func(v *view) table.Part { return &v.trust.counts },
 	},
 	fits:    func(_ *txn, k uint64, _ sides) bool { return uint32(k>>32) <= uint32(k) },
 	enter:   func(x *txn, k uint64, s sides) { reindexPair(x, k, 0, s) },
@@ -50,6 +55,16 @@ func (x *txn) setSides(a, b uint32, s sides) {
 // reindexPair keeps the indexes when what two nodes have said changes.
 func reindexPair(x *txn, key uint64, old, s sides) {
 	low, high := uint32(key>>32), uint32(key)
+	now := x.trust.counts.Get()
+	if was, is := old&reportedBoth != 0, s&reportedBoth != 0; was != is {
+		now.reported += step(is)
+	}
+	if old.mutual() != s.mutual() {
+		now.mutual += step(s.mutual())
+	}
+	if now != x.trust.counts.Get() {
+		x.trust.counts.Set(&x.w, now)
+	}
 	for _, n := range [2]struct {
 		id, peer uint32
 		own      sides

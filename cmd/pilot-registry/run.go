@@ -113,7 +113,9 @@ func runMember(ctx context.Context, c *config) error {
 	if err != nil {
 		return errors.Join(err, stop(nil, nil, node))
 	}
-	registry.MustRegister(delivery.Collector(node.Root))
+	for _, c := range []prometheus.Collector{delivery.Collector(node.Root), ops.StateCollector(node.Root)} {
+		registry.MustRegister(ops.WhenCaughtUp(c, node.CaughtUp))
+	}
 	opsServer, err := serveOps(c, node, backend, registry, log)
 	if err != nil {
 		return errors.Join(err, stop(nil, nil, node))

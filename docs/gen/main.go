@@ -141,10 +141,14 @@ func metricsReference() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString("# Metrics\n\n" + notice)
 	b.WriteString("Served by every member under `/metrics` of the ops listener, with the usual `go_` and `process_` metrics beside them.\n\n")
-	b.WriteString("| metric | kind | labels | meaning |\n|---|---|---|---|\n")
-	for _, list := range [][]cluster.MetricInfo{ops.Metrics, cluster.Metrics, jwks.Metrics, delivery.Metrics} {
-		for _, m := range list {
-			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.Name, m.Kind, strings.Join(m.Labels, ", "), m.Help)
+	b.WriteString("Metrics whose origin is *state* are read off the replicated state: every member shows the same, as far as it has applied the log, so take the maximum over the members. They are absent until a member has applied what it knew before its start. All others are counted by each process since its start: add them up.\n\n")
+	b.WriteString("| metric | kind | labels | origin | meaning |\n|---|---|---|---|---|\n")
+	for _, group := range []struct {
+		origin string
+		lists  [][]cluster.MetricInfo
+	}{{"state", [][]cluster.MetricInfo{ops.StateMetrics, delivery.Metrics}}, {"process", [][]cluster.MetricInfo{ops.Metrics, cluster.Metrics, jwks.Metrics}}} {
+		for _, m := range slices.Concat(group.lists...) {
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", m.Name, m.Kind, strings.Join(m.Labels, ", "), group.origin, m.Help)
 		}
 	}
 	return b.Bytes(), nil

@@ -44,14 +44,14 @@ func (c *Counts) Stats(details bool) Stats {
 }
 
 func statsOf(root *fsm.Root, details bool) Stats {
-	doc := root.ReplicationDocument().(*fsm.ReplicationDoc)
+	t := root.Totals()
 	s := Stats{
-		TotalNodes: uint64(doc.TotalNodes), ActiveNodes: uint64(doc.OnlineNodes), TrustLinks: uint64(doc.TrustLinks),
-		TotalRequests: doc.TotalRequests, UniqueTags: uint64(doc.UniqueTags), TaskExecutors: uint64(doc.TaskExecutors),
+		TotalNodes: uint64(t.Nodes), ActiveNodes: uint64(t.Nodes), TrustLinks: uint64(t.TrustLinks),
+		TotalRequests: root.TotalRequests(), UniqueTags: uint64(t.Tags), TaskExecutors: uint64(t.Executors),
 		Uptime: root.Age() / 1000,
 	}
 	if details {
-		s.list(doc)
+		s.list(root.ReplicationDocument().(*fsm.ReplicationDoc))
 	}
 	return s
 }
