@@ -66,7 +66,7 @@ func ReadRecords(r io.Reader, add func(record []byte, before uint64) error) (cou
 	var buf []byte
 	for ; ; count++ {
 		buf, err = readRecord(in, buf)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return count, h.Sum(nil), chunks.drain()
 		}
 		if err != nil {
@@ -129,7 +129,7 @@ func (c *chunkWriter) close() error {
 // bytes arrive. The error is io.EOF at the end of the records.
 func readRecord(in *bufio.Reader, buf []byte) ([]byte, error) {
 	n, err := binary.ReadUvarint(in)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil, io.EOF
 	}
 	if err != nil || n == 0 || n > maxRecord {
@@ -171,7 +171,7 @@ func (c *chunkReader) Read(p []byte) (int, error) {
 	}
 	n, err := c.r.Read(p[:min(len(p), c.left)])
 	c.left -= n
-	if err == io.EOF && (c.left > 0 || n == 0) {
+	if errors.Is(err, io.EOF) && (c.left > 0 || n == 0) {
 		err = Damaged("it is cut short")
 	}
 	return n, err
@@ -185,7 +185,7 @@ func (c *chunkReader) drain() error {
 		switch {
 		case n > 0:
 			return Damaged("it has bytes behind its records")
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err

@@ -24,6 +24,9 @@ func TestMain(m *testing.M) {
 // newLab starts a cluster that ends with the test.
 func newLab(t *testing.T, o lab.Options) (*lab.Lab, context.Context) {
 	t.Helper()
+	if _, err := lab.Binary(lab.Build{}); err != nil { // building takes no time of the cluster's
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
 	t.Cleanup(cancel)
 	dir, err := os.MkdirTemp("", "pilot-lab-")

@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 // TestAShortRun plays a plan of one period from its beginning to the page that
 // shows it.
 func TestAShortRun(t *testing.T) {
+	if _, err := lab.Binary(lab.Build{}); err != nil { // building takes no time of the run's
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	plan := &nemesis.Plan{Seed: 3, Voters: 3, Kinds: []string{"kill-leader", "delay"}, Periods: []nemesis.Period{{
