@@ -31,6 +31,19 @@ install_chromium() {
 have_chromium || install_chromium ||
   echo "== missing: Chromium. As root on Debian: apt-get install chromium. The console is not tested in a browser now."
 
+have_promtool() { command -v promtool >/dev/null; }
+
+install_promtool() {
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+  echo "== installing prometheus"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get install -y --no-install-recommends prometheus >/dev/null 2>&1
+  have_promtool
+}
+
+have_promtool || install_promtool ||
+  echo "== missing: promtool. As root on Debian: apt-get install prometheus. The tests of the alerts are not run now."
+
 # axe-core checks pages for what they deny to people who do not see them as they are drawn.
 if [ -z "${PILOT_AXE:-}" ]; then
   PILOT_AXE=$(mktemp -d)/package/axe.min.js
@@ -49,4 +62,4 @@ echo "== floods of everything that is shared, for a minute, beside a client that
 PILOT_E2E=1 "${GO:-go}" test -count=1 -timeout 8m -v ./integration/hostile
 
 PILOT_E2E=1 exec "${GO:-go}" test -count=1 -timeout 15m -v \
-  -run '^(TestExample|TestPageExamples|TestNoSecretLeaves|TestVault|TestRollInEveryLeaderPosition|TestNewMemberOf|TestOldVersionIn|TestReleaseBinaries|TestConsole)' ./integration
+  -run '^(TestExample|TestPageExamples|TestNoSecretLeaves|TestVault|TestRollInEveryLeaderPosition|TestNewMemberOf|TestOldVersionIn|TestReleaseBinaries|TestConsole|TestPrometheus)' ./integration
