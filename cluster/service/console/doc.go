@@ -5,8 +5,8 @@
 // doing, read through the same commands that clients send.
 //
 // Promise: every page is whole without JavaScript, loads nothing from
-// elsewhere, and shows no secret. What a page changes goes through the wire
-// commands and their checks, after the change has been shown.
+// elsewhere, shows no secret and changes nothing. Pages read through the wire
+// commands and their checks, as the administrator who has logged in.
 //
 // Non-goals: it keeps no state but sessions in memory, which end with the
 // member, and has no accounts; whoever brings the admin token is the
