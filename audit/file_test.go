@@ -118,7 +118,7 @@ func TestFileOfSomethingElse(t *testing.T) {
 	}
 }
 
-// A cluster that began anew counts from 1: its events are not taken for
+// A cluster that began again counts from 1: its events are not taken for
 // events that are there.
 func TestFileOfAnotherCluster(t *testing.T) {
 	path := audits(t)

@@ -135,7 +135,7 @@ const (
 )
 
 // batch is a body with the first n of the events, a line each: at least one,
-// at most so many.
+// at most as many as most says.
 func batch(events []protocol.AuditEvent, most int, render func(*protocol.AuditEvent) []byte) (body []byte, n int) {
 	for n < min(len(events), most) {
 		one := render(&events[n])

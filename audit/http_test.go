@@ -136,7 +136,7 @@ func TestPostEachEvent(t *testing.T) {
 }
 
 // A receiver a few milliseconds away gets a flood of events in few requests, in
-// order, and after a failure goes on behind what it has.
+// order, and after a failure continues after what it has.
 func TestPostManyEventsInOneRequest(t *testing.T) {
 	events := some(1, 250)
 	for format, want := range map[string]struct {

@@ -16,7 +16,7 @@ import (
 )
 
 // AdminClient talks to the member that runs on a data directory, over its peer
-// port and with its own certificate: who can read the directory may administer it.
+// port and with its own certificate: whoever can read the directory may administer it.
 type AdminClient struct {
 	id     string
 	client *peer.Client

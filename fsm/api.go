@@ -174,7 +174,7 @@ const (
 	KindRaiseLevel
 	// KindPutToken stores a token record; body PutToken.
 	KindPutToken
-	// KindSpendToken binds a join token to who uses it; body SpendToken.
+	// KindSpendToken binds a join token to the member that uses it; body SpendToken.
 	KindSpendToken
 	// KindPutSealed stores an encrypted secret; body PutSealed.
 	KindPutSealed

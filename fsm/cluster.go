@@ -133,7 +133,7 @@ func decidePutSealed(v *view, b *PutSealed) (effect, *protocol.Error) {
 }
 
 // decideLeadershipTransferred notes a change of leader that somebody asked for.
-// Who leads is no part of the state, so there is nothing else to decide.
+// Who leads is not part of the state, so there is nothing else to decide.
 func decideLeadershipTransferred(_ *view, b *LeadershipTransferred) (effect, *protocol.Error) {
 	for _, id := range []string{b.From, b.To, b.AskedAt} {
 		if e := checkName("leadership_transferred", id); e != nil {
@@ -146,8 +146,8 @@ func decideLeadershipTransferred(_ *view, b *LeadershipTransferred) (effect, *pr
 	}, nil
 }
 
-// decideMemberPromoted notes a vote that somebody asked for. Who votes is no
-// part of the state either.
+// decideMemberPromoted notes a vote that somebody asked for. Who votes is
+// not part of the state either.
 func decideMemberPromoted(_ *view, b *MemberPromoted) (effect, *protocol.Error) {
 	for _, id := range []string{b.MemberID, b.AskedAt} {
 		if e := checkName("member_promoted", id); e != nil {

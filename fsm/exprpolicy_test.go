@@ -66,7 +66,7 @@ func (r *Root) networkRevision(net uint16) uint64 {
 	return n.revision
 }
 
-// What the front door found wrong is told behind the role, and what must not
+// What the front door found wrong is told after the role, and what must not
 // be stored is refused in the log too.
 func TestUnusableExprPolicyChangesNothing(t *testing.T) {
 	w := newWorld(t)

@@ -125,7 +125,7 @@ func unknownLevel(level uint32) string {
 }
 
 // decideRaiseLevel raises the feature level by one. Records may be encoded
-// differently from then on, so the digest is computed anew.
+// differently from then on, so the digest is computed again from all records.
 func decideRaiseLevel(v *view, b *RaiseLevel) (effect, *protocol.Error) {
 	if e := v.fenced(b.Term); e != nil {
 		return nil, e

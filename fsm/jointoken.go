@@ -9,8 +9,8 @@ import (
 )
 
 // decideSpendToken lets exactly one member with one key use a join token, as
-// often as it has to try. Who only knows the token and the member's name gets
-// no certificate for a key of his own.
+// often as it has to try. Whoever only knows the token and the member's
+// name gets no certificate for another key.
 func decideSpendToken(v *view, b *SpendToken) (effect, *protocol.Error) {
 	if e := checkName("spend_token", b.MemberID); e != nil {
 		return nil, e

@@ -99,7 +99,7 @@ func (v *view) announcedAt(end int64) stage {
 	return stageAt(end, v.meta.now)
 }
 
-// after is the time so many seconds from now, 0 for 0.
+// after is the time a number of seconds from now, 0 for 0.
 func (v *view) after(seconds uint32) int64 {
 	if seconds == 0 {
 		return 0

@@ -264,7 +264,7 @@ func (st *onceStore) roomFor(id string, body protocol.Body, b *bearer) (remember
 
 // rememberResult remembers what was decided. signer is the node that signed
 // the request, nil when none did: when the request itself has taken its key
-// away, that key goes on standing for the request.
+// away, that key still stands for the request.
 func (x *txn) rememberResult(key string, hash [32]byte, r *Result, expires int64, signer *node, b *bearer) {
 	res := &result{index: r.Index, expires: expires, hash: string(hash[:]), reply: r.keep(), refusal: r.Err, bearer: *b}
 	if signer != nil && x.nodes.signer(Actor{Node: signer.id, KeyGen: signer.keyGen}) == nil {

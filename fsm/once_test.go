@@ -72,7 +72,7 @@ func TestClientRequestIDs(t *testing.T) {
 	if r := w.apply(envelope(c))[0]; r.Replayed || r.Err != nil {
 		t.Errorf("after that time it is a new request: %+v", r)
 	}
-	// Also for the first entry behind that time, which finds it still in its table.
+	// Also for the first entry after that time, which finds it still in its table.
 	w.now += 5 * minute
 	if r := w.apply(envelope(c))[0]; r.Replayed || r.Err != nil {
 		t.Errorf("after that time it is a new request: %+v", r)

@@ -80,7 +80,7 @@ func preAssignIndex(net uint16, key string) string {
 	return string(append(table.AppendKey16(make([]byte, 0, 2+len(key)), net), key...))
 }
 
-// stage is a notice of an end that comes closer: so many days before it.
+// stage is a notice of an end that comes closer, as a number of days before it.
 type stage uint8
 
 // stages of notice, the earliest first.
@@ -104,7 +104,7 @@ func stageAt(end, now int64) (s stage) {
 	return s
 }
 
-// next is the stage behind s, 0 when there is none.
+// next is the stage after s, 0 when there is none.
 func (s stage) next() stage {
 	switch s {
 	case 0:
