@@ -53,14 +53,21 @@ func (c *Console) frame(v *visit) *frame {
 	return &frame{Room: room, Health: healthOf(c.status(v.r.Context())), CSRF: v.session.csrf, Stale: v.stale}
 }
 
-// statusAge is how old the status may be that pages show: many that are open
-// must not ask the members more often than one.
-const statusAge = 500 * time.Millisecond
+const (
+	// statusAge is how old the status may be that pages show: many that are open
+	// must not ask the members more often than one.
+	statusAge = 500 * time.Millisecond
+	// statusTime bounds how long members are waited for.
+	statusTime = 2 * time.Second
+)
 
 func (c *Console) status(ctx context.Context) protocol.ClusterStatusReply {
 	c.statusMu.Lock()
 	defer c.statusMu.Unlock()
 	if now := c.cfg.Now(); c.statusAt.IsZero() || now.Sub(c.statusAt) > statusAge {
+		// What one visitor asks for is shown to others, so it does not end with him.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), statusTime)
+		defer cancel()
 		c.lastStatus, c.statusAt = c.cfg.Status(ctx), now
 	}
 	return c.lastStatus
