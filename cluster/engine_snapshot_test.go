@@ -47,12 +47,12 @@ func lateMember(t *testing.T) (c *cluster, late *member, node uint32) {
 }
 
 // TestAnInstalledSnapshotLeavesNoGap: the entries of before a snapshot from the
-// leader and those of after it are not neighbours; that is no damage, and the
+// leader and those of after it are not neighbours; that is not damage, and the
 // member starts again.
 func TestAnInstalledSnapshotLeavesNoGap(t *testing.T) {
 	t.Parallel()
 	c, late, node := lateMember(t)
-	c.leader().must(increment(t, node, "")) // one entry behind the snapshot
+	c.leader().must(increment(t, node, "")) // one entry after the snapshot
 	c.agree(c.members...)
 	late = c.restart(late)
 	c.ready(late)
@@ -105,7 +105,7 @@ func TestADamagedSnapshotIsNotStarted(t *testing.T) {
 }
 
 // TestASnapshotThatCannotBeWrittenEndsTheMember: raft would only log it, and a
-// member that is sent a snapshot would stay behind for ever.
+// member that is sent a snapshot would never catch up.
 func TestASnapshotThatCannotBeWrittenEndsTheMember(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 1, func(_ int, cfg *Config) {

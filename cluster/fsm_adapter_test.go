@@ -39,7 +39,7 @@ func TestASurvivorServesStaleReadsAfterARestart(t *testing.T) {
 			if _, e := a.read(ctx, node); e == nil || e.Outcome != protocol.OutcomeNotApplied {
 				t.Errorf("a linearizable read without a quorum: %v", e)
 			}
-			// With the other member back, everything goes on.
+			// With the other member back, everything continues.
 			b = c.restart(b)
 			c.ready(a, b)
 			c.leader().must(increment(t, node, ""))

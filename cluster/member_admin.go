@@ -37,7 +37,7 @@ type adminRequest struct {
 	TTLMS    int64  `json:"ttl_ms,omitempty"`
 	// Lead marks a request that another member has already routed to its leader.
 	Lead bool `json:"lead,omitempty"`
-	// By is who wants it, as the member says that was asked.
+	// By names the caller, as reported by the member that was asked.
 	By asker `json:"by,omitzero"`
 }
 

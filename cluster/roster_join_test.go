@@ -182,7 +182,7 @@ func TestGuessingAJoinTokenStopsAtTheSource(t *testing.T) {
 	}
 }
 
-// Who has seen a token that was spent, and the name of the member that spent
+// A machine that has seen a spent token, and the name of the member that spent
 // it, must not get in: not before that member is there, nor after it was removed.
 func TestSpentJoinTokenGivesNoOtherKeyACertificate(t *testing.T) {
 	t.Parallel()

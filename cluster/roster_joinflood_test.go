@@ -13,7 +13,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// Whoever reaches the peer port can send what is no request to join, as fast as
+// Anyone who reaches the peer port can send what is not a request to join, as fast as
 // it can. Each refusal is a line in the log, so there is an end to them.
 func TestUnreadableRequestsToJoinDoNotFillTheLog(t *testing.T) {
 	t.Parallel()

@@ -79,7 +79,7 @@ func (k *rotation) resealSinks(ctx context.Context, version uint32) *protocol.Er
 	return nil
 }
 
-// distributeKeys hands the keyring to every member and records who has it.
+// distributeKeys hands the keyring to every member and records which members have it.
 func (k *rotation) distributeKeys(ctx context.Context) *protocol.Error {
 	for _, id := range k.roster.ids() {
 		reply := keyringReply{Versions: k.ring.Versions()}

@@ -84,7 +84,7 @@ func TestKeysAreRotated(t *testing.T) {
 			t.Errorf("the audit log has %q", got)
 		}
 	}
-	c.ready(c.join(3, false)) // a token of the new key, a certificate by the CA key behind it
+	c.ready(c.join(3, false)) // a token of the new key, a certificate by the CA key under it
 	c.rotated(3)
 	c.ready(c.restart(c.members[1]))
 	c.rotated(3)

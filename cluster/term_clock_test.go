@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// jumpClock is the system's clock whose wall time jumps while time goes on.
+// jumpClock is the system's clock whose wall time jumps and whose monotonic time does not.
 type jumpClock struct{ by atomic.Int64 }
 
 func (c *jumpClock) Now() time.Time        { return time.Now() }
@@ -86,7 +86,7 @@ func TestSlewEndsByItself(t *testing.T) {
 	}
 }
 
-// A new leader goes on from the log time it finds, however far ahead that is.
+// A new leader continues from the log time it finds, however far ahead that is.
 func TestNewLeaderSlewsTimeThatIsAhead(t *testing.T) {
 	t.Parallel()
 	hand := &handClock{time.Unix(1_000_000, 0)}

@@ -10,7 +10,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// asker is who wants a cluster operation: the audit log names them. The zero
+// asker is the caller of a cluster operation: the audit log names them. The zero
 // actor is the operator of the member At, who came with its own certificate.
 type asker struct {
 	Actor  fsm.Actor `json:"actor,omitzero"`
@@ -27,7 +27,7 @@ func AskedBy(ctx context.Context, actor fsm.Actor, source string) context.Contex
 	return context.WithValue(ctx, askerKey{}, asker{Actor: actor, Source: source})
 }
 
-// askedAt is who wants the operation of a context at a member.
+// askedAt is the caller of a context's operation at a member.
 func askedAt(ctx context.Context, member string) asker {
 	by, _ := ctx.Value(askerKey{}).(asker)
 	by.At = member

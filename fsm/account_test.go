@@ -67,7 +67,7 @@ func TestBadgeIsShownAndEndsWithARecovery(t *testing.T) {
 	w.refused("submit_badge", old, as(a), protocol.CodeIdentityRejected, "badge verification failed: it has expired")
 }
 
-// Who has lost the key gets the node back with all that it is, also when it
+// An owner who lost the key gets the node back with all that it is, also when it
 // has fallen silent or was taken out; the former key is worth nothing.
 func TestOwnerGetsTheNodeBack(t *testing.T) {
 	for name, lost := range map[string]func(*world, uint32){

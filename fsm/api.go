@@ -189,7 +189,7 @@ const (
 
 	// KindSinkProgress is what a leader has delivered to a sink; body SinkProgress.
 	KindSinkProgress
-	// KindResealSink encrypts a sink's secret anew; body ResealSink.
+	// KindResealSink encrypts a sink's secret again; body ResealSink.
 	KindResealSink
 	// KindPutJWKS stores the identity provider's keys; body PutJWKS.
 	KindPutJWKS

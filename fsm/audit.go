@@ -180,7 +180,7 @@ func readAuditChain(v *view, c *call) (any, *protocol.Error) {
 }
 
 // setAuditExport is what set_audit_export and blueprints do. The new export
-// begins with the event of its own configuration.
+// begins with the event of its configuration.
 func setAuditExport(x *txn, c protocol.SinkConfig, secret protocol.Sealed, keep bool) {
 	if c.Endpoint == "" {
 		removeSink(x, protocol.SinkNameExport)
@@ -249,7 +249,7 @@ func decideReplay(v *view, c *call) (effect, *protocol.Error) {
 		next := *cur
 		next.seq = r.FromSeq - 1
 		for i := range next.passed {
-			// What retention cut off cannot be delivered again and is no gap.
+			// What retention cut off cannot be delivered again and is not a gap.
 			next.passed[i] = x.meta.chains[i].Cut
 			x.audit.events[i].Ascend(0, func(seq uint64, _ eventRecord) bool {
 				if seq <= next.seq {

@@ -50,7 +50,7 @@ func (v *view) authorise(c *call, node uint32, net uint16) *protocol.Error {
 	return protocol.Refusef(protocol.CodePermissionDenied, `rbac: node %d has role "%s", requires one of [%s]`, node, r, strings.Join(c.row.Roles, " "))
 }
 
-// actsAs checks that a node stands behind a role command: with its signature
+// actsAs checks that a node made a role command: with its signature
 // or, where the operator allows it, with its bare name.
 func (v *view) actsAs(c *call, id uint32) *protocol.Error {
 	n := v.nodes.live(id)

@@ -19,7 +19,7 @@ import (
 // strangers is the principal that all callers who prove nothing are together.
 const strangers = "anonymous"
 
-// strangersPart: strangers may have 1 in so many places of a backlog, and share
+// strangersPart: strangers may have one in strangersPart places of a backlog, and share
 // these as everybody shares the whole.
 const strangersPart = 2
 

@@ -53,7 +53,7 @@ func nodeFrom(id uint32, source string) func(int) (string, protocol.Body, who) {
 }
 
 // While a required sink is behind, strangers and a node that flood wait. A
-// client that behaves goes on writing, and so do strangers from elsewhere.
+// client that behaves keeps writing, and so do strangers from elsewhere.
 func TestFloodsDoNotStopWritesThatASinkMustSee(t *testing.T) {
 	w := newWorld(t)
 	victim, flooder, other := w.register(1), w.register(2), w.register(3)

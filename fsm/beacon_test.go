@@ -90,7 +90,7 @@ func TestSignedBeaconKeepsItsAddress(t *testing.T) {
 	}
 }
 
-// The list is encoded once for all readers, and anew when it changes.
+// The list is encoded once for all readers, and again when it changes.
 func TestBeaconListIsOneCopy(t *testing.T) {
 	w := newWorld(t)
 	w.announce("192.0.2.1:1", 1, "a:1", nil)
@@ -118,7 +118,7 @@ func TestBeaconListIsOneCopy(t *testing.T) {
 	}
 }
 
-// Who has the bytes of a signed announcement can send them again while they
+// Anyone who has the bytes of a signed announcement can send them again while they
 // count. That must not bring the beacon back to where it was before: not while
 // it is there, not when it has gone silent, not after others had its number
 // and not after a member has restarted from a snapshot.

@@ -178,7 +178,7 @@ type Sink struct {
 	// Secret is the encrypted token or signing secret, zero when there is none.
 	Secret protocol.Sealed
 	// Seq and Lag are of its cursor; Problem is why it does not get on, after
-	// so many Tries in vain.
+	// Tries failed tries.
 	Seq, Lag uint64
 	Problem  string
 	Tries    uint32
@@ -214,7 +214,7 @@ type SinkBatch struct {
 }
 
 // SinkBatch reads at most limit events after a sink's cursor, of both
-// classes, in order. ok is false when there is no such sink.
+// classes, in order. ok is false if the sink does not exist.
 func (r *Root) SinkBatch(name string, limit int) (b SinkBatch, ok bool) {
 	s, ok := r.audit.sinks.Get(name)
 	if !ok {

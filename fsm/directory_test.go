@@ -206,7 +206,7 @@ func (w *world) directory(net uint16) *protocol.DirectoryStatusReply {
 	return w.do("directory_status", &protocol.NetworkRequest{NetworkID: net}, admin).(*protocol.DirectoryStatusReply)
 }
 
-// Roles wait for people who are no members, follow the directory while they
+// Roles wait for people who are not members, follow the directory while they
 // wait, and stop waiting when the person is disabled.
 func TestDirectoryPreAssignments(t *testing.T) {
 	w, net := staffed(t, 2)

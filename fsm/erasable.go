@@ -32,7 +32,7 @@ func (w *eventWriter) person(key, value string) *eventWriter {
 	return w
 }
 
-// salt is what nobody can know who has neither the entry nor the event.
+// salt is unknown to anybody who has neither the entry nor the event.
 func salt(x *txn, seq uint64, key string) string {
 	b := table.AppendString(table.AppendUvarint(append(x.buf[:0], x.seed[:]...), seq), key)
 	x.buf = b

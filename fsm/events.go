@@ -232,8 +232,8 @@ func cutEvents(x *txn, c int) {
 	}
 }
 
-// Events returns at most limit events of a class whose sequence numbers lie
-// behind after, oldest first. When after is older than the chain's AnchorSeq,
+// Events returns at most limit events of a class whose sequence numbers are
+// greater than after, oldest first. When after is older than the chain's AnchorSeq,
 // events between them have been cut off.
 func (r *Root) Events(class protocol.EventClass, after uint64, limit int) []Event {
 	if class != protocol.ClassSecurity && class != protocol.ClassActivity || after+1 == 0 {

@@ -23,7 +23,7 @@ func TestOneActorCannotFlushSecurityEvents(t *testing.T) {
 		w.do("report_trust", trust, as(a))
 		w.do("revoke_trust", trust, as(a))
 	}
-	// Its neighbours behind the same address have a part together.
+	// Its neighbours at the same address share a part.
 	for seed := range 40 {
 		id := w.register(100 + seed)
 		w.do("report_trust", &protocol.Trust{NodeID: id, PeerID: b}, as(id))

@@ -118,7 +118,7 @@ func FuzzRestore(f *testing.F) {
 	})
 }
 
-// FuzzLoadRecord reaches the decoders behind the checksums of a snapshot.
+// FuzzLoadRecord reaches the decoders that the checksums of a snapshot protect.
 func FuzzLoadRecord(f *testing.F) {
 	w := fullWorld(f)
 	_ = w.m.Root().eachRecord(func(rec []byte) error {

@@ -114,7 +114,7 @@ func (w *world) internalErr(kind protocol.Code, body any, code string) {
 
 func (w *world) tick(d int64) { w.now += d; w.internal(KindTick, struct{}{}) }
 
-// who is an identity to make calls with.
+// who makes a call under an identity.
 type who func(*world, *Call)
 
 func nobody(_ *world, c *Call) {

@@ -44,8 +44,8 @@ func readIdentity(v *view, c *call) (any, *protocol.Error) {
 	return &protocol.GetIdentityReply{Type: "get_identity_ok", NodeID: n.id, ExternalID: n.externalID, Owner: n.owner}, nil
 }
 
-// readValidateToken reports what the member found out about a token: keys and
-// signatures are no business of the state machine.
+// readValidateToken reports what the member found out about a token: the
+// state machine checks neither keys nor signatures.
 func readValidateToken(v *view, c *call) (any, *protocol.Error) {
 	r := c.body.(*protocol.ValidateToken)
 	if e := v.admin(c); e != nil {

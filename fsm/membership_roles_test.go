@@ -133,7 +133,7 @@ func TestRoleAuthority(t *testing.T) {
 	}
 }
 
-// The gate stands behind authority, in every row that asks for it.
+// The gate comes after authority, in every row that asks for it.
 func TestEnterpriseGate(t *testing.T) {
 	for i := range protocol.Commands {
 		row := &protocol.Commands[i]

@@ -34,7 +34,7 @@ func readLookup(v *view, c *call) (any, *protocol.Error) {
 }
 
 // publicAddr is the endpoint that anybody may see: that of a public node
-// which does not hide behind a relay.
+// which is not behind a relay.
 func (n *node) publicAddr() string {
 	if n.has(flagPublic) && !n.has(flagRelayOnly) {
 		return n.endpoint

@@ -177,7 +177,7 @@ func requestScope(body protocol.Body, actor Actor, source string) string {
 		return scopeNetwork + string(b.Role().NetworkToken.Sum)
 	}
 	// Beside its source, the key that an unsigned registration brings keeps
-	// programs behind one address apart. It opens nothing to others.
+	// programs behind one address apart. It gives others no access.
 	return scopeAnonymous + sourceHost(source) + "|" + brought
 }
 

@@ -34,7 +34,7 @@ func (st *networkStore) rolesOfPerson(person string, from uint16, f func(net uin
 	})
 }
 
-// readPerson lists nodes first, then roles: a cursor behind 32 bits is a network's.
+// readPerson lists nodes first, then roles: a cursor beyond 32 bits is a network's.
 func readPerson(v *view, c *call) (any, *protocol.Error) {
 	r := c.body.(*protocol.PersonRequest)
 	if e := v.admin(c); e != nil {

@@ -23,7 +23,7 @@ func (v *view) provenMark(key protocol.PublicKey) string {
 	return string(sum[:])
 }
 
-// provenOnce reports whether a key that is no node's has once proved itself.
+// provenOnce reports whether a key that belongs to no node has once proved itself.
 func (v *view) provenOnce(key protocol.PublicKey) bool {
 	return v.nodes.provenKeys.Len() > 0 && v.nodes.provenKeys.Holds(v.provenMark(key))
 }

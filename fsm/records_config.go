@@ -123,8 +123,8 @@ type cursor struct {
 	// beyond that.
 	seq    uint64
 	passed [2]uint64
-	// problem is why the sink does not get on, since stalled (log time), after
-	// so many failed tries in a row; the next one is at next, 0 when none is planned.
+	// problem is why the sink fails, since stalled (log time). tries counts the failed
+	// tries in a row; the next one is at next, 0 when none is planned.
 	problem string
 	stalled int64
 	tries   uint32

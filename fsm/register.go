@@ -46,7 +46,7 @@ func decideRegister(v *view, c *call) (effect, *protocol.Error) {
 }
 
 // registrable refuses what a node does not want to be registered by, and what
-// its key has left behind: who has once signed is not believed unsigned.
+// its key has left behind: a key that has signed once is not believed unsigned.
 func (n *node) registrable(r *protocol.Register, mode string) *protocol.Error {
 	byKey := mode == modeExisting || mode == modeReclaimed
 	switch {

@@ -103,7 +103,7 @@ func TestRegisterHostname(t *testing.T) {
 	if r := reg(2, "alpha"); r.Hostname != "" || r.HostnameError != `hostname "alpha" already in use` || w.lookup(2).Hostname != "" {
 		t.Errorf("a taken name: %+v", r)
 	}
-	// An invalid name is no error and takes nothing else with it.
+	// An invalid name is not an error and affects nothing else.
 	for host, text := range map[string]string{
 		"Bad_Name":  "hostname must be lowercase alphanumeric with hyphens, start/end with alphanumeric",
 		"localhost": `hostname "localhost" is reserved`,

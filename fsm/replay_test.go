@@ -23,7 +23,7 @@ func TestStrangerDoesNotGetARememberedReply(t *testing.T) {
 	}
 	for name, by := range map[string]who{"nobody": nobody, "a wrong signature": forged, "another node": as(b), "an administrator": admin} {
 		c := poll(by)
-		c.Source = name // what one was refused is no business of the next
+		c.Source = name // a refusal of one must not affect the next
 		if r, known, e := w.m.Root().Replay(c); known || e != nil {
 			t.Errorf("%s: the front door answers %s %v", name, r.JSON(), e)
 		}

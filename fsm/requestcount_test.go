@@ -32,7 +32,7 @@ func TestRequestsOfAllMembersAreCountedOnce(t *testing.T) {
 	tell("m2", "b", 10, 17)
 	hello("m1")
 	tell("m1", "a", 7, 17)
-	tell("m1", "c", 3, 20) // started anew
+	tell("m1", "c", 3, 20) // restarted
 	w.internalErr(KindCountRequests, CountRequests{Member: "m9", Boot: "x", Total: 1}, protocol.CodeNotFound)
 	w.internalErr(KindCountRequests, CountRequests{Member: "m1", Total: 1}, protocol.CodeInvalid)
 	w.internalErr(KindCountRequests, CountRequests{Member: "m1", Boot: "d", Total: 1 << 60}, protocol.CodeInvalid)

@@ -9,7 +9,7 @@ import (
 )
 
 // second is a second of log time: a live node's last sign of life, never 0.
-// It is the hottest write of the registry, so it has a dense table of its own.
+// It is the hottest write of the registry, so it has a separate dense table.
 type second uint32
 
 // seconds converts log time in milliseconds.

@@ -9,11 +9,11 @@ import (
 )
 
 // Sinks read the event log after a cursor that is part of the state, so the
-// next leader goes on where the last one was.
+// next leader continues where the last one was.
 
-// configureSink creates or replaces a sink. With keep an existing one goes on from
-// where it is; otherwise it begins with the next event. A new address starts
-// the sink's own counts anew and forgets the dead letters of the old one.
+// configureSink creates or replaces a sink. With keep an existing one continues from
+// where it is; otherwise it begins with the next event. A new address resets
+// the sink's own counts and forgets the dead letters of the old one.
 func configureSink(x *txn, c protocol.SinkConfig, secret protocol.Sealed, keep bool) {
 	old, had := x.audit.sinks.Get(c.Name)
 	s := &sink{SinkConfig: c, secret: secret, gen: x.cluster.config().revision + 1}

@@ -278,7 +278,7 @@ func TestRequiredSink(t *testing.T) {
 	w := newWorld(t)
 	a, b, c := w.register(1), w.register(2), w.register(3)
 	w.do("set_audit_export", &protocol.SetAuditExport{Format: "json", Endpoint: "https://siem", Required: true, MaxLag: 3}, admin)
-	for i := range 3 { // each has a part of its own
+	for i := range 3 { // each has its own part
 		n := []uint32{a, b, c}[i]
 		w.do("set_task_exec", &protocol.SetTaskExec{NodeID: n, Enabled: true}, comingFrom(fmt.Sprintf("198.51.100.%d:1", i), as(n)))
 	}

@@ -208,7 +208,7 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
-// snapshotWith spoils a state behind the back of its checks.
+// snapshotWith corrupts a state without running its checks.
 func snapshotWith(t *testing.T, spoil func(*world)) []byte {
 	w := fullWorld(t)
 	spoil(w)

@@ -6,7 +6,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// maxTime is the last millisecond of the year 9999: no log time lies behind
+// maxTime is the last millisecond of the year 9999: no log time lies beyond
 // it, so that adding spans to it cannot overflow and every time can be printed.
 const maxTime = 253402300799999
 

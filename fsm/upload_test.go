@@ -84,7 +84,7 @@ func TestUploadsEnd(t *testing.T) {
 		t.Errorf("another token ended the upload: %+v %v", r, e)
 	}
 	w.tick(9 * minute)
-	w.sendPart(partOf(a, "u", 1, 2)) // once more: it waits anew
+	w.sendPart(partOf(a, "u", 1, 2)) // once more: the wait starts again
 	w.tick(9 * minute)
 	w.sweepAll()
 	if n, _ := w.stagedLeft(); n != 2 {

@@ -15,7 +15,7 @@ func setWebhook(x *txn, c protocol.SinkConfig, secret protocol.Sealed, keep bool
 		removeSink(x, protocol.SinkNameWebhook)
 	}
 	x.begin(protocol.EventWebhookConfigured).str("status", statusOf(c.Endpoint != "")).str("url", shownURL(c.Endpoint)).end()
-	if c.Endpoint != "" { // the webhook is not told of its own beginning
+	if c.Endpoint != "" { // the webhook does not get the event of its own creation
 		configureSink(x, c, secret, keep)
 	}
 }
