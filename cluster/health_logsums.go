@@ -56,7 +56,7 @@ func (d *digests) handleLogSums(payload []byte) ([]byte, *protocol.Error) {
 }
 
 // whereLogsDiffer compares this member's log with another member's and says in
-// words at which index they begin to differ, for whoever has to find out why
+// words at which index they begin to differ, for the operator who has to find out why
 // two states do.
 func (d *digests) whereLogsDiffer(ctx context.Context, other string, from, to uint64) string {
 	compared := from - 1

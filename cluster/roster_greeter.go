@@ -100,7 +100,7 @@ func (g *greeter) ownRecord() fsm.MemberRecord {
 		Version: g.cfg.Version, LevelMin: g.cfg.LevelMin, LevelMax: g.cfg.LevelMax, Keys: g.ring.Versions()}
 }
 
-// sayHello announces this member through whoever answers.
+// sayHello announces this member through any member that answers.
 func (g *greeter) sayHello(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
 	defer cancel()

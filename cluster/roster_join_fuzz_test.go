@@ -43,7 +43,7 @@ func FuzzJoinRequest(f *testing.F) {
 	var source atomic.Uint32
 	members := len(n.Root().Members())
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		at := source.Add(1) // a source is not heard after many guesses
+		at := source.Add(1) // a source is refused after many guesses
 		reply, e := n.roster.handleJoiner(t.Context(), fmt.Sprintf("10.%d.%d.%d:1", byte(at>>16), byte(at>>8), byte(at)), payload)
 		if e == nil || reply != nil {
 			t.Fatalf("%q is let in", payload)

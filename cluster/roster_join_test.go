@@ -143,7 +143,7 @@ func TestFirstTokenOfInit(t *testing.T) {
 	}
 }
 
-// Somebody who tries join tokens is not heard after a while; the machine with
+// A source that guesses join tokens is refused after a while; the machine with
 // the right one joins from elsewhere. Nothing long of what strangers send is logged.
 func TestGuessingAJoinTokenStopsAtTheSource(t *testing.T) {
 	t.Parallel()

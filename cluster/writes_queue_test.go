@@ -17,7 +17,7 @@ func writeFrom(source string) *item {
 }
 
 // Some machines with as many connections to each member as they get keep the
-// leader's queue full. Whoever else writes must find a place all the same.
+// leader's queue full. Other writers must still find a place.
 func TestWritersThatFillTheQueueLeaveOthersAPlace(t *testing.T) {
 	for name, flood := range map[string]func(i int) string{
 		"one machine":    func(int) string { return "203.0.113.1:1" },

@@ -14,7 +14,7 @@ import (
 // whoever fills its backlog waits before the others do.
 //
 // Counted are the events from a sink's position on, as far as its bound: beyond
-// it every write waits, whoever it is of.
+// it every write waits, whatever its caller.
 
 // strangers is the principal that all callers who prove nothing are together.
 const strangers = "anonymous"

@@ -57,7 +57,7 @@ func TestATokenGivesAndTakesRoles(t *testing.T) {
 	}
 }
 
-// Whoever has somebody's token and key in public form is not that somebody.
+// Having somebody's token and public key does not make a caller that person.
 func TestAnUnsignedTokenChangesNoRolesOfANodeThatExists(t *testing.T) {
 	w := newWorld(t)
 	owner := w.register(1)

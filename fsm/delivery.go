@@ -39,7 +39,7 @@ type SinkProgress struct {
 	Retried []Letter `json:"retried,omitempty"`
 	// Problem is why the sink does not get on, empty when it does.
 	Problem string `json:"problem,omitempty"`
-	// Tries is how often in a row it has been tried in vain, RetryInMS when it
+	// Tries is how often in a row a try has failed, RetryInMS when it
 	// will be tried next, 0 for not by itself.
 	Tries     uint32 `json:"tries,omitempty"`
 	RetryInMS int64  `json:"retry_in_ms,omitempty"`

@@ -64,7 +64,7 @@ func TestMembersMatchInWhateverFormTheirIDIsWritten(t *testing.T) {
 	}
 }
 
-// Whoever differs from an entry only by case or accents stays, and is reported.
+// A member that differs from an entry only by case or accents stays, and is reported.
 func TestNearMissesAreReportedInsteadOfRemoved(t *testing.T) {
 	for listed, stored := range map[string]string{
 		"muller@x": "m\u00fcller@x", "M\u00dcLLER@x": "m\u00fcller@x", "m\u00fcller@x": "muller@x", "m?ller@x": "m\u00fcller@x", "m\u00fc": "m\u00fcller@x",
@@ -82,7 +82,7 @@ func TestNearMissesAreReportedInsteadOfRemoved(t *testing.T) {
 	}
 }
 
-// A leaver who is written differently is not forgotten silently.
+// A leaver whose id is written differently is not missed silently.
 func TestLeaverWhoIsNearlyAMemberIsReported(t *testing.T) {
 	w, net := staffed(t, 4)
 	w.bind(2, "m\u00fcller@x")

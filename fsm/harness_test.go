@@ -231,7 +231,7 @@ func (w *world) try(name string, body protocol.Body, by who) (any, *protocol.Err
 	if r.Err != nil {
 		return nil, r.Err
 	}
-	// What changes nothing says so, or is proposed in vain, again and again. A
+	// What changes nothing says so, or is proposed uselessly, again and again. A
 	// registration is a sign of life, whatever else it says.
 	if changed := w.contents() != before; changed == (same != nil) && !c.Row.Soft && c.Row.Mode == protocol.ModeWrite && name != "register" {
 		w.t.Errorf("%s: changed something: %v, and the dry run foresaw %v", name, changed, same)

@@ -91,7 +91,7 @@ func giveRole(x *txn, net uint16, id uint32, r role, until int64) bool {
 }
 
 // announcedAt is the stage of notice that an end set now has passed already:
-// whoever sets a short life knows that it is short.
+// a caller that sets a short life knows that it is short.
 func (v *view) announcedAt(end int64) stage {
 	if end == 0 {
 		return 0

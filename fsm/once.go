@@ -176,7 +176,7 @@ func requestScope(body protocol.Body, actor Actor, source string) string {
 	if b, ok := body.(protocol.RoleBody); ok && !b.Role().NetworkToken.IsZero() {
 		return scopeNetwork + string(b.Role().NetworkToken.Sum)
 	}
-	// Beside its source, the key that an unsigned registration brings keeps
+	// Besides its source, the key that an unsigned registration brings keeps
 	// programs behind one address apart. It gives others no access.
 	return scopeAnonymous + sourceHost(source) + "|" + brought
 }

@@ -39,7 +39,7 @@ func decideReportTrust(v *view, c *call) (effect, *protocol.Error) {
 }
 
 // decideRevokeTrust does not ask whether the peer is live: a silent peer is
-// still trusted. Whoever revokes ends the pair, for both sides.
+// still trusted. Revoking by either side ends the pair for both.
 func decideRevokeTrust(v *view, c *call) (effect, *protocol.Error) {
 	r := c.body.(*protocol.Trust)
 	n := v.nodes.live(r.NodeID)

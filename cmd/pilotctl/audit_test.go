@@ -148,9 +148,9 @@ func TestExportOfLivingLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "copy")
 	r := newRegistry()
 	r.onPage = func() {
-		r.cut() // behind the look at the chains: the copy begins again
+		r.cut() // after the look at the chains: the copy begins again
 		r.happen()
-		r.onChain = func() { r.onPage = r.happen } // in the second copy, behind its head
+		r.onChain = func() { r.onPage = r.happen } // in the second copy, after its head
 	}
 	if code, _, stderr := atRegistry(t, r, "audit", "export", "--out", path); code != exitOK {
 		t.Fatalf("exit code %d, %s", code, stderr)

@@ -128,7 +128,7 @@ func knownColumn(lower string) string {
 }
 
 // isAsked reports whether it was said which column has a role, or that none
-// has. Whoever names one column for the state of people names all of them.
+// has. A caller that names one column for the state of people names all of them.
 func isAsked(asked map[string]string, role string) bool {
 	states := []string{"disabled", "enabled", "status"}
 	if slices.Contains(states, role) {

@@ -206,7 +206,7 @@ func removed(actions []string, reasons ...string) (gone []string) {
 	return gone
 }
 
-// sayRemoved lists those who are not members any more.
+// sayRemoved lists those who are no longer members.
 func (s *session) sayRemoved(raw json.RawMessage, network uint16) {
 	var reply directoryReply
 	if json.Unmarshal(raw, &reply) != nil {

@@ -49,7 +49,7 @@ func TestBlueprintFormsAreEqual(t *testing.T) {
 	if err != nil || d.err() != nil {
 		t.Fatal(err, d.err())
 	}
-	asJSON, err := json.MarshalIndent(fromYAML, "", "\t") // tabs are no YAML
+	asJSON, err := json.MarshalIndent(fromYAML, "", "\t") // tabs are not YAML
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -194,7 +194,7 @@ func TestExpiry(t *testing.T) {
 }
 
 // A member without a leader answers after its request timeout, and late when
-// it is busy. Whoever has hung up by then learns that nobody knows.
+// it is busy. A caller that has hung up by then learns that nobody knows.
 func TestAMemberWithoutALeaderIsHeard(t *testing.T) {
 	t.Setenv("PILOT_ADDR", "127.0.0.1:1,127.0.0.1:2")
 	g := &globalFlags{timeout: 15 * time.Second}

@@ -62,7 +62,7 @@ func (a *app) roleCommand(use, wire string, args cobra.PositionalArgs,
 	return cmd
 }
 
-// actAs finds out who acts: the own node, or whoever holds the token.
+// actAs finds out who acts: the own node, or the holder of the token.
 func (s *session) actAs(r *roleRequest, token *secretFlags) ([]client.CallOption, error) {
 	secret, err := token.read(s.cmd)
 	if err != nil {

@@ -14,11 +14,11 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol/client"
 )
 
-// Whoever has nothing but the command line can use the whole protocol.
+// The command line alone gives access to the whole protocol.
 func TestEveryWireCommandHasAVerb(t *testing.T) {
 	t.Parallel()
 	verbs := map[string]string{
-		// Behind verbs that send several commands, or other forms of what has one.
+		// Sent by verbs that send several commands, or other forms of a command that has a verb.
 		"get_webhook_dlq": "dlq_list", "audit_chain": "audit export", "cluster_id": "cluster status",
 	}
 	var walk func(cmd *cobra.Command)
@@ -63,7 +63,7 @@ func TestHintsFitTheCommand(t *testing.T) {
 	}
 }
 
-// What is no matter of the cluster's health is not sent there.
+// Hints for codes unrelated to the cluster's health do not point there.
 func TestEveryCodeHasAHintOfItsOwn(t *testing.T) {
 	t.Parallel()
 	health := map[string]bool{protocol.CodeNoLeader: true, protocol.CodeTimeout: true, protocol.CodeQuarantined: true, protocol.CodeFeatureNotActive: true}

@@ -72,7 +72,7 @@ func newAuditState() auditState {
 	return s
 }
 
-// chained is the hash of an event behind the one with the hash prev.
+// chained is the hash of an event after the one with the hash prev.
 func chained(prev [32]byte, e *protocol.AuditEvent) [32]byte {
 	b := protocol.AppendAuditHead(prev[:], e)
 	for _, a := range e.Attrs {
