@@ -28,6 +28,8 @@ func (nextFields) lookup() protocol.LookupNext { return protocol.LookupNext{} }
 
 type nextParts struct{}
 
+var _ = view{}.next // only the next version has something there
+
 var nextTables []declared
 
 func withNext(h map[string]handler) map[string]handler { return h }
