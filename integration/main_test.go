@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"fmt"
 	"os"
 	"sync"
 	"testing"
@@ -11,6 +12,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// Built first, so that building takes no time of what tests wait for.
+	for _, pkg := range []string{"cmd/pilot-registry", "cmd/pilotctl"} {
+		if _, err := harness.Binary(pkg); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	code := m.Run()
 	if shared.cluster != nil {
 		shared.cluster.Stop()
