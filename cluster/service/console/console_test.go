@@ -327,3 +327,18 @@ func TestNumbersAndTimes(t *testing.T) {
 		}
 	}
 }
+
+// A command is there to be copied into a shell: a link of somebody else's must
+// not put another command into it, and its flags exist.
+func TestCommandsOfThePageAreQuoted(t *testing.T) {
+	for want, filter := range map[string]map[string]string{
+		"pilotctl audit list": {},
+		`pilotctl audit list --action 'member.*' --node '7' --since '2026-03-31T10:20:30Z'`: {"action": "member.*", "node_id": "7", "since": "2026-03-31T10:20:30Z"},
+		`pilotctl audit list --action '$(id); '\''x'`:                                       {"action": "$(id); 'x"},
+		`pilotctl person export 'alice@example.com'`:                                        {"external_id": "alice@example.com", "action": "member.*"},
+	} {
+		if got := auditCommand(filter); got != want {
+			t.Errorf("%v: %s, want %s", filter, got, want)
+		}
+	}
+}

@@ -71,7 +71,7 @@ func shortID(id string) string {
 	return id[:6] + "…" + id[len(id)-4:]
 }
 
-// ago writes a time as its distance, with the exact time for who wants it.
+// ago writes a time as its distance from now, with the exact time on hover.
 func ago(now time.Time, at any) template.HTML {
 	var t time.Time
 	switch v := at.(type) {

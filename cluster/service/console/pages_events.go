@@ -24,7 +24,6 @@ func (c *Console) auditPage(v *visit) (*content, *protocol.Error) {
 	q := v.r.URL.Query()
 	d := &auditData{Filter: map[string]string{}}
 	fields := map[string]any{"limit": perPage}
-	command := []string{"pilotctl audit list"}
 	for _, name := range auditFilters {
 		value := strings.TrimSpace(q.Get(name))
 		if value == "" {
@@ -38,7 +37,6 @@ func (c *Console) auditPage(v *visit) (*content, *protocol.Error) {
 			}
 			fields[name] = n
 		}
-		command = append(command, "--"+strings.ReplaceAll(strings.TrimSuffix(name, "_id"), "_", "-"), value)
 	}
 	if cursor := q.Get("cursor"); cursor != "" {
 		fields["cursor"] = cursor
@@ -57,8 +55,27 @@ func (c *Console) auditPage(v *visit) (*content, *protocol.Error) {
 		return nil, e
 	}
 	d.Chains = chain.Chains
-	return &content{Template: "audit", Title: "What happened?", Data: d, Command: strings.Join(command, " ")}, nil
+	return &content{Template: "audit", Title: "What happened?", Data: d, Command: auditCommand(d.Filter)}, nil
 }
+
+// auditCommand shows the same events on the command line. Those of a person are
+// part of what the registry knows of that person.
+func auditCommand(filter map[string]string) string {
+	if person := filter["external_id"]; person != "" {
+		return "pilotctl person export " + quoted(person)
+	}
+	command := "pilotctl audit list"
+	for _, name := range auditFilters {
+		if value := filter[name]; value != "" {
+			command += " --" + strings.TrimSuffix(name, "_id") + " " + quoted(value)
+		}
+	}
+	return command
+}
+
+// quoted is a word for a shell. What stands in the address of a page may come
+// from a link of somebody else's, and the command is there to be copied.
+func quoted(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
 
 type deliveryData struct {
 	Sinks   []sinkRow
