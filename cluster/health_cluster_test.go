@@ -81,16 +81,15 @@ func TestStalledDiskEndsAFollower(t *testing.T) {
 	c.members[1].awaitFatal(ExitStalled) // the leader's ticks reach it
 }
 
-// TestUncommittedEntryEndsTheLeader: the log does not move although the voters
-// answer, because their disks or streams hang.
-func TestUncommittedEntryEndsTheLeader(t *testing.T) {
-	t.Parallel()
+// hangingDisks starts a cluster in which the disks of all members but the first
+// hang once stuck is set. Only the first member is watched.
+func hangingDisks(t *testing.T) (c *cluster, stuck *atomic.Bool) {
 	gate := make(chan struct{})
-	var stuck atomic.Bool
-	c := newCluster(t, 3, func(i int, cfg *Config) {
+	stuck = new(atomic.Bool)
+	c = newCluster(t, 3, func(i int, cfg *Config) {
 		cfg.Duties.StallLimit = 700 * time.Millisecond
 		if i > 0 {
-			cfg.Duties.StallLimit = time.Hour // only the first member is watched
+			cfg.Duties.StallLimit = time.Hour
 		}
 		cfg.hooks.storeOp = func(name string) {
 			if i > 0 && stuck.Load() && name == "store_logs" {
@@ -99,6 +98,14 @@ func TestUncommittedEntryEndsTheLeader(t *testing.T) {
 		}
 	})
 	t.Cleanup(sync.OnceFunc(func() { stuck.Store(false); close(gate) }))
+	return c, stuck
+}
+
+// TestUncommittedEntryEndsTheLeader: the log does not move although the voters
+// answer, because their disks or streams hang.
+func TestUncommittedEntryEndsTheLeader(t *testing.T) {
+	t.Parallel()
+	c, stuck := hangingDisks(t)
 	first := c.members[0]
 	if !first.IsLeader() {
 		if e := first.TransferLeadership(t.Context(), first.id); e != nil {

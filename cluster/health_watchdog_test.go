@@ -3,8 +3,6 @@
 package cluster
 
 import (
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,20 +41,7 @@ func TestAPauseOfTheMemberIsNotAStall(t *testing.T) {
 // goes, instead of being leader for ever without committing anything.
 func TestHeartbeatsAloneDoNotKeepALeader(t *testing.T) {
 	t.Parallel()
-	gate := make(chan struct{})
-	var stuck atomic.Bool
-	c := newCluster(t, 3, func(i int, cfg *Config) {
-		cfg.Duties.StallLimit = 700 * time.Millisecond
-		if i > 0 {
-			cfg.Duties.StallLimit = time.Hour // only the first member is watched
-		}
-		cfg.hooks.storeOp = func(name string) {
-			if i > 0 && stuck.Load() && name == "store_logs" {
-				<-gate
-			}
-		}
-	})
-	t.Cleanup(sync.OnceFunc(func() { stuck.Store(false); close(gate) }))
+	c, stuck := hangingDisks(t)
 	first := c.members[0]
 	if e := c.leader().TransferLeadership(t.Context(), first.id); e != nil {
 		t.Fatal(e)
