@@ -138,14 +138,17 @@ func leaderGone(t *testing.T, c *harness.Cluster) {
 	}
 }
 
-// serves reports whether every member takes connections of clients.
+// serves reports whether every member takes connections of clients and of
+// operators.
 func serves(r harness.Ready) bool {
 	for _, n := range r.Nodes {
-		conn, err := net.Dial("tcp", n.Wire)
-		if err != nil {
-			return false
+		for _, addr := range []string{n.Wire, n.Ops} {
+			conn, err := net.Dial("tcp", addr)
+			if err != nil {
+				return false
+			}
+			_ = conn.Close()
 		}
-		_ = conn.Close()
 	}
 	return true
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,15 +58,7 @@ func (r *roller) install(from string) {
 		r.t.Fatal(err)
 	}
 	defer in.Close()
-	out, err := os.OpenFile(r.path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o755)
-	if err == nil {
-		_, err = io.Copy(out, in)
-		err = errors.Join(err, out.Close())
-	}
-	if err == nil {
-		err = os.Rename(r.path+".new", r.path)
-	}
-	if err != nil {
+	if err := harness.WriteProgram(r.path, in); err != nil {
 		r.t.Fatal(err)
 	}
 }

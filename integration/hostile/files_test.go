@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -74,7 +75,8 @@ func limited(t *testing.T) string {
 		t.Fatal(err)
 	}
 	script := filepath.Join(t.TempDir(), "limited")
-	if err := os.WriteFile(script, fmt.Appendf(nil, "#!/bin/sh\nulimit -n %d && exec %s \"$@\"\n", openFiles, binary), 0o700); err != nil {
+	content := fmt.Sprintf("#!/bin/sh\nulimit -n %d && exec %s \"$@\"\n", openFiles, binary)
+	if err := harness.WriteProgram(script, strings.NewReader(content)); err != nil {
 		t.Fatal(err)
 	}
 	return script
