@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -118,30 +119,41 @@ func (s *site) prepare() error {
 	return copyTree(s.root, s.dir)
 }
 
-// baseline runs all that is to notice something on the source without a bug.
+// baseline runs every check on the source without a bug.
 func (s *site) baseline(bugs []bug) error {
-	tests := map[string][]string{}
-	var order []string
-	for _, b := range bugs {
-		for _, c := range b.checks {
-			if len(tests[c.pkg]) == 0 {
-				order = append(order, c.pkg)
-			}
-			tests[c.pkg] = append(tests[c.pkg], c.tests)
-		}
-	}
-	for _, pkg := range order {
+	for _, c := range together(bugs) {
 		start := time.Now()
-		found, err := check{pkg: pkg, tests: strings.Join(tests[pkg], "|")}.run(s)
+		found, err := c.run(s)
 		if err != nil {
 			return err
 		}
 		if found != "" {
-			return fmt.Errorf("%s finds something without a bug: %s", pkg, found)
+			return fmt.Errorf("%s finds something without a bug: %s", c.pkg, found)
 		}
-		fmt.Printf("  %-24s %5.1f s\n", pkg, time.Since(start).Seconds())
+		fmt.Printf("  %-24s %5.1f s\n", c.pkg, time.Since(start).Seconds())
 	}
 	return nil
+}
+
+// together are the checks of all bugs, the tests of a package in one, in the
+// order in which they first occur. Soaks with other kinds of faults are other
+// checks.
+func together(bugs []bug) []check {
+	var out []check
+	for _, b := range bugs {
+		for _, c := range b.checks {
+			at := slices.IndexFunc(out, func(o check) bool {
+				return o.pkg == c.pkg && (c.pkg != soak || o.tests == c.tests)
+			})
+			switch {
+			case at < 0:
+				out = append(out, c)
+			case c.pkg != soak:
+				out[at].tests += "|" + c.tests
+			}
+		}
+	}
+	return out
 }
 
 // plant applies one patch, runs its checks until one notices, and takes the

@@ -5,6 +5,7 @@ package main
 import (
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -28,5 +29,19 @@ func TestPatchesApply(t *testing.T) {
 		if out, err := command(root, patch, "-p1", "-s", "--dry-run", "-i", path); err != nil {
 			t.Errorf("%s does not apply: %v\n%s", b.name, err, out)
 		}
+	}
+}
+
+// Before the first bug every check runs once: the tests of a package
+// together, each list of a soak's faults by itself.
+func TestChecksRunTogether(t *testing.T) {
+	got := together([]bug{
+		{checks: []check{{pkg: "./fsm", tests: "TestA"}, {pkg: soak}}},
+		{checks: []check{{pkg: soak, tests: "pause-one"}, {pkg: "./fsm", tests: "TestB"}}},
+		{checks: []check{{pkg: soak}}},
+	})
+	want := []check{{pkg: "./fsm", tests: "TestA|TestB"}, {pkg: soak}, {pkg: soak, tests: "pause-one"}}
+	if !slices.Equal(got, want) {
+		t.Errorf("together: %v, want %v", got, want)
 	}
 }
