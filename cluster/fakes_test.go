@@ -33,7 +33,7 @@ func newTestSelf(t testing.TB, cfg Config) *self {
 func apply(t testing.TB, s *self, cmds ...fsm.Envelope) []fsm.Result {
 	t.Helper()
 	index := s.Root().Index() + 1
-	results, err := s.machine.Apply(index, 1, fsm.AppendEntry(nil, &fsm.Entry{Time: time.Now().UnixMilli(), Term: 1, Commands: cmds}))
+	results, err := s.machine.Apply(index, 1, fsm.AppendEntry(nil, &fsm.Entry{Time: time.Now().UnixMilli(), Term: 1, Envelopes: cmds}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +304,7 @@ func (f *fakeWrites) proposeDecided(ctx context.Context, code protocol.Code, bod
 }
 
 func (f *fakeWrites) submit(ctx context.Context, env fsm.Envelope, term uint64) (fsm.Result, *protocol.Error) {
-	results, e := f.applyEntry(ctx, &fsm.Entry{Time: time.Now().UnixMilli(), Term: term, Commands: []fsm.Envelope{env}})
+	results, e := f.applyEntry(ctx, &fsm.Entry{Time: time.Now().UnixMilli(), Term: term, Envelopes: []fsm.Envelope{env}})
 	if e != nil {
 		return fsm.Result{}, e
 	}
@@ -312,7 +312,7 @@ func (f *fakeWrites) submit(ctx context.Context, env fsm.Envelope, term uint64) 
 }
 
 func (f *fakeWrites) applyEntry(_ context.Context, entry *fsm.Entry) ([]fsm.Result, *protocol.Error) {
-	for _, c := range entry.Commands {
+	for _, c := range entry.Envelopes {
 		if f.before != nil {
 			if e := f.before(c.Code); e != nil {
 				return nil, e
@@ -321,7 +321,7 @@ func (f *fakeWrites) applyEntry(_ context.Context, entry *fsm.Entry) ([]fsm.Resu
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, c := range entry.Commands {
+	for _, c := range entry.Envelopes {
 		f.codes = append(f.codes, c.Code)
 	}
 	index := f.self.Root().Index() + 1

@@ -158,7 +158,7 @@ func TestUnknownEntryHaltsTheMember(t *testing.T) {
 	c := newCluster(t, 1, nil)
 	m := c.members[0]
 	applied := m.Root().Index()
-	entry := fsm.AppendEntry(nil, &fsm.Entry{Commands: []fsm.Envelope{{Code: fsm.InternalBase + 4000}}})
+	entry := fsm.AppendEntry(nil, &fsm.Entry{Envelopes: []fsm.Envelope{{Code: fsm.InternalBase + 4000}}})
 	future := m.engine.raft.Apply(entry, time.Second)
 	if err := future.Error(); err != nil {
 		t.Fatal(err)

@@ -162,7 +162,7 @@ func (t *term) beginTerm(ctx context.Context, term uint64) error {
 }
 
 func (t *term) applyAll(ctx context.Context, term uint64, cmds []fsm.Envelope) error {
-	results, e := t.writes.applyEntry(ctx, &fsm.Entry{Time: t.clock.now().UnixMilli(), Term: term, Commands: cmds})
+	results, e := t.writes.applyEntry(ctx, &fsm.Entry{Time: t.clock.now().UnixMilli(), Term: term, Envelopes: cmds})
 	if e != nil {
 		return e
 	}

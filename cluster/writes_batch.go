@@ -22,15 +22,15 @@ const (
 // enqueueTimeout bounds the hand-over of an entry to raft's main loop.
 const enqueueTimeout = 5 * time.Second
 
-// States of a command in the batcher.
+// States of a queued write.
 const (
-	itemWaiting int32 = iota
-	itemTaken
-	itemCancelled
+	writeWaiting int32 = iota
+	writeTaken
+	writeCancelled
 )
 
-// item is one command on its way into an entry.
-type item struct {
+// queued is a write that waits for its place in an entry.
+type queued struct {
 	env    fsm.Envelope
 	source share.Source // whose place in the queue it has
 	term   uint64       // 0: any term
@@ -40,7 +40,7 @@ type item struct {
 	err    *protocol.Error
 }
 
-func (it *item) finish(res fsm.Result, e *protocol.Error) {
+func (it *queued) finish(res fsm.Result, e *protocol.Error) {
 	it.res, it.err = res, e
 	close(it.done)
 }
@@ -81,7 +81,7 @@ func (b *batcher) submit(ctx context.Context, env fsm.Envelope, term uint64) (fs
 	if e := b.writes.mayPropose(env.Code); e != nil {
 		return fsm.Result{}, e
 	}
-	it := &item{env: env, term: term, done: make(chan struct{})}
+	it := &queued{env: env, term: term, done: make(chan struct{})}
 	if e := b.enqueue(it); e != nil {
 		return fsm.Result{}, e
 	}
@@ -94,7 +94,7 @@ func (b *batcher) submit(ctx context.Context, env fsm.Envelope, term uint64) (fs
 		return it.res, it.err
 	case <-ctx.Done():
 	}
-	if it.state.CompareAndSwap(itemWaiting, itemCancelled) {
+	if it.state.CompareAndSwap(writeWaiting, writeCancelled) {
 		b.drop(it)
 		return fsm.Result{}, protocol.NotAppliedf(protocol.CodeTimeout, "the leader did not get to the command in time")
 	}
@@ -107,7 +107,7 @@ func (b *batcher) submit(ctx context.Context, env fsm.Envelope, term uint64) (fs
 }
 
 // enqueue lets a command wait for the next entry.
-func (b *batcher) enqueue(it *item) *protocol.Error {
+func (b *batcher) enqueue(it *queued) *protocol.Error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.stopped {
@@ -117,7 +117,7 @@ func (b *batcher) enqueue(it *item) *protocol.Error {
 }
 
 // drop removes a cancelled command, so that those who gave up do not fill the queue.
-func (b *batcher) drop(it *item) {
+func (b *batcher) drop(it *queued) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.queue.remove(it)
@@ -154,21 +154,21 @@ func (b *batcher) stop() {
 	waiting := b.queue.all()
 	b.mu.Unlock()
 	for _, it := range waiting {
-		if it.state.CompareAndSwap(itemWaiting, itemTaken) {
+		if it.state.CompareAndSwap(writeWaiting, writeTaken) {
 			it.finish(fsm.Result{}, protocol.NotAppliedf(codeNotLeader, "this member is stopping"))
 		}
 	}
 }
 
 // take claims the commands of the next entry.
-func (b *batcher) take() []*item {
+func (b *batcher) take() []*queued {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.queue.next()
 }
 
 // send puts the commands into one entry and gives each its own outcome.
-func (b *batcher) send(ctx context.Context, items []*item) {
+func (b *batcher) send(ctx context.Context, items []*queued) {
 	term := b.writes.raft.CurrentTerm()
 	if e := b.writes.term.mayLead(); e != nil {
 		failAll(items, e)
@@ -182,7 +182,7 @@ func (b *batcher) send(ctx context.Context, items []*item) {
 			continue
 		}
 		kept = append(kept, it)
-		entry.Commands = append(entry.Commands, it.env)
+		entry.Envelopes = append(entry.Envelopes, it.env)
 	}
 	if len(kept) == 0 {
 		return
@@ -202,7 +202,7 @@ func (b *batcher) send(ctx context.Context, items []*item) {
 	}
 }
 
-func failAll(items []*item, e *protocol.Error) {
+func failAll(items []*queued, e *protocol.Error) {
 	for _, it := range items {
 		it.finish(fsm.Result{}, e)
 	}

@@ -38,7 +38,7 @@ func (w *writes) applyEntry(ctx context.Context, entry *fsm.Entry) ([]fsm.Result
 		return nil, outcomeOf(err)
 	}
 	results, ok := future.Response().([]fsm.Result)
-	if !ok || len(results) != len(entry.Commands) {
+	if !ok || len(results) != len(entry.Envelopes) {
 		return nil, protocol.Unknownf(protocol.CodeOutcomeUnknown, "the leader halted while applying the command: %v", future.Response())
 	}
 	return results, nil

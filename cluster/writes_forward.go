@@ -23,7 +23,7 @@ const (
 // this one command; the leader puts it into an entry with others.
 func (w *writes) forward(ctx context.Context, leader string, env fsm.Envelope) (fsm.Result, *protocol.Error) {
 	w.metrics.forwards.Inc()
-	payload := fsm.AppendEntry(nil, &fsm.Entry{Commands: []fsm.Envelope{env}})
+	payload := fsm.AppendEntry(nil, &fsm.Entry{Envelopes: []fsm.Envelope{env}})
 	fault.Hit(fault.ForwardBefore)
 	raw, err := w.peers.Call(ctx, leader, rpcPropose, payload)
 	fault.Hit(fault.ForwardAfter)
@@ -40,7 +40,7 @@ func (w *writes) forward(ctx context.Context, leader string, env fsm.Envelope) (
 // handlePropose is the leader's side. It never forwards again.
 func (w *writes) handlePropose(ctx context.Context, payload []byte) ([]byte, *protocol.Error) {
 	entry, err := fsm.ParseEntry(payload)
-	if err != nil || len(entry.Commands) != 1 {
+	if err != nil || len(entry.Envelopes) != 1 {
 		return nil, protocol.NotAppliedf(protocol.CodeInternal, "a forwarded command cannot be read: %v", err)
 	}
 	w.inflight.Add(1)
@@ -48,7 +48,7 @@ func (w *writes) handlePropose(ctx context.Context, payload []byte) ([]byte, *pr
 	if w.draining.Load() {
 		return nil, protocol.NotAppliedf(codeNotLeader, "member %s is shutting down", w.id)
 	}
-	res, e := w.batch.submit(ctx, entry.Commands[0], 0)
+	res, e := w.batch.submit(ctx, entry.Envelopes[0], 0)
 	fault.Hit(fault.ForwardServed)
 	if e != nil {
 		return nil, e

@@ -18,7 +18,7 @@ type queue struct {
 	limits Limits
 	exempt share.Ranges
 
-	items  []*item
+	items  []*queued
 	bytes  int
 	places *share.Pool[share.Source]
 }
@@ -32,7 +32,7 @@ func newQueue(limits Limits, exempt share.Ranges) *queue {
 func size(e *fsm.Envelope) int { return len(e.Body) + len(e.Source) + len(e.RequestID) + 128 }
 
 // push adds a command, or says why it has no place.
-func (q *queue) push(it *item) *protocol.Error {
+func (q *queue) push(it *queued) *protocol.Error {
 	n := size(&it.env)
 	if q.bytes+n > q.limits.QueueBytes {
 		return protocol.NotAppliedf(protocol.CodeOverloaded, "writes of %d bytes are waiting at the leader (limit %d); send the request again later", q.bytes, q.limits.QueueBytes)
@@ -55,7 +55,7 @@ func (q *queue) push(it *item) *protocol.Error {
 }
 
 // remove takes out a command that has not left yet.
-func (q *queue) remove(it *item) {
+func (q *queue) remove(it *queued) {
 	if i := slices.Index(q.items, it); i >= 0 {
 		q.items = slices.Delete(q.items, i, i+1)
 		q.left(it)
@@ -63,7 +63,7 @@ func (q *queue) remove(it *item) {
 }
 
 // next claims the commands of the next entry.
-func (q *queue) next() (claimed []*item) {
+func (q *queue) next() (claimed []*queued) {
 	bytes, i := 0, 0
 	for ; i < len(q.items) && len(claimed) < q.limits.BatchCommands; i++ {
 		it := q.items[i]
@@ -71,7 +71,7 @@ func (q *queue) next() (claimed []*item) {
 		if len(claimed) > 0 && bytes+n > q.limits.BatchBytes {
 			break
 		}
-		if it.state.CompareAndSwap(itemWaiting, itemTaken) {
+		if it.state.CompareAndSwap(writeWaiting, writeTaken) {
 			claimed = append(claimed, it)
 			bytes += n
 		}
@@ -82,7 +82,7 @@ func (q *queue) next() (claimed []*item) {
 }
 
 // all takes out everything.
-func (q *queue) all() []*item {
+func (q *queue) all() []*queued {
 	items := q.items
 	for _, it := range items {
 		q.left(it)
@@ -92,7 +92,7 @@ func (q *queue) all() []*item {
 }
 
 // left gives back the place of a command.
-func (q *queue) left(it *item) {
+func (q *queue) left(it *queued) {
 	q.bytes -= size(&it.env)
 	q.places.Give(it.source, it.source.Wide(), 1)
 }

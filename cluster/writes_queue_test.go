@@ -12,8 +12,8 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol/share"
 )
 
-func writeFrom(source string) *item {
-	return &item{env: fsm.Envelope{Code: protocol.Must("update_polo_score").Code, Source: source}}
+func writeFrom(source string) *queued {
+	return &queued{env: fsm.Envelope{Code: protocol.Must("update_polo_score").Code, Source: source}}
 }
 
 // Some machines with as many connections to each member as they get keep the
@@ -52,8 +52,8 @@ func TestWritersThatFillTheQueueLeaveOthersAPlace(t *testing.T) {
 
 // The cluster itself and exempt addresses meet the total only.
 func TestTheClusterAndExemptSourcesHaveTheWholeQueue(t *testing.T) {
-	own := func() *item { return &item{env: fsm.Envelope{Code: fsm.KindTick}} }
-	for name, write := range map[string]func() *item{"the cluster": own, "exempt": func() *item { return writeFrom("[::ffff:10.1.2.3]:1") }} {
+	own := func() *queued { return &queued{env: fsm.Envelope{Code: fsm.KindTick}} }
+	for name, write := range map[string]func() *queued{"the cluster": own, "exempt": func() *queued { return writeFrom("[::ffff:10.1.2.3]:1") }} {
 		q := newQueue(Limits{Queue: 100, QueueBytes: 1 << 20, BatchCommands: 10}, share.Ranges{netip.MustParsePrefix("10.0.0.0/8")})
 		for i := range 100 {
 			if e := q.push(write()); e != nil {
@@ -70,7 +70,7 @@ func TestTheClusterAndExemptSourcesHaveTheWholeQueue(t *testing.T) {
 func TestPlacesInTheQueueComeBack(t *testing.T) {
 	q := newQueue(Limits{Queue: 64, QueueBytes: 1 << 20, BatchCommands: 8, BatchBytes: 1 << 20}, nil)
 	for range 100 {
-		var pushed []*item
+		var pushed []*queued
 		for range 20 {
 			it := writeFrom("203.0.113.1:1")
 			if e := q.push(it); e != nil {
@@ -78,7 +78,7 @@ func TestPlacesInTheQueueComeBack(t *testing.T) {
 			}
 			pushed = append(pushed, it)
 		}
-		pushed[3].state.Store(itemCancelled) // its caller gave up, and drops it later
+		pushed[3].state.Store(writeCancelled) // its caller gave up, and drops it later
 		if got := len(q.next()); got != 8 {
 			t.Fatalf("%d claimed, want 8", got)
 		}

@@ -27,7 +27,7 @@ func newTestWrites(t *testing.T, cfg Config, peers fakePeers) (*writes, *fakeTer
 		if err != nil {
 			return nil, err
 		}
-		results := make([]fsm.Result, len(entry.Commands))
+		results := make([]fsm.Result, len(entry.Envelopes))
 		for i := range results {
 			results[i].Index = uint64(i)
 		}
@@ -53,7 +53,7 @@ func TestWritesShareAnEntry(t *testing.T) {
 	reached, release := make(chan int, 10), make(chan struct{})
 	rf.onApply = func(cmd []byte) (any, error) {
 		entry, _ := fsm.ParseEntry(cmd)
-		reached <- len(entry.Commands)
+		reached <- len(entry.Envelopes)
 		<-release
 		return inner(cmd)
 	}
@@ -94,7 +94,7 @@ func TestWritesAreForwarded(t *testing.T) {
 	var asked []string
 	w, term, _ = newTestWrites(t, Config{}, func(_ context.Context, id string, typ byte, payload []byte) ([]byte, error) {
 		entry, err := fsm.ParseEntry(payload)
-		if err != nil || typ != rpcPropose || len(entry.Commands) != 1 || entry.Commands[0].Code != fsm.KindTick {
+		if err != nil || typ != rpcPropose || len(entry.Envelopes) != 1 || entry.Envelopes[0].Code != fsm.KindTick {
 			t.Errorf("request %d with %+v, %v", typ, entry, err)
 		}
 		asked = append(asked, id)
@@ -133,7 +133,7 @@ func TestWritesSayWhatIsUnknown(t *testing.T) {
 			sent := map[id]int{}
 			w, term, _ := newTestWrites(t, Config{}, func(_ context.Context, _ string, _ byte, payload []byte) ([]byte, error) {
 				entry, _ := fsm.ParseEntry(payload)
-				sent[id{entry.Commands[0].Session, entry.Commands[0].Seq}]++
+				sent[id{entry.Envelopes[0].Session, entry.Envelopes[0].Seq}]++
 				return nil, c.err
 			})
 			term.lead("b")

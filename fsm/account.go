@@ -21,14 +21,14 @@ func rejected(format string, args ...any) *protocol.Error {
 
 // missingSignature refuses a request that carries none, in the words that newer
 // clients know from these commands.
-func missingSignature(c *call) *protocol.Error {
+func missingSignature(c *invocation) *protocol.Error {
 	if e := c.sigError; e != nil && e.Code == protocol.CodeSignatureRequired && c.actor.Token == "" {
 		return protocol.Refusef(protocol.CodeSignatureRequired, "missing signature")
 	}
 	return nil
 }
 
-func decideSubmitBadge(v *view, c *call) (effect, *protocol.Error) {
+func decideSubmitBadge(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SubmitBadge)
 	if e := missingSignature(c); e != nil {
 		return nil, e
@@ -69,7 +69,7 @@ func decideSubmitBadge(v *view, c *call) (effect, *protocol.Error) {
 
 // decideEnrollRecovery lets an earlier enrolment be replaced, as whoever holds
 // the key may. Its owner has to hear of that: the event says so.
-func decideEnrollRecovery(v *view, c *call) (effect, *protocol.Error) {
+func decideEnrollRecovery(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.EnrollRecovery)
 	if e := r.Problem(); e != nil {
 		return nil, e
@@ -111,7 +111,7 @@ func decideEnrollRecovery(v *view, c *call) (effect, *protocol.Error) {
 
 // decideRecover gives a node another key. It needs no live node: a node whose
 // key is lost has fallen silent, and may have been taken out by who found it.
-func decideRecover(v *view, c *call) (effect, *protocol.Error) {
+func decideRecover(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.RecoverIdentity)
 	if e := r.Problem(); e != nil {
 		return nil, e

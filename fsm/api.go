@@ -58,8 +58,8 @@ type Entry struct {
 	// the entry's events are derived from. Zero only in tests and where no
 	// command of the entry can name a person.
 	Seed Seed
-	// Commands are applied in order.
-	Commands []Envelope
+	// Envelopes are applied in order.
+	Envelopes []Envelope
 }
 
 // Result is what Apply decided about one command.

@@ -9,7 +9,7 @@ import (
 )
 
 // apply decides one command and carries it out.
-func (x *txn) apply(c *command) Result {
+func (x *txn) apply(c *logged) Result {
 	x.by.actor, x.by.source = c.Actor, c.Source
 	x.by.system = c.Code >= InternalBase
 	var b *binding
@@ -37,7 +37,7 @@ func (x *txn) apply(c *command) Result {
 
 // applyRow applies a client's command. decided is false when the command was
 // turned away before a decision that has to be remembered.
-func (x *txn) applyRow(b *binding, c *command) (r Result, decided bool) {
+func (x *txn) applyRow(b *binding, c *logged) (r Result, decided bool) {
 	row := b.row
 	body, e := x.readBody(row, c)
 	if e != nil {
@@ -66,7 +66,7 @@ func (x *txn) applyRow(b *binding, c *command) (r Result, decided bool) {
 			return x.refuse(e), false
 		}
 	}
-	x.call = call{row: row, body: body, actor: c.Actor, source: c.Source}
+	x.call = invocation{row: row, body: body, actor: c.Actor, source: c.Source}
 	if e := x.audited(&x.call); e != nil {
 		return x.refuse(e), false
 	}
@@ -120,7 +120,7 @@ func (x *txn) proven(signer *node, body protocol.Body) {
 	}
 }
 
-func (x *txn) run(decide decision, c *call) Result {
+func (x *txn) run(decide decision, c *invocation) Result {
 	effect, e := decide(&x.view, c)
 	if e != nil {
 		if effect != nil {
@@ -135,7 +135,7 @@ func (x *txn) refuse(e *protocol.Error) Result { return Result{Index: x.index, E
 
 // readBody decodes and validates a command's body. What is wrong with it does
 // not depend on state, so such a refusal is not remembered either.
-func (x *txn) readBody(row *protocol.Command, c *command) (protocol.Body, *protocol.Error) {
+func (x *txn) readBody(row *protocol.Command, c *logged) (protocol.Body, *protocol.Error) {
 	if c.own {
 		x.beat.NodeID = c.Actor.Node
 		return &x.beat, nil

@@ -63,7 +63,7 @@ func aboutNode(e *Event, id uint32) bool {
 	return false
 }
 
-func readAuditLog(v *view, c *call) (any, *protocol.Error) {
+func readAuditLog(v *view, c *invocation) (any, *protocol.Error) {
 	r := c.body.(*protocol.GetAuditLog)
 	if e := v.admin(c); e != nil {
 		return nil, e
@@ -167,7 +167,7 @@ func oldestFirst(v *view, class string, from uint64, visit func(*Event) bool) {
 // classes are the event classes by classIndex.
 var classes = [2]protocol.EventClass{protocol.ClassSecurity, protocol.ClassActivity}
 
-func readAuditChain(v *view, c *call) (any, *protocol.Error) {
+func readAuditChain(v *view, c *invocation) (any, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
@@ -191,7 +191,7 @@ func setAuditExport(x *txn, c protocol.SinkConfig, secret protocol.Sealed, keep 
 	x.begin(protocol.EventAuditExportConfigured).str("format", c.Format).str("endpoint", shownURL(c.Endpoint)).end()
 }
 
-func decideSetAuditExport(v *view, c *call) (effect, *protocol.Error) {
+func decideSetAuditExport(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetAuditExport)
 	if e := v.admin(c); e != nil {
 		return nil, e
@@ -215,7 +215,7 @@ func decideSetAuditExport(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func readAuditExport(v *view, c *call) (any, *protocol.Error) {
+func readAuditExport(v *view, c *invocation) (any, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
@@ -232,7 +232,7 @@ func readAuditExport(v *view, c *call) (any, *protocol.Error) {
 }
 
 // decideReplay sets a sink back. What it delivered counts again.
-func decideReplay(v *view, c *call) (effect, *protocol.Error) {
+func decideReplay(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.AuditReplay)
 	if e := v.admin(c); e != nil {
 		return nil, e

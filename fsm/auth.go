@@ -8,7 +8,7 @@ import (
 
 // signed checks that node n signed the command with its current key
 // (docs/protocol/authentication.md#challenges). A keyless node is served by the admin token instead.
-func (v *view) signed(c *call, n *node) *protocol.Error {
+func (v *view) signed(c *invocation, n *node) *protocol.Error {
 	if n.has(flagKeyless) {
 		if v.adminToken(c) {
 			return nil
@@ -22,13 +22,13 @@ func (v *view) signed(c *call, n *node) *protocol.Error {
 }
 
 // signedBy reports whether the command carries a valid signature of n.
-func (v *view) signedBy(c *call, n *node) bool {
+func (v *view) signedBy(c *invocation, n *node) bool {
 	return c.actor.Node == n.id && c.actor.KeyGen == n.keyGen && !n.has(flagKeyless)
 }
 
 // signedOrAdmin checks the signature first and then the admin token; when
 // neither is good the signature's error is the answer (docs/protocol/authentication.md#challenges).
-func (v *view) signedOrAdmin(c *call, n *node) *protocol.Error {
+func (v *view) signedOrAdmin(c *invocation, n *node) *protocol.Error {
 	e := v.signed(c, n)
 	if e != nil && v.adminToken(c) {
 		return nil
@@ -38,7 +38,7 @@ func (v *view) signedOrAdmin(c *call, n *node) *protocol.Error {
 
 // signatureError says why no signature was accepted. In Apply the reason is
 // that the key has changed since the signature was verified.
-func signatureError(c *call) *protocol.Error {
+func signatureError(c *invocation) *protocol.Error {
 	if c.sigError == nil {
 		return protocol.Refusef(protocol.CodeSignatureInvalid, "signature verification failed")
 	}
@@ -49,7 +49,7 @@ func signatureError(c *call) *protocol.Error {
 
 // adminToken reports whether the command was made with an admin token that
 // still exists as it was then.
-func (v *view) adminToken(c *call) bool {
+func (v *view) adminToken(c *invocation) bool {
 	if c.actor.Token == "" {
 		return false
 	}
@@ -60,7 +60,7 @@ func (v *view) adminToken(c *call) bool {
 func (v *view) expired(t *token) bool { return t.Expires != 0 && t.Expires <= v.meta.now }
 
 // admin checks the admin token (docs/protocol/authentication.md#tokens).
-func (v *view) admin(c *call) *protocol.Error {
+func (v *view) admin(c *invocation) *protocol.Error {
 	if v.adminToken(c) {
 		return nil
 	}

@@ -14,7 +14,7 @@ import (
 // Apply comes by here again, in the order of the log.
 
 // networkToken reports whether the request brought the network's own admin token.
-func networkToken(c *call, n *network) bool {
+func networkToken(c *invocation, n *network) bool {
 	b, ok := c.body.(protocol.RoleBody)
 	return ok && !n.admin.IsZero() && sameMAC(n.admin, b.Role().NetworkToken)
 }
@@ -22,7 +22,7 @@ func networkToken(c *call, n *network) bool {
 // authorise checks a role command (docs/protocol/authentication.md#tokens): the admin
 // token, the network's token, or the signature of a member with one of the
 // roles that the row names. A member that acts is named by node.
-func (v *view) authorise(c *call, node uint32, net uint16) *protocol.Error {
+func (v *view) authorise(c *invocation, node uint32, net uint16) *protocol.Error {
 	if v.adminToken(c) {
 		return nil
 	}
@@ -52,7 +52,7 @@ func (v *view) authorise(c *call, node uint32, net uint16) *protocol.Error {
 
 // actsAs checks that a node made a role command: with its signature
 // or, where the operator allows it, with its bare name.
-func (v *view) actsAs(c *call, id uint32) *protocol.Error {
+func (v *view) actsAs(c *invocation, id uint32) *protocol.Error {
 	n := v.nodes.live(id)
 	if n == nil {
 		return noNode(id)
@@ -69,7 +69,7 @@ func (v *view) actsAs(c *call, id uint32) *protocol.Error {
 
 // gate finds the network of a command and refuses it when the command's row
 // asks for an enterprise network and it is none.
-func (st *networkStore) gate(c *call, net uint16) (*network, *protocol.Error) {
+func (st *networkStore) gate(c *invocation, net uint16) (*network, *protocol.Error) {
 	n, ok := st.records.Get(net)
 	switch {
 	case !ok:
@@ -81,7 +81,7 @@ func (st *networkStore) gate(c *call, net uint16) (*network, *protocol.Error) {
 }
 
 // roleGate is authorise, then gate.
-func (v *view) roleGate(c *call, node uint32, net uint16) (*network, *protocol.Error) {
+func (v *view) roleGate(c *invocation, node uint32, net uint16) (*network, *protocol.Error) {
 	if e := v.authorise(c, node, net); e != nil {
 		return nil, e
 	}

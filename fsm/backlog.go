@@ -36,7 +36,7 @@ func causedBy(actor, source string) (b bearer, counts bool) {
 }
 
 // causes is causedBy of the events that a command would cause.
-func (v *view) causes(c *call) bearer {
+func (v *view) causes(c *invocation) bearer {
 	actor := strangers
 	switch {
 	case c.actor.Node != 0:
@@ -110,7 +110,7 @@ func countBacklogs(x *txn) {
 // audited refuses a write while a required sink is too far behind, and before
 // that the writes of whoever has its part of what the sink has not been given.
 // What it takes to mend that is exempt, see [protocol.Command.AuditExempt].
-func (v *view) audited(c *call) (e *protocol.Error) {
+func (v *view) audited(c *invocation) (e *protocol.Error) {
 	if v.audit.required.Get() == 0 || c.row.AuditExempt() {
 		return nil
 	}

@@ -17,7 +17,7 @@ var beaconShares = share.Parts{Total: 56 << 10, Modest: true}
 // beaconCost is about what a beacon takes in the list.
 func beaconCost(addr string) int64 { return int64(len(`{"addr":"","id":4294967295},`) + len(addr)) }
 
-func decideBeaconRegister(v *view, c *call) (effect, *protocol.Error) {
+func decideBeaconRegister(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.BeaconRegister)
 	if c.actor.Node != 0 && v.nodes.signer(c.actor) == nil {
 		return nil, protocol.Refusef(protocol.CodeSignatureInvalid, "signature verification failed")
@@ -105,13 +105,13 @@ type beaconList struct {
 
 type beaconCache = atomic.Pointer[beaconList]
 
-func readBeaconList(v *view, _ *call) (any, *protocol.Error) { return v.listBeacons().reply, nil }
+func readBeaconList(v *view, _ *invocation) (any, *protocol.Error) { return v.listBeacons().reply, nil }
 
 // relay is where packets for a node go that can only be reached through a
 // relay: the configured one, else a beacon, first those that were announced
 // with a token, then those of nodes, then those of strangers. It is the same
 // for all nodes and on all members, and "" when there is none.
-func (v *view) relay(c *call) string {
+func (v *view) relay(c *invocation) string {
 	if c.relay != "" {
 		return c.relay
 	}

@@ -42,7 +42,7 @@ func benchApply(b *testing.B, nodes int, make func(w *world, i int) Envelope) {
 			}
 			cmds = append(cmds, c)
 		}
-		entries = append(entries, AppendEntry(nil, &Entry{Time: w.now, Term: 1, Commands: cmds}))
+		entries = append(entries, AppendEntry(nil, &Entry{Time: w.now, Term: 1, Envelopes: cmds}))
 	}
 	b.ReportMetric(float64(len(entries[0]))/batch, "entrybytes/op")
 	b.ReportAllocs()
@@ -55,8 +55,8 @@ func benchApply(b *testing.B, nodes int, make func(w *world, i int) Envelope) {
 			for j := range entries { // the same commands with fresh sequence numbers, a second later
 				e, _ := ParseEntry(entries[j])
 				e.Time += 1000
-				for k := range e.Commands {
-					if c := &e.Commands[k]; c.Seq != 0 {
+				for k := range e.Envelopes {
+					if c := &e.Envelopes[k]; c.Seq != 0 {
 						c.Seq += uint64(len(entries) * batch)
 						c.Floor += uint64(len(entries) * batch)
 					}

@@ -31,7 +31,7 @@ type blueprintPlan struct {
 }
 
 // decideProvision follows docs/protocol/identity.md#provision_network, in one step.
-func decideProvision(v *view, c *call) (effect, *protocol.Error) {
+func decideProvision(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.ProvisionNetwork)
 	p, in, e := blueprintRequest(v, c, r)
 	if e != nil {
@@ -70,7 +70,7 @@ func (p *blueprintPlan) changes() bool {
 
 // planProvision is the dry run. It lists what would change; finding the
 // network is listed but no change.
-func planProvision(v *view, c *call) (any, *protocol.Error) {
+func planProvision(v *view, c *invocation) (any, *protocol.Error) {
 	r := c.body.(*protocol.ProvisionNetwork)
 	p, in, e := blueprintRequest(v, c, r)
 	switch {
@@ -86,7 +86,7 @@ func planProvision(v *view, c *call) (any, *protocol.Error) {
 
 // blueprintRequest is a provision_network as far as its caller, contents and
 // parts are concerned. The plan is nil while parts are missing.
-func blueprintRequest(v *view, c *call, r *protocol.ProvisionNetwork) (*blueprintPlan, *incoming, *protocol.Error) {
+func blueprintRequest(v *view, c *invocation, r *protocol.ProvisionNetwork) (*blueprintPlan, *incoming, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, nil, e
 	}
@@ -288,7 +288,7 @@ func replacePreAssign(x *txn, net uint16, list []preAssign) {
 }
 
 // readProvisionStatus follows docs/protocol/identity.md#get_provision_status.
-func readProvisionStatus(v *view, c *call) (any, *protocol.Error) {
+func readProvisionStatus(v *view, c *invocation) (any, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}

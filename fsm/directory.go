@@ -11,7 +11,7 @@ const directorySyncOK = "directory_sync_ok"
 
 // directoryRequest is a directory_sync as far as its caller, network and
 // parts are concerned. entries is nil while parts are missing.
-func directoryRequest(v *view, c *call, r *protocol.DirectorySync) (n *network, in *incoming, entries []protocol.DirectoryEntry, e *protocol.Error) {
+func directoryRequest(v *view, c *invocation, r *protocol.DirectorySync) (n *network, in *incoming, entries []protocol.DirectoryEntry, e *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, nil, nil, e
 	}
@@ -73,7 +73,7 @@ func readEntries(data string) (entries []protocol.DirectoryEntry) {
 
 // decideDirectorySync follows docs/protocol/identity.md#directory_sync, in one step and
 // with the owner protected; see docs/networks.md, "Directories".
-func decideDirectorySync(v *view, c *call) (effect, *protocol.Error) {
+func decideDirectorySync(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.DirectorySync)
 	n, in, entries, e := directoryRequest(v, c, r)
 	if e != nil {
@@ -97,7 +97,7 @@ func decideDirectorySync(v *view, c *call) (effect, *protocol.Error) {
 
 // planDirectorySync is the dry run. Of a plan too long for one reply the same
 // request with the cursor gets the next page.
-func planDirectorySync(v *view, c *call) (any, *protocol.Error) {
+func planDirectorySync(v *view, c *invocation) (any, *protocol.Error) {
 	r := c.body.(*protocol.DirectorySync)
 	n, in, entries, e := directoryRequest(v, c, r)
 	if e != nil {
@@ -129,7 +129,7 @@ func planDirectorySync(v *view, c *call) (any, *protocol.Error) {
 
 // readDirectoryStatus follows docs/protocol/identity.md#directory_status; members that
 // are silent count like the others.
-func readDirectoryStatus(v *view, c *call) (any, *protocol.Error) {
+func readDirectoryStatus(v *view, c *invocation) (any, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}

@@ -30,8 +30,8 @@ const (
 
 var heartbeatCode = protocol.Must("heartbeat").Code
 
-// command is an envelope as Apply reads it from an entry.
-type command struct {
+// logged is an envelope as Apply reads it from an entry.
+type logged struct {
 	Envelope
 	// own is true for a heartbeat of the node in Actor: its body is implied.
 	own bool
@@ -48,10 +48,10 @@ func AppendEntry(dst []byte, e *Entry) []byte {
 	dst = table.AppendVarint(dst, e.Time)
 	dst = table.AppendUvarint(dst, e.Term)
 	dst = appendSeed(dst, e.Seed)
-	dst = table.AppendUvarint(dst, uint64(len(e.Commands)))
+	dst = table.AppendUvarint(dst, uint64(len(e.Envelopes)))
 	var session SessionID
-	for i := range e.Commands {
-		dst = appendCommand(dst, &e.Commands[i], &session)
+	for i := range e.Envelopes {
+		dst = appendCommand(dst, &e.Envelopes[i], &session)
 	}
 	return dst
 }
@@ -151,10 +151,10 @@ func ParseEntry(data []byte) (*Entry, error) {
 	if reason != "" {
 		return nil, &HaltError{Reason: "the entry " + reason}
 	}
-	e := &Entry{Time: p.time, Term: p.term, Seed: p.seed, Commands: make([]Envelope, len(p.commands))}
+	e := &Entry{Time: p.time, Term: p.term, Seed: p.seed, Envelopes: make([]Envelope, len(p.commands))}
 	for i := range p.commands {
-		e.Commands[i] = p.commands[i].Envelope
-		c := &e.Commands[i]
+		e.Envelopes[i] = p.commands[i].Envelope
+		c := &e.Envelopes[i]
 		if p.commands[i].own {
 			c.Body = heartbeatBody(nil, c.Actor.Node)
 		} else {
@@ -168,12 +168,12 @@ type parsedEntry struct {
 	time     int64
 	term     uint64
 	seed     Seed
-	commands []command
+	commands []logged
 }
 
 // parseEntry reads an entry; bodies alias data. Commands are appended to
 // scratch. The reason, when not empty, continues "entry 7 ".
-func parseEntry(data []byte, scratch []command) (p parsedEntry, reason string) {
+func parseEntry(data []byte, scratch []logged) (p parsedEntry, reason string) {
 	if len(data) == 0 {
 		return p, "is damaged: it is empty"
 	}
@@ -191,7 +191,7 @@ func parseEntry(data []byte, scratch []command) (p parsedEntry, reason string) {
 	p.commands = scratch[:0]
 	var session SessionID
 	for range count {
-		p.commands = append(p.commands, command{})
+		p.commands = append(p.commands, logged{})
 		c := &p.commands[len(p.commands)-1]
 		if reason := readCommand(d, c, &session); reason != "" {
 			return p, reason
@@ -203,7 +203,7 @@ func parseEntry(data []byte, scratch []command) (p parsedEntry, reason string) {
 	return p, ""
 }
 
-func readCommand(d *table.Decoder, c *command, session *SessionID) (reason string) {
+func readCommand(d *table.Decoder, c *logged, session *SessionID) (reason string) {
 	code := d.Uvarint()
 	flags := d.Uvarint()
 	if d.Failed() || code > 0xffff {

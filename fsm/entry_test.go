@@ -15,7 +15,7 @@ import (
 
 func TestEntryRoundTrip(t *testing.T) {
 	session := SessionID{1, 2, 3}
-	e := &Entry{Time: startTime, Term: 9, Commands: []Envelope{
+	e := &Entry{Time: startTime, Term: 9, Envelopes: []Envelope{
 		{Code: protocol.Must("set_tags").Code, Actor: Actor{Node: 7, KeyGen: 2}, Source: "[::1]:9", Session: session, Seq: 8, Floor: 3, Body: []byte(`{"node_id":7}`)},
 		{Code: protocol.Must("set_tags").Code, Actor: Actor{Token: "root", TokenGen: 4}, Session: session, Seq: 9, Floor: 3, Body: []byte(`{}`)},
 		{Code: protocol.Must("set_tags").Code, RequestID: "abc", Hash: [32]byte{5}, Session: SessionID{9}, Seq: 1, Body: []byte(`{}`)},
@@ -35,8 +35,8 @@ func TestEntryRoundTrip(t *testing.T) {
 
 func TestHeartbeatIsFewBytes(t *testing.T) {
 	hb := Envelope{Code: heartbeatCode, Actor: Actor{Node: 900_000, KeyGen: 3}, Source: "203.0.113.9:50000", Body: []byte(`{"node_id":900000}`)}
-	one := len(AppendEntry(nil, &Entry{Commands: []Envelope{hb}}))
-	two := len(AppendEntry(nil, &Entry{Commands: []Envelope{hb, hb}}))
+	one := len(AppendEntry(nil, &Entry{Envelopes: []Envelope{hb}}))
+	two := len(AppendEntry(nil, &Entry{Envelopes: []Envelope{hb, hb}}))
 	if n := two - one; n > 8 {
 		t.Errorf("a heartbeat takes %d bytes of an entry", n)
 	}
@@ -46,7 +46,7 @@ func TestHeartbeatIsFewBytes(t *testing.T) {
 // as it was, and later entries are not applied either.
 func TestHaltOnUnknownEntries(t *testing.T) {
 	tick := Envelope{Code: KindTick}
-	good := AppendEntry(nil, &Entry{Time: startTime, Commands: []Envelope{tick}})
+	good := AppendEntry(nil, &Entry{Time: startTime, Envelopes: []Envelope{tick}})
 	unknownFlag := table.AppendUvarint(table.AppendUvarint([]byte{entryFormat, 0, 0, 0, 1}, uint64(KindTick)), flagsKnown+1)
 	cases := []struct {
 		name, want string
@@ -60,9 +60,9 @@ func TestHaltOnUnknownEntries(t *testing.T) {
 		{"seed", "is damaged: its header", []byte{entryFormat, 0, 0, 15, 1}},
 		{"count", "is damaged", table.AppendUvarint([]byte{entryFormat, 0, 0, 0}, 1<<40)},
 		{"internal", "holds a command of code 33023 that this version does not know; upgrade this member",
-			AppendEntry(nil, &Entry{Commands: []Envelope{tick, {Code: InternalBase + 255}}})},
-		{"row", "holds a command of code 999 that this version does not know", AppendEntry(nil, &Entry{Commands: []Envelope{{Code: 999}}})},
-		{"read", "does not know", AppendEntry(nil, &Entry{Commands: []Envelope{{Code: protocol.Must("lookup").Code}}})},
+			AppendEntry(nil, &Entry{Envelopes: []Envelope{tick, {Code: InternalBase + 255}}})},
+		{"row", "holds a command of code 999 that this version does not know", AppendEntry(nil, &Entry{Envelopes: []Envelope{{Code: 999}}})},
+		{"read", "does not know", AppendEntry(nil, &Entry{Envelopes: []Envelope{{Code: protocol.Must("lookup").Code}}})},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -93,7 +93,7 @@ func TestHaltOnUnknownLevel(t *testing.T) {
 	}
 	w.internalErr(KindRaiseLevel, RaiseLevel{From: LevelMax + 1, To: LevelMax + 2, Term: 1}, protocol.CodeConflict)
 	before := w.m.Root()
-	data := AppendEntry(nil, &Entry{Time: w.now + 1, Commands: []Envelope{
+	data := AppendEntry(nil, &Entry{Time: w.now + 1, Envelopes: []Envelope{
 		{Code: protocol.Must("register").Code, Body: []byte(`{"public_key":"` + testKey(1).String() + `","endpoint":"1.2.3.4:5"}`)},
 		{Code: KindRaiseLevel, Body: fmt.Appendf(nil, `{"from":%d,"to":%d,"term":1}`, LevelMax, LevelMax+1)},
 	}})

@@ -55,7 +55,7 @@ func setExprPolicy(x *txn, net uint16, text string) {
 	x.begin(protocol.EventExprPolicySet).network(net).num("size", uint64(len(text))).end()
 }
 
-func decideSetExprPolicy(v *view, c *call) (effect, *protocol.Error) {
+func decideSetExprPolicy(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetExprPolicy)
 	if _, e := v.roleGate(c, r.NodeID, r.NetworkID); e != nil {
 		return nil, e
@@ -74,7 +74,7 @@ func decideSetExprPolicy(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func readExprPolicy(v *view, c *call) (any, *protocol.Error) {
+func readExprPolicy(v *view, c *invocation) (any, *protocol.Error) {
 	id := c.body.(*protocol.NetworkRequest).NetworkID
 	if _, ok := v.networks.records.Get(id); !ok {
 		return nil, noNetwork(id)

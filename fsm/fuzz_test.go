@@ -16,7 +16,7 @@ import (
 func FuzzParseEntry(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{entryFormat, 0, 0, 0})
-	f.Add(AppendEntry(nil, &Entry{Time: startTime, Term: 3, Commands: []Envelope{
+	f.Add(AppendEntry(nil, &Entry{Time: startTime, Term: 3, Envelopes: []Envelope{
 		{Code: 35, Actor: Actor{Node: 1, KeyGen: 1, Token: "t", TokenGen: 2}, Source: "s", RequestID: "r", Hash: [32]byte{1}, Session: SessionID{1}, Seq: 2, Floor: 1, Body: []byte("{}")},
 		{Code: heartbeatCode, Actor: Actor{Node: 1, KeyGen: 1}, Body: []byte(`{"node_id":1}`)},
 		{Code: KindTick},
@@ -42,7 +42,7 @@ func FuzzParseEntry(f *testing.F) {
 // a state whose digest is that of its records.
 func FuzzApply(f *testing.F) {
 	f.Add([]byte{entryFormat, 0, 0, 0})
-	f.Add(AppendEntry(nil, &Entry{Time: startTime, Commands: []Envelope{{Code: KindTick}, {Code: 45, Body: []byte(`{"public_key":"AAAA"}`)}}}))
+	f.Add(AppendEntry(nil, &Entry{Time: startTime, Envelopes: []Envelope{{Code: KindTick}, {Code: 45, Body: []byte(`{"public_key":"AAAA"}`)}}}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		applyAndCheck(t, fullWorld(t), data)
 	})
@@ -67,7 +67,7 @@ func FuzzApplyCommand(f *testing.F) {
 			env.RequestID, env.Hash = "r", [32]byte{1}
 		}
 		w := fullWorld(t)
-		applyAndCheck(t, w, AppendEntry(nil, &Entry{Time: w.now, Term: 1, Commands: []Envelope{env, env}}))
+		applyAndCheck(t, w, AppendEntry(nil, &Entry{Time: w.now, Term: 1, Envelopes: []Envelope{env, env}}))
 	})
 }
 

@@ -39,7 +39,7 @@ func (g *generator) entry() *Entry {
 	}
 	e := &Entry{Time: g.time, Term: 1}
 	for range g.int("batch", 0, 6) {
-		e.Commands = append(e.Commands, g.command())
+		e.Envelopes = append(e.Envelopes, g.command())
 	}
 	return e
 }

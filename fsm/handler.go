@@ -8,8 +8,10 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-// call is a command as handlers see it, in a dry run, in a read and in Apply.
-type call struct {
+// invocation is one run of a handler: the command, its caller, and what the
+// handler notes for the audit trail. A dry run and a read make it from a
+// [Call], Apply from an [Envelope].
+type invocation struct {
 	row      *protocol.Command
 	body     protocol.Body
 	actor    Actor
@@ -21,29 +23,29 @@ type call struct {
 	// via is who a role command acts for when neither a node's signature nor
 	// the admin token stands behind it; the decision sets it for the audit trail.
 	via string
-	// same says that the command changes nothing, see [call.unchanged].
+	// same says that the command changes nothing, see [invocation.unchanged].
 	same bool
 }
 
 // unchanged decides that a command changes nothing and gets this reply. It
 // needs no place in the log, and causes no event.
-func (c *call) unchanged(reply any) (effect, *protocol.Error) {
+func (c *invocation) unchanged(reply any) (effect, *protocol.Error) {
 	c.same = true
 	return func(*txn) any { return reply }, nil
 }
 
 // effect changes the state and builds the reply. It may keep the body of the
-// call it came from, but not the call. It runs only in Apply, right
+// invocation it came from, but not the invocation. It runs only in Apply, right
 // after the decision that returned it, on the same state.
 type effect func(x *txn) any
 
 // decision reads the state and either returns the effect or refuses. A
 // refusal may come with an effect, which then only notes the refusal in the
 // event log; a dry run lets such a refusal through, so that Apply sees it.
-type decision func(v *view, c *call) (effect, *protocol.Error)
+type decision func(v *view, c *invocation) (effect, *protocol.Error)
 
 // query answers a read from a state.
-type query func(v *view, c *call) (any, *protocol.Error)
+type query func(v *view, c *invocation) (any, *protocol.Error)
 
 // handler is what a row of protocol.Commands does: decide for commands that
 // go through consensus, read for those that are served by a member. A
@@ -173,8 +175,8 @@ func bound(code protocol.Code) *binding {
 	return nil
 }
 
-func callOf(c *Call) *call {
-	return &call{row: c.Row, body: c.Body, actor: c.Actor, sigError: c.SigError, source: c.Source, relay: c.Relay, limit: c.Options.Limit, cursor: c.Options.Cursor}
+func callOf(c *Call) *invocation {
+	return &invocation{row: c.Row, body: c.Body, actor: c.Actor, sigError: c.SigError, source: c.Source, relay: c.Relay, limit: c.Options.Limit, cursor: c.Options.Cursor}
 }
 
 // Read answers a read from this state. For a read_then_write command it says

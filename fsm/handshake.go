@@ -36,7 +36,7 @@ func (st *trustStore) waiting(to, from uint32, by *bearer) (held share.Use, pend
 
 // handshakeSigned checks the signature of the handshake commands, which have
 // texts of their own and ask nothing of a keyless sender (docs/protocol/trust.md#handshakes).
-func (v *view) handshakeSigned(c *call, n *node, what string) *protocol.Error {
+func (v *view) handshakeSigned(c *invocation, n *node, what string) *protocol.Error {
 	if n.has(flagKeyless) || v.signedBy(c, n) {
 		return nil
 	}
@@ -52,7 +52,7 @@ func (v *view) handshakeSigned(c *call, n *node, what string) *protocol.Error {
 	return e
 }
 
-func decideRequestHandshake(v *view, c *call) (effect, *protocol.Error) {
+func decideRequestHandshake(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.RequestHandshake)
 	from := v.nodes.live(r.FromNodeID)
 	if from == nil {
@@ -90,7 +90,7 @@ func decideRequestHandshake(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func decideRespondHandshake(v *view, c *call) (effect, *protocol.Error) {
+func decideRespondHandshake(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.RespondHandshake)
 	n := v.nodes.live(r.NodeID)
 	if n == nil {
@@ -222,7 +222,7 @@ func jsonLen(s string) int {
 	return len(b)
 }
 
-func (v *view) pollable(c *call, id uint32) *protocol.Error {
+func (v *view) pollable(c *invocation, id uint32) *protocol.Error {
 	n := v.nodes.live(id)
 	if n == nil {
 		return noNode(id)
@@ -232,7 +232,7 @@ func (v *view) pollable(c *call, id uint32) *protocol.Error {
 
 // readPollHandshakes shows what a poll would take and notes in the body how
 // far that goes, so that Apply takes nothing that came later.
-func readPollHandshakes(v *view, c *call) (any, *protocol.Error) {
+func readPollHandshakes(v *view, c *invocation) (any, *protocol.Error) {
 	r := c.body.(*protocol.PollHandshakes)
 	if e := v.pollable(c, r.NodeID); e != nil {
 		return nil, e
@@ -242,7 +242,7 @@ func readPollHandshakes(v *view, c *call) (any, *protocol.Error) {
 	return d, nil
 }
 
-func decidePollHandshakes(v *view, c *call) (effect, *protocol.Error) {
+func decidePollHandshakes(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.PollHandshakes)
 	if e := v.pollable(c, r.NodeID); e != nil {
 		return nil, e

@@ -66,7 +66,7 @@ func testHost(seed int) string { return fmt.Sprintf("host-%d", seed) }
 func (w *world) apply(cmds ...Envelope) []Result {
 	w.t.Helper()
 	w.index++
-	data := AppendEntry(nil, &Entry{Time: w.now, Term: 1, Commands: cmds})
+	data := AppendEntry(nil, &Entry{Time: w.now, Term: 1, Envelopes: cmds})
 	out, err := w.m.Apply(w.index, 1, data)
 	if err != nil {
 		w.t.Fatalf("apply: %v", err)

@@ -14,7 +14,7 @@ func (st *nodeStore) existing(id uint32) (*node, *protocol.Error) {
 	return nil, protocol.Refusef(protocol.CodeNotFound, "node not found")
 }
 
-func decideSetExternalID(v *view, c *call) (effect, *protocol.Error) {
+func decideSetExternalID(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetExternalID)
 	if e := v.admin(c); e != nil {
 		return nil, e
@@ -33,7 +33,7 @@ func decideSetExternalID(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func readIdentity(v *view, c *call) (any, *protocol.Error) {
+func readIdentity(v *view, c *invocation) (any, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
@@ -46,7 +46,7 @@ func readIdentity(v *view, c *call) (any, *protocol.Error) {
 
 // readValidateToken reports what the member found out about a token: the
 // state machine checks neither keys nor signatures.
-func readValidateToken(v *view, c *call) (any, *protocol.Error) {
+func readValidateToken(v *view, c *invocation) (any, *protocol.Error) {
 	r := c.body.(*protocol.ValidateToken)
 	if e := v.admin(c); e != nil {
 		return nil, e
@@ -72,7 +72,7 @@ func readValidateToken(v *view, c *call) (any, *protocol.Error) {
 // shownIdentity is the external id of a node as far as a caller of an open
 // command may see it: by the setting, who signs for the requester, and the
 // admin token.
-func (v *view) shownIdentity(c *call, requester uint32, n *node) string {
+func (v *view) shownIdentity(c *invocation, requester uint32, n *node) string {
 	if n == nil || !n.live() || n.externalID == "" {
 		return ""
 	}
@@ -95,7 +95,7 @@ func setIdentityWebhook(x *txn, url string) {
 	x.begin(protocol.EventIdentityWebhook).str("status", statusOf(url != "")).str("url", shownURL(url)).end()
 }
 
-func decideSetIdentityWebhook(v *view, c *call) (effect, *protocol.Error) {
+func decideSetIdentityWebhook(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetIdentityWebhook)
 	if e := v.admin(c); e != nil {
 		return nil, e

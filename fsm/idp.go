@@ -65,7 +65,7 @@ func statusOf(on bool) string {
 	return protocol.StatusDisabled
 }
 
-func decideSetIDP(v *view, c *call) (effect, *protocol.Error) {
+func decideSetIDP(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetIDPConfig)
 	if e := v.admin(c); e != nil {
 		return nil, e
@@ -87,7 +87,7 @@ func decideSetIDP(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func readIDP(v *view, c *call) (any, *protocol.Error) {
+func readIDP(v *view, c *invocation) (any, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}

@@ -58,7 +58,7 @@ func internalKind(code protocol.Code) kindHandler {
 }
 
 // applyInternal applies a command that only members propose.
-func (x *txn) applyInternal(c *command) (r Result, decided bool) {
+func (x *txn) applyInternal(c *logged) (r Result, decided bool) {
 	effect, e := internalKind(c.Code)(&x.view, c.Body)
 	if e != nil {
 		return x.refuse(e), e.Stateful

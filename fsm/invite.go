@@ -62,7 +62,7 @@ func expireInvites(x *txn, target uint32) {
 }
 
 // decideInvite follows docs/protocol/networks.md#invite_to_network.
-func decideInvite(v *view, c *call) (effect, *protocol.Error) {
+func decideInvite(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.InviteToNetwork)
 	inviter := v.nodes.live(r.InviterID)
 	if inviter == nil {
@@ -114,7 +114,7 @@ func decideInvite(v *view, c *call) (effect, *protocol.Error) {
 }
 
 // mayInvite asks for the role of an owner or admin, or a token.
-func mayInvite(v *view, c *call, n *network, r *protocol.InviteToNetwork) *protocol.Error {
+func mayInvite(v *view, c *invocation, n *network, r *protocol.InviteToNetwork) *protocol.Error {
 	if v.adminToken(c) || networkToken(c, n) {
 		return nil
 	}
@@ -129,7 +129,7 @@ func mayInvite(v *view, c *call, n *network, r *protocol.InviteToNetwork) *proto
 
 // readInvites shows an inbox. It takes nothing away: what is too old is
 // passed over here and removed by a sweep.
-func readInvites(v *view, c *call) (any, *protocol.Error) {
+func readInvites(v *view, c *invocation) (any, *protocol.Error) {
 	id := c.body.(*protocol.NodeRequest).NodeID
 	if e := v.pollable(c, id); e != nil {
 		return nil, e
@@ -146,7 +146,7 @@ func readInvites(v *view, c *call) (any, *protocol.Error) {
 
 // decideRespondInvite follows docs/protocol/networks.md#respond_invite: the gate comes
 // before everything else.
-func decideRespondInvite(v *view, c *call) (effect, *protocol.Error) {
+func decideRespondInvite(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.RespondInvite)
 	network, e := v.networks.gate(c, r.NetworkID)
 	if e != nil {

@@ -52,7 +52,7 @@ func voidJoinTokens(x *txn, member string) {
 	}
 }
 
-func readJoinTokens(v *view, c *call) (any, *protocol.Error) {
+func readJoinTokens(v *view, c *invocation) (any, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
@@ -70,7 +70,7 @@ func readJoinTokens(v *view, c *call) (any, *protocol.Error) {
 	return reply, nil
 }
 
-func decideRevokeJoinToken(v *view, c *call) (effect, *protocol.Error) {
+func decideRevokeJoinToken(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.ClusterJoinTokenName)
 	if e := v.admin(c); e != nil {
 		return nil, e

@@ -22,7 +22,7 @@ func keyAge(v *view, n *node) *int64 {
 	return &days
 }
 
-func readKeyInfo(v *view, c *call) (any, *protocol.Error) {
+func readKeyInfo(v *view, c *invocation) (any, *protocol.Error) {
 	id := c.body.(*protocol.NodeRequest).NodeID
 	n := v.nodes.live(id)
 	if n == nil {
@@ -46,7 +46,7 @@ func readKeyInfo(v *view, c *call) (any, *protocol.Error) {
 
 // decideRotateKey follows docs/protocol/nodes.md#rotate_key. There is no admin substitute for the
 // signature by the old key.
-func decideRotateKey(v *view, c *call) (effect, *protocol.Error) {
+func decideRotateKey(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.RotateKey)
 	if c.sigError != nil && c.sigError.Code == protocol.CodeSignatureRequired {
 		return nil, protocol.Refusef(protocol.CodeSignatureRequired, "rotate_key requires a valid signature")
@@ -90,7 +90,7 @@ const replacedFor = 10 * 60 * 1000
 
 // replacedBy reports whether the key that a node had just before asks once more
 // for what it has got already.
-func replacedBy(v *view, c *call, n *node, key protocol.PublicKey) bool {
+func replacedBy(v *view, c *invocation, n *node, key protocol.PublicKey) bool {
 	return c.actor.Node == n.id && c.actor.KeyGen+1 == n.keyGen && n.formerKeyCounts(v.meta.now) && key == n.key
 }
 
@@ -108,7 +108,7 @@ func (r *Root) ReplacedKey(id uint32, now protocol.PublicKey) (former protocol.P
 	return n.rare().former, n.keyGen - 1, true
 }
 
-func decideSetKeyExpiry(v *view, c *call) (effect, *protocol.Error) {
+func decideSetKeyExpiry(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetKeyExpiry)
 	at, set, e := r.Time()
 	if e != nil {

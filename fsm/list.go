@@ -77,7 +77,7 @@ func (p *page) tooLarge() *protocol.Error {
 	return protocol.Refusef(protocol.CodeTooLarge, "the list is too large for one reply (over 8 MiB): ask for pages with limit and cursor")
 }
 
-func readListNodes(v *view, c *call) (any, *protocol.Error) {
+func readListNodes(v *view, c *invocation) (any, *protocol.Error) {
 	r := c.body.(*protocol.ListNodes)
 	if r.NetworkID == 0 {
 		if !v.adminToken(c) {
@@ -161,7 +161,7 @@ func listed(v *view, net uint16, id uint32, n *node, m membership) protocol.List
 	return out
 }
 
-func readListNetworks(v *view, c *call) (any, *protocol.Error) {
+func readListNetworks(v *view, c *invocation) (any, *protocol.Error) {
 	next, e := readCursor(c.cursor, cursorNetworks, 0)
 	if e != nil {
 		return nil, e

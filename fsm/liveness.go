@@ -25,7 +25,7 @@ const (
 
 // decideHeartbeat follows docs/protocol/nodes.md#heartbeat. An offline node's heartbeat brings it
 // back; to anybody who is not that node it is not there.
-func decideHeartbeat(v *view, c *call) (effect, *protocol.Error) {
+func decideHeartbeat(v *view, c *invocation) (effect, *protocol.Error) {
 	id := c.body.(*protocol.NodeRequest).NodeID
 	n, ok := v.nodes.records.Get(id)
 	if !ok || !n.reachable() {

@@ -27,7 +27,7 @@ type Machine struct {
 	sweepAt     atomic.Uint32
 
 	x       *txn
-	scratch []command
+	scratch []logged
 	halted  *HaltError
 }
 
@@ -102,7 +102,7 @@ func (m *Machine) stop(index uint64, reason string) error {
 }
 
 // unknownCommand says which command of an entry this version cannot apply.
-func unknownCommand(commands []command) string {
+func unknownCommand(commands []logged) string {
 	for i := range commands {
 		if code := commands[i].Code; !knownCode(code) {
 			return fmt.Sprintf("holds a command of code %d that this version does not know; upgrade this member", code)

@@ -6,7 +6,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-func decidePromote(v *view, c *call) (effect, *protocol.Error) {
+func decidePromote(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.PromoteMember)
 	if _, e := v.roleGate(c, r.NodeID, r.NetworkID); e != nil {
 		return nil, e
@@ -34,7 +34,7 @@ func decidePromote(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func decideDemote(v *view, c *call) (effect, *protocol.Error) {
+func decideDemote(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.DemoteMember)
 	if _, e := v.roleGate(c, r.NodeID, r.NetworkID); e != nil {
 		return nil, e
@@ -56,7 +56,7 @@ func decideDemote(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func decideKick(v *view, c *call) (effect, *protocol.Error) {
+func decideKick(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.KickMember)
 	if _, e := v.roleGate(c, r.NodeID, r.NetworkID); e != nil {
 		return nil, e
@@ -75,7 +75,7 @@ func decideKick(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func decideTransfer(v *view, c *call) (effect, *protocol.Error) {
+func decideTransfer(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.TransferOwnership)
 	if _, e := v.roleGate(c, r.NodeID, r.NetworkID); e != nil {
 		return nil, e
@@ -99,7 +99,7 @@ func decideTransfer(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func readMemberRole(v *view, c *call) (any, *protocol.Error) {
+func readMemberRole(v *view, c *invocation) (any, *protocol.Error) {
 	r := c.body.(*protocol.GetMemberRole)
 	if _, ok := v.networks.records.Get(r.NetworkID); !ok {
 		return nil, noNetwork(r.NetworkID)

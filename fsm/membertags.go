@@ -46,7 +46,7 @@ func (t memberTags) size() int {
 	return size
 }
 
-func decideSetMemberTags(v *view, c *call) (effect, *protocol.Error) {
+func decideSetMemberTags(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetMemberTags)
 	if e := v.authorise(c, r.NodeID, r.NetworkID); e != nil {
 		return nil, e
@@ -78,7 +78,7 @@ func decideSetMemberTags(v *view, c *call) (effect, *protocol.Error) {
 
 // readMemberTags shows a member's tags, or everybody's. Daemons ask for their
 // own, in networks that they may just have left, so that is no error.
-func readMemberTags(v *view, c *call) (any, *protocol.Error) {
+func readMemberTags(v *view, c *invocation) (any, *protocol.Error) {
 	r := c.body.(*protocol.GetMemberTags)
 	if _, ok := v.networks.records.Get(r.NetworkID); !ok {
 		return nil, noNetwork(r.NetworkID)

@@ -8,7 +8,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-func decideCreateNetwork(v *view, c *call) (effect, *protocol.Error) {
+func decideCreateNetwork(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.CreateNetwork)
 	if e := v.admin(c); e != nil {
 		return nil, e
@@ -54,7 +54,7 @@ func decideCreateNetwork(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func decideJoinNetwork(v *view, c *call) (effect, *protocol.Error) {
+func decideJoinNetwork(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.JoinNetwork)
 	node := v.nodes.live(r.NodeID)
 	if node == nil {
@@ -101,7 +101,7 @@ func sameMAC(a, b protocol.MAC) bool {
 	return subtle.ConstantTimeCompare(a.Sum, b.Sum) == 1 && (a.IsZero() || a.Key == b.Key)
 }
 
-func decideLeaveNetwork(v *view, c *call) (effect, *protocol.Error) {
+func decideLeaveNetwork(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.LeaveNetwork)
 	node := v.nodes.live(r.NodeID)
 	if node == nil {
@@ -128,7 +128,7 @@ func decideLeaveNetwork(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func decideDeleteNetwork(v *view, c *call) (effect, *protocol.Error) {
+func decideDeleteNetwork(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.DeleteNetwork)
 	n, e := v.roleGate(c, r.NodeID, r.NetworkID)
 	if e != nil {
@@ -149,7 +149,7 @@ func decideDeleteNetwork(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func decideRenameNetwork(v *view, c *call) (effect, *protocol.Error) {
+func decideRenameNetwork(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.RenameNetwork)
 	if e := v.authorise(c, r.NodeID, r.NetworkID); e != nil {
 		return nil, e
@@ -176,7 +176,7 @@ func decideRenameNetwork(v *view, c *call) (effect, *protocol.Error) {
 }
 
 // decideSetEnterprise follows docs/protocol/networks.md#set_network_enterprise.
-func decideSetEnterprise(v *view, c *call) (effect, *protocol.Error) {
+func decideSetEnterprise(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetNetworkEnterprise)
 	if e := v.admin(c); e != nil {
 		e.Text = "set_network_enterprise requires admin token"

@@ -8,7 +8,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-func readLookup(v *view, c *call) (any, *protocol.Error) {
+func readLookup(v *view, c *invocation) (any, *protocol.Error) {
 	n := v.nodes.live(c.body.(*protocol.NodeRequest).NodeID)
 	if n == nil {
 		return nil, noNode(c.body.(*protocol.NodeRequest).NodeID)
@@ -53,7 +53,7 @@ func (n *node) punchAddr() string {
 
 // peerAddr is where a peer who may resolve the node reaches it. Every daemon
 // gives up at an empty address, so a node behind a relay has that of a relay.
-func peerAddr(v *view, c *call, n *node) string {
+func peerAddr(v *view, c *invocation, n *node) string {
 	if n.has(flagRelayOnly) {
 		return v.relay(c)
 	}
@@ -66,7 +66,7 @@ func (v *view) visibleTo(requester uint32, target *node) bool {
 	return target.has(flagPublic) || v.trusts(requester, target.id) || v.networks.shared(requester, target.id)
 }
 
-func readResolve(v *view, c *call) (any, *protocol.Error) {
+func readResolve(v *view, c *invocation) (any, *protocol.Error) {
 	r := c.body.(*protocol.Resolve)
 	requester := v.nodes.live(r.RequesterID)
 	if r.RequesterID == 0 {
@@ -94,7 +94,7 @@ func readResolve(v *view, c *call) (any, *protocol.Error) {
 	return reply, nil
 }
 
-func readPunch(v *view, c *call) (any, *protocol.Error) {
+func readPunch(v *view, c *invocation) (any, *protocol.Error) {
 	r := c.body.(*protocol.Punch)
 	requester := v.nodes.live(r.RequesterID)
 	if requester == nil {
@@ -121,7 +121,7 @@ func readPunch(v *view, c *call) (any, *protocol.Error) {
 	return &protocol.PunchReply{Type: "punch_ok", NodeA: a.id, NodeAAddr: a.punchAddr(), NodeB: b.id, NodeBAddr: b.punchAddr()}, nil
 }
 
-func readResolveHostname(v *view, c *call) (any, *protocol.Error) {
+func readResolveHostname(v *view, c *invocation) (any, *protocol.Error) {
 	r := c.body.(*protocol.ResolveHostname)
 	id, ok := v.nodes.byHost.Get(r.Hostname)
 	n := v.nodes.live(id)
@@ -136,7 +136,7 @@ func readResolveHostname(v *view, c *call) (any, *protocol.Error) {
 	}, nil
 }
 
-func decideSetHostname(v *view, c *call) (effect, *protocol.Error) {
+func decideSetHostname(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetHostname)
 	n := v.nodes.live(r.NodeID)
 	if n == nil {
@@ -159,7 +159,7 @@ func decideSetHostname(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func decideSetTags(v *view, c *call) (effect, *protocol.Error) {
+func decideSetTags(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetTags)
 	n := v.nodes.live(r.NodeID)
 	if n == nil {
@@ -180,7 +180,7 @@ func decideSetTags(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func decideSetTaskExec(v *view, c *call) (effect, *protocol.Error) {
+func decideSetTaskExec(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetTaskExec)
 	reply := &protocol.SetTaskExecReply{Type: "set_task_exec_ok", NodeID: r.NodeID, TaskExec: r.Enabled}
 	return decideFlag(v, c, r.NodeID, flagTaskExec, r.Enabled, reply, func(w *eventWriter) {
@@ -188,7 +188,7 @@ func decideSetTaskExec(v *view, c *call) (effect, *protocol.Error) {
 	})
 }
 
-func decideSetVisibility(v *view, c *call) (effect, *protocol.Error) {
+func decideSetVisibility(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetVisibility)
 	reply := &protocol.SetVisibilityReply{Type: "set_visibility_ok", NodeID: r.NodeID, Visibility: "private"}
 	if r.Public {
@@ -201,7 +201,7 @@ func decideSetVisibility(v *view, c *call) (effect, *protocol.Error) {
 
 // decideFlag is the decision about a node's own yes/no property; note
 // completes the event of a change.
-func decideFlag(v *view, c *call, id uint32, flag nodeFlags, on bool, reply any, note func(*eventWriter)) (effect, *protocol.Error) {
+func decideFlag(v *view, c *invocation, id uint32, flag nodeFlags, on bool, reply any, note func(*eventWriter)) (effect, *protocol.Error) {
 	n := v.nodes.live(id)
 	if n == nil {
 		return nil, noNode(id)

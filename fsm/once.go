@@ -51,7 +51,7 @@ func (x *txn) touch(id SessionID, floor uint64) *sessionTouch {
 // settled finds the earlier decision about a command with a minted id. A
 // command below the floor whose decision is no longer known is refused: its
 // outcome has been reported long ago.
-func (x *txn) settled(c *command) (Result, bool) {
+func (x *txn) settled(c *logged) (Result, bool) {
 	s := x.touch(c.Session, c.Floor)
 	if old, ok := x.once.minted.Get(mintedKey(s.key, c.Seq)); ok {
 		return old.replay(), true
@@ -62,7 +62,7 @@ func (x *txn) settled(c *command) (Result, bool) {
 	return Result{}, false
 }
 
-func (x *txn) rememberMinted(c *command, r *Result) {
+func (x *txn) rememberMinted(c *logged, r *Result) {
 	putMinted(x, mintedKey(string(c.Session[:]), c.Seq),
 		&result{index: r.Index, expires: x.meta.now + mintedResultTTL, reply: r.keep(), refusal: r.Err})
 }
@@ -217,7 +217,7 @@ func (v *view) stillActs(a Actor, r *result) *protocol.Error {
 			return protocol.Refusef(protocol.CodeSignatureInvalid, "signature verification failed")
 		}
 	case a.Token != "":
-		return v.admin(&call{actor: a})
+		return v.admin(&invocation{actor: a})
 	}
 	return nil
 }

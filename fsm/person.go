@@ -35,7 +35,7 @@ func (st *networkStore) rolesOfPerson(person string, from uint16, f func(net uin
 }
 
 // readPerson lists nodes first, then roles: a cursor beyond 32 bits is a network's.
-func readPerson(v *view, c *call) (any, *protocol.Error) {
+func readPerson(v *view, c *invocation) (any, *protocol.Error) {
 	r := c.body.(*protocol.PersonRequest)
 	if e := v.admin(c); e != nil {
 		return nil, e
@@ -106,7 +106,7 @@ func personNode(v *view, n *node) protocol.PersonNode {
 // decideForgetPerson takes out the nodes of a person, the roles that wait for
 // one, and what the audit log says of the person. What it leaves of a node is
 // its number, so that no other node gets it.
-func decideForgetPerson(v *view, c *call) (effect, *protocol.Error) {
+func decideForgetPerson(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.PersonRequest)
 	if e := v.admin(c); e != nil {
 		return nil, e

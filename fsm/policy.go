@@ -19,7 +19,7 @@ func roomIn(v *view, net uint16, n *network) *protocol.Error {
 
 // decideSetPolicy follows docs/protocol/networks.md#set_network_policy. Fields that are
 // absent stay as they are.
-func decideSetPolicy(v *view, c *call) (effect, *protocol.Error) {
+func decideSetPolicy(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetNetworkPolicy)
 	n, e := v.roleGate(c, r.NodeID, r.NetworkID)
 	if e != nil {
@@ -57,7 +57,7 @@ func decideSetPolicy(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func readPolicyOf(v *view, c *call) (any, *protocol.Error) {
+func readPolicyOf(v *view, c *invocation) (any, *protocol.Error) {
 	id := c.body.(*protocol.NetworkRequest).NetworkID
 	n, ok := v.networks.records.Get(id)
 	if !ok {

@@ -20,7 +20,7 @@ func poloReply(kind string, id uint32, score int32) any {
 	return &protocol.PoloScoreReply{Type: kind, NodeID: id, Address: address(0, id), PoloScore: int64(score)}
 }
 
-func decideUpdatePolo(v *view, c *call) (effect, *protocol.Error) {
+func decideUpdatePolo(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.UpdatePoloScore)
 	n := v.nodes.live(r.NodeID)
 	if n == nil {
@@ -38,7 +38,7 @@ func decideUpdatePolo(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func decideSetPolo(v *view, c *call) (effect, *protocol.Error) {
+func decideSetPolo(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetPoloScore)
 	n := v.nodes.live(r.NodeID)
 	if n == nil {
@@ -55,7 +55,7 @@ func decideSetPolo(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func readPolo(v *view, c *call) (any, *protocol.Error) {
+func readPolo(v *view, c *invocation) (any, *protocol.Error) {
 	id := c.body.(*protocol.NodeRequest).NodeID
 	n := v.nodes.live(id)
 	if n == nil {

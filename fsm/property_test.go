@@ -40,7 +40,7 @@ func TestAnyLogIsDeterministic(t *testing.T) {
 				if !sameResult(ra[i], rb[i]) {
 					rt.Fatalf("command %d of entry %d: %+v and %+v", i, index, ra[i], rb[i])
 				}
-				model.check(rt, &entry.Commands[i], ra[i])
+				model.check(rt, &entry.Envelopes[i], ra[i])
 			}
 			ca, cb := a.Root(), b.Root()
 			if ca.Digest() != cb.Digest() {
@@ -131,7 +131,7 @@ func TestDryRunAndApplyAgree(t *testing.T) {
 			env := g.row()
 			row := protocol.ByCode(env.Code)
 			var body protocol.Body
-			c := command{Envelope: env}
+			c := logged{Envelope: env}
 			if decoded, e := w.m.x.readBody(row, &c); e == nil {
 				body = decoded
 			} else {
@@ -139,7 +139,7 @@ func TestDryRunAndApplyAgree(t *testing.T) {
 			}
 			root := w.m.Root()
 			dry := root.Check(&Call{Row: row, Body: body, Actor: env.Actor})
-			rs, err := w.m.Apply(index, 1, AppendEntry(nil, &Entry{Time: root.Now(), Commands: []Envelope{env}}))
+			rs, err := w.m.Apply(index, 1, AppendEntry(nil, &Entry{Time: root.Now(), Envelopes: []Envelope{env}}))
 			if err != nil {
 				rt.Fatal(err)
 			}
@@ -159,7 +159,7 @@ func TestDryRunAndApplyAgree(t *testing.T) {
 				index++
 				g.time += int64(rapid.IntRange(0, int(5*minute)).Draw(rt, "pause"))
 				sweep := g.internal()
-				if _, err := w.m.Apply(index, 1, AppendEntry(nil, &Entry{Time: g.time, Commands: []Envelope{sweep}})); err != nil {
+				if _, err := w.m.Apply(index, 1, AppendEntry(nil, &Entry{Time: g.time, Envelopes: []Envelope{sweep}})); err != nil {
 					rt.Fatal(err)
 				}
 			}

@@ -30,7 +30,7 @@ func (v *view) provenOnce(key protocol.PublicKey) bool {
 
 // provable refuses a key for a node that it does not have yet, unless it proves
 // itself or an administrator registers it.
-func provable(v *view, c *call, key protocol.PublicKey, r *protocol.Register) *protocol.Error {
+func provable(v *view, c *invocation, key protocol.PublicKey, r *protocol.Register) *protocol.Error {
 	if r.Proven || !v.provenOnce(key) || v.adminToken(c) {
 		return nil
 	}

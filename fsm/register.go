@@ -17,7 +17,7 @@ const (
 	modeNew            = "new_node"
 )
 
-func decideRegister(v *view, c *call) (effect, *protocol.Error) {
+func decideRegister(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.Register)
 	if c.sigError != nil && c.sigError.Code == protocol.CodeSignatureInvalid {
 		return nil, signatureError(c) // a signature that is present has to be right
@@ -81,7 +81,7 @@ func noteRejected(v *view, n *node) effect {
 // mayIdentify decides whether a registration may bind an existing node to the
 // person that its identity token names. A token says who the person is, not
 // that the node is that person's: whoever has any token could bring it.
-func mayIdentify(v *view, c *call, r *protocol.Register, old *node, mode string) *protocol.Error {
+func mayIdentify(v *view, c *invocation, r *protocol.Register, old *node, mode string) *protocol.Error {
 	if r.ExternalID == "" || old == nil || mode == modeOwnerReclaim || r.Keys.MatchOf(r.ExternalID) == old.person() {
 		return nil
 	}
@@ -99,7 +99,7 @@ func mayIdentify(v *view, c *call, r *protocol.Register, old *node, mode string)
 
 // decideSetSignedRegister takes an administrator's word also about a node that
 // is not live: it may be so because it cannot sign.
-func decideSetSignedRegister(v *view, c *call) (effect, *protocol.Error) {
+func decideSetSignedRegister(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetSignedRegister)
 	n, ok := v.nodes.records.Get(r.NodeID)
 	if !ok || !n.live() && v.admin(c) != nil {
@@ -270,7 +270,7 @@ func sameRegistration(a, b *node) bool {
 		a.version == b.version && a.flags == b.flags && slices.Equal(a.lan, b.lan)
 }
 
-func decideDeregister(v *view, c *call) (effect, *protocol.Error) {
+func decideDeregister(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.NodeRequest)
 	n, ok := v.nodes.records.Get(r.NodeID)
 	if !ok || !n.reachable() {

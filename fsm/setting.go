@@ -17,7 +17,7 @@ func (st *clusterStore) setting(name string) string {
 	return protocol.Settings[i].Values[st.config().chosen[i]]
 }
 
-func decideSetSetting(v *view, c *call) (effect, *protocol.Error) {
+func decideSetSetting(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetSetting)
 	if e := v.admin(c); e != nil {
 		return nil, e
@@ -36,7 +36,7 @@ func decideSetSetting(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func readSettingsList(v *view, c *call) (any, *protocol.Error) {
+func readSettingsList(v *view, c *invocation) (any, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}

@@ -100,7 +100,7 @@ func (st *auditStore) roomForSink(name string) *protocol.Error {
 // lag is how many events after a cursor are still to be delivered.
 func (v *view) lag(c *cursor) uint64 { return v.meta.eventSeq - min(c.seq, v.meta.eventSeq) }
 
-func decideSinkPut(v *view, c *call) (effect, *protocol.Error) {
+func decideSinkPut(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.AuditSinkPut)
 	if e := v.admin(c); e != nil {
 		return nil, e
@@ -121,7 +121,7 @@ func decideSinkPut(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func decideSinkDelete(v *view, c *call) (effect, *protocol.Error) {
+func decideSinkDelete(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SinkName)
 	if e := v.admin(c); e != nil {
 		return nil, e
@@ -137,7 +137,7 @@ func decideSinkDelete(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func readSinks(v *view, c *call) (any, *protocol.Error) {
+func readSinks(v *view, c *invocation) (any, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}

@@ -110,7 +110,7 @@ type txn struct {
 	by initiator // of the command being applied
 
 	// Reused from command to command.
-	call  call
+	call  invocation
 	beat  protocol.NodeRequest // body of a heartbeat
 	buf   []byte
 	event eventWriter

@@ -6,7 +6,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-func decideReportTrust(v *view, c *call) (effect, *protocol.Error) {
+func decideReportTrust(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.Trust)
 	n := v.nodes.live(r.NodeID)
 	if n == nil {
@@ -40,7 +40,7 @@ func decideReportTrust(v *view, c *call) (effect, *protocol.Error) {
 
 // decideRevokeTrust does not ask whether the peer is live: a silent peer is
 // still trusted. Revoking by either side ends the pair for both.
-func decideRevokeTrust(v *view, c *call) (effect, *protocol.Error) {
+func decideRevokeTrust(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.Trust)
 	n := v.nodes.live(r.NodeID)
 	if n == nil {
@@ -61,7 +61,7 @@ func decideRevokeTrust(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func readCheckTrust(v *view, c *call) (any, *protocol.Error) {
+func readCheckTrust(v *view, c *invocation) (any, *protocol.Error) {
 	r := c.body.(*protocol.Trust)
 	trusted := v.trusts(r.NodeID, r.PeerID)
 	if !trusted && v.nodes.live(r.NodeID) != nil && v.nodes.live(r.PeerID) != nil {

@@ -22,7 +22,7 @@ type incoming struct {
 
 // receive finds the upload that a request is a part of and refuses parts that
 // do not fit what is there. An upload belongs to the token that began it.
-func (st *uploadStore) receive(c *call, part protocol.UploadPart, scope, data string) (*incoming, *protocol.Error) {
+func (st *uploadStore) receive(c *invocation, part protocol.UploadPart, scope, data string) (*incoming, *protocol.Error) {
 	in := &incoming{part: part, scope: scope, data: data, whole: part.ID == ""}
 	if in.whole {
 		return in, nil

@@ -20,7 +20,7 @@ func setWebhook(x *txn, c protocol.SinkConfig, secret protocol.Sealed, keep bool
 	}
 }
 
-func decideSetWebhook(v *view, c *call) (effect, *protocol.Error) {
+func decideSetWebhook(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetWebhook)
 	if e := v.admin(c); e != nil {
 		return nil, e
@@ -38,7 +38,7 @@ func decideSetWebhook(v *view, c *call) (effect, *protocol.Error) {
 	}, nil
 }
 
-func readWebhook(v *view, c *call) (any, *protocol.Error) {
+func readWebhook(v *view, c *invocation) (any, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}
@@ -131,7 +131,7 @@ func (st *auditStore) lettersOf(r *protocol.DeadLetters) ([]string, *protocol.Er
 	return nil, protocol.Refusef(protocol.CodeNotFound, "dead letter %d of sink %s: not found", r.EventID, protocol.Quote(r.Name))
 }
 
-func decideDLQRetry(v *view, c *call) (effect, *protocol.Error) {
+func decideDLQRetry(v *view, c *invocation) (effect, *protocol.Error) {
 	return changeLetters(v, c, protocol.EventDLQRetried, "dlq_retry_ok", func(x *txn, _ *protocol.DeadLetters, keys []string) {
 		for _, k := range keys {
 			old, _ := x.audit.letters.Get(k)
@@ -142,14 +142,14 @@ func decideDLQRetry(v *view, c *call) (effect, *protocol.Error) {
 	})
 }
 
-func decideDLQDrop(v *view, c *call) (effect, *protocol.Error) {
+func decideDLQDrop(v *view, c *invocation) (effect, *protocol.Error) {
 	return changeLetters(v, c, protocol.EventDLQDropped, "dlq_drop_ok", func(x *txn, r *protocol.DeadLetters, _ []string) {
 		dropLetters(x, r.Name, r.EventID)
 	})
 }
 
 // changeLetters decides a change of the dead letters that a request names.
-func changeLetters(v *view, c *call, action, reply string, change func(*txn, *protocol.DeadLetters, []string)) (effect, *protocol.Error) {
+func changeLetters(v *view, c *invocation, action, reply string, change func(*txn, *protocol.DeadLetters, []string)) (effect, *protocol.Error) {
 	r := c.body.(*protocol.DeadLetters)
 	if e := v.admin(c); e != nil {
 		return nil, e
@@ -165,7 +165,7 @@ func changeLetters(v *view, c *call, action, reply string, change func(*txn, *pr
 	}, nil
 }
 
-func readDLQList(v *view, c *call) (any, *protocol.Error) {
+func readDLQList(v *view, c *invocation) (any, *protocol.Error) {
 	r := c.body.(*protocol.DeadLetters)
 	if e := v.admin(c); e != nil {
 		return nil, e
@@ -184,7 +184,7 @@ func readDLQList(v *view, c *call) (any, *protocol.Error) {
 }
 
 // readWebhookDLQ lists the last dead letters of the audit webhook.
-func readWebhookDLQ(v *view, c *call) (any, *protocol.Error) {
+func readWebhookDLQ(v *view, c *invocation) (any, *protocol.Error) {
 	if e := v.admin(c); e != nil {
 		return nil, e
 	}

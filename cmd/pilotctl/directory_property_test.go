@@ -49,7 +49,7 @@ func (f *fleet) apply(code protocol.Code, admin bool, body any) json.RawMessage 
 		env.Actor = fsm.Actor{Token: "initial", TokenGen: f.m.Root().Tokens(fsm.TokenAdmin)[0].Generation}
 	}
 	f.index++
-	results, err := f.m.Apply(f.index, 1, fsm.AppendEntry(nil, &fsm.Entry{Time: 1_800_000_000_000 + int64(f.index), Term: 1, Commands: []fsm.Envelope{env}}))
+	results, err := f.m.Apply(f.index, 1, fsm.AppendEntry(nil, &fsm.Entry{Time: 1_800_000_000_000 + int64(f.index), Term: 1, Envelopes: []fsm.Envelope{env}}))
 	if err != nil {
 		f.t.Fatal(err)
 	}

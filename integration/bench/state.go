@@ -55,7 +55,7 @@ type applier struct {
 func (a *applier) apply(commands []fsm.Envelope) error {
 	a.index++
 	a.now++
-	data := fsm.AppendEntry(nil, &fsm.Entry{Time: a.now, Term: 1, Commands: commands})
+	data := fsm.AppendEntry(nil, &fsm.Entry{Time: a.now, Term: 1, Envelopes: commands})
 	results, err := a.m.Apply(a.index, 1, data)
 	if err != nil {
 		return err

@@ -29,7 +29,8 @@ const (
 	callGone
 )
 
-type call struct {
+// pending is a call to another member that has no answer yet.
+type pending struct {
 	state atomic.Int32
 	done  chan struct{}
 	resp  []byte
@@ -48,11 +49,11 @@ type clientConn struct {
 	mu    sync.Mutex
 	err   error
 	next  uint64
-	calls map[uint64]*call
+	calls map[uint64]*pending
 }
 
 func newClientConn(c *Client, member string, tc *tls.Conn) *clientConn {
-	cc := &clientConn{member: member, conn: tc, out: newOutbox(), closed: make(chan struct{}), calls: map[uint64]*call{}}
+	cc := &clientConn{member: member, conn: tc, out: newOutbox(), closed: make(chan struct{}), calls: map[uint64]*pending{}}
 	cc.heard.Store(time.Now().UnixNano())
 	run := func(f func() error) {
 		c.wg.Add(1)
@@ -103,7 +104,7 @@ func (cc *clientConn) fail(err error) {
 }
 
 func (cc *clientConn) call(ctx context.Context, typ byte, payload []byte) ([]byte, error) {
-	k := &call{done: make(chan struct{})}
+	k := &pending{done: make(chan struct{})}
 	cc.mu.Lock()
 	if cc.err != nil {
 		err := cc.err

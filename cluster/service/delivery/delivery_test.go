@@ -57,7 +57,7 @@ func (l *lab) apply(env fsm.Envelope) fsm.Result {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.now++
-	rs, err := l.m.Apply(l.m.Root().Index()+1, l.term, fsm.AppendEntry(nil, &fsm.Entry{Time: l.now, Term: l.term, Commands: []fsm.Envelope{env}}))
+	rs, err := l.m.Apply(l.m.Root().Index()+1, l.term, fsm.AppendEntry(nil, &fsm.Entry{Time: l.now, Term: l.term, Envelopes: []fsm.Envelope{env}}))
 	if err != nil {
 		l.t.Error(err)
 		return fsm.Result{Err: protocol.Errorf(protocol.CodeInternal, "%v", err)}

@@ -73,7 +73,7 @@ func (e *engine) internal(kind protocol.Code, body any) {
 
 func (e *engine) apply(env fsm.Envelope) fsm.Result {
 	e.index++
-	results, err := e.machine.Apply(e.index, 1, fsm.AppendEntry(nil, &fsm.Entry{Time: 1_800_000_000_000 + int64(e.index), Term: 1, Commands: []fsm.Envelope{env}}))
+	results, err := e.machine.Apply(e.index, 1, fsm.AppendEntry(nil, &fsm.Entry{Time: 1_800_000_000_000 + int64(e.index), Term: 1, Envelopes: []fsm.Envelope{env}}))
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -301,7 +301,7 @@ func TestCredentialsDoNotEnterTheLog(t *testing.T) {
 		r = map[string]any{"network_id": 1}
 	}
 	for _, env := range e.proposals {
-		entry := string(fsm.AppendEntry(nil, &fsm.Entry{Commands: []fsm.Envelope{env}}))
+		entry := string(fsm.AppendEntry(nil, &fsm.Entry{Envelopes: []fsm.Envelope{env}}))
 		for _, secret := range []string{"join secret", "network secret", "admin secret", "wrong secret", c.sign("x")} {
 			if strings.Contains(entry, secret) {
 				t.Errorf("%q is in the log: %q", secret, entry)

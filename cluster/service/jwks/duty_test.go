@@ -97,7 +97,7 @@ func (w *world) Applied(context.Context, uint64) error { return nil }
 
 func (w *world) Propose(_ context.Context, env fsm.Envelope) (fsm.Result, *protocol.Error) {
 	w.index++
-	entry := fsm.AppendEntry(nil, &fsm.Entry{Time: w.clock, Term: 1, Commands: []fsm.Envelope{env}})
+	entry := fsm.AppendEntry(nil, &fsm.Entry{Time: w.clock, Term: 1, Envelopes: []fsm.Envelope{env}})
 	w.log = append(w.log, entry)
 	results, err := w.machine.Apply(w.index, 1, entry)
 	if err != nil {

@@ -212,7 +212,7 @@ func TestReapedNodesAreExempt(t *testing.T) {
 func (w *world) later(ms int64) {
 	w.t.Helper()
 	index := uint64(len(w.entries)) + 1
-	data := fsm.AppendEntry(nil, &fsm.Entry{Time: w.m.Root().Now() + ms, Term: 1, Commands: []fsm.Envelope{{Code: fsm.KindTick}}})
+	data := fsm.AppendEntry(nil, &fsm.Entry{Time: w.m.Root().Now() + ms, Term: 1, Envelopes: []fsm.Envelope{{Code: fsm.KindTick}}})
 	if _, err := w.m.Apply(index, 1, data); err != nil {
 		w.t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func TestIDGap(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e.Commands = append(e.Commands, fsm.Envelope{Code: row.Code, Body: body})
+			e.Envelopes = append(e.Envelopes, fsm.Envelope{Code: row.Code, Body: body})
 			results = append(results, fsm.Result{Index: 2, Reply: protocol.Rendered(fmt.Appendf(nil, `{"node_id":%d}`, id))})
 		}
 		return &e, results

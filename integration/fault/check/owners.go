@@ -19,7 +19,7 @@ type ownerWatch map[uint16]bool
 // are looked at when somebody names them.
 func (w ownerWatch) entry(r *replay, e *fsm.Entry, results []fsm.Result) {
 	for i := range results {
-		row := protocol.ByCode(e.Commands[i].Code)
+		row := protocol.ByCode(e.Envelopes[i].Code)
 		if row == nil || results[i].Err != nil || results[i].Replayed {
 			continue
 		}
@@ -31,7 +31,7 @@ func (w ownerWatch) entry(r *replay, e *fsm.Entry, results []fsm.Result) {
 			_ = json.Unmarshal(results[i].JSON(), &body) // the network of a reply that cannot be read stays unknown
 			w[body.NetworkID] = body.Enterprise
 		}
-		if json.Unmarshal(e.Commands[i].Body, &body) != nil || !w[body.NetworkID] {
+		if json.Unmarshal(e.Envelopes[i].Body, &body) != nil || !w[body.NetworkID] {
 			continue
 		}
 		if row.Name == "set_network_enterprise" {

@@ -272,7 +272,7 @@ var planted = []struct {
 	}, []check.Rule{check.RuleHalted}, none},
 
 	{"a log with a command from the future", func(w *world) {
-		data := fsm.AppendEntry(nil, &fsm.Entry{Commands: []fsm.Envelope{{Code: fsm.InternalBase + 999}}})
+		data := fsm.AppendEntry(nil, &fsm.Entry{Envelopes: []fsm.Envelope{{Code: fsm.InternalBase + 999}}})
 		w.entries = append(w.entries, check.Entry{Index: uint64(len(w.entries)) + 1, Term: 1, Kind: check.EntryCommand, Data: data})
 	}, []check.Rule{check.RuleHalted}, none},
 }

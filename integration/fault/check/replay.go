@@ -220,7 +220,7 @@ func (r *replay) step(e *Entry) bool {
 		r.stats.Commands += len(results)
 		r.ids.entry(r, before, entry, results)
 		for i := range results {
-			r.effect(e.Index, &entry.Commands[i], &results[i])
+			r.effect(e.Index, &entry.Envelopes[i], &results[i])
 		}
 		r.names(entry, results)
 		r.owners.entry(r, entry, results)

@@ -27,7 +27,7 @@ func (w *idWatch) forget() { w.next = 0 }
 func (w *idWatch) entry(r *replay, before *fsm.Root, e *fsm.Entry, results []fsm.Result) {
 	fresh := map[protocol.PublicKey]bool{}
 	for i := range results {
-		reg, id := registration(&e.Commands[i], &results[i])
+		reg, id := registration(&e.Envelopes[i], &results[i])
 		if reg == nil {
 			continue
 		}
@@ -63,7 +63,7 @@ func (r *replay) names(e *fsm.Entry, results []fsm.Result) {
 	nodes, hosts := map[uint32]bool{}, map[string]bool{}
 	for i := range results {
 		if results[i].Err == nil && !results[i].Replayed {
-			touched(&e.Commands[i], &results[i], nodes, hosts)
+			touched(&e.Envelopes[i], &results[i], nodes, hosts)
 		}
 	}
 	root := r.machine.Root()
@@ -136,9 +136,9 @@ func holderOf(root *fsm.Root, host string, requester uint32) uint32 {
 
 // reaped notes the nodes that an entry's sweep sent offline.
 func (r *replay) reaped(e *fsm.Entry) {
-	for i := range e.Commands {
+	for i := range e.Envelopes {
 		var sweep fsm.Sweep
-		if e.Commands[i].Code != fsm.KindSweep || json.Unmarshal(e.Commands[i].Body, &sweep) != nil {
+		if e.Envelopes[i].Code != fsm.KindSweep || json.Unmarshal(e.Envelopes[i].Body, &sweep) != nil {
 			continue
 		}
 		for _, id := range sweep.Offline {

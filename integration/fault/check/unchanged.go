@@ -82,8 +82,8 @@ func (r *replay) copies() map[place]bool {
 		if err != nil { // reported when it is applied
 			continue
 		}
-		for j := range entry.Commands {
-			c := &entry.Commands[j]
+		for j := range entry.Envelopes {
+			c := &entry.Envelopes[j]
 			if c.Session == (fsm.SessionID{}) || c.RequestID != "" {
 				continue
 			}
@@ -111,8 +111,8 @@ func (r *replay) printsAt(index uint64, copies map[place]bool) map[commandPrint]
 	if err != nil { // reported when it is applied
 		return held
 	}
-	for j := range entry.Commands {
-		env := &entry.Commands[j]
+	for j := range entry.Envelopes {
+		env := &entry.Envelopes[j]
 		if row := protocol.ByCode(env.Code); row == nil || row.Soft || copies[place{index, j}] {
 			continue
 		}

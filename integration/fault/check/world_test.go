@@ -52,7 +52,7 @@ func (w *world) internal(kind protocol.Code, body any) {
 func (w *world) commit(cmds ...fsm.Envelope) []fsm.Result {
 	w.t.Helper()
 	index := uint64(len(w.entries)) + 1
-	data := fsm.AppendEntry(nil, &fsm.Entry{Time: 1_800_000_000_000 + int64(index)*1000, Term: 1, Commands: cmds})
+	data := fsm.AppendEntry(nil, &fsm.Entry{Time: 1_800_000_000_000 + int64(index)*1000, Term: 1, Envelopes: cmds})
 	out, err := w.m.Apply(index, 1, data)
 	if err != nil {
 		w.t.Fatal(err)

@@ -85,7 +85,7 @@ func Classify(x Exchange) Verdict {
 	if head.Type != x.Row.ReplyType() {
 		return Verdict{Outcome: Unknown, Code: CodeMalformed, Text: "reply of type " + strconv.Quote(head.Type) + " to " + x.Row.Name}
 	}
-	return Verdict{Outcome: OK, Index: head.Index, Replayed: head.Replayed, Reply: stripEnvelope(x.Reply)}
+	return Verdict{Outcome: OK, Index: head.Index, Replayed: head.Replayed, Reply: stripAppended(x.Reply)}
 }
 
 // refusal is the outcome of an error reply.
@@ -115,7 +115,7 @@ func ClassifyResend(earlier, later Verdict) Verdict {
 // ClassifySDK says what a call through the SDK told the client.
 func ClassifySDK(res *client.Result, err error) Verdict {
 	if err == nil {
-		return Verdict{Outcome: OK, Index: res.Index, Replayed: res.Replayed, Reply: stripEnvelope(res.Raw)}
+		return Verdict{Outcome: OK, Index: res.Index, Replayed: res.Replayed, Reply: stripAppended(res.Raw)}
 	}
 	e, ok := errors.AsType[*client.Error](err)
 	if !ok {
@@ -128,14 +128,14 @@ func ClassifySDK(res *client.Result, err error) Verdict {
 	return v
 }
 
-// envelope is what a member appends to a reply: the index, how old the state of
+// appended is what a member appends to a reply: the index, how old the state of
 // a stale read is, and whether it is the answer to an earlier sending.
-var envelope = regexp.MustCompile(`,"index":[0-9]+(,"data_age_ms":[0-9]+)?(,"replayed":true)?\}$`)
+var appended = regexp.MustCompile(`,"index":[0-9]+(,"data_age_ms":[0-9]+)?(,"replayed":true)?\}$`)
 
-// stripEnvelope removes what a member appended, so that the rest can be compared
+// stripAppended removes what a member appended, so that the rest can be compared
 // byte by byte with what the state machine answers.
-func stripEnvelope(reply []byte) json.RawMessage {
-	if at := envelope.FindIndex(reply); at != nil {
+func stripAppended(reply []byte) json.RawMessage {
+	if at := appended.FindIndex(reply); at != nil {
 		return append(bytes.Clone(reply[:at[0]]), '}')
 	}
 	return bytes.Clone(reply)

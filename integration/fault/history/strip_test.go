@@ -12,7 +12,7 @@ func TestTheEnvelopeIsStripped(t *testing.T) {
 		`{"type":"x_ok","index":7,"data_age_ms":120}`: `{"type":"x_ok"}`,
 		`{"type":"x_ok"}`:                             `{"type":"x_ok"}`,
 	} {
-		if got := string(stripEnvelope([]byte(reply))); got != want {
+		if got := string(stripAppended([]byte(reply))); got != want {
 			t.Errorf("%s: %s", reply, got)
 		}
 	}
