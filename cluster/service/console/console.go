@@ -38,6 +38,8 @@ type Console struct {
 	cfg      Config
 	sessions *sessions
 	views    *views
+	actions  map[string]*action
+	plans    *plans
 	origins  *http.CrossOriginProtection
 	// streams counts the pages that are told news.
 	streams atomic.Int32
@@ -52,7 +54,8 @@ func New(cfg Config) *Console {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Console{cfg: cfg, sessions: newSessions(cfg.Now), views: newViews(cfg.Now), origins: http.NewCrossOriginProtection()}
+	return &Console{cfg: cfg, sessions: newSessions(cfg.Now), views: newViews(cfg.Now), origins: http.NewCrossOriginProtection(),
+		actions: newActions(), plans: &plans{by: map[string]*kept{}}}
 }
 
 // policy lets a page load what the member itself serves, and nothing else.
@@ -78,9 +81,12 @@ func (c *Console) Handler() http.Handler {
 		"/cluster": c.clusterPage, "/nodes": c.nodesPage, "/nodes/{id}": c.nodePage,
 		"/networks": c.networksPage, "/networks/{id}": c.networkPage, "/trust": c.trustPage,
 		"/audit": c.auditPage, "/delivery": c.deliveryPage, "/identity": c.identityPage, "/settings": c.settingsPage,
+		"/do/{action}": c.actionPage, "/audit/{seq}": c.eventPage, "/networks/{id}/blueprint": c.blueprintFile,
 	} {
 		mux.HandleFunc("GET "+path, c.page(page))
 	}
+	mux.HandleFunc("POST /do/{action}", c.page(c.planPage))
+	mux.HandleFunc("POST /do/{action}/confirm", c.page(c.confirmPage))
 	mux.HandleFunc("GET /live", c.live)
 	return c.secure(mux)
 }

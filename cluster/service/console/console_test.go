@@ -27,8 +27,11 @@ type site struct {
 	errors  map[string]*protocol.Error
 	asked   []*protocol.Request
 	status  protocol.ClusterStatusReply
-	h       http.Handler
-	c       *Console
+	// index is that of every reply, replayed says that it was given before.
+	index    uint64
+	replayed bool
+	h        http.Handler
+	c        *Console
 }
 
 func newSite(t *testing.T) *site {
@@ -58,7 +61,7 @@ func newSite(t *testing.T) *site {
 			if e := s.errors[req.Type]; e != nil && req.Consistency != protocol.Stale {
 				return server.Reply{Err: e}
 			}
-			return server.Reply{Body: s.replies[req.Type]}
+			return server.Reply{Body: s.replies[req.Type], Index: s.index, Replayed: s.replayed}
 		},
 	})
 	s.h = s.c.Handler()

@@ -13,8 +13,14 @@ import (
 type auditData struct {
 	Filter  map[string]string
 	Entries []protocol.AuditEntry
-	Chains  []protocol.AuditChainEnd
+	Chains  []chainRow
 	Next    string
+}
+
+// chainRow is the end of a chain, with what was verified of it.
+type chainRow struct {
+	protocol.AuditChainEnd
+	Verified *verified
 }
 
 // auditFilters are the fields of get_audit_log that the page filters by.
@@ -54,7 +60,13 @@ func (c *Console) auditPage(v *visit) (*content, *protocol.Error) {
 	if e != nil {
 		return nil, e
 	}
-	d.Chains = chain.Chains
+	for _, end := range chain.Chains {
+		row := chainRow{AuditChainEnd: end}
+		if row.Verified, e = v.verifyEnd(end); e != nil {
+			return nil, e
+		}
+		d.Chains = append(d.Chains, row)
+	}
 	return &content{Template: "audit", Title: "What happened?", Data: d, Command: auditCommand(d.Filter)}, nil
 }
 

@@ -43,15 +43,15 @@ type networkData struct {
 }
 
 func (c *Console) networkPage(v *visit) (*content, *protocol.Error) {
-	id, err := strconv.ParseUint(v.r.PathValue("id"), 10, 16)
-	if err != nil {
-		return nil, protocol.Errorf(protocol.CodeInvalid, "%s is not a network id", protocol.Quote(v.r.PathValue("id")))
+	id, e := v.networkID()
+	if e != nil {
+		return nil, e
 	}
 	list, e := ask[protocol.ListNetworksReply](v, "list_networks", nil)
 	if e != nil {
 		return nil, e
 	}
-	n := slices.IndexFunc(list.Networks, func(n protocol.ListedNetwork) bool { return n.ID == uint16(id) })
+	n := slices.IndexFunc(list.Networks, func(n protocol.ListedNetwork) bool { return n.ID == id })
 	if n < 0 {
 		return nil, protocol.Refusef(protocol.CodeNotFound, "network %d: network not found", id)
 	}
@@ -64,7 +64,7 @@ func (c *Console) networkPage(v *visit) (*content, *protocol.Error) {
 			return nil, e
 		}
 	}
-	members, _, e := v.nodes(uint16(id), func(*protocol.ListedNode) bool { return true })
+	members, _, e := v.nodes(id, func(*protocol.ListedNode) bool { return true })
 	if e != nil {
 		return nil, e
 	}
@@ -79,6 +79,15 @@ func (c *Console) networkPage(v *visit) (*content, *protocol.Error) {
 	d.Events = log.Entries
 	title := fmt.Sprintf("Who may do what in %s?", d.Network.Name)
 	return &content{Template: "network", Title: title, Data: d, Command: fmt.Sprintf("pilotctl network members %d", id)}, nil
+}
+
+// networkID is the network in the address.
+func (v *visit) networkID() (uint16, *protocol.Error) {
+	id, err := strconv.ParseUint(v.r.PathValue("id"), 10, 16)
+	if err != nil {
+		return 0, protocol.Errorf(protocol.CodeInvalid, "%s is not a network id", protocol.Quote(v.r.PathValue("id")))
+	}
+	return uint16(id), nil
 }
 
 func roleRank(rank map[string]int, role string) int {

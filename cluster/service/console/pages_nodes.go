@@ -152,7 +152,7 @@ func (c *Console) nodePage(v *visit) (*content, *protocol.Error) {
 			continue
 		}
 		row := membershipRow{ID: net, Name: names[net]}
-		if role, e := ask[protocol.GetMemberRoleReply](v, "get_member_role", map[string]any{"network_id": net, "node_id": id}); e == nil {
+		if role, e := ask[protocol.GetMemberRoleReply](v, "get_member_role", map[string]any{"network_id": net, "target_node_id": id}); e == nil {
 			row.Role = role.Role
 		}
 		d.Networks = append(d.Networks, row)

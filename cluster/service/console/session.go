@@ -137,10 +137,16 @@ func (c *Console) loginPage(w http.ResponseWriter, r *http.Request) {
 
 func (c *Console) logout(w http.ResponseWriter, r *http.Request) {
 	if s := c.sessions.of(r, false); s != nil && s.own(r) {
-		c.sessions.end(r)
+		c.end(r, s)
 		setCookie(w, r, "", -1)
 	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// end ends a session, and with it what it was about to do.
+func (c *Console) end(r *http.Request, s *session) {
+	c.sessions.end(r)
+	c.plans.forget(s.csrf)
 }
 
 // local is a path of this listener, so that nobody is sent elsewhere.
