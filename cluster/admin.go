@@ -22,6 +22,9 @@ type AdminClient struct {
 	client *peer.Client
 }
 
+// ErrNotRunning is that no member answers on a data directory.
+var ErrNotRunning = errors.New("no member runs there")
+
 // DialAdmin finds the running member of a data directory. It does not take the
 // directory's lock. Nothing is sent before the first call.
 func DialAdmin(path string) (*AdminClient, error) {
@@ -36,7 +39,7 @@ func DialAdmin(path string) (*AdminClient, error) {
 	}
 	addr, err := os.ReadFile(dir.file(filePeerAddr))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("no member has been started in %s", path)
+		return nil, fmt.Errorf("%s: no member has been started: %w", path, ErrNotRunning)
 	}
 	if err != nil {
 		return nil, err
@@ -61,7 +64,7 @@ func (a *AdminClient) call(ctx context.Context, req adminRequest) (adminReply, e
 		return reply, refused
 	}
 	if err != nil {
-		return reply, fmt.Errorf("the member does not answer, is it running? %w", err)
+		return reply, fmt.Errorf("the member does not answer, is it running? %w: %w", ErrNotRunning, err)
 	}
 	return reply, json.Unmarshal(answer, &reply)
 }

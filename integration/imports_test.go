@@ -33,7 +33,7 @@ var importRules = []struct {
 	{"cluster/base", []string{"fsm", "protocol", "cluster/base"}, "what the engine stands on does not know the engine"},
 	{"cluster", []string{"fsm", "identity", "protocol", "cluster/base"}, "the engine knows none of the services that use it"},
 	{"cluster/service", []string{"fsm", "identity", "audit", "protocol", "cluster"}, "services use the engine and the core, never the programs"},
-	{"cmd/internal", nil, "what both programs share knows the command line only"},
+	{"cmd/internal", []string{"protocol", "cmd/internal"}, "what both programs share knows the command line and the wire only"},
 	{"cmd/pilot-registry", []string{"fsm", "identity", "audit", "protocol", "cluster", "cmd/internal"}, "the composition root"},
 	{"cmd/pilotctl", []string{"protocol", "cmd/internal"}, "the tool of operators and node owners talks the wire protocol only"},
 	{"docs/cited", nil, "reading pages needs nothing of ours"},

@@ -37,9 +37,16 @@ func (o *operator) run(args ...string) string {
 // await repeats a command until its output matches.
 func (o *operator) await(want *regexp.Regexp, args ...string) string {
 	o.t.Helper()
+	return o.awaitExit(0, want, args...)
+}
+
+// awaitExit runs a command until it ends with a code and shows what is wanted.
+func (o *operator) awaitExit(code int, want *regexp.Regexp, args ...string) string {
+	o.t.Helper()
 	for {
-		out, err := exec.CommandContext(o.ctx, o.path, args...).CombinedOutput()
-		if err == nil && want.Match(out) {
+		cmd := exec.CommandContext(o.ctx, o.path, args...)
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == code && want.Match(out) {
 			return string(out)
 		}
 		select {
@@ -110,7 +117,7 @@ func TestMembershipByHand(t *testing.T) {
 	}
 	o.run("join", "--data-dir", dirs[2], "--token-file", tokenFile, "--peer-advertise", peers[2])
 	third, thirdOut := o.member(dirs[2], peers[2])
-	row := regexp.MustCompile(`(?m)^(\S+) +` + regexp.QuoteMeta(peers[2]) + ` +nonvoter +follower +true`)
+	row := regexp.MustCompile(`(?m)^(\S+) +` + regexp.QuoteMeta(peers[2]) + ` +nonvoter +follower +yes`)
 	id := row.FindStringSubmatch(o.await(row, "cluster", "members", "--data-dir", dirs[0]))[1]
 	o.run("cluster", "promote", id, "--data-dir", dirs[0])
 	o.await(regexp.MustCompile(`(?m)^`+id+` +\S+ +voter`), "cluster", "members", "--data-dir", dirs[0])
@@ -127,13 +134,13 @@ func TestMembershipByHand(t *testing.T) {
 	if err := again.Wait(); again.ProcessState.ExitCode() != 78 {
 		t.Errorf("a member that has left ends with %v when it is started again, and a supervisor keeps starting it", err)
 	}
-	o.await(regexp.MustCompile(`(?s)^MEMBER[^\n]*\n[^\n]+\n[^\n]+\n$`), "cluster", "members", "--data-dir", dirs[0])
+	o.await(regexp.MustCompile(`(?s)^ID[^\n]*\n[^\n]+\n[^\n]+\n$`), "cluster", "members", "--data-dir", dirs[0])
 
 	if err := second.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	_ = second.Wait() // killed
-	out := o.await(regexp.MustCompile(`(?s)leader +none.*problem:`), "status", "--data-dir", dirs[0])
+	out := o.awaitExit(5, regexp.MustCompile(`(?s)leader +none.*problem:`), "status", "--data-dir", dirs[0])
 	if !strings.Contains(out, "next:") {
 		t.Errorf("status without a quorum does not say what to do next:\n%s", out)
 	}

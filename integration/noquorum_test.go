@@ -124,7 +124,7 @@ func TestOperatorWithoutAQuorumIsToldSo(t *testing.T) {
 		}
 	}
 	stale(ctx, t, pilotctl, fmt.Sprint(agent.ID), common)
-	if out, code := exits(ctx, t, registry, "status", "--data-dir", dir); code != 0 || !said.MatchString(out) {
+	if out, code := exits(ctx, t, registry, "status", "--data-dir", dir); code != 5 || !said.MatchString(out) {
 		t.Errorf("status: exit %d\n%s", code, out)
 	}
 }

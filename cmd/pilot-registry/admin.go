@@ -4,17 +4,18 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pilotregistry/pilotregistry/cluster"
+	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
+	"github.com/pilotregistry/pilotregistry/cmd/internal/named"
+	"github.com/pilotregistry/pilotregistry/cmd/internal/output"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -35,77 +36,58 @@ func adminCommand(use, short string, args cobra.PositionalArgs, run func(ctx con
 		defer a.Close()
 		ctx, cancel := context.WithTimeout(cmd.Context(), adminTimeout)
 		defer cancel()
-		return withExitCode(run(ctx, a, cmd, args))
+		return run(ctx, a, cmd, args)
 	}
 	return cmd
 }
 
-// Exit codes of administrative commands, the same as pilotctl's.
-const (
-	exitUnavailable = 5
-	exitUnknown     = 7
-)
-
-// withExitCode tells what was not done from what may have been done.
-func withExitCode(err error) error {
-	var refused *protocol.Error
-	if !errors.As(err, &refused) {
-		return err
-	}
-	switch refused.Outcome {
-	case protocol.OutcomeNotApplied:
-		return &exitError{code: exitUnavailable, err: err}
-	case protocol.OutcomeUnknown:
-		return &exitError{code: exitUnknown, err: err}
-	}
-	return err
-}
-
 func newStatus() *cobra.Command {
-	var asJSON bool
+	var form func() (*output.Printer, error)
 	cmd := adminCommand("status", "Show what the member on this machine knows of the cluster (works without a quorum)", cobra.NoArgs,
 		func(ctx context.Context, a *cluster.AdminClient, cmd *cobra.Command, _ []string) error {
+			p, err := form()
+			if err != nil {
+				return err
+			}
 			s, err := a.Status(ctx)
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				return enc.Encode(s)
+			if err := printStatus(p, s); err != nil || s.LeaderID != "" {
+				return err
 			}
-			return printStatus(cmd.OutOrStdout(), s)
+			return &failure.Error{Err: errors.New("there is no leader: nothing can be written"), Exit: failure.Unavailable,
+				Hint: "do what the status says under next; reads work with pilotctl --consistency stale"}
 		})
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Long = cmd.Short + ".\n\nThe exit code is 5 when there is no leader."
+	form = addOutput(cmd)
 	return cmd
 }
 
-func printStatus(out io.Writer, s protocol.ClusterStatusReply) error {
+func printStatus(p *output.Printer, s protocol.ClusterStatusReply) error {
+	if !p.ForPeople() {
+		return p.Value(&s)
+	}
 	leader := s.LeaderID
 	if leader == "" {
 		leader = "none"
 	}
-	fmt.Fprintf(out, "cluster        %s\nmember         %s (%s, ready: %t)\nleader         %s\nterm           %d\napplied        %d (committed %d, log ends at %d)\nfeature level  %d\nnodes          %d\nversion        %s\n\n",
+	fmt.Fprintf(p.Out, "cluster        %s\nmember         %s (%s, ready: %t)\nleader         %s\nterm           %d\napplied        %d (committed %d, log ends at %d)\nfeature level  %d\nnodes          %d\nversion        %s\n\n",
 		s.ClusterID, s.MemberID, s.State, s.Ready, leader, s.Term, s.AppliedIndex, s.CommitIndex, s.LastLogIndex, s.FeatureLevel, s.Nodes, s.Version)
-	if err := printMembers(out, s.Members); err != nil {
+	if err := printMembers(p, s.Members); err != nil {
 		return err
 	}
-	for i, p := range s.Problems {
-		fmt.Fprintf(out, "\nproblem: %s\n", p)
+	for i, problem := range s.Problems {
+		output.Paragraph(p.Out, "\nproblem: ", problem)
 		if i < len(s.NextSteps) {
-			fmt.Fprintf(out, "  next: %s\n", s.NextSteps[i])
+			output.Paragraph(p.Out, "  next: ", s.NextSteps[i])
 		}
 	}
 	return nil
 }
 
-func printMembers(out io.Writer, members []protocol.ClusterMember) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "MEMBER\tADDRESS\tSUFFRAGE\tROLE\tREACHABLE\tAPPLIED\tVERSION\tPROBLEM")
-	for _, m := range members {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%t\t%d\t%s\t%s\n", m.ID, m.Address, m.Suffrage, m.Role, m.Reachable, m.AppliedIndex, m.Version, m.Problem)
-	}
-	return w.Flush()
+func printMembers(p *output.Printer, members []protocol.ClusterMember) error {
+	return p.Value(&protocol.ClusterMembersReply{Type: "cluster_members_ok", Members: members})
 }
 
 func newLeave() *cobra.Command {
@@ -114,8 +96,7 @@ func newLeave() *cobra.Command {
 			if err := a.Leave(ctx); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "left the cluster; the data directory can be removed")
-			return err
+			return done(cmd, "left the cluster; the data directory can be removed")
 		})
 }
 
@@ -123,10 +104,27 @@ func newCluster() *cobra.Command {
 	cmd := &cobra.Command{Use: "cluster", Short: "Change the cluster through the member on this machine"}
 	cmd.AddCommand(newClusterAdd(), newClusterMembers(), newClusterTransfer(), newClusterRemove(),
 		adminCommand("promote MEMBER", "Make a non-voting member a voter", cobra.ExactArgs(1),
-			func(ctx context.Context, a *cluster.AdminClient, _ *cobra.Command, args []string) error {
-				return a.Promote(ctx, args[0])
+			func(ctx context.Context, a *cluster.AdminClient, cmd *cobra.Command, args []string) error {
+				id, err := memberNamed(ctx, a, args[0])
+				if err != nil {
+					return err
+				}
+				if err := a.Promote(ctx, id); err != nil {
+					return err
+				}
+				return done(cmd, "member %s has a vote", id)
 			}))
 	return cmd
+}
+
+// memberNamed is the id of the member that an id, a unique beginning of one or
+// an address names.
+func memberNamed(ctx context.Context, a *cluster.AdminClient, text string) (string, error) {
+	members, err := a.Members(ctx)
+	if err != nil {
+		return "", err
+	}
+	return named.Member(members, text, "pilot-registry cluster members")
 }
 
 func newKeyring() *cobra.Command {
@@ -137,8 +135,7 @@ func newKeyring() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "keyring version %d is in force on every member; tokens stay valid\n", version)
-			return err
+			return done(cmd, "keyring version %d is in force on every member; tokens stay valid", version)
 		})
 	rotate.Long = `rotate makes a new keyring version, hands it to every member, puts it into force and encrypts stored secrets again.
 Every member has to be up. Tokens keep the version they were made with and stay valid; a backup needs the keyring of its
@@ -148,32 +145,43 @@ time or a later one. After an error, run it again: it continues where it was.`
 }
 
 func newClusterAdd() *cobra.Command {
-	var nonvoter, asJSON bool
+	var nonvoter bool
 	var ttl time.Duration
+	var form func() (*output.Printer, error)
 	cmd := adminCommand("add", "Print a token that lets one more member join", cobra.NoArgs,
 		func(ctx context.Context, a *cluster.AdminClient, cmd *cobra.Command, _ []string) error {
+			p, err := form()
+			if err != nil {
+				return err
+			}
+			if ttl < time.Second || ttl > maxTokenTTL {
+				return failure.Usagef(cmd, "invalid --ttl %v: want 1s to 168h", ttl)
+			}
 			token, expires, err := a.JoinToken(ctx, nonvoter, ttl)
 			if err != nil {
 				return err
 			}
 			until := expires.UTC().Format(time.RFC3339)
-			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"token": token, "expires_at": until, "nonvoter": nonvoter})
+			if !p.ForPeople() {
+				return p.Value(map[string]any{"token": token, "expires_at": until, "nonvoter": nonvoter})
 			}
-			if !onTerminal(cmd.OutOrStdout()) {
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), token)
-				return err
+			if onTerminal(cmd.OutOrStdout()) {
+				_ = done(cmd, "On the new machine, before %s (the token works once, keep it secret):\n  pilot-registry join --token-file FILE --peer-advertise HOST:PORT", until)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "On the new machine, before %s (the token works once, keep it secret):\n  pilot-registry join --token %s --peer-advertise HOST:PORT\n", until, token)
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), token)
 			return err
 		})
-	cmd.Long = `add prints a token that lets one more member join: on a terminal with the command that uses it, otherwise alone, for
-files and scripts (pilot-registry cluster add > token, then pilot-registry join --token-file token …).`
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Aliases = []string{"join-token"} // as pilotctl calls it
+	cmd.Long = `add prints a token that lets one more member join, alone on stdout for files and scripts
+(pilot-registry cluster add > token, then pilot-registry join --token-file token …).`
+	form = addOutput(cmd)
 	cmd.Flags().BoolVar(&nonvoter, "nonvoter", false, "the new member replicates and serves but never votes")
-	cmd.Flags().DurationVar(&ttl, "ttl", time.Hour, "how long the token is valid")
+	cmd.Flags().DurationVar(&ttl, "ttl", time.Hour, "how long the token is valid, at most 168h")
 	return cmd
 }
+
+// maxTokenTTL is how long a join token may be good, as pilotctl has it.
+const maxTokenTTL = 7 * 24 * time.Hour
 
 // onTerminal reports whether a person reads what is written.
 func onTerminal(out io.Writer) bool {
@@ -186,32 +194,52 @@ func onTerminal(out io.Writer) bool {
 }
 
 func newClusterMembers() *cobra.Command {
-	return adminCommand("members", "List the members", cobra.NoArgs,
+	var form func() (*output.Printer, error)
+	cmd := adminCommand("members", "List the members", cobra.NoArgs,
 		func(ctx context.Context, a *cluster.AdminClient, cmd *cobra.Command, _ []string) error {
+			p, err := form()
+			if err != nil {
+				return err
+			}
 			members, err := a.Members(ctx)
 			if err != nil {
 				return err
 			}
-			return printMembers(cmd.OutOrStdout(), members)
+			return printMembers(p, members)
 		})
+	form = addOutput(cmd)
+	return cmd
 }
 
 func newClusterTransfer() *cobra.Command {
 	return adminCommand("transfer-leadership [MEMBER]", "Hand leadership to another voter", cobra.MaximumNArgs(1),
-		func(ctx context.Context, a *cluster.AdminClient, _ *cobra.Command, args []string) error {
+		func(ctx context.Context, a *cluster.AdminClient, cmd *cobra.Command, args []string) error {
 			to := ""
 			if len(args) == 1 {
-				to = args[0]
+				var err error
+				if to, err = memberNamed(ctx, a, args[0]); err != nil {
+					return err
+				}
 			}
-			return a.Transfer(ctx, to)
+			if err := a.Transfer(ctx, to); err != nil {
+				return err
+			}
+			return done(cmd, "leadership was handed over; see: pilot-registry status")
 		})
 }
 
 func newClusterRemove() *cobra.Command {
 	var force bool
 	cmd := adminCommand("remove MEMBER", "Take a member out of the cluster, for example one whose machine is lost", cobra.ExactArgs(1),
-		func(ctx context.Context, a *cluster.AdminClient, _ *cobra.Command, args []string) error {
-			return a.Remove(ctx, args[0], force)
+		func(ctx context.Context, a *cluster.AdminClient, cmd *cobra.Command, args []string) error {
+			id, err := memberNamed(ctx, a, args[0])
+			if err != nil {
+				return err
+			}
+			if err := a.Remove(ctx, id, force); err != nil {
+				return err
+			}
+			return done(cmd, "member %s is out of the cluster", id)
 		})
 	cmd.Flags().BoolVar(&force, "force", false, "remove it even if too few reachable voters remain for a quorum")
 	return cmd

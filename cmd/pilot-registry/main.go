@@ -4,15 +4,14 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
-	"github.com/pilotregistry/pilotregistry/cmd/internal/flagtext"
+	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
+	"github.com/pilotregistry/pilotregistry/cmd/internal/helptext"
 )
 
 func main() {
@@ -38,15 +37,11 @@ func (e *exitError) Unwrap() error { return e.err }
 func execute(ctx context.Context, args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintln(os.Stderr, "error:", err)
-	if exit := (*exitError)(nil); errors.As(err, &exit) {
-		return exit.code
-	}
-	return 1
+	return answer(os.Stderr, cmd, err)
 }
 
 func newRoot() *cobra.Command {
@@ -59,13 +54,27 @@ A first cluster on one machine:     pilot-registry dev --members 3 --data-dir ./
 A first member of a real cluster:   pilot-registry init, then pilot-registry run
 Another member:                     pilot-registry join --token …, then pilot-registry run
 
-Exit codes: 0 stopped in good order, 1 failed, 5 not done because there is no quorum or the member cannot do
-it now, 7 it may or may not have been done, 75 the disk or the log stalled or failed (starting again
-may help), 78 the data directory must not be used or needs a newer version (starting again will not help).`,
+` + failure.Codes + `
+ 75  of run: the disk or the log stalled or failed; starting again may help
+ 78  of run: the data directory must not be used, or needs a newer version;
+     starting again will not help`,
+		Version:       version,
+		Args:          cobra.ArbitraryArgs, // so that unknown commands are errors of usage
+		RunE:          groupRun,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return errors.New(flagtext.Problem(err)) })
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.AddCommand(newRun(), newInit(), newJoin(), newDev(), newStatus(), newLeave(), newCluster(), newKeyring(), newConfig(), newVersion())
+	strict(root)
+	helptext.Fit(root)
 	return root
+}
+
+// groupRun runs when no command was given, or one that does not exist.
+func groupRun(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return failure.Usagef(cmd, "%s needs a command", cmd.CommandPath())
+	}
+	return failure.Usagef(cmd, "unknown command %q for %q%s", args[0], cmd.CommandPath(), failure.Suggest(cmd, args[0]))
 }

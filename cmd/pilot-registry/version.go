@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -44,18 +43,19 @@ func buildVersion() versionInfo {
 }
 
 func newVersion() *cobra.Command {
-	asJSON := false
-	cmd := &cobra.Command{
-		Use: "version", Short: "Show the version and the feature levels it supports", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			v := buildVersion()
-			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(v)
-			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "pilot-registry %s (%s), feature levels %d to %d\n", v.Version, v.Go, v.LevelMin, v.LevelMax)
+	cmd := &cobra.Command{Use: "version", Short: "Show the version and the feature levels it supports", Args: cobra.NoArgs}
+	form := addOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		p, err := form()
+		if err != nil {
 			return err
-		},
+		}
+		v := buildVersion()
+		if !p.ForPeople() {
+			return p.Value(&v)
+		}
+		_, err = fmt.Fprintf(p.Out, "pilot-registry %s (%s), feature levels %d to %d\n", v.Version, v.Go, v.LevelMin, v.LevelMax)
+		return err
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"runtime"
 	"runtime/debug"
 
@@ -81,13 +80,4 @@ func (a *app) commandsCommand() *cobra.Command {
 			return a.printValue(list, &commandList{})
 		},
 	}
-}
-
-// printValue prints something that did not come from a member.
-func (a *app) printValue(v, typed any) error {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	return a.print(raw, typed)
 }

@@ -3,15 +3,13 @@
 package main
 
 import (
-	"fmt"
-
-	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
 	"github.com/spf13/cobra"
 )
 
 // usagef is a wrong command line.
 func usagef(cmd *cobra.Command, format string, args ...any) error {
-	return &hinted{err: fmt.Errorf(format, args...), code: protocol.CodeInvalid, exit: exitUsage, hint: "see: " + cmd.CommandPath() + " --help"}
+	return failure.Usagef(cmd, format, args...)
 }
 
 // exactly, atMost and atLeast are cobra's argument counts as usage errors.

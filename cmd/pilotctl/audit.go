@@ -74,8 +74,6 @@ type auditRow struct {
 	Details   string `json:"details,omitempty"`
 }
 
-func (auditRow) inOrder() {}
-
 // auditFilter is what the flags of list and tail select.
 type auditFilter struct {
 	action, node, network, class, since, until string

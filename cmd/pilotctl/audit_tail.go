@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
+	"github.com/pilotregistry/pilotregistry/cmd/internal/output"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/client"
 )
@@ -46,8 +48,8 @@ func (a *app) auditTail() *cobra.Command {
 		if *interval < 10*time.Millisecond || *count < 0 {
 			return usagef(cmd, "invalid --interval or --count: want 10ms or more, and 0 or more")
 		}
-		if a.flags.output == "yaml" {
-			return usagef(cmd, "tail writes lines or JSON, not YAML")
+		if a.flags.output != output.Table && a.flags.output != output.JSON {
+			return usagef(cmd, "tail writes lines or JSON, not %s", a.flags.output)
 		}
 		t := &tail{session: s, after: *after, left: *count, interval: *interval}
 		if *count == 0 {
@@ -95,7 +97,7 @@ func (t *tail) follow() error {
 // passing reports whether an error may be over soon.
 func passing(err error) bool {
 	e, ok := errors.AsType[*client.Error](err)
-	return ok && exitCode(e) == exitUnavailable
+	return ok && exitCode(e) == failure.Unavailable
 }
 
 // newest is the number of the newest event.
@@ -162,7 +164,7 @@ func (t *tail) show(e *protocol.AuditEntry) error {
 		t.left--
 	}
 	text := line(e)
-	if t.flags.json || t.flags.output == "json" {
+	if t.flags.json || t.flags.output == output.JSON {
 		raw, err := jsonLine(e)
 		if err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
 )
@@ -152,7 +153,7 @@ func TestExportOfLivingLog(t *testing.T) {
 		r.happen()
 		r.onChain = func() { r.onPage = r.happen } // in the second copy, after its head
 	}
-	if code, _, stderr := atRegistry(t, r, "audit", "export", "--out", path); code != exitOK {
+	if code, _, stderr := atRegistry(t, r, "audit", "export", "--out", path); code != failure.OK {
 		t.Fatalf("exit code %d, %s", code, stderr)
 	}
 	report, err := verifyAudit(path)
@@ -171,7 +172,7 @@ func TestExportOfBrokenLog(t *testing.T) {
 	r := newRegistry()
 	r.events[2].Actor = "node:8"
 	code, stdout, stderr := atRegistry(t, r, "audit", "export", "--out", path)
-	if code != exitFailure || stdout != "" || !strings.Contains(stderr, "copy:4: the chain is broken at event 7") {
+	if code != failure.Failed || stdout != "" || !strings.Contains(stderr, "copy:4: the chain is broken at event 7") {
 		t.Errorf("exit code %d, %s, %s", code, stdout, stderr)
 	}
 	info, err := os.Stat(path)
@@ -186,7 +187,7 @@ func TestTailFollows(t *testing.T) {
 	r := newRegistry()
 	r.onChain = func() { r.onChain = func() { r.onChain = r.happen } }
 	code, stdout, stderr := atRegistry(t, r, "audit", "tail", "--count", "1", "--interval", "10ms", "--action", "key.*")
-	if want := "2026-03-31T10:20:41Z  12  key.rotated  system\n"; code != exitOK || stdout != want {
+	if want := "2026-03-31T10:20:41Z  12  key.rotated  system\n"; code != failure.OK || stdout != want {
 		t.Errorf("exit code %d, %q, %s", code, stdout, stderr)
 	}
 }

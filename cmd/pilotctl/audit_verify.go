@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -63,8 +64,8 @@ type chainCheck struct {
 
 // broken is a copy that does not verify.
 func broken(path string, line int, err error) error {
-	return &hinted{err: fmt.Errorf("%s:%d: %w", path, line, err), code: "broken", exit: exitFailure,
-		hint: "make another copy: pilotctl audit export; if that one is broken at the same event, compare with what the sinks have"}
+	return &failure.Error{Err: fmt.Errorf("%s:%d: %w", path, line, err), Code: "broken", Exit: failure.Failed,
+		Hint: "make another copy: pilotctl audit export; if that one is broken at the same event, compare with what the sinks have"}
 }
 
 func verifyAudit(path string) (*auditReport, error) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pilotregistry/pilotregistry/cmd/internal/output"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -45,8 +46,8 @@ func (a *app) printBlueprint(b *blueprint) error {
 	if err != nil {
 		return err
 	}
-	if a.flags.output == "table" && !a.flags.json {
-		return printYAML(a.stdout, raw)
+	if a.printer().ForPeople() {
+		return output.WriteYAML(a.stdout, raw)
 	}
 	return a.print(raw, nil)
 }

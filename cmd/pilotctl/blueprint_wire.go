@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/client"
 )
@@ -174,8 +175,8 @@ func (s *session) findProvisioned(name string) (*protocol.ProvisionedNetwork, er
 			}
 		}
 		if cursor = reply.NextCursor; cursor == "" {
-			return nil, &hinted{err: fmt.Errorf("no network %q", name), code: protocol.CodeNotFound, exit: exitNotFound,
-				hint: "pilotctl network list shows them"}
+			return nil, &failure.Error{Err: fmt.Errorf("no network %q", name), Code: protocol.CodeNotFound, Exit: failure.NotFound,
+				Hint: "pilotctl network list shows them"}
 		}
 	}
 }

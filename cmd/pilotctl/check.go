@@ -20,7 +20,7 @@ type validated struct {
 // or yaml also data.
 func (a *app) reportValid(d *document, v validated) error {
 	v.Valid, v.Problems = len(d.problems) == 0, d.problems
-	if !v.Valid && (a.flags.output == "table" || a.flags.json) {
+	if !v.Valid && (a.printer().ForPeople() || a.flags.json) {
 		return d.err()
 	}
 	if err := a.printValue(v, &validated{}); err != nil {

@@ -3,10 +3,14 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
+	"github.com/pilotregistry/pilotregistry/cmd/internal/output"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/spf13/cobra"
 )
@@ -28,7 +32,7 @@ func (a *app) clusterCommand() *cobra.Command {
 	remove := target("remove <member-id>", "cluster_remove", exactly(1))
 	remove.Flags().Bool("force", false, "remove the member even when that endangers the quorum")
 	token := a.wireCommand("join-token", "cluster_join_token", exactly(0), nil)
-	token.SuggestFor = []string{"add", "invite"} // as pilot-registry calls it
+	token.Aliases, token.SuggestFor = []string{"add"}, []string{"invite"} // as pilot-registry calls it
 	nonvoter := token.Flags().Bool("nonvoter", false, "the new member stays without a vote")
 	ttl := token.Flags().Duration("ttl", time.Hour, "how long the token is good, at most 168h")
 	token.RunE = a.runner("cluster_join_token", func(s *session, _ []string) (protocol.Body, error) {
@@ -63,12 +67,21 @@ func (a *app) clusterStatus() *cobra.Command {
 		if err := json.Unmarshal(raw, &r); err != nil {
 			return unreadable(err, raw)
 		}
-		if a.flags.json || a.flags.output != "table" {
-			return a.print(raw, &r)
+		if !a.printer().ForPeople() {
+			return cmp.Or(a.print(raw, &r), noLeader(r))
 		}
-		return a.printStatus(r)
+		return cmp.Or(a.printStatus(r), noLeader(r))
 	}
 	return cmd
+}
+
+// noLeader is an error when nothing can be written: scripts ask the status for that.
+func noLeader(r protocol.ClusterStatusReply) error {
+	if r.LeaderID != "" {
+		return nil
+	}
+	return &failure.Error{Err: errors.New("there is no leader: nothing can be written"), Code: protocol.CodeNoLeader, Exit: failure.Unavailable,
+		Hint: hints[protocol.CodeNoLeader]}
 }
 
 // printStatus puts each problem on a separate line, and below it what to do.
@@ -78,14 +91,14 @@ func (a *app) printStatus(r protocol.ClusterStatusReply) error {
 		steps = []string{r.Next}
 	}
 	r.Problems, r.NextSteps, r.Next = nil, nil, ""
-	if err := printTable(a.stdout, &r); err != nil || len(problems) == 0 {
+	if err := a.printer().Value(&r); err != nil || len(problems) == 0 {
 		return err
 	}
 	fmt.Fprintf(a.stdout, "\nPROBLEMS\n")
 	for i, p := range problems {
-		fmt.Fprintf(a.stdout, "  %s\n", clean(p))
+		output.Paragraph(a.stdout, "  ", p)
 		if i < len(steps) && steps[i] != "" {
-			fmt.Fprintf(a.stdout, "    next: %s\n", clean(steps[i]))
+			output.Paragraph(a.stdout, "    next: ", steps[i])
 		}
 	}
 	return nil

@@ -36,7 +36,7 @@ func (a *app) contextCommand() *cobra.Command {
 				return err
 			}
 			c := describe(cmd.Root())
-			if a.flags.output == "table" && !a.flags.json {
+			if a.printer().ForPeople() {
 				a.flags.output = "json" // it is for programs
 			}
 			return a.printValue(c, &contextOf{})

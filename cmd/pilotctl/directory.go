@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -184,8 +185,8 @@ func unconfirmed(raw json.RawMessage, c *change) error {
 		c.confirm = c.planned
 		return nil
 	}
-	return &hinted{err: fmt.Errorf("this would remove %s in all, these for not being listed: %s", plural(reply.Disabled, "member"), strings.Join(unlisted, ", ")),
-		code: protocol.CodeConflict, exit: exitConflict, hint: fmt.Sprintf("if that is meant: --confirm-removals %d; else list them, or disable them by name", reply.Disabled)}
+	return &failure.Error{Err: fmt.Errorf("this would remove %s in all, these for not being listed: %s", plural(reply.Disabled, "member"), strings.Join(unlisted, ", ")),
+		Code: protocol.CodeConflict, Exit: failure.Conflict, Hint: fmt.Sprintf("if that is meant: --confirm-removals %d; else list them, or disable them by name", reply.Disabled)}
 }
 
 // How actions that remove a member begin.

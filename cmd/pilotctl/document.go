@@ -13,6 +13,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -49,8 +50,8 @@ func (d *document) err() error {
 	for i, p := range d.problems {
 		lines[i] = p.in(d.file)
 	}
-	return &hinted{err: fmt.Errorf("%s", strings.Join(lines, "\n       ")), code: "invalid_argument", exit: exitUsage,
-		hint: "correct the file and try again"}
+	return &failure.Error{Err: fmt.Errorf("%s", strings.Join(lines, "\n       ")), Code: "invalid_argument", Exit: failure.Usage,
+		Hint: "correct the file and try again"}
 }
 
 func (p problem) in(file string) string {

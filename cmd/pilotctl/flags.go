@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pilotregistry/pilotregistry/cmd/internal/output"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/client"
 )
@@ -54,12 +55,12 @@ func (g *globalFlags) register(root *cobra.Command) {
 	f.Uint64Var(&g.minIndex, "min-index", 0, "read a state of at least this log `index`")
 	f.StringVar(&g.requestID, "request-id", "", "send a change under this `id`; the same id has one effect")
 	f.DurationVar(&g.timeout, "timeout", 15*time.Second, "give up after this time")
-	f.StringVarP(&g.output, "output", "o", "table", "output `form`: table, json or yaml")
+	f.StringVarP(&g.output, "output", "o", output.Table, output.Help)
 	f.BoolVar(&g.json, "json", false, "output the one-line JSON envelope, errors on stderr")
 	fixed := func(flag string, values ...string) {
 		must(root.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)))
 	}
-	fixed("output", "table", "json", "yaml")
+	must(root.RegisterFlagCompletionFunc("output", output.Complete))
 	fixed("consistency", "linearizable", "bounded", "stale")
 	for _, flag := range []string{"addr", "node-id", "tls-pin", "max-staleness", "min-index", "request-id", "timeout"} {
 		fixed(flag)

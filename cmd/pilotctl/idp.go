@@ -66,11 +66,11 @@ func (a *app) showIDP(cmd *cobra.Command, _ []string) error {
 		return unreadable(err, raw)
 	}
 	idp := protocol.IDP{Type: r.IDPType}
-	if !r.Configured || !idp.BuiltIn() || r.KeysFetchedAt != "" || a.flags.json || a.flags.output != "table" {
+	if !r.Configured || !idp.BuiltIn() || r.KeysFetchedAt != "" || !a.printer().ForPeople() {
 		return a.print(raw, &r)
 	}
 	r.Keys = []string{"not fetched yet"}
-	return printTable(a.stdout, &r)
+	return a.printer().Value(&r)
 }
 
 // roleMapping reads VALUE=NETWORK:ROLE; a value may have both signs itself.

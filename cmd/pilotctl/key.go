@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/client"
 	"github.com/spf13/cobra"
@@ -92,8 +93,8 @@ func (s *session) rotate() error {
 		return err
 	}
 	if s.identity == nil {
-		return &hinted{err: fmt.Errorf("no identity at %s", s.identityPath), code: client.CodeNoSigner, exit: exitDenied,
-			hint: "a key is rotated with the old key: give it with --identity"}
+		return &failure.Error{Err: fmt.Errorf("no identity at %s", s.identityPath), Code: client.CodeNoSigner, Exit: failure.Denied,
+			Hint: "a key is rotated with the old key: give it with --identity"}
 	}
 	r := &rotation{session: s, node: node, path: s.identityPath + ".pending"}
 	finished, err := r.begin()
@@ -143,27 +144,27 @@ func (r *rotation) begin() (finished bool, err error) {
 	case r.identity.PublicKey():
 		return false, nil
 	}
-	return false, &hinted{err: fmt.Errorf("node %d has neither the key of %s nor that of %s", r.node, r.identityPath, r.path),
-		code: protocol.CodeConflict, exit: exitConflict,
-		hint: "check --node-id and --identity; move " + r.path + " away only if you know that its key is not in use"}
+	return false, &failure.Error{Err: fmt.Errorf("node %d has neither the key of %s nor that of %s", r.node, r.identityPath, r.path),
+		Code: protocol.CodeConflict, Exit: failure.Conflict,
+		Hint: "check --node-id and --identity; move " + r.path + " away only if you know that its key is not in use"}
 }
 
 // failed looks at what the registry has after an error. The new key is dropped
 // only when it certainly is not in use.
-func (r *rotation) failed(failure error) error {
+func (r *rotation) failed(met error) error {
 	has, err := r.registeredKey(r.node)
 	switch {
 	case err == nil && has == r.next.PublicKey(): // a sending had the effect after all
 		return r.finish()
-	case errors.Is(failure, client.ErrOutcomeUnknown):
-		return &hinted{err: failure, code: client.CodeOf(failure), exit: exitUnknown,
-			hint: "the new key is safe in " + r.path + "; run pilotctl rotate-key again to settle it"}
+	case errors.Is(met, client.ErrOutcomeUnknown):
+		return &failure.Error{Err: met, Code: client.CodeOf(met), Exit: failure.Unknown,
+			Hint: "the new key is safe in " + r.path + "; run pilotctl rotate-key again to settle it"}
 	case err == nil && !r.resumed:
 		if err := os.Remove(r.path); err != nil {
 			r.say("note: %v", err)
 		}
 	}
-	return failure
+	return met
 }
 
 // finish installs a key that the registry is known to have.
@@ -179,8 +180,8 @@ func (r *rotation) finish() error {
 // install makes the new key the identity.
 func (r *rotation) install(raw json.RawMessage) error {
 	if err := r.next.Save(r.identityPath); err != nil {
-		return &hinted{err: fmt.Errorf("the key was rotated, but %w", err), code: protocol.CodeInternal, exit: exitFailure,
-			hint: "the new key is safe in " + r.path + "; repair the cause and run pilotctl rotate-key again"}
+		return &failure.Error{Err: fmt.Errorf("the key was rotated, but %w", err), Code: protocol.CodeInternal, Exit: failure.Failed,
+			Hint: "the new key is safe in " + r.path + "; repair the cause and run pilotctl rotate-key again"}
 	}
 	if err := os.Remove(r.path); err != nil {
 		r.say("note: %v", err)

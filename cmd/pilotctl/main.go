@@ -14,7 +14,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
 	"github.com/pilotregistry/pilotregistry/cmd/internal/flagtext"
+	"github.com/pilotregistry/pilotregistry/cmd/internal/helptext"
+	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -35,9 +38,9 @@ func (a *app) run(args []string) int {
 	cmd, err := root.ExecuteContextC(ctx)
 	switch {
 	case err == nil:
-		return exitOK
+		return failure.OK
 	case errors.Is(err, errPending):
-		return exitPending
+		return failure.Pending
 	}
 	return a.report(cmd, err)
 }
@@ -80,17 +83,7 @@ Settings, first wins:
 Output: data on stdout, prose on stderr, never coloured. -o chooses the form;
 --json is the envelope {"data":...,"status":"ok"} for scripts.
 
-Exit codes:
-  0  done
-  1  failure
-  2  wrong usage or an invalid argument; of plan and diff, without an error on
-     stderr: the registry differs from the file
-  3  not found
-  4  denied: signature, token, permission or certificate
-  5  unavailable: no member reachable, no leader, overloaded, rate limited, or
-     the identity provider cannot be asked
-  6  conflict: exists already, is in use, or a limit is reached
-  7  outcome unknown: the change may or may not have been made`
+` + failure.Codes
 
 func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
@@ -99,9 +92,11 @@ func (a *app) rootCommand() *cobra.Command {
 		Long:          rootLong,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Version:       protocol.Version,
 		Args:          cobra.ArbitraryArgs, // so that groupRun sees unknown commands
 		RunE:          groupRun,
 	}
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%s", flagtext.Problem(err)) })
 	a.flags.register(root)
 	root.AddGroup(
@@ -127,6 +122,7 @@ func (a *app) rootCommand() *cobra.Command {
 	group("cluster", a.clusterCommand())
 	group("alias", a.aliases()...)
 	root.AddCommand(a.versionCommand(), a.commandsCommand(), a.contextCommand())
+	helptext.Fit(root)
 	return root
 }
 
@@ -142,10 +138,5 @@ func groupRun(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return usagef(cmd, "%s needs a command", cmd.CommandPath())
 	}
-	text := "unknown command %q for %q"
-	cmd.SuggestionsMinimumDistance = 2
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		text += "; did you mean " + strings.Join(near, " or ") + "?"
-	}
-	return usagef(cmd, text, args[0], cmd.CommandPath())
+	return usagef(cmd, "unknown command %q for %q%s", args[0], cmd.CommandPath(), failure.Suggest(cmd, args[0]))
 }

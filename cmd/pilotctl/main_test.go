@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
 
+	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
 )
 
@@ -133,7 +134,7 @@ func TestHelp(t *testing.T) {
 		}
 		out.WriteString("$ " + strings.Join(append([]string{"pilotctl"}, path...), " ") + " --help\n")
 		var text strings.Builder
-		if code := run(append(path, "--help"), &text, &text); code != exitOK {
+		if code := run(append(path, "--help"), &text, &text); code != failure.OK {
 			t.Errorf("%v --help exits with %d", path, code)
 		}
 		help := text.String()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/client"
 )
@@ -73,9 +74,9 @@ func (s *session) actAs(r *roleRequest, token *secretFlags) ([]client.CallOption
 		return []client.CallOption{client.WithAdminToken(string(secret))}, nil
 	}
 	if r.actor == 0 && s.opts.AdminToken == "" {
-		return nil, &hinted{err: fmt.Errorf("nobody to act as: no identity at %s and no token", s.identityPath),
-			code: protocol.CodeSignatureRequired, exit: exitDenied,
-			hint: "give a member's key with --identity, or a token with --admin-token-file or --network-admin-token-file"}
+		return nil, &failure.Error{Err: fmt.Errorf("nobody to act as: no identity at %s and no token", s.identityPath),
+			Code: protocol.CodeSignatureRequired, Exit: failure.Denied,
+			Hint: "give a member's key with --identity, or a token with --admin-token-file or --network-admin-token-file"}
 	}
 	return nil, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/client"
 )
@@ -82,7 +83,7 @@ func TestEveryCodeHasAHintOfItsOwn(t *testing.T) {
 func TestContextDescribesTheCommands(t *testing.T) {
 	t.Parallel()
 	var out, errs bytes.Buffer
-	if code := run([]string{"context"}, &out, &errs); code != exitOK {
+	if code := run([]string{"context"}, &out, &errs); code != failure.OK {
 		t.Fatal(errs.String())
 	}
 	var c contextOf

@@ -3,23 +3,26 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 
+	"github.com/pilotregistry/pilotregistry/cmd/internal/output"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
+// printer writes in the form that the flags ask for.
+func (a *app) printer() *output.Printer {
+	return &output.Printer{Out: a.stdout, Form: a.flags.output, Envelope: a.flags.json}
+}
+
 func (a *app) checkOutput(cmd *cobra.Command) error {
-	switch a.flags.output {
-	case "table", "json", "yaml":
-		return nil
+	if err := a.printer().Check(); err != nil {
+		return usagef(cmd, "%v", err)
 	}
-	return usagef(cmd, "invalid output form %q: want table, json or yaml", a.flags.output)
+	return nil
 }
 
 // unreadable is the error for a reply that is not what a member answers.
@@ -30,58 +33,26 @@ func unreadable(err error, raw []byte) error {
 // print writes a reply in the form that was asked for. typed is the reply
 // decoded, for the table.
 func (a *app) print(raw json.RawMessage, typed any) error {
-	switch {
-	case a.flags.json:
-		return a.printEnvelope(raw)
-	case a.flags.output == "json":
-		var out bytes.Buffer
-		if err := json.Indent(&out, raw, "", "  "); err != nil {
-			return unreadable(err, raw)
-		}
-		_, err := fmt.Fprintf(a.stdout, "%s\n", out.Bytes())
-		return err
-	case a.flags.output == "yaml":
-		return printYAML(a.stdout, raw)
-	}
-	if err := json.Unmarshal(raw, typed); err != nil {
+	err := a.printer().Print(raw, typed)
+	if _, syntax := errors.AsType[*json.SyntaxError](err); syntax || isTypeError(err) {
 		return unreadable(err, raw)
 	}
-	return printTable(a.stdout, typed)
-}
-
-func (a *app) printEnvelope(raw json.RawMessage) error {
-	var line bytes.Buffer
-	if err := json.Compact(&line, raw); err != nil {
-		return unreadable(err, raw)
-	}
-	_, err := fmt.Fprintf(a.stdout, "{\"data\":%s,\"status\":\"ok\"}\n", line.Bytes())
 	return err
 }
 
-// printYAML keeps the order of members: JSON is read as the YAML it is.
-func printYAML(w io.Writer, raw []byte) error {
-	var node yaml.Node
-	if err := yaml.Unmarshal(raw, &node); err != nil {
-		return fmt.Errorf("unreadable reply: %w", err)
-	}
-	plainStyle(&node)
-	enc := yaml.NewEncoder(w)
-	enc.SetIndent(2)
-	if err := enc.Encode(&node); err != nil {
-		return err
-	}
-	return enc.Close()
+func isTypeError(err error) bool {
+	_, is := errors.AsType[*json.UnmarshalTypeError](err)
+	return is
 }
 
-// plainStyle turns JSON's flow style into YAML's block style. Quotes stay
-// where dropping them would change a value's type.
-func plainStyle(n *yaml.Node) {
-	n.Style = 0
-	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
-		n.Style = 0
-		n.SetString(n.Value)
+// printValue prints something that did not come from a member.
+func (a *app) printValue(v, typed any) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return err
 	}
-	for _, c := range n.Content {
-		plainStyle(c)
-	}
+	return a.print(raw, typed)
 }
+
+// clean replaces what would steer a terminal.
+func clean(s string) string { return output.Clean(s) }

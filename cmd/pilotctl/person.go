@@ -54,7 +54,7 @@ func (a *app) personExport() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if a.flags.output == "table" && !a.flags.json {
+		if a.printer().ForPeople() {
 			_, err := fmt.Fprintf(a.stdout, "%s\n", raw)
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -111,8 +112,8 @@ func (f *revisionFlags) wanted(cmd *cobra.Command, kind string, planned any) (p 
 	}
 	sum, err := fingerprint(planned)
 	if err == nil && sum != p.File {
-		err = &hinted{err: fmt.Errorf("what is to be applied is not what %s was made for", f.plan), code: protocol.CodeConflict, exit: exitConflict,
-			hint: "plan again and look at the new plan"}
+		err = &failure.Error{Err: fmt.Errorf("what is to be applied is not what %s was made for", f.plan), Code: protocol.CodeConflict, Exit: failure.Conflict,
+			Hint: "plan again and look at the new plan"}
 	}
 	return p, true, err
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/client"
 )
@@ -172,12 +173,12 @@ func (s *session) node() (uint32, error) {
 		return s.flags.nodeID, nil
 	}
 	if s.identity == nil {
-		return 0, &hinted{err: fmt.Errorf("no identity at %s", s.identityPath), code: "not_found", exit: exitFailure,
-			hint: "register first: pilotctl register; or name a node with --node-id"}
+		return 0, &failure.Error{Err: fmt.Errorf("no identity at %s", s.identityPath), Code: "not_found", Exit: failure.Failed,
+			Hint: "register first: pilotctl register; or name a node with --node-id"}
 	}
 	if s.identity.NodeID() == 0 {
-		return 0, &hinted{err: fmt.Errorf("the identity at %s is not registered", s.identityPath), code: "not_found", exit: exitFailure,
-			hint: "register it: pilotctl register; or name a node with --node-id"}
+		return 0, &failure.Error{Err: fmt.Errorf("the identity at %s is not registered", s.identityPath), Code: "not_found", Exit: failure.Failed,
+			Hint: "register it: pilotctl register; or name a node with --node-id"}
 	}
 	return s.identity.NodeID(), nil
 }
