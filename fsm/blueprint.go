@@ -59,6 +59,9 @@ func decideProvision(v *view, c *invocation) (effect, *protocol.Error) {
 		reply.ConfigRevision = x.cluster.config().revision
 		x.begin(protocol.EventNetworkProvisioned).network(p.id).str("name", p.name).bool("enterprise", r.Blueprint.Enterprise).
 			num("actions", uint64(len(reply.Actions))).bool("created", p.old == nil).end()
+		if p.changes() {
+			x.count(CountProvisions, 1)
+		}
 		return reply
 	}, nil
 }

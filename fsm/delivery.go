@@ -117,6 +117,7 @@ func noteProgress(x *txn, b *SinkProgress, next cursor) {
 	countSink(x, b.Name, c)
 	if s, _ := x.audit.sinks.Get(b.Name); s.Kind == protocol.SinkExport {
 		x.meta.exported += c.delivered
+		x.count(CountExportErrors, c.failed+next.failedTries(b))
 	}
 	next.trouble(b, x.meta.now)
 	putCursor(x, b.Name, &next)
@@ -124,6 +125,15 @@ func noteProgress(x *txn, b *SinkProgress, next cursor) {
 	if lost := b.Lost[0] + b.Lost[1]; lost > 0 {
 		x.begin(protocol.EventAuditGap).str("name", b.Name).num("first", b.From+1).num("count", lost).end()
 	}
+}
+
+// failedTries is 1 for a report of another try that failed. A report also says
+// how the last try went when there was none since.
+func (c *cursor) failedTries(b *SinkProgress) uint64 {
+	if b.Tries == 0 || b.Problem[:min(len(b.Problem), maxProblemBytes)] == c.problem && b.Tries == c.tries {
+		return 0
+	}
+	return 1
 }
 
 // trouble notes whether the sink gets on, and if not since when and why.

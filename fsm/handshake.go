@@ -86,6 +86,7 @@ func decideRequestHandshake(v *view, c *invocation) (effect, *protocol.Error) {
 		x.meta.queueSeq++
 		putRequest(x, queueKey(r.ToNodeID, x.meta.queueSeq), &request{from: from.id, at: x.meta.now, justification: r.Justification, source: by.source, wide: by.wide})
 		x.begin(protocol.EventHandshakeRelayed).num("from_node_id", uint64(from.id)).num("to_node_id", uint64(r.ToNodeID)).end()
+		x.count(CountHandshakeRequests, 1)
 		return &protocol.RequestHandshakeReply{Type: "request_handshake_ok", Status: "delivered"}
 	}, nil
 }

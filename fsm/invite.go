@@ -109,6 +109,7 @@ func decideInvite(v *view, c *invocation) (effect, *protocol.Error) {
 		x.putInvite(queueKey(r.TargetNodeID, x.meta.queueSeq), &invite{net: r.NetworkID, inviter: r.InviterID, at: x.meta.now, span: r.ForSeconds})
 		x.begin(protocol.EventInviteCreated).network(r.NetworkID).num("inviter_id", uint64(r.InviterID)).
 			num("target_node_id", uint64(r.TargetNodeID)).end()
+		x.count(CountInvitesSent, 1)
 		return reply
 	}, nil
 }
@@ -181,8 +182,10 @@ func decideRespondInvite(v *view, c *invocation) (effect, *protocol.Error) {
 	return func(x *txn) any {
 		x.dropInvites(keys)
 		reply := &protocol.RespondInviteReply{Type: "respond_invite_ok", Accepted: r.Accept, NetworkID: r.NetworkID}
+		answer := CountInvitesRejected
 		var got, pre role
 		if r.Accept {
+			answer = CountInvitesAccepted
 			got, pre = admit(x, r.NetworkID, n, found.span)
 			if pre != roleNone {
 				reply.Role, reply.PreAssignedRole = got.String(), pre.String()
@@ -190,6 +193,7 @@ func decideRespondInvite(v *view, c *invocation) (effect, *protocol.Error) {
 		}
 		w := x.begin(protocol.EventInviteResponded).node(r.NodeID).network(r.NetworkID).bool("accepted", r.Accept)
 		w.preAssigned(got, pre).end()
+		x.count(answer, 1)
 		return reply
 	}, nil
 }

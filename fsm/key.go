@@ -72,6 +72,7 @@ func decideRotateKey(v *view, c *invocation) (effect, *protocol.Error) {
 		x.edit(n, func(n *node) { n.replaceKey(key, x.meta.now) })
 		x.markSeen(n.id)
 		x.begin(protocol.EventKeyRotated).node(n.id).end()
+		x.count(CountKeyRotations, 1)
 		return reply
 	}, nil
 }

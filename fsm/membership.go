@@ -117,6 +117,7 @@ func admit(x *txn, net uint16, n *node, span uint32) (got, pre role) {
 		if _, owned := x.networks.owners.Get(net); owned && got == roleOwner {
 			got = roleAdmin
 		}
+		x.count(CountPreAssigned, 1)
 	}
 	until := x.after(span)
 	x.meta.joinSeq++

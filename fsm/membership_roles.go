@@ -29,6 +29,7 @@ func decidePromote(v *view, c *invocation) (effect, *protocol.Error) {
 			w.str("expires_at", utc(until))
 		}
 		w.end()
+		x.count(CountPromotions, 1)
 		return &protocol.MemberRoleReply{Type: "promote_member_ok", NetworkID: r.NetworkID, TargetNodeID: r.TargetNodeID,
 			Role: roleAdmin.String(), ExpiresAt: utcOrNone(until)}
 	}, nil
@@ -52,6 +53,7 @@ func decideDemote(v *view, c *invocation) (effect, *protocol.Error) {
 		setRole(x, r.NetworkID, r.TargetNodeID, roleMember, 0)
 		x.begin(protocol.EventMemberDemoted).network(r.NetworkID).num("target_node_id", uint64(r.TargetNodeID)).
 			str("old_role", m.role.String()).str("new_role", roleMember.String()).end()
+		x.count(CountDemotions, 1)
 		return &protocol.MemberRoleReply{Type: "demote_member_ok", NetworkID: r.NetworkID, TargetNodeID: r.TargetNodeID, Role: roleMember.String()}
 	}, nil
 }
@@ -71,6 +73,7 @@ func decideKick(v *view, c *invocation) (effect, *protocol.Error) {
 	return func(x *txn) any {
 		expel(x, r.NetworkID, r.TargetNodeID)
 		x.begin(protocol.EventMemberKicked).network(r.NetworkID).num("target_node_id", uint64(r.TargetNodeID)).str("role", m.role.String()).end()
+		x.count(CountKicks, 1)
 		return &protocol.KickMemberReply{Type: "kick_member_ok", NetworkID: r.NetworkID, TargetNodeID: r.TargetNodeID}
 	}, nil
 }
@@ -95,6 +98,7 @@ func decideTransfer(v *view, c *invocation) (effect, *protocol.Error) {
 		setRole(x, r.NetworkID, r.NewOwnerID, roleOwner, 0)
 		x.begin(protocol.EventOwnershipTransferred).network(r.NetworkID).num("old_owner", uint64(owner)).
 			num("new_owner", uint64(r.NewOwnerID)).str("new_owner_old_role", m.role.String()).end()
+		x.count(CountTransfers, 1)
 		return &protocol.TransferOwnershipReply{Type: "transfer_ownership_ok", NetworkID: r.NetworkID, OldOwner: owner, NewOwner: r.NewOwnerID}
 	}, nil
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // LevelMax is the newest feature level this version understands.
-const LevelMax = protocol.LevelFirst
+const LevelMax = protocol.LevelCounts
 
 // What follows is where the synthetic next version (build tag nextver), with
 // which upgrades are tested, differs from this one: a field of the node

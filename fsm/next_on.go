@@ -10,9 +10,9 @@ import (
 )
 
 // LevelMax is the newest feature level the synthetic next version understands.
-const LevelMax uint32 = 2
+const LevelMax = protocol.LevelCounts + 1
 
-// nextFields are the fields that level 2 adds to the node record.
+// nextFields are the fields that the next level adds to the node record.
 type nextFields struct{ motto string }
 
 func (f nextFields) AppendTo(dst []byte, level uint32) []byte {
@@ -36,7 +36,7 @@ func (f *nextFields) trim(level uint32) {
 
 func (f nextFields) lookup() protocol.LookupNext { return protocol.LookupNext{Motto: f.motto} }
 
-// kindMotto is the snapshot section that level 2 adds: when a node's motto was set.
+// kindMotto is the snapshot section that the next level adds: when a node's motto was set.
 const kindMotto table.Kind = 200
 
 var mottoTable = declaration[uint32, millis]{

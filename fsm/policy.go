@@ -52,6 +52,7 @@ func decideSetPolicy(v *view, c *invocation) (effect, *protocol.Error) {
 		x.begin(protocol.EventPolicyChanged).network(r.NetworkID).
 			num("old_max_members", uint64(n.policy.maxMembers)).num("new_max_members", uint64(p.maxMembers)).
 			num("old_allowed_ports_count", uint64(len(n.policy.ports))).num("new_allowed_ports_count", uint64(len(p.ports))).end()
+		x.count(CountPolicyChanges, 1)
 		now, _ := x.networks.records.Get(r.NetworkID)
 		return policyReply("set_network_policy_ok", r.NetworkID, now)
 	}, nil

@@ -223,6 +223,7 @@ func registered(x *txn, old, n *node, mode string) {
 		action = protocol.EventNodeRegistered
 	}
 	x.begin(action).node(n.id).str("mode", mode).end()
+	x.count(CountRegistrations, 1)
 	if old != nil && old.hostname != n.hostname {
 		x.begin(protocol.EventHostnameChanged).node(n.id).person("old_hostname", old.hostname).person("new_hostname", n.hostname).end()
 	}
@@ -299,6 +300,7 @@ func deregister(x *txn, n *node) {
 		nets++ // the backbone
 	}
 	x.begin(protocol.EventNodeDeregistered).node(n.id).num("networks", uint64(nets)).end()
+	x.count(CountDeregistrations, 1)
 	dropHandshakes(x, n.id)
 	forgetPairs(x, n.id)
 	dropNotes(x, n.id)

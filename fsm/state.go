@@ -38,9 +38,10 @@ type meta struct {
 	// exported counts the events that exports were given, also those of exports
 	// that are configured otherwise by now or are gone.
 	exported uint64
+	counts   counts
 }
 
-func (m *meta) AppendTo(dst []byte, _ uint32) []byte {
+func (m *meta) AppendTo(dst []byte, level uint32) []byte {
 	dst = append(dst, byte(kindMeta))
 	dst = table.AppendString(dst, m.clusterID)
 	dst = table.AppendUvarint(dst, uint64(m.level))
@@ -57,7 +58,8 @@ func (m *meta) AppendTo(dst []byte, _ uint32) []byte {
 	for i := range m.chains {
 		dst = m.chains[i].append(dst)
 	}
-	return table.AppendUvarint(table.AppendUvarint(table.AppendVarint(dst, m.began), m.requests), m.exported)
+	dst = table.AppendUvarint(table.AppendUvarint(table.AppendVarint(dst, m.began), m.requests), m.exported)
+	return m.counts.appendTo(dst, level)
 }
 
 func readMeta(d *table.Decoder) (m meta) {
@@ -72,6 +74,7 @@ func readMeta(d *table.Decoder) (m meta) {
 		m.chains[i] = readChain(d)
 	}
 	m.began, m.requests, m.exported = d.Varint(), d.Uvarint(), d.Uvarint()
+	m.counts = readCounts(d, m.level)
 	if net > 0xffff || m.joinSeq > maxJoinOrder {
 		d.Fail()
 	}

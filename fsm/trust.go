@@ -34,6 +34,7 @@ func decideReportTrust(v *view, c *invocation) (effect, *protocol.Error) {
 			action = protocol.EventTrustCreated
 		}
 		x.begin(action).num("node_a", uint64(r.NodeID)).num("node_b", uint64(r.PeerID)).end()
+		x.count(CountTrustReports, 1)
 		return reply
 	}, nil
 }
@@ -57,6 +58,7 @@ func decideRevokeTrust(v *view, c *invocation) (effect, *protocol.Error) {
 		x.setSides(r.NodeID, r.PeerID, 0)
 		withdrawRequests(x, r.NodeID, r.PeerID)
 		x.begin(protocol.EventTrustRevoked).num("node_a", uint64(r.NodeID)).num("node_b", uint64(r.PeerID)).end()
+		x.count(CountTrustRevocations, 1)
 		return &protocol.EmptyReply{Type: "revoke_trust_ok"}
 	}, nil
 }

@@ -5,14 +5,14 @@
 package protocol
 
 // The synthetic next version, with which upgrades are tested: one new
-// command, one new field in a reply, one new event, at feature level 3.
+// command, one new field in a reply, one new event, at the next feature level.
 
 // LookupNext are the fields of a lookup reply that only the next version has.
 type LookupNext struct {
 	Motto string `json:"motto,omitempty"`
 }
 
-// FeatureMotto is what level 2 brings.
+// FeatureMotto is what the next level brings.
 const FeatureMotto = "motto"
 
 // EventMottoChanged is caused by set_motto.
@@ -42,7 +42,7 @@ type SetMottoReply struct {
 // Files are initialised in the order of their names, so the row is there when
 // table.go reads the table.
 func init() {
-	Features = append(Features, Feature{FeatureMotto, 2, "a motto for each node"})
+	Features = append(Features, Feature{FeatureMotto, LevelCounts + 1, "a motto for each node"})
 	Events[EventMottoChanged] = ClassActivity
 	Commands = append(Commands, Command{
 		Code: 0x7001, Name: "set_motto", Group: GroupNode, Auth: AuthSignatureOrAdmin, Mode: ModeWrite, Feature: FeatureMotto,

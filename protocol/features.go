@@ -15,6 +15,9 @@ type Feature struct {
 // LevelFirst is the feature level of a cluster that knows no later feature.
 const LevelFirst uint32 = 1
 
+// LevelCounts is the feature level from which the state counts changes.
+const LevelCounts uint32 = 2
+
 // Features is the one table of features, in the order of their levels. Rows
 // and levels are append-only; a release adds one level at most.
 var Features = []Feature{
@@ -25,6 +28,7 @@ var Features = []Feature{
 	{"audit", LevelFirst, "the audit log, sinks, webhooks, dead letters"},
 	{"signed-requests", LevelFirst, "signatures over whole requests, request ids"},
 	{"settings", LevelFirst, "replicated settings, join tokens, requests counted by all members"},
+	{"counts", LevelCounts, "changes counted by the state, for metrics that are the same on every member"},
 }
 
 // FeatureLevel is the level of a feature, and of what names none.

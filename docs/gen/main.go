@@ -141,7 +141,7 @@ func metricsReference() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString("# Metrics\n\n" + notice)
 	b.WriteString("Served by every member under `/metrics` of the ops listener, with the usual `go_` and `process_` metrics beside them.\n\n")
-	b.WriteString("Metrics whose origin is *state* are read off the replicated state: every member shows the same, as far as it has applied the log, so take the maximum over the members. They are absent until a member has applied what it knew before its start. All others are counted by each process since its start: add them up.\n\n")
+	b.WriteString("Metrics whose origin is *state* are read off the replicated state: every member shows the same, as far as it has applied the log, so take the maximum over the members. They are absent until a member has applied what it knew before its start. Their counters count changes: a command that is repeated, or that finds everything as it wants it, adds nothing (the original registry counted every success). Counts of changes begin, and are shown, when the cluster reaches feature level 2. All others are counted by each process since its start: add them up.\n\n")
 	b.WriteString("| metric | kind | labels | origin | meaning |\n|---|---|---|---|---|\n")
 	for _, group := range []struct {
 		origin string

@@ -75,6 +75,9 @@ var StateMetrics = func() (list []cluster.MetricInfo) {
 	for _, n := range ofNetworks {
 		list = append(list, n.MetricInfo)
 	}
+	for _, c := range counters {
+		list = append(list, c.MetricInfo)
+	}
 	return list
 }()
 
@@ -138,6 +141,7 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 			send(&ofNetworks[i].MetricInfo, others.sums[i], otherNetworks)
 		}
 	}
+	c.collectCounts(root, out)
 }
 
 // rest adds up the networks that have no series of their own.
