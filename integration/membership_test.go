@@ -27,7 +27,9 @@ type operator struct {
 
 func (o *operator) run(args ...string) string {
 	o.t.Helper()
-	out, err := exec.CommandContext(o.ctx, o.path, args...).CombinedOutput()
+	cmd := exec.CommandContext(o.ctx, o.path, args...)
+	cmd.Env = append(os.Environ(), "HOME="+o.t.TempDir()) // what init keeps for pilotctl is of this test
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		o.t.Fatalf("pilot-registry %s: %v\n%s", strings.Join(args, " "), err, out)
 	}

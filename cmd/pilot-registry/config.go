@@ -49,9 +49,9 @@ type accountsConfig struct {
 type wireConfig struct {
 	Listen            string        `yaml:"listen" help:"address for clients"`
 	Advertise         string        `yaml:"advertise" help:"address clients are told to use; default: listen"`
-	TLS               string        `yaml:"tls" help:"self_signed (the cluster's certificate, see the printed pin), files, or off"`
-	TLSCert           string        `yaml:"tls_cert" help:"PEM certificate file for tls files"`
-	TLSKey            string        `yaml:"tls_key" help:"PEM key file for tls files"`
+	TLS               string        `yaml:"tls" help:"self_signed (the cluster's certificate, see the printed pin), files, both (TLS and plain on one port, told apart by the first byte; TLS with tls_cert if that is set, else as self_signed), or off"`
+	TLSCert           string        `yaml:"tls_cert" help:"PEM certificate file for tls files and both"`
+	TLSKey            string        `yaml:"tls_key" help:"PEM key file for tls files and both"`
 	MaxConns          int           `yaml:"max_conns" help:"largest number of client connections"`
 	MaxConnsPerSource int           `yaml:"max_conns_per_source" help:"largest number of client connections of one source (an IPv4 address or an IPv6 /64); an IPv6 /48 may have eight times as many"`
 	ReplyMemoryMiB    int           `yaml:"reply_memory_mib" help:"largest memory, in MiB, of all replies that are being made or sent (at least 32); one source may have an eighth"`
@@ -135,6 +135,7 @@ type outboundConfig struct {
 
 const (
 	wireTLSOff   = "off"
+	wireTLSBoth  = "both"
 	wireTLSSelf  = "self_signed"
 	opsTLSAuto   = "auto"
 	wireTLSFiles = "files"

@@ -49,7 +49,7 @@ func TestMistakesAreNamed(t *testing.T) {
 	for _, c := range []struct{ yaml, want string }{
 		{"rate_limit:\n  query: 5\n", "rate_limit"},
 		{"wire:\n  listn: ':9000'\n", "listn"},
-		{"wire:\n  tls: sometimes\n", `wire.tls: "sometimes" is not one of self_signed, files, off`},
+		{"wire:\n  tls: sometimes\n", `wire.tls: "sometimes" is not one of self_signed, files, both, off`},
 		{"wire:\n  tls: files\n", "needs both tls_cert and tls_key"},
 		{"wire:\n  listen: nowhere\n", `wire.listen: "nowhere" is not host:port`},
 		{"rate_limits:\n  query: 0\n", "rate_limits.query: 0 is not a positive number"},
@@ -81,7 +81,7 @@ func TestMistakesAreNamed(t *testing.T) {
 func TestEveryMistakeIsNamedAtOnce(t *testing.T) {
 	const want = `data_dir: required
 wire.listen: "a" is not host:port
-wire.tls: "x" is not one of self_signed, files, off
+wire.tls: "x" is not one of self_signed, files, both, off
 peer.listen: "b" is not host:port
 ops.listen: "c" is not host:port
 log.level: "y" is not one of trace, debug, info, warn, error

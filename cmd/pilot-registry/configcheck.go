@@ -68,9 +68,12 @@ func (c *config) validate() error {
 
 func (w *wireConfig) validate(p *problems) {
 	p.hostPort("wire.listen", w.Listen)
-	p.oneOf("wire.tls", w.TLS, wireTLSSelf, wireTLSFiles, wireTLSOff)
-	if (w.TLS == wireTLSFiles) != (w.TLSCert != "" && w.TLSKey != "") {
-		p.add("wire.tls: files needs both tls_cert and tls_key, and only files uses them")
+	p.oneOf("wire.tls", w.TLS, wireTLSSelf, wireTLSFiles, wireTLSBoth, wireTLSOff)
+	switch given := w.TLSCert != "" && w.TLSKey != ""; {
+	case w.TLS == wireTLSBoth && !given && w.TLSCert+w.TLSKey != "":
+		p.add("wire.tls: both takes tls_cert and tls_key together, or neither")
+	case w.TLS != wireTLSBoth && (w.TLS == wireTLSFiles) != given:
+		p.add("wire.tls: files needs both tls_cert and tls_key, and only files and both use them")
 	}
 	if w.ReplyMemoryMiB < server.ReplyMemoryMin>>20 {
 		p.add("wire.reply_memory_mib: %d is below %d, which few lists need", w.ReplyMemoryMiB, server.ReplyMemoryMin>>20)

@@ -77,8 +77,11 @@ func (c *config) warnings() []string {
 	if c.Wire.TLS == wireTLSOff {
 		w = append(w, "wire.tls is off: admin tokens and join tokens of networks travel in clear text")
 	}
-	if c.Wire.TLS == wireTLSFiles {
-		w = append(w, "wire.tls is files: clients that pin a certificate pin one leaf; use the same files on every member")
+	if c.Wire.TLS == wireTLSBoth {
+		w = append(w, "wire.tls is both: clients that do not use TLS send tokens in clear text")
+	}
+	if c.wireCertificate() == wireTLSFiles {
+		w = append(w, "wire.tls_cert is in use: clients that pin a certificate pin one leaf; use the same files on every member")
 	}
 	if c.Ops.TLS == wireTLSOff && c.opsReachable() {
 		w = append(w, "ops.tls is off and ops.listen can be reached from other machines: admin tokens for metrics and status travel in clear text")

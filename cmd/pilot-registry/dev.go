@@ -31,6 +31,7 @@ type devOptions struct {
 	rateLimits      string
 	restart         string
 	noTLS           bool
+	context         string
 	set             []string
 }
 
@@ -73,6 +74,7 @@ A data directory is used by one dev at a time, and keeps its ports.`,
 	f.StringVar(&o.rateLimits, "rate-limits", "on", "on or off")
 	f.StringVar(&o.restart, "restart", "always", "what to do when a member ends: always or never")
 	f.BoolVar(&o.noTLS, "no-tls", false, "serve clients in clear text (members among themselves always use mutual TLS)")
+	f.StringVar(&o.context, "context", "dev", contextHelp)
 	f.StringArrayVar(&o.set, "set", nil, "a setting for every member as in raft.snapshot_threshold=64 (repeatable)")
 	return cmd
 }
@@ -249,7 +251,7 @@ func ensureToken(path string) error {
 	if path == "" {
 		return nil
 	}
-	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(path); path == "-" || !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	raw := make([]byte, 24)

@@ -10,8 +10,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/pilotregistry/pilotregistry/cmd/internal/contexts"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -172,16 +174,17 @@ func (d *dev) announce(doc []byte) error {
 // greet prints what to try next and writes the settings of clients to a file
 // that a shell can read.
 func (d *dev) greet(leader string) {
-	env := fmt.Sprintf("export PILOT_ADDR=%s", d.addr(0, 0))
-	for i := 1; i < d.size; i++ {
-		env += "," + d.addr(0, i)
+	reached := contexts.Context{AdminTokenFile: d.adminFile}
+	for i := range d.size {
+		reached.Addrs = append(reached.Addrs, d.addr(0, i))
 	}
-	env += "\n"
+	env := "export PILOT_ADDR=" + strings.Join(reached.Addrs, ",") + "\n"
 	if !d.noTLS {
 		pin, err := wirePin(d.dir(0))
 		if err != nil {
 			fmt.Fprintln(d.out, "warning:", err)
 		}
+		reached.TLSPin = pin
 		env += "export PILOT_TLS_PIN=" + pin + "\n"
 	}
 	if d.adminFile != "" {
@@ -194,6 +197,12 @@ func (d *dev) greet(leader string) {
 	file := filepath.Join(d.dataDir, "env")
 	if err := os.WriteFile(file, []byte(env), 0o600); err != nil {
 		fmt.Fprintln(d.out, "warning:", err)
+	}
+	enter := ". " + file
+	if current := remember(d.out, d.context, reached); current == d.context && current != "" {
+		enter = "pilotctl context show      (it is in use; or: . " + file + ")"
+	} else if current != "" {
+		enter += "      (or: pilotctl context use " + d.context + ")"
 	}
 	fmt.Fprintf(d.out, "cluster of %d members is up\n", d.size)
 	for i, n := range d.document(leader).Members {
@@ -209,12 +218,12 @@ func (d *dev) greet(leader string) {
 	}
 	fmt.Fprintf(d.out, `
 Try, in another terminal:
-  . %s
+  %s
   bin/pilotctl --identity alice.json register --hostname alice
   bin/pilotctl --identity bob.json --addr %s register --hostname bob
   bin/pilotctl cluster status
   or open http://%s/ in a browser%s
   kill -9 PID        (any pid above: nothing acknowledged is lost, and it comes back)
 Ctrl-C stops all members. Logs: %s/n*.log
-`, file, d.addr(0, d.size-1), d.addr(opsPortOffset, 0), where, d.dataDir)
+`, enter, d.addr(0, d.size-1), d.addr(opsPortOffset, 0), where, d.dataDir)
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/pilotregistry/pilotregistry/cluster"
 	"github.com/pilotregistry/pilotregistry/cluster/base/keyring"
+	"github.com/pilotregistry/pilotregistry/cmd/internal/contexts"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
 )
@@ -23,12 +25,15 @@ import (
 func keyringFile(dataDir string) string { return filepath.Join(dataDir, "keyring") }
 
 func newInit() *cobra.Command {
-	var dataDir, advertise, adminFile, replicationFile string
+	var dataDir, advertise, adminFile, replicationFile, contextName string
 	cmd := &cobra.Command{
 		Use: "init", Short: "Create a new cluster with this machine as its first member", Args: cobra.NoArgs,
 		Long: `init prepares an empty data directory for the first member of a new cluster: member id, cluster id, cluster CA,
 keyring and the cluster's wire certificate. It works offline; start the member with: pilot-registry run`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := ensureToken(adminFile); err != nil {
+				return err
+			}
 			res, err := initCluster(cmd.Context(), dataDir, advertise, adminFile, replicationFile)
 			if err != nil {
 				return err
@@ -38,6 +43,10 @@ keyring and the cluster's wire certificate. It works offline; start the member w
 			if res.JoinToken != "" {
 				fmt.Fprintf(out, "\nNext member, within an hour of the first start (the token works once, keep it secret):\n  pilot-registry join --token %s --peer-advertise HOST:PORT\n", res.JoinToken)
 			}
+			current := remember(cmd.ErrOrStderr(), contextName, contexts.Context{Addrs: []string{clientAddr(advertise)}, TLSPin: res.pin, AdminTokenFile: adminFile})
+			if current != "" {
+				fmt.Fprintf(out, "\npilotctl reaches the cluster with --context %s; the one in use is %s\n", contextName, current)
+			}
 			fmt.Fprintf(out, "\nStart this member:\n  pilot-registry run --data-dir %s --peer-advertise %s\n", dataDir, advertise)
 			return nil
 		},
@@ -45,7 +54,8 @@ keyring and the cluster's wire certificate. It works offline; start the member w
 	f := cmd.Flags()
 	f.StringVar(&dataDir, "data-dir", defaultConfig().DataDir, "empty directory for this member's state")
 	f.StringVar(&advertise, "peer-advertise", "", "host:port at which other members will reach this one")
-	f.StringVar(&adminFile, "admin-token-file", "", "file with the first admin token; without one no administrative command is accepted")
+	f.StringVar(&adminFile, "admin-token-file", "", "file with the first admin token, made with a random one if it is missing; without the flag no administrative command is accepted")
+	f.StringVar(&contextName, "context", "registry", contextHelp)
 	f.StringVar(&replicationFile, "replication-token-file", "", "file with the token for subscribe_replication")
 	_ = cmd.MarkFlagRequired("peer-advertise") // the flag exists
 	return cmd
@@ -115,14 +125,18 @@ func readToken(path string) (string, error) {
 	if path == "" {
 		return "", nil
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
+	read := func() ([]byte, error) { return io.ReadAll(os.Stdin) }
+	if path != "-" {
+		info, err := os.Stat(path)
+		if err != nil {
+			return "", err
+		}
+		if info.Mode().Perm()&0o077 != 0 {
+			fmt.Fprintf(os.Stderr, "warning: %s: mode %04o lets others read the token\n", path, info.Mode().Perm())
+		}
+		read = func() ([]byte, error) { return os.ReadFile(path) }
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		fmt.Fprintf(os.Stderr, "warning: %s: mode %04o lets others read the token\n", path, info.Mode().Perm())
-	}
-	raw, err := os.ReadFile(path)
+	raw, err := read()
 	if err != nil {
 		return "", err
 	}
@@ -163,7 +177,7 @@ and prepares an empty data directory. Then start the member with: pilot-registry
 	f := cmd.Flags()
 	f.StringVar(&cfg.DataDir, "data-dir", defaultConfig().DataDir, "empty directory for this member's state")
 	f.StringVar(&cfg.Token, "token", "", "join token")
-	f.StringVar(&tokenFile, "token-file", "", "file with the join token")
+	f.StringVar(&tokenFile, "token-file", "", "file with the join token; - is standard input")
 	f.StringVar(&cfg.PeerAdvertise, "peer-advertise", "", "host:port at which other members will reach this one")
 	_ = cmd.MarkFlagRequired("peer-advertise") // the flag exists
 	return cmd

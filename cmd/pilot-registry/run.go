@@ -219,12 +219,13 @@ func newFrontDoor(ctx context.Context, c *config, node *cluster.Member, out *out
 		ReplyMemory: c.Wire.ReplyMemoryMiB << 20, MaxRequest: c.Wire.MaxRequest, Rates: c.rates(), Exempt: b.exempt, Logger: log.Named("wire"), Metrics: counts,
 		Timeouts: server.Timeouts{Idle: c.Wire.IdleTimeout, Request: c.Wire.RequestTimeout},
 	}
-	if c.Wire.TLS != wireTLSOff {
-		if cfg.TLS, err = tlsFor(c.Wire.TLS, c.DataDir, c.Wire.TLSCert, c.Wire.TLSKey); err != nil {
+	if mode := c.wireCertificate(); mode != wireTLSOff {
+		cfg.Plain = c.Wire.TLS == wireTLSBoth
+		if cfg.TLS, err = tlsFor(mode, c.DataDir, c.Wire.TLSCert, c.Wire.TLSKey); err != nil {
 			return nil, nil, err
 		}
 	}
-	if c.Wire.TLS == wireTLSSelf {
+	if c.wireCertificate() == wireTLSSelf {
 		pin, err := wirePin(c.DataDir)
 		if err != nil {
 			return nil, nil, err
@@ -233,6 +234,17 @@ func newFrontDoor(ctx context.Context, c *config, node *cluster.Member, out *out
 	}
 	front, err := server.New(cfg)
 	return front, backend, err
+}
+
+// wireCertificate is where the certificate of the wire listener is from.
+func (c *config) wireCertificate() string {
+	switch {
+	case c.Wire.TLS != wireTLSBoth:
+		return c.Wire.TLS
+	case c.Wire.TLSCert != "":
+		return wireTLSFiles
+	}
+	return wireTLSSelf
 }
 
 // tlsFor makes the TLS settings of a listener in mode self_signed or files.

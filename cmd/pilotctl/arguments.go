@@ -29,3 +29,11 @@ func count(check cobra.PositionalArgs) cobra.PositionalArgs {
 		return nil
 	}
 }
+
+// noVerb is for a command that has verbs and works without one.
+func noVerb(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return groupRun(cmd, args)
+}

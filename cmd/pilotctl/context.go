@@ -28,9 +28,10 @@ type contextCommand struct {
 }
 
 func (a *app) contextCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "context", Short: "describe pilotctl to programs", Args: exactly(0), ValidArgsFunction: cobra.NoFileCompletions,
-		Long: "Describe pilotctl to programs: its commands, error codes, global flags and settings.\n\nIt asks no member.",
+	cmd := &cobra.Command{
+		Use: "context", Short: "choose among clusters, or describe pilotctl to programs", Args: noVerb, ValidArgsFunction: cobra.NoFileCompletions,
+		Long: "A context is how a cluster is reached: addresses, pin or CA, and the file with the admin token.\n\n" +
+			"Without a verb it describes pilotctl to programs: its commands, error codes, global flags and settings.\n\nIt asks no member.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.checkOutput(cmd); err != nil {
 				return err
@@ -42,6 +43,8 @@ func (a *app) contextCommand() *cobra.Command {
 			return a.printValue(c, &contextOf{})
 		},
 	}
+	cmd.AddCommand(contextVerbs(a)...)
+	return cmd
 }
 
 func describe(root *cobra.Command) contextOf {
@@ -52,7 +55,7 @@ func describe(root *cobra.Command) contextOf {
 		for _, sub := range cmd.Commands() {
 			walk(sub)
 		}
-		if cmd.HasSubCommands() || cmd.Hidden {
+		if cmd.HasSubCommands() && cmd.Name() != "context" || cmd.Hidden {
 			return
 		}
 		path := strings.TrimPrefix(cmd.CommandPath(), root.Name()+" ")

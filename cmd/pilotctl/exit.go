@@ -80,11 +80,11 @@ func classify(cmd *cobra.Command, err error, flags globalFlags) failureReport {
 }
 
 func hasAdminToken(flags globalFlags) bool {
-	config, err := readConfig()
+	r, err := flags.reach(nil)
 	if err != nil {
 		return false
 	}
-	token, err := flags.adminToken(config)
+	token, err := flags.adminToken(r)
 	return err == nil && token != ""
 }
 

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -38,11 +39,14 @@ type globalFlags struct {
 	timeout        time.Duration
 	output         string
 	json           bool
+	context        string
+	insecure       bool
 }
 
 func (g *globalFlags) register(root *cobra.Command) {
 	f := root.PersistentFlags()
 	f.StringSliceVar(&g.addrs, "addr", nil, "member `addresses`, host:port; repeat or separate by commas")
+	f.StringVar(&g.context, "context", "", "reach the cluster of this `context`; see: pilotctl context list")
 	f.StringVar(&g.identity, "identity", "", "identity `file` (default ~/.pilot/identity.json)")
 	f.Uint32Var(&g.nodeID, "node-id", 0, "act for this node `id` (default: the one in the identity file)")
 	f.StringVar(&g.adminTokenFile, "admin-token-file", "", "`file` that holds the admin token (see also PILOT_ADMIN_TOKEN)")
@@ -50,6 +54,7 @@ func (g *globalFlags) register(root *cobra.Command) {
 	f.StringVar(&g.tlsCA, "tls-ca", "", "use TLS and verify the server by the CAs in this PEM `file`")
 	f.StringVar(&g.tlsPin, "tls-pin", "", "use TLS and accept the certificate with this `SHA-256` only")
 	f.BoolVar(&g.noTLS, "no-tls", false, "do not use TLS, whatever the environment says")
+	f.BoolVar(&g.insecure, "insecure", false, "send tokens in clear text to other machines as well")
 	f.StringVar(&g.consistency, "consistency", "", "read `level`: linearizable (default), bounded or stale")
 	f.DurationVar(&g.maxStaleness, "max-staleness", 0, "how old a bounded read may be, as in 500ms")
 	f.Uint64Var(&g.minIndex, "min-index", 0, "read a state of at least this log `index`")
@@ -61,6 +66,9 @@ func (g *globalFlags) register(root *cobra.Command) {
 		must(root.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)))
 	}
 	must(root.RegisterFlagCompletionFunc("output", output.Complete))
+	must(root.RegisterFlagCompletionFunc("context", func(cmd *cobra.Command, _ []string, text string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return completeContexts(cmd, nil, text)
+	}))
 	fixed("consistency", "linearizable", "bounded", "stale")
 	for _, flag := range []string{"addr", "node-id", "tls-pin", "max-staleness", "min-index", "request-id", "timeout"} {
 		fixed(flag)
@@ -77,6 +85,10 @@ func must(err error) {
 type configFile struct {
 	Registry   string `json:"registry"`
 	AdminToken string `json:"admin_token"`
+	TLSPin     string `json:"tls_pin"`
+	TLSCA      string `json:"tls_ca"`
+	path       string // "" when there is none
+	readable   bool   // by others than its owner
 }
 
 func pilotDir() (string, error) {
@@ -104,6 +116,10 @@ func readConfig() (configFile, error) {
 	if err := json.Unmarshal(data, &c); err != nil {
 		return c, fmt.Errorf("read settings: %s: %s; repair or remove it", path, protocol.JSONProblem(err, data))
 	}
+	c.path = path
+	if info, err := os.Stat(path); err == nil {
+		c.readable = info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows"
+	}
 	return c, nil
 }
 
@@ -119,16 +135,13 @@ func (g *globalFlags) identityPath() (string, error) {
 }
 
 // clientOptions turns flags, environment and file into options of the SDK.
-func (g *globalFlags) clientOptions(cmd *cobra.Command) (client.Options, error) {
+func (g *globalFlags) clientOptions(cmd *cobra.Command, r *reach) (client.Options, error) {
 	if g.timeout <= 0 {
 		return client.Options{}, usagef(cmd, "invalid --timeout %v: want more than nothing, as in 15s", g.timeout)
 	}
-	config, err := readConfig()
-	if err != nil {
-		return client.Options{}, err
-	}
+	var err error
 	o := client.Options{
-		Addrs: g.addresses(config), Consistency: protocol.Level(g.consistency), MaxStaleness: g.maxStaleness,
+		Addrs: r.addrs, Consistency: protocol.Level(g.consistency), MaxStaleness: g.maxStaleness,
 		Timeout: g.timeout, RetryFor: g.timeout, UnreachableFor: 2 * time.Second,
 	}
 	// A member without a leader says so after seven seconds and is to be heard,
@@ -143,36 +156,26 @@ func (g *globalFlags) clientOptions(cmd *cobra.Command) (client.Options, error) 
 	case o.Consistency != protocol.Bounded:
 		return o, usagef(cmd, "--max-staleness %v bounds no %s read: give it alone or with --consistency bounded", g.maxStaleness, g.consistency)
 	}
-	if o.AdminToken, err = g.adminToken(config); err != nil {
+	if o.AdminToken, err = g.adminToken(r); err != nil {
 		return o, err
 	}
-	if err := g.setTLS(cmd, &o); err != nil {
-		return o, err
-	}
-	return o, nil
+	return o, g.setTLS(cmd, &o, r)
 }
 
-func (g *globalFlags) addresses(config configFile) []string {
-	for _, list := range [][]string{
-		g.addrs, strings.Split(os.Getenv("PILOT_ADDR"), ","), strings.Split(os.Getenv("PILOT_REGISTRY"), ","), strings.Split(config.Registry, ","),
-	} {
-		for _, a := range list {
-			if strings.TrimSpace(a) != "" {
-				return list
-			}
-		}
-	}
-	return []string{defaultAddr}
-}
-
-func (g *globalFlags) adminToken(config configFile) (string, error) {
+func (g *globalFlags) adminToken(r *reach) (string, error) {
 	if g.adminTokenFile != "" {
 		return readSecret("--admin-token-file", g.adminTokenFile)
 	}
-	if t := protocol.TrimSecret(os.Getenv("PILOT_ADMIN_TOKEN")); t != "" {
-		return t, nil
+	fromEnv := protocol.TrimSecret(os.Getenv("PILOT_ADMIN_TOKEN"))
+	switch {
+	case fromEnv != "" && !(r.asked && r.context.AdminTokenFile != ""):
+		return fromEnv, nil
+	case r.context == nil:
+		return protocol.TrimSecret(r.config.AdminToken), nil
+	case r.context.AdminTokenFile != "":
+		return readSecret("the admin token of context "+r.name, r.context.AdminTokenFile)
 	}
-	return protocol.TrimSecret(config.AdminToken), nil
+	return "", nil
 }
 
 // readSecret reads a one-line secret file; - is standard input.
@@ -192,13 +195,14 @@ func readSecret(flag, path string) (string, error) {
 	return secret, nil
 }
 
-func (g *globalFlags) setTLS(cmd *cobra.Command, o *client.Options) error {
+func (g *globalFlags) setTLS(cmd *cobra.Command, o *client.Options, r *reach) error {
 	given := 0
 	for _, set := range []bool{g.tls, g.tlsCA != "", g.tlsPin != "", g.noTLS} {
 		if set {
 			given++
 		}
 	}
+	pin, ca := os.Getenv("PILOT_TLS_PIN"), os.Getenv("PILOT_TLS_CA")
 	switch {
 	case given > 1:
 		return usagef(cmd, "--tls, --tls-ca, --tls-pin and --no-tls exclude each other")
@@ -207,10 +211,18 @@ func (g *globalFlags) setTLS(cmd *cobra.Command, o *client.Options) error {
 		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	case given == 1:
 		o.CAFile, o.Pin = g.tlsCA, g.tlsPin
-	case os.Getenv("PILOT_TLS_PIN") != "":
-		o.Pin = os.Getenv("PILOT_TLS_PIN")
+	case r.asked:
+		r.context.secure(o)
+	case pin != "":
+		o.Pin = pin
+	case ca != "":
+		o.CAFile = ca
+	case r.context != nil:
+		r.context.secure(o)
+	case r.config.TLSPin != "":
+		o.Pin = r.config.TLSPin
 	default:
-		o.CAFile = os.Getenv("PILOT_TLS_CA")
+		o.CAFile = r.config.TLSCA
 	}
 	return nil
 }

@@ -72,16 +72,26 @@ networks and keys, reads and exports the audit trail, and shows and changes
 the cluster.
 
 Any member of the cluster answers every command. With several addresses the
-first that works is used.
+first that works is used. A context (pilotctl context set) keeps how a cluster
+is reached; pilot-registry dev and pilot-registry init make one.
 
 Settings, first wins:
-  address      --addr, PILOT_ADDR, PILOT_REGISTRY, "registry" in ~/.pilot/config.json, 127.0.0.1:9000
-  admin token  --admin-token-file, PILOT_ADMIN_TOKEN, "admin_token" in ~/.pilot/config.json
-  TLS          --tls-pin, --tls-ca, --tls; PILOT_TLS_PIN, PILOT_TLS_CA; otherwise plain
+  address      --addr, --context, PILOT_ADDR, PILOT_REGISTRY, the context in
+               use, "registry" in ~/.pilot/config.json, 127.0.0.1:9000
+  admin token  --admin-token-file, PILOT_ADMIN_TOKEN, the context,
+               "admin_token" in ~/.pilot/config.json
+  TLS          --tls-pin, --tls-ca, --tls; PILOT_TLS_PIN, PILOT_TLS_CA; the
+               context; "tls_pin" or "tls_ca" in ~/.pilot/config.json;
+               otherwise plain
   identity     --identity, ~/.pilot/identity.json
 
-Output: data on stdout, prose on stderr, never coloured. -o chooses the form;
---json is the envelope {"data":...,"status":"ok"} for scripts.
+What a context says of TLS and of the token holds for its own addresses only.
+Tokens do not go to other machines in clear text, unless --insecure or the
+context allows it.
+
+Output: data on stdout, prose on stderr, never coloured. -o chooses the form:
+a table of 80 columns, wide with everything, json, yaml, or what a JSONPath
+selects, as in -o 'jsonpath=$.members[*].id'. --json is the envelope {"data":...,"status":"ok"} for scripts.
 
 ` + failure.Codes
 

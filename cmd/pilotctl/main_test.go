@@ -199,7 +199,11 @@ func TestExpiry(t *testing.T) {
 func TestAMemberWithoutALeaderIsHeard(t *testing.T) {
 	t.Setenv("PILOT_ADDR", "127.0.0.1:1,127.0.0.1:2")
 	g := &globalFlags{timeout: 15 * time.Second}
-	o, err := g.clientOptions(&cobra.Command{})
+	r, err := g.reach(&cobra.Command{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := g.clientOptions(&cobra.Command{}, r)
 	if err != nil {
 		t.Fatal(err)
 	}

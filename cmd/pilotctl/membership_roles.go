@@ -70,6 +70,9 @@ func (s *session) actAs(r *roleRequest, token *secretFlags) ([]client.CallOption
 		return nil, err
 	}
 	r.actor = s.ownNode()
+	if secret != "" && s.clearTo != "" {
+		return nil, s.inClear("the network's token")
+	}
 	if secret != "" {
 		return []client.CallOption{client.WithAdminToken(string(secret))}, nil
 	}

@@ -35,6 +35,9 @@ func (a *app) subscribeCommand() *cobra.Command {
 			return err
 		}
 		defer done()
+		if s.clearTo != "" {
+			return s.inClear("the replication token")
+		}
 		return s.follow(cmd.Context(), token, *deltas, *count)
 	}
 	return cmd

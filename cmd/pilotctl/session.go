@@ -28,6 +28,9 @@ type session struct {
 	ctx    context.Context
 	client *client.Client
 	opts   client.Options
+	reach  *reach
+	// clearTo is an address that tokens must not go to, "" when there is none.
+	clearTo string
 
 	identityPath string
 	identity     *client.Identity // nil before the first registration
@@ -40,7 +43,10 @@ func (a *app) open(cmd *cobra.Command) (s *session, closeIt func(), err error) {
 		return nil, nil, err
 	}
 	s = &session{app: a, cmd: cmd}
-	if s.opts, err = a.flags.clientOptions(cmd); err != nil {
+	if s.reach, err = a.flags.reach(cmd); err != nil {
+		return nil, nil, err
+	}
+	if s.opts, err = a.flags.clientOptions(cmd, s.reach); err != nil {
 		return nil, nil, err
 	}
 	if s.identityPath, err = a.flags.identityPath(); err != nil {
@@ -51,6 +57,9 @@ func (a *app) open(cmd *cobra.Command) (s *session, closeIt func(), err error) {
 		return nil, nil, err
 	}
 	s.opts.Identity = s.identity
+	if err := s.guard(); err != nil {
+		return nil, nil, err
+	}
 	if err := s.connect(); err != nil {
 		return nil, nil, err
 	}
@@ -79,8 +88,11 @@ func (s *session) warn() {
 	if info, err := os.Stat(s.identityPath); err == nil && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
 		fmt.Fprintf(s.stderr, "warning: %s can be read by others; run: chmod 600 %s\n", s.identityPath, s.identityPath)
 	}
+	if c := s.reach.config; c.readable && c.AdminToken != "" {
+		fmt.Fprintf(s.stderr, "warning: %s holds the admin token and can be read by others; run: chmod 600 %s\n", c.path, c.path)
+	}
 	if addr := plainRemote(s.opts); addr != "" && s.opts.AdminToken != "" {
-		fmt.Fprintf(s.stderr, "warning: the admin token travels unencrypted to %s; use --tls-pin or --tls-ca\n", addr)
+		fmt.Fprintf(s.stderr, "warning: the admin token travels in clear text to %s; use --tls-pin or --tls-ca\n", addr)
 	}
 }
 
@@ -125,6 +137,9 @@ func (s *session) call(wire string, body protocol.Body, opts ...client.CallOptio
 // do sends a command. What may be signed is signed, for a member may then see
 // more; a reader whose key counts no more still sees what everybody does.
 func (s *session) do(wire string, body protocol.Body, opts []client.CallOption) (*client.Result, error) {
+	if err := s.guardBody(body); err != nil {
+		return nil, err
+	}
 	if named := s.inOwnName(wire, body); named != nil {
 		res, err := s.client.Do(s.ctx, wire, named, opts...)
 		if !errors.Is(err, client.ErrRejected) {

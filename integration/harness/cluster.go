@@ -110,6 +110,7 @@ func Launch(dir string, o Options) (*Cluster, error) {
 	}
 	c := &Cluster{Dir: dir, exited: make(chan struct{})}
 	c.cmd = exec.Command(o.Registry, o.args(dir, base)...)
+	c.cmd.Env = append(os.Environ(), "HOME="+dir) // what dev keeps for pilotctl is of this cluster
 	c.cmd.Stdout, c.cmd.Stderr = &c.output, &c.output
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := c.cmd.Start(); err != nil {

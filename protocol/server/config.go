@@ -18,8 +18,11 @@ import (
 // Config configures a Server. Backend is required; a zero field means its default.
 type Config struct {
 	Backend Backend
-	// TLS makes the listener speak TLS only; nil means plain TCP only.
+	// TLS makes the listener speak TLS; nil means plain TCP only.
 	TLS *tls.Config
+	// Plain has a listener with TLS serve plain TCP as well. The first byte of
+	// a connection says which it is.
+	Plain bool
 	// MaxConns caps all connections, default 100,000. A connection above it is
 	// accepted and closed at once, as the protocol documents it.
 	MaxConns int

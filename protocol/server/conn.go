@@ -75,13 +75,10 @@ func (c *conn) serve() {
 			c.srv.cfg.Logger.Error("connection ended by a defect", "source", c.state.Source, "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
-	rw, err := c.srv.secure(c.nc)
-	if err != nil {
-		c.srv.cfg.Logger.Debug("TLS handshake failed", "source", c.state.Source, "error", err)
+	if err := c.open(); err != nil {
+		c.srv.cfg.Logger.Debug("connection ended before its first request", "source", c.state.Source, "error", err)
 		return
 	}
-	c.rw = rw
-	c.in = bufio.NewReaderSize(rw, readBuffer)
 	if err := c.loop(); err != nil && !errors.Is(err, io.EOF) {
 		c.srv.cfg.Logger.Debug("connection closed", "source", c.state.Source, "reason", err)
 	}

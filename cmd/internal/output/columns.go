@@ -24,6 +24,7 @@ var shown = map[string]string{
 	"listedCommand":      "command auth doc",
 	"PersonNode":         "node_id external_id hostname last_seen",
 	"Invite":             "network_id inviter_id timestamp",
+	"contextRow":         "current name addrs tls admin_token_file",
 	"BlueprintRole":      "external_id role",
 }
 

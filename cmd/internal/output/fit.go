@@ -14,7 +14,7 @@ import (
 var whole = []string{"id", "seq", "node_id", "network_id", "member_id", "event_id", "timestamp", "expires_at", "created", "failed_at"}
 
 // soft are columns of free text. They are cut before any other.
-var soft = []string{"details", "reason", "error", "problem", "doc", "tags", "justification", "description", "hostname", "name"}
+var soft = []string{"details", "reason", "error", "problem", "doc", "tags", "justification", "description", "hostname", "name", "admin_token_file", "addrs"}
 
 // narrowest is what a column keeps that is cut.
 const narrowest = 6

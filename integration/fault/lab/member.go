@@ -249,6 +249,7 @@ func (l *Lab) command(ctx context.Context, binary string, args ...string) error 
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Env = append(os.Environ(), "HOME="+l.Dir) // what init keeps for pilotctl is of this lab
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %s", args[0], err, strings.TrimSpace(string(out)))
