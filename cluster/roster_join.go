@@ -32,7 +32,7 @@ func (r *roster) handleJoiner(ctx context.Context, remote string, payload []byte
 	if e.Code == protocol.CodeTokenInvalid || e.Code == protocol.CodeInvalid {
 		r.cfg.Guesses.Wrong(remote, guess.Join) // what cannot be read has no right token either
 	}
-	// Little of the request is written: whoever reaches the port has made it.
+	// Log little of the request: anyone who reaches the port can make one.
 	r.log.Warn("join refused", "remote", remote, "code", e.Code, "error", identity.Clean(e.Text))
 	return nil, e
 }

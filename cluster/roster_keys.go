@@ -69,7 +69,7 @@ func (k *rotation) resealSinks(ctx context.Context, version uint32) *protocol.Er
 			s.Secret, err = k.ring.Seal(version, name, plain)
 		}
 		if err != nil {
-			return protocol.Errorf(protocol.CodeInternal, "keyring version %d is in force, but the secret of sink %s could not be encrypted anew: %v", version, s.Name, err)
+			return protocol.Errorf(protocol.CodeInternal, "keyring version %d is in force, but the secret of sink %s could not be re-encrypted: %v", version, s.Name, err)
 		}
 		e := k.writes.proposeDecided(ctx, fsm.KindResealSink, fsm.ResealSink{Name: s.Name, Gen: s.Gen, Secret: s.Secret})
 		if e != nil && e.Code != protocol.CodeConflict {
@@ -111,7 +111,7 @@ func (k *rotation) resealCA(ctx context.Context, version uint32) *protocol.Error
 		sealed, err = k.ring.Seal(version, sealedCA, key)
 	}
 	if err != nil {
-		return protocol.Errorf(protocol.CodeInternal, "keyring version %d is in force, but the key of the cluster's CA could not be encrypted anew: %v", version, err)
+		return protocol.Errorf(protocol.CodeInternal, "keyring version %d is in force, but the key of the cluster's CA could not be re-encrypted: %v", version, err)
 	}
 	return k.writes.proposeDecided(ctx, fsm.KindPutSealed, fsm.PutSealed{Name: sealedCA, Sealed: sealed, Public: public})
 }

@@ -65,7 +65,7 @@ func TestLogTimeFollowsTheMedian(t *testing.T) {
 	} {
 		off = step.off
 		if got := drive(t, c, hand, median, step.seconds); (got > 0) != step.renewals {
-			t.Errorf("%s: log time would begin anew %d times", step.name, got)
+			t.Errorf("%s: log time would restart %d times", step.name, got)
 		}
 		if ahead := c.ahead(); !step.renewals && ahead.Abs() > 10*time.Millisecond {
 			t.Errorf("%s: log time is still %s ahead after %d s", step.name, ahead, step.seconds)

@@ -51,7 +51,7 @@ func (g *clockGuard) look(ctx context.Context, d DutyEnv) {
 // the machines were asleep, or all their clocks have been set. A second
 // term_start gives everybody the same grace as after a change of leadership.
 func (g *clockGuard) renewTime(ctx context.Context, d DutyEnv, median time.Time) {
-	d.Logger().Warn("log time was far behind the members' clocks and begins anew with them", "behind", (-g.term.clock.ahead()).String())
+	d.Logger().Warn("log time was far behind the members' clocks and restarts from them", "behind", (-g.term.clock.ahead()).String())
 	g.term.clock.set(median, g.term.clock.now().UnixMilli())
 	proposeDuty(ctx, d, fsm.KindTermStart, fsm.TermStart{Term: d.Term(), LeaderID: g.term.id, Version: g.term.cfg.Version})
 }
@@ -88,7 +88,7 @@ func logTimeProblem(ahead time.Duration) string {
 		}
 		return text
 	case ahead < -maxBehind:
-		return fmt.Sprintf("log time is %s behind the members' clocks: it begins anew with them within a minute", (-ahead).Round(time.Second))
+		return fmt.Sprintf("log time is %s behind the members' clocks: it restarts from them within a minute", (-ahead).Round(time.Second))
 	case ahead < -maxSkew:
 		return fmt.Sprintf("log time is %s behind the members' clocks: it runs at twice its speed and is right again in %s", (-ahead).Round(time.Second),
 			(time.Duration(float64(-ahead) / slewFaster)).Round(time.Second))

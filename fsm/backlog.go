@@ -11,7 +11,7 @@ import (
 
 // Required sinks make writes wait when they are too far behind. The events that
 // such a sink has not been given yet are counted by who caused them, so that
-// whoever fills its backlog waits before the others do.
+// the one that fills the backlog waits before the others do.
 //
 // Counted are the events from a sink's position on, as far as its bound: beyond
 // it every write waits, whatever its caller.
@@ -107,8 +107,8 @@ func countBacklogs(x *txn) {
 	})
 }
 
-// audited refuses a write while a required sink is too far behind, and before
-// that the writes of whoever has its part of what the sink has not been given.
+// audited refuses a write while a required sink is too far behind, and, earlier, the
+// writes of a bearer that has caused its share of the undelivered events.
 // What it takes to mend that is exempt, see [protocol.Command.AuditExempt].
 func (v *view) audited(c *invocation) (e *protocol.Error) {
 	if v.audit.required.Get() == 0 || c.row.AuditExempt() {

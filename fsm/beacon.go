@@ -52,10 +52,10 @@ func decideBeaconRegister(v *view, c *invocation) (effect, *protocol.Error) {
 	}, nil
 }
 
-// newestAnnouncement refuses a signed announcement that an earlier one of its
-// signer, or of who had the beacon before, is newer than: whoever has its bytes
-// can send it again, and it must not move the beacon back. What only repeats
-// what is known is a refresh, also from a clock that was set back.
+// newestAnnouncement refuses a signed announcement that is older than the last
+// one of its signer, or of the previous holder of the beacon. Anyone who has
+// its bytes can send it again, and it must not move the beacon back. One that
+// repeats what is known is a refresh, also from a clock that was set back.
 func newestAnnouncement(v *view, old *beacon, r *protocol.BeaconRegister, by bearer) *protocol.Error {
 	if r.SignedAt == 0 {
 		return nil

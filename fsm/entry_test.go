@@ -74,7 +74,7 @@ func TestHaltOnUnknownEntries(t *testing.T) {
 				t.Fatalf("got %v, want a HaltError with %q", err, c.want)
 			}
 			if w.m.Root() != before {
-				t.Error("the state was published anew")
+				t.Error("the state was published again")
 			}
 			if _, err := w.m.Apply(1235, 1, good); !errors.As(err, &halt) || halt.Index != 1234 {
 				t.Errorf("a later entry was applied: %v", err)

@@ -20,8 +20,8 @@ const (
 
 // idShares and strangerShares are what remembered client results may cost:
 // those of requests that prove who sends them, and those of strangers. They
-// are never evicted early, so beyond them new ones are refused, and whoever
-// has as much as is left is refused before the others.
+// are never evicted early, so beyond them new ones are refused; a source that
+// holds as much as is left is refused before the others.
 var (
 	idShares       = share.Parts{Total: 64 << 20, Modest: true}
 	strangerShares = share.Parts{Total: 32 << 20, Modest: true}

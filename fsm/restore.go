@@ -39,7 +39,7 @@ func (m *Machine) Restore(r io.Reader) error {
 		return damaged("its footer is missing")
 	}
 	if _, err := in.ReadByte(); err != io.EOF {
-		return damaged("it has bytes behind its footer")
+		return damaged("bytes follow its footer")
 	}
 	switch {
 	case count != head.records:

@@ -186,7 +186,7 @@ func TestRestoreRefuses(t *testing.T) {
 		"other file":   {[]byte("PK\x03\x04 and so on and so forth"), "not a snapshot"},
 		"format":       {format, "format 7 and this version knows format 1"},
 		"level":        {snapshotWith(t, func(w *world) { w.m.x.meta.level = 9 }), fmt.Sprintf("feature level 9 and this version knows levels 1 to %d", LevelMax)},
-		"trailing":     {append(bytes.Clone(good), 0), "bytes behind its footer"},
+		"trailing":     {append(bytes.Clone(good), 0), "bytes follow its footer"},
 		"no backbone":  {snapshotWith(t, func(w *world) { networkTable.drop(w.m.x, 0) }), "no backbone"},
 		"no sign":      {snapshotWith(t, func(w *world) { seenTable.drop(w.m.x, 1) }), "sign of life"},
 		"lost event":   {snapshotWith(t, func(w *world) { securityTable.drop(w.m.x, 1) }), "events are missing"},

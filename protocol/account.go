@@ -11,7 +11,7 @@ import (
 var accountCommands = []Command{
 	{Code: 134, Name: "submit_badge", Group: GroupIdentity, Auth: AuthSignature, Mode: ModeWrite,
 		Challenge: "submit_badge:{node_id}:{badge}", Signer: "node_id", Events: []string{EventBadgeSubmitted},
-		newBody: body[SubmitBadge](), newReply: reply[SubmitBadgeReply](), Doc: "show that a verified account stands behind a node"},
+		newBody: body[SubmitBadge](), newReply: reply[SubmitBadgeReply](), Doc: "attach the badge of a verified account to a node"},
 	{Code: 135, Name: "enroll_recovery", Group: GroupIdentity, Auth: AuthSignature, Mode: ModeWrite,
 		Challenge: "enroll_recovery:{node_id}:{commitment}", Signer: "node_id", Events: []string{EventRecoveryEnrolled},
 		newBody: body[EnrollRecovery](), newReply: reply[EnrollRecoveryReply](), Doc: "say whose account may give a node another key"},
@@ -56,7 +56,7 @@ func readStatement(text, kind string, fields int) *statement {
 	return s
 }
 
-// BadgeStatement says that a person's account stands behind a node:
+// BadgeStatement says that a person's account vouches for a node:
 // pilotbadge:v1:<node_id>:<provider>:<verified_at>:<exp>:<kid>:<subject>.
 // Times are in Unix seconds; Exp 0 is never.
 type BadgeStatement struct {

@@ -127,6 +127,6 @@ func ReadYesNo(raw any) (yes, ok bool) {
 // notUTF8 says what garbled found.
 const notUTF8 = "holds U+FFFD, which stands for bytes that were not UTF-8: export it again as UTF-8"
 
-// garbled reports whether a text holds the mark of bytes that could not be
-// read: whoever it names, it does not name them any more.
+// garbled reports whether a text holds the replacement character for bytes
+// that could not be read: it no longer names the person it was meant for.
 func garbled(s string) bool { return strings.Contains(s, "\uFFFD") }

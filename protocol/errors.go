@@ -64,9 +64,9 @@ const (
 	CodeJWKSKey = "jwks_key_not_found"
 	// CodeJWKS: the provider's key set cannot be had or used.
 	CodeJWKS = "jwks_unavailable"
-	// CodeIdentityRejected: whoever verifies identity tokens says no.
+	// CodeIdentityRejected: the service that verifies identity tokens rejected this one.
 	CodeIdentityRejected = "identity_rejected"
-	// CodeIdentityFailed: whoever verifies identity tokens cannot be asked.
+	// CodeIdentityFailed: the service that verifies identity tokens cannot be reached.
 	CodeIdentityFailed   = "identity_unavailable"
 	CodeAuditBehind      = "audit_behind"
 	CodeIdentityRequired = "identity_required"

@@ -15,7 +15,7 @@ func (a *app) badgeCommand() *cobra.Command {
 	})
 	submit.Long += "\n\nBoth come from a verifier of accounts. lookup shows the badge then."
 	submit.Example = "  pilotctl badge submit pilotbadge:v1:7:github:1786000000:0:bdg-v1:octo BASE64"
-	return groupCommand("badge", "show that a verified account stands behind a node", submit)
+	return groupCommand("badge", "attach the badge of a verified account to a node", submit)
 }
 
 func (a *app) recoveryCommand() *cobra.Command {

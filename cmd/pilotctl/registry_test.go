@@ -55,11 +55,19 @@ var faults = map[uint32]*protocol.Error{
 	9002: protocol.Errorf(protocol.CodeInvalid, "invalid something"),
 	9003: protocol.Refusef(protocol.CodeNotFound, "node 9003: node not found"),
 	9004: protocol.Refusef(protocol.CodePermissionDenied, "not yours"),
-	9005: protocol.NotAppliedf(protocol.CodeNoLeader, "no leader"),
+	9005: later(protocol.CodeNoLeader, "no leader"),
 	9006: protocol.Refusef(protocol.CodeConflict, "already so"),
 	9007: protocol.Unknownf(protocol.CodeOutcomeUnknown, "leadership was lost"),
-	9008: protocol.NotAppliedf(protocol.CodeJWKS, "JWKS: fetch keys: connection refused"),
-	9009: protocol.NotAppliedf(protocol.CodeIdentityFailed, "identity webhook returned status 500"),
+	9008: later(protocol.CodeJWKS, "JWKS: fetch keys: connection refused"),
+	9009: later(protocol.CodeIdentityFailed, "identity webhook returned status 500"),
+}
+
+// later is a failure that asks for more patience than any script has, so that
+// one sending decides however slow the machine is.
+func later(code, text string) *protocol.Error {
+	e := protocol.NotAppliedf(code, "%s", text)
+	e.RetryAfterMS = time.Hour.Milliseconds()
+	return e
 }
 
 func newRegistry() *registry {

@@ -244,7 +244,7 @@ func (c *Client) run(ctx context.Context, p *call) (*Result, *Error) {
 		if f.stale {
 			continue
 		}
-		pause, reason := c.plan(&state, f)
+		pause, reason := c.plan(ctx, &state, f)
 		if reason != nil {
 			return nil, state.tell(f).giveUp(state.maybeApplied, reason)
 		}
@@ -267,7 +267,7 @@ var errNoTrust = errors.New("waiting does not help")
 
 // plan moves to the next address and says how long to pause before trying it,
 // or why to stop.
-func (c *Client) plan(state *progress, f *failure) (time.Duration, error) {
+func (c *Client) plan(ctx context.Context, state *progress, f *failure) (time.Duration, error) {
 	state.failures++
 	state.untrusted++
 	if f.kind != untrusted {
@@ -277,13 +277,16 @@ func (c *Client) plan(state *progress, f *failure) (time.Duration, error) {
 	if state.untrusted == len(c.opts.Addrs) {
 		return 0, errNoTrust
 	}
-	pause := backoff(state.failures, len(c.opts.Addrs), f.kind)
+	pause := max(f.err.RetryAfter, backoff(state.failures, len(c.opts.Addrs), f.kind))
 	limit := c.opts.RetryFor
 	if f.kind == unreachable && !state.maybeApplied {
 		limit = min(limit, c.opts.UnreachableFor)
 	}
 	if spent := time.Since(state.start); spent+pause > limit {
 		return 0, fmt.Errorf("tried for %v", spent.Round(time.Millisecond))
+	}
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < pause {
+		return 0, context.DeadlineExceeded // there is no time for another attempt
 	}
 	return pause, nil
 }
@@ -369,6 +372,7 @@ func (p *call) decode(addr string, body []byte) (*Result, *failure) {
 		Replayed bool             `json:"replayed"`
 		DataAge  int64            `json:"data_age_ms"`
 		Until    int64            `json:"counts_until"`
+		RetryMS  int64            `json:"retry_after_ms"`
 	}
 	if err := json.Unmarshal(body, &reply); err != nil {
 		return nil, p.fail(unknown, CodeMalformedReply, addr, []error{err}, "malformed reply from %s: %v", addr, err)
@@ -384,6 +388,7 @@ func (p *call) decode(addr string, body []byte) (*Result, *failure) {
 		}
 		f := p.refused(addr, &protocol.Error{Code: reply.Code, Text: text, Outcome: reply.Outcome})
 		f.decided = reply.Index != 0
+		f.err.RetryAfter = time.Duration(reply.RetryMS) * time.Millisecond
 		if reply.Until != 0 {
 			f.err.CountsUntil = time.UnixMilli(reply.Until)
 		}

@@ -46,9 +46,12 @@ type Error struct {
 	// this id is how an unknown outcome is settled.
 	RequestID string
 	// CountsUntil is set when a signed write was refused and the refusal does
-	// not end it: whoever has its bytes may send them, and they may take effect,
+	// not end it: anyone who has its bytes may send them, and they may take effect,
 	// until then.
 	CountsUntil time.Time
+	// RetryAfter is how long the registry asked to wait before the request is
+	// sent again, 0 when it did not say.
+	RetryAfter time.Duration
 
 	causes []error
 }

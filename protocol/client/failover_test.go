@@ -216,6 +216,36 @@ func TestAnswersThatAreTriedAgain(t *testing.T) {
 	}
 }
 
+// A registry that says when to ask again is asked then, and not at all when the
+// caller has less time: its answer stands and nothing is left unknown.
+func TestARetryWaitsAsLongAsTheRegistryAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		busy := string(protocol.EncodeError(&protocol.Error{Code: protocol.CodeOverloaded, Text: "busy", Outcome: protocol.OutcomeNotApplied, RetryAfterMS: 3000}))
+		c := newCluster(&member{addr: "a:1", answer: func(n int, _ request) string {
+			if n%2 == 0 {
+				return busy
+			}
+			return ok(n, nil)
+		}})
+		cl := c.client(t, client.Options{})
+		from := time.Now()
+		if _, err := cl.SetPoloScore(t.Context(), 7, 1); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(from); took < 3*time.Second {
+			t.Errorf("asked again after %v", took)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		from = time.Now()
+		_, err := cl.SetPoloScore(ctx, 7, 1)
+		e := wantError(t, err, protocol.CodeOverloaded, protocol.OutcomeNotApplied)
+		if took := time.Since(from); took > time.Second || e.RetryAfter != 3*time.Second || len(c.requests()) != 3 {
+			t.Errorf("%v after %v and %d requests: %+v", err, took, len(c.requests()), e)
+		}
+	})
+}
+
 // That a member is dead is no news when another is there and silent: what is
 // missing is a leader.
 func TestSilenceSaysMoreThanADeadMember(t *testing.T) {

@@ -212,7 +212,7 @@ func (c *Client) GetExprPolicy(ctx context.Context, network uint16, opts ...Call
 	return Call[protocol.GetExprPolicyReply](ctx, c, "get_expr_policy", &protocol.NetworkRequest{NetworkID: network}, opts...)
 }
 
-// SubmitBadge shows that a verified account stands behind a node.
+// SubmitBadge attaches the badge of a verified account to a node.
 func (c *Client) SubmitBadge(ctx context.Context, node uint32, badge, signature string, opts ...CallOption) (*protocol.SubmitBadgeReply, error) {
 	return Call[protocol.SubmitBadgeReply](ctx, c, "submit_badge", &protocol.SubmitBadge{NodeID: node, Badge: badge, BadgeSig: signature}, opts...)
 }

@@ -161,7 +161,7 @@ func signs(row *protocol.Command, body protocol.Body, s Signer) bool {
 		return err == nil && key == s.PublicKey()
 	}
 	if row.Auth == protocol.AuthOpen && protocol.SignerID(row, body) == 0 {
-		return false // whoever names no node acts for none
+		return false // a request that names no node acts for none
 	}
 	return true
 }

@@ -240,8 +240,8 @@ func (c *conn) drain() {
 	}
 }
 
-// armRead sets the read deadline unless draining has begun. It is one of
-// writing too: whoever reads TLS answers a change of keys.
+// armRead sets the read deadline unless draining has begun. It is a
+// write deadline as well: a TLS reader answers a change of keys.
 func (c *conn) armRead(d time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -87,8 +87,8 @@ func (r Reply) body() ([]byte, error) {
 }
 
 // noteCounts notes on the refusal of a signed write until when that write may
-// still take effect. A signed request proves itself, so whoever has seen it can
-// send it, and what refused it may pass. Final are the refusals that the
+// still take effect. A signed request proves itself, so anyone who has seen it can
+// send it, and the reason for the refusal may pass. Final are the refusals that the
 // registry decided and remembers for the request, and the one for its age.
 func (r *Reply) noteCounts(req *protocol.Request) {
 	if req.Signed == nil || req.Command == nil || !req.Command.Writes() || req.Command.Soft {

@@ -91,7 +91,7 @@ func AfterReply(ctx context.Context, do func()) {
 }
 
 // join serves a joining machine unless its source has too many such
-// connections: whoever reaches the port can open them.
+// connections: anyone who reaches the port can open them.
 func (s *Server) join(conn *tls.Conn, source share.Source) {
 	s.mu.Lock()
 	limit := s.joins.Take(source, source.Wide(), 1)

@@ -29,7 +29,7 @@ func TestBlueprintSecrets(t *testing.T) {
 	if made["type"] != "provision_network_ok" {
 		t.Fatal(made)
 	}
-	if again := c.call(request); again["replayed"] != true || again["created"] != true { // though the token is encrypted anew each time
+	if again := c.call(request); again["replayed"] != true || again["created"] != true { // though the token is encrypted again each time
 		t.Errorf("sent again: %v", again)
 	}
 	node := c.register()

@@ -20,7 +20,7 @@ import (
 )
 
 // maxVerifications bounds the questions to the identity webhook that are
-// under way: whoever may register can cause them.
+// under way: anyone who may register can cause them.
 const maxVerifications = 64
 
 // refreshEvery is the least time, in milliseconds of log time, between two
@@ -237,7 +237,7 @@ func (i *identities) keySet(root *fsm.Root, idp protocol.IDP) (*identity.KeySet,
 }
 
 // fetchAgain has the keys fetched at once when the provider is configured as it
-// is already: whoever does that has a reason.
+// is already: an administrator who does that has a reason.
 func (i *identities) fetchAgain(ctx context.Context, root *fsm.Root, body protocol.Body) {
 	r, is := body.(*protocol.SetIDPConfig)
 	if !is || i.outside.RefreshKeys == nil {

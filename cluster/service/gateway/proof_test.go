@@ -133,7 +133,7 @@ func TestStrangerCannotReadAPollByItsRequestID(t *testing.T) {
 		t.Error(r)
 	}
 	if r := alice.send(alice.seal(a, poll, func(s *protocol.Signed) { s.Nonce = "ffffffffffffffffffffffffffffffff" })); r["replayed"] != true || fmt.Sprint(r["requests"]) != fmt.Sprint(first["requests"]) {
-		t.Errorf("signed anew: %v", r)
+		t.Errorf("signed again: %v", r)
 	}
 }
 

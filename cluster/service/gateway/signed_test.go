@@ -234,7 +234,7 @@ func TestSignedRequestsCannotBeRebound(t *testing.T) {
 			t.Errorf("%s with an admin token: %v", name, r)
 		}
 	}
-	// What a node signs properly for another node is not its own to ask, whoever else stands behind it.
+	// What a node signs properly for another node is not its own to ask, even with an admin token.
 	foreign := tags(otherID, "a")
 	foreign["admin_token"] = "admin secret"
 	want := fmt.Sprintf("signature verification failed: node %d signed a set_tags of node %d (node_id)", id, otherID)
@@ -264,7 +264,7 @@ func TestANonceIsForOneRequest(t *testing.T) {
 	if r := c.send(c.seal(id, tags(id, "b"), nonce)); r["code"] != protocol.CodeRequestIDReused {
 		t.Errorf("the same nonce for another request: %v", r)
 	}
-	// A request with an id of its own can be signed anew and stays the same request.
+	// A request with an id of its own can be signed again and stays the same request.
 	mine := tags(id, "c")
 	mine["request_id"] = "mine"
 	if r := c.send(c.seal(id, mine, nil)); r["type"] != "set_tags_ok" || r["replayed"] != nil {
@@ -272,7 +272,7 @@ func TestANonceIsForOneRequest(t *testing.T) {
 	}
 	e.pass(minute)
 	if r := c.send(c.seal(id, mine, func(s *protocol.Signed) { s.Nonce = strings.Repeat("2", 32) })); r["replayed"] != true {
-		t.Errorf("the same request, signed anew: %v", r)
+		t.Errorf("the same request, signed again: %v", r)
 	}
 }
 

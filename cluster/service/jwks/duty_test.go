@@ -295,7 +295,7 @@ func TestSharedSecretsAreSealed(t *testing.T) {
 	w.pass(ttl)
 	_ = w.look(false)
 	if again, _, _ := w.Root().JWKS(); !bytes.Equal(doc, again) || w.Root().Chain(protocol.ClassSecurity).HeadSeq != events {
-		t.Error("the same secret was sealed anew")
+		t.Error("the same secret was sealed again")
 	}
 }
 

@@ -10,8 +10,9 @@ import (
 )
 
 // places are the connections of the listener. One source has at most half of
-// them, so that whoever holds his own keeps no other from asking how the
-// member is, and all together do not take the files that the member needs.
+// them, so that a source that holds all of its own does not keep others from
+// asking how the member is, and all sources together leave the member the
+// files that it needs.
 var places = share.Parts{Total: 256, Each: 128, Group: 192}
 
 // Places bounds the connections of a listener: one too many is closed at once.

@@ -112,7 +112,7 @@ func TestUnreadRepliesDoNotKeepTheOpsListener(t *testing.T) {
 }
 
 // Profiles show more of the process than others need, and taking them costs
-// what others need: they are for whoever is on the machine.
+// what others need. Only callers on the machine get them.
 func TestStrangersTakeNoProfiles(t *testing.T) {
 	h := ops.Handler(ops.Config{Gatherer: prometheus.NewRegistry(), Pprof: true})
 	for remote, want := range map[string]int{
