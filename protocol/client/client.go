@@ -170,7 +170,7 @@ func (c *Client) prepare(ctx context.Context, command string, body protocol.Body
 		o.MinIndex = c.MinIndex()
 	}
 	for _, opt := range opts {
-		opt(&o)
+		opt.change(&o)
 	}
 	if o.RequestID == "" && row.Writes() && !row.Soft && !c.opts.NoRequestIDs {
 		o.RequestID = NewRequestID()
@@ -229,6 +229,7 @@ func (c *Client) run(ctx context.Context, p *call) (*Result, *Error) {
 			state.maybeApplied = true
 		}
 		state.note(ctx, f)
+		c.opts.Logger.Debug("attempt failed", "command", p.row.Name, "addr", f.err.Addr, "code", f.err.Code, "outcome", f.err.Outcome, "error", f.err.Text)
 		if f.kind == notApplied {
 			state.said, state.took = f.err, time.Since(begun)
 			if lastChance(ctx, state.took) {

@@ -2,9 +2,12 @@
 
 // Package client is the Go SDK of the Pilot registry.
 //
-//	id, err := client.LoadIdentity(path)
-//	c, err := client.Open(client.Options{Addrs: []string{"10.0.0.1:9000", "10.0.0.2:9000"}, Identity: id})
-//	reply, err := c.SetHostname(ctx, id.NodeID(), "alpha")
+//	c, err := client.New([]string{"10.0.0.1:9000", "10.0.0.2:9000"}, client.WithIdentityFile("node.json"))
+//	reply, err := c.Register(ctx, protocol.Register{ListenAddr: ":4000", Hostname: "alpha"})
+//
+// The methods of [Client] are the commands of the protocol. [Client.KeepAlive]
+// keeps a node online; the Watch methods follow nodes, networks, invites and
+// the audit log.
 //
 // Promise: every member answers every command, so a client takes any address
 // that works and moves on when it stops working. A write carries a request id

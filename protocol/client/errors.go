@@ -3,6 +3,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -74,6 +75,21 @@ func (e *Error) Is(target error) bool {
 		return false
 	}
 	return (t.Code == "" || t.Code == e.Code) && (t.Outcome == "" || t.Outcome == e.Outcome)
+}
+
+// Passing reports whether the same call may succeed later without anything
+// being changed: no member answered, none led, or one was busy. The outcome of
+// a write that failed so may be unknown.
+func Passing(err error) bool {
+	e, is := errors.AsType[*Error](err)
+	if !is || errors.Is(err, context.Canceled) {
+		return false
+	}
+	switch e.Code {
+	case CodeUntrusted, CodeClosed, CodeNoSigner, CodeMalformedReply, protocol.CodeFeatureNotActive:
+		return false
+	}
+	return e.Outcome == protocol.OutcomeNotApplied || e.Outcome == protocol.OutcomeUnknown
 }
 
 // Targets for errors.Is.

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -38,10 +39,10 @@ func NewSigner(key ed25519.PrivateKey) (Signer, error) {
 }
 
 // Identity is a node's key pair with the id it is registered under. It prints
-// without its private key. It is not safe for concurrent modification.
+// without its private key. It is safe for concurrent use.
 type Identity struct {
 	key    ed25519.PrivateKey
-	nodeID uint32
+	nodeID atomic.Uint32
 	// extra holds members of the file that others put there.
 	extra map[string]json.RawMessage
 }
@@ -74,10 +75,10 @@ func (id *Identity) PublicKey() protocol.PublicKey {
 func (id *Identity) Sign(message []byte) ([]byte, error) { return ed25519.Sign(id.key, message), nil }
 
 // NodeID is the id the key is registered under, 0 before the first registration.
-func (id *Identity) NodeID() uint32 { return id.nodeID }
+func (id *Identity) NodeID() uint32 { return id.nodeID.Load() }
 
 // SetNodeID remembers the id; Save keeps it.
-func (id *Identity) SetNodeID(n uint32) { id.nodeID = n }
+func (id *Identity) SetNodeID(n uint32) { id.nodeID.Store(n) }
 
 // Rotated is the same identity with a new key pair.
 func (id *Identity) Rotated() (*Identity, error) {
@@ -85,13 +86,14 @@ func (id *Identity) Rotated() (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	next.nodeID, next.extra = id.nodeID, id.extra
+	next.extra = id.extra
+	next.SetNodeID(id.NodeID())
 	return next, nil
 }
 
 // String names the identity without its secret.
 func (id *Identity) String() string {
-	return fmt.Sprintf("node %d, key %s", id.nodeID, id.PublicKey())
+	return fmt.Sprintf("node %d, key %s", id.NodeID(), id.PublicKey())
 }
 
 // Format prints String for every verb, so that none shows the private key.
@@ -99,7 +101,7 @@ func (id *Identity) Format(f fmt.State, _ rune) { io.WriteString(f, id.String())
 
 // MarshalJSON keeps the private key out of anything but Save.
 func (id *Identity) MarshalJSON() ([]byte, error) {
-	return json.Marshal(map[string]any{"node_id": id.nodeID, "public_key": id.PublicKey().String()})
+	return json.Marshal(map[string]any{"node_id": id.NodeID(), "public_key": id.PublicKey().String()})
 }
 
 // LoadIdentity reads an identity file: a JSON object with private_key (seed ‖
@@ -163,9 +165,11 @@ func parseIdentity(data []byte) (*Identity, error) {
 		return nil, fmt.Errorf("%w: public key does not match private key", ErrIdentityFile)
 	}
 	if raw, ok := extra["node_id"]; ok {
-		if err := json.Unmarshal(raw, &id.nodeID); err != nil {
+		var node uint32
+		if err := json.Unmarshal(raw, &node); err != nil {
 			return nil, fmt.Errorf("%w: node_id is not a node id", ErrIdentityFile)
 		}
+		id.SetNodeID(node)
 		delete(extra, "node_id")
 	}
 	id.extra = extra
@@ -181,8 +185,8 @@ func (id *Identity) Save(path string) error {
 	}
 	members["private_key"] = base64.StdEncoding.EncodeToString(id.key)
 	members["public_key"] = id.PublicKey().String()
-	if id.nodeID != 0 {
-		members["node_id"] = id.nodeID
+	if node := id.NodeID(); node != 0 {
+		members["node_id"] = node
 	}
 	data, err := json.MarshalIndent(members, "", "  ")
 	if err != nil {

@@ -12,12 +12,6 @@ import (
 // The methods below name the commands of the table. Each is Call with the
 // command's body; all take call options and return an *Error.
 
-// Register registers a public key and an endpoint. It is signed with the
-// client's key when that is the key to be registered.
-func (c *Client) Register(ctx context.Context, r protocol.Register, opts ...CallOption) (*protocol.RegisterReply, error) {
-	return Call[protocol.RegisterReply](ctx, c, "register", &r, opts...)
-}
-
 // Lookup shows what is public about a node.
 func (c *Client) Lookup(ctx context.Context, node uint32, opts ...CallOption) (*protocol.LookupReply, error) {
 	return Call[protocol.LookupReply](ctx, c, "lookup", &protocol.NodeRequest{NodeID: node}, opts...)

@@ -10,6 +10,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"strconv"
@@ -45,9 +47,12 @@ type Options struct {
 	CAFile string
 	Pin    string
 
-	// Signer signs what has to be signed; Identity is the usual one.
-	Signer   Signer
-	Identity *Identity
+	// Signer signs what has to be signed. Identity is the usual one.
+	// IdentityFile is the file of one: it is read, or made with a new key when
+	// it does not exist, and Register keeps the node id in it. Give one of them.
+	Signer       Signer
+	Identity     *Identity
+	IdentityFile string
 	// ClusterID is the cluster whose members Addrs are: requests are signed for
 	// it and no other, and no challenge is signed instead. Without it the client
 	// asks the server, whose word is as good as what proves its identity.
@@ -78,6 +83,11 @@ type Options struct {
 	MaxConns int
 	// Dialer opens connections; default a net.Dialer with keep-alive.
 	Dialer func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// Logger hears of every attempt that failed (debug), of registrations (info)
+	// and of what keeps a node or a watch waiting (warn); default nothing. No
+	// token, key or signature is logged.
+	Logger *slog.Logger
 }
 
 func (o *Options) setDefaults() error {
@@ -89,8 +99,8 @@ func (o *Options) setDefaults() error {
 	if o.TLS, err = o.tlsConfig(); err != nil {
 		return err
 	}
-	if o.Signer == nil && o.Identity != nil {
-		o.Signer = o.Identity
+	if err := o.readIdentity(); err != nil {
+		return err
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = 15 * time.Second
@@ -107,8 +117,34 @@ func (o *Options) setDefaults() error {
 	if o.Dialer == nil {
 		o.Dialer = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 	opts := o.level()
 	return asError(opts.Validate(protocol.Must("lookup")))
+}
+
+// readIdentity makes one signer of Signer, Identity and IdentityFile.
+func (o *Options) readIdentity() error {
+	if o.IdentityFile != "" {
+		if o.Identity != nil || o.Signer != nil {
+			return errors.New("IdentityFile, Identity and Signer exclude each other: give one")
+		}
+		id, err := LoadIdentity(o.IdentityFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			if id, err = NewIdentity(); err == nil {
+				err = id.Save(o.IdentityFile) // before the key is registered, so that none is lost
+			}
+		}
+		if err != nil {
+			return err
+		}
+		o.Identity = id
+	}
+	if o.Signer == nil && o.Identity != nil {
+		o.Signer = o.Identity
+	}
+	return nil
 }
 
 func asError(e *protocol.Error) error {
@@ -206,40 +242,3 @@ func PinConfig(pin string) (*tls.Config, error) {
 		},
 	}, nil
 }
-
-// CallOption changes one call.
-type CallOption func(*callOptions)
-
-type callOptions struct {
-	protocol.Options
-	signer     Signer
-	adminToken string
-}
-
-// WithRequestID sends the call under a given id, to settle the outcome of an
-// earlier one.
-func WithRequestID(id string) CallOption { return func(o *callOptions) { o.RequestID = id } }
-
-// WithConsistency sets the read level; maxStaleness is for protocol.Bounded.
-func WithConsistency(level protocol.Level, maxStaleness time.Duration) CallOption {
-	return func(o *callOptions) {
-		o.Consistency, o.MaxStalenessMS = level, uint64(max(maxStaleness, 0)/time.Millisecond)
-	}
-}
-
-// WithMinIndex asks for a state of at least this index.
-func WithMinIndex(index uint64) CallOption {
-	return func(o *callOptions) { o.MinIndex = max(o.MinIndex, index) }
-}
-
-// WithLimit asks for a part of a list; its next_cursor is for WithCursor.
-func WithLimit(n int) CallOption { return func(o *callOptions) { o.Limit = n } }
-
-// WithCursor continues a list.
-func WithCursor(cursor string) CallOption { return func(o *callOptions) { o.Cursor = cursor } }
-
-// WithSigner signs this call with another key; nil does not sign it.
-func WithSigner(s Signer) CallOption { return func(o *callOptions) { o.signer = s } }
-
-// WithAdminToken sends another admin token with this call; "" sends none.
-func WithAdminToken(token string) CallOption { return func(o *callOptions) { o.adminToken = token } }

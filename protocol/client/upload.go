@@ -28,7 +28,7 @@ func (c *Client) send(ctx context.Context, command string, body protocol.Body, o
 	}
 	var given callOptions
 	for _, opt := range opts {
-		opt(&given)
+		opt.change(&given)
 	}
 	id := NewRequestID()
 	if given.RequestID != "" {
@@ -39,7 +39,7 @@ func (c *Client) send(ctx context.Context, command string, body protocol.Body, o
 	if len(parts) == 0 {
 		return body, nil
 	}
-	plain := func(o *callOptions) { o.RequestID, o.DryRun, o.Cursor = "", false, "" }
+	plain := callOption(func(o *callOptions) { o.RequestID, o.DryRun, o.Cursor = "", false, "" })
 	last := len(parts) - 1
 	for _, part := range parts[:last] {
 		if _, err := c.do(ctx, command, part, append(opts[:len(opts):len(opts)], plain)); err != nil {
@@ -62,9 +62,6 @@ func (c *Client) maxRequest(ctx context.Context) (int, error) {
 	}
 	return max(reply.MaxRequest, protocol.MaxRequestBytes), nil
 }
-
-// WithDryRun asks what a command would change; it then changes nothing.
-func WithDryRun() CallOption { return func(o *callOptions) { o.DryRun = true } }
 
 // ProvisionNetwork applies a blueprint; it needs the admin token.
 func (c *Client) ProvisionNetwork(ctx context.Context, r protocol.ProvisionNetwork, opts ...CallOption) (*protocol.ProvisionNetworkReply, error) {
@@ -123,7 +120,7 @@ func (c *Client) SyncDirectory(ctx context.Context, r protocol.DirectorySync, op
 // a sync from the status, which keeps them for a while.
 func (c *Client) rest(ctx context.Context, body protocol.Body, reply *protocol.DirectorySyncReply, opts []CallOption) error {
 	for reply.NextCursor != "" {
-		page := func(o *callOptions) { o.RequestID, o.Cursor = "", reply.NextCursor }
+		page := callOption(func(o *callOptions) { o.RequestID, o.Cursor = "", reply.NextCursor })
 		var next protocol.DirectorySyncReply
 		command, ask := "directory_sync", body
 		if !reply.DryRun {
