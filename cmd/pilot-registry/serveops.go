@@ -20,7 +20,7 @@ import (
 )
 
 // serveOps starts the operator's listener; nil when it is switched off.
-func serveOps(c *config, node *cluster.Member, backend *gateway.Gateway, registry prometheus.Gatherer, log hclog.Logger) (*http.Server, error) {
+func serveOps(ctx context.Context, c *config, node *cluster.Member, backend *gateway.Gateway, b *bounds, registry prometheus.Gatherer, log hclog.Logger) (*http.Server, error) {
 	if c.Ops.Listen == "" {
 		return nil, nil
 	}
@@ -37,7 +37,8 @@ func serveOps(c *config, node *cluster.Member, backend *gateway.Gateway, registr
 		l = tls.NewListener(l, secure)
 	}
 	stats := ops.NewCounts(node.Root)
-	pages := console.New(console.Config{Serve: backend.Serve, Status: node.Status, Stats: stats.Stats, Admin: backend.AdminToken})
+	pages := console.New(console.Config{Serve: backend.Serve, Status: node.Status, Stats: stats.Stats, Admin: backend.AdminToken, Durations: b.counts.Durations})
+	go pages.Watch(ctx)
 	s := ops.NewServer(ops.Handler(ops.Config{
 		Console:  pages.Handler(),
 		Gatherer: registry, Pprof: c.Ops.Pprof, Hosts: c.Ops.Hosts, Admin: backend.AdminToken,

@@ -73,8 +73,8 @@ func planBlueprint(v *visit, in values) (*plan, *protocol.Error) {
 	p := &plan{Subject: fmt.Sprintf("Network %s (%d)", would.Name, would.NetworkID), Fields: fields, Effects: would.Actions, Warnings: would.Warnings,
 		Back: fmt.Sprintf("/networks/%d", would.NetworkID), Command: "pilotctl blueprint apply blueprint.yaml"}
 	if would.Created {
-		p.Subject, p.Back = "Network "+would.Name, "/networks?q="+would.Name
-		p.add("Network", "", would.Name)
+		p.Subject, p.Back = "Network "+would.Name+", which is new", "/networks?q="+would.Name
+		p.Changes = differences(blueprint, &protocol.ProvisionedNetwork{})
 		return p, nil
 	}
 	have, e := v.provisioned(would.NetworkID)
@@ -82,7 +82,7 @@ func planBlueprint(v *visit, in values) (*plan, *protocol.Error) {
 		return nil, e
 	}
 	p.Changes = differences(blueprint, have)
-	p.add("Planned at revision", "", count(would.Revision))
+	p.Facts = append(p.Facts, fact{"Planned at revision", count(would.Revision)})
 	return p, nil
 }
 
@@ -175,9 +175,9 @@ func planDirectory(v *visit, in values) (*plan, *protocol.Error) {
 		n    uint32
 	}{{"Listed and members", would.Mapped}, {"Listed and not members", would.Unmapped}, {"Roles that change", would.Updated}, {"Hostnames that change", would.Hostnames},
 		{"Roles that wait for someone", would.PreAssigned}, {"Members that stay because an entry is nearly theirs", would.NearMisses}, {"Members that are removed", would.Disabled}} {
-		p.Changes = append(p.Changes, change{c.what, "", count(c.n)})
+		p.Facts = append(p.Facts, fact{c.what, count(c.n)})
 	}
-	p.add("Planned at revision", "", count(would.Revision))
+	p.Facts = append(p.Facts, fact{"Planned at revision", count(would.Revision)})
 	p.Command = fmt.Sprintf("pilotctl directory sync people.csv --network %d", n.ID)
 	if fields["remove_unlisted"] == true {
 		p.Command += " --remove-unlisted"

@@ -197,7 +197,7 @@ func planKick(v *visit, in values) (*plan, *protocol.Error) {
 	}
 	p := m.plan("not a member", map[string]any{"target_node_id": m.node})
 	p.Type = strconv.FormatUint(m.node, 10)
-	p.Warnings = append(p.Warnings, fmt.Sprintf("%s loses its membership, its role and its address in %s.", strings.ToUpper(m.who[:1])+m.who[1:], m.n.Name))
+	p.Warnings = append(p.Warnings, fmt.Sprintf("%s loses its membership, its role and its address in the network %s.", strings.ToUpper(m.who[:1])+m.who[1:], m.n.Name))
 	p.Command = fmt.Sprintf("pilotctl network kick %d %d", m.n.ID, m.node)
 	return p, nil
 }

@@ -19,6 +19,8 @@ import (
 type action struct {
 	// Path is its place below /do/, Title its form's, Verb what its button says.
 	Path, Title, Verb string
+	// Room is the entry of the menu that it belongs to.
+	Room string
 	// Wire is the command that carries it out.
 	Wire string
 	// Lead says what it does, in a sentence.
@@ -61,6 +63,8 @@ type plan struct {
 	// Subject names what it is done to.
 	Subject string
 	Changes []change
+	// Facts count what the registry found, and say at which revision.
+	Facts []fact
 	// Effects are what else happens, in sentences; Warnings what to look at first.
 	Effects, Warnings []string
 	// Fields are those of the command, Type is what has to be typed to confirm.
@@ -70,9 +74,11 @@ type plan struct {
 	Command, Back string
 }
 
+type fact struct{ What, Value string }
+
 // mark tells plans apart that would do something else.
 func (p *plan) mark() [sha256.Size]byte {
-	raw, err := json.Marshal([]any{p.Changes, p.Effects, p.Warnings, p.Type})
+	raw, err := json.Marshal([]any{p.Changes, p.Facts, p.Effects, p.Warnings, p.Type})
 	if err != nil { // texts always encode
 		panic(err)
 	}
@@ -88,11 +94,15 @@ func (p *plan) add(what, old, now string) {
 
 func newActions() map[string]*action {
 	by := map[string]*action{}
-	for _, list := range [][]action{networkActions, memberActions, documentActions, registryActions, deliveryActions} {
-		for i := range list {
-			by[list[i].Path] = &list[i]
+	for room, lists := range map[string][][]action{"/networks": {networkActions, memberActions, documentActions}, "/delivery": {deliveryActions}, "/identity": {registryActions}} {
+		for _, list := range lists {
+			for _, a := range list {
+				a.Room = room
+				by[a.Path] = &a
+			}
 		}
 	}
+	by["key-expiry"].Room, by["set-setting"].Room = "/nodes", "/settings"
 	return by
 }
 
@@ -154,7 +164,7 @@ func (v *visit) form(a *action, in values, problem *protocol.Error) (*content, *
 			f.Value = ""
 		}
 	}
-	out := &content{Template: "action", Title: a.Title, Data: d}
+	out := &content{Template: "action", Title: a.Title, Data: d, Room: a.Room}
 	if problem != nil {
 		out.Status = http.StatusBadRequest
 	}
@@ -207,7 +217,7 @@ func (v *visit) plan(a *action, in values) (*plan, *protocol.Error) {
 func (v *visit) showPlan(a *action, in values, p *plan, again string, problem *protocol.Error) *content {
 	kept := &kept{action: a, in: in, plan: p, mark: p.mark(), csrf: v.session.csrf, at: v.c.cfg.Now()}
 	d := &actionData{Action: a, Plan: p, ID: v.c.plans.keep(kept), Again: again, Problem: problem, Here: a.here(in)}
-	return &content{Template: "plan", Title: a.Title, Data: d, Command: p.Command}
+	return &content{Template: "plan", Title: a.Title, Data: d, Command: p.Command, Room: a.Room}
 }
 
 // here is the address of the form with the answers that may be in one.

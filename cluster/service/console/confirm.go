@@ -130,7 +130,7 @@ func (c *Console) confirmPage(v *visit) (*content, *protocol.Error) {
 	if reply.Err == nil {
 		d.Outcome.Entries = v.caused(a, reply.Index)
 	}
-	out := &content{Template: "outcome", Title: a.Title, Data: d, Command: k.plan.Command}
+	out := &content{Template: "outcome", Title: a.Title, Data: d, Command: k.plan.Command, Room: a.Room}
 	if reply.Err != nil {
 		out.Status = statusOf(reply.Err)
 	}

@@ -29,6 +29,9 @@ type Config struct {
 	Stats func(details bool) ops.Stats
 	// Admin checks an admin token that a source brings and counts wrong ones.
 	Admin func(ctx context.Context, source string, token protocol.Secret) *protocol.Error
+	// Durations counts the requests that this member has answered, by how long
+	// they took.
+	Durations func() ops.Durations
 	// Now is the clock, default time.Now.
 	Now func() time.Time
 }
@@ -40,6 +43,7 @@ type Console struct {
 	views    *views
 	actions  map[string]*action
 	plans    *plans
+	history  history
 	origins  *http.CrossOriginProtection
 	// streams counts the pages that are told news.
 	streams atomic.Int32
@@ -77,6 +81,7 @@ func (c *Console) Handler() http.Handler {
 	mux.HandleFunc("GET /login", c.loginPage)
 	mux.HandleFunc("POST /login", c.login)
 	mux.HandleFunc("POST /logout", c.logout)
+	mux.HandleFunc("POST /theme", c.setTheme)
 	for path, page := range map[string]func(*visit) (*content, *protocol.Error){
 		"/cluster": c.clusterPage, "/nodes": c.nodesPage, "/nodes/{id}": c.nodePage,
 		"/networks": c.networksPage, "/networks/{id}": c.networkPage, "/trust": c.trustPage,
@@ -85,9 +90,11 @@ func (c *Console) Handler() http.Handler {
 	} {
 		mux.HandleFunc("GET "+path, c.page(page))
 	}
+	mux.HandleFunc("POST /identity/check", c.page(c.checkToken))
 	mux.HandleFunc("POST /do/{action}", c.page(c.planPage))
 	mux.HandleFunc("POST /do/{action}/confirm", c.page(c.confirmPage))
 	mux.HandleFunc("GET /live", c.live)
+	mux.HandleFunc("GET /history", c.historyData)
 	return c.secure(mux)
 }
 

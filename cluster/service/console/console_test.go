@@ -44,9 +44,10 @@ func newSite(t *testing.T) *site {
 			"list_settings": &protocol.ListSettingsReply{}, "cluster_join_token_list": &protocol.ClusterJoinTokenListReply{},
 		}}
 	s.c = New(Config{
-		Now:    func() time.Time { return s.now },
-		Status: func(context.Context) protocol.ClusterStatusReply { return s.status },
-		Stats:  func(bool) ops.Stats { return ops.Stats{TotalNodes: 1500} },
+		Now:       func() time.Time { return s.now },
+		Status:    func(context.Context) protocol.ClusterStatusReply { return s.status },
+		Stats:     func(bool) ops.Stats { return ops.Stats{TotalNodes: 1500} },
+		Durations: func() ops.Durations { return ops.Durations{} },
 		Admin: func(_ context.Context, _ string, token protocol.Secret) *protocol.Error {
 			if token != s.token {
 				return protocol.Refusef(protocol.CodeAdminToken, "invalid admin token")

@@ -18,6 +18,7 @@ func functions(now func() time.Time) template.FuncMap {
 		"rooms":   func() any { return rooms },
 		"count":   count,
 		"tile":    ops.Short,
+		"title":   func(word string) string { return strings.ToUpper(word[:1]) + word[1:] },
 		"short":   shortID,
 		"ago":     func(t any) template.HTML { return ago(now(), t) },
 		"span":    span,

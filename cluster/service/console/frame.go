@@ -23,6 +23,10 @@ type frame struct {
 	Health  *health
 	CSRF    string
 	Command string
+	// Theme is light, dark, or "" for what the system says; Path is the page's own.
+	Theme, Path string
+	// Plots says that a library draws plots on the page.
+	Plots bool
 	// Stale says that no quorum confirmed what the page shows.
 	Stale bool
 	Error *protocol.Error
@@ -122,8 +126,11 @@ func newViews(now func() time.Time) *views {
 }
 
 // show renders a page as a whole, so that half a page is never sent.
-func (v *views) show(w http.ResponseWriter, status int, page string, f *frame) {
-	f.Now = v.now()
+func (v *views) show(w http.ResponseWriter, r *http.Request, status int, page string, f *frame) {
+	f.Now, f.Theme, f.Path = v.now(), themeOf(r), r.URL.RequestURI()
+	if r.Method != http.MethodGet {
+		f.Path = strings.TrimSuffix(r.URL.Path, "/confirm")
+	}
 	var b bytes.Buffer
 	if err := v.pages[page].ExecuteTemplate(&b, "frame", f); err != nil {
 		http.Error(w, "the page could not be made: "+err.Error(), http.StatusInternalServerError)

@@ -32,7 +32,8 @@ type news struct {
 }
 
 // live sends the state of the bar, and the index that shows whether a page has
-// become old, as server-sent events.
+// become old, as server-sent events. A page that shows the audit trail is sent
+// what comes to it.
 func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 	s := c.sessions.of(r, false)
 	if s == nil {
@@ -51,7 +52,7 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 	end := time.After(liveTime)
 	tick := time.NewTicker(pulse)
 	defer tick.Stop()
-	last := ""
+	last, follow := "", c.tailOf(r)
 	for {
 		h := healthOf(c.status(r.Context()))
 		raw, err := json.Marshal(news{h.State, h.Word, h.Leader, h.Up, h.Voters, h.Lag, h.Index, h.Next})
@@ -62,6 +63,7 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 		if string(raw) != last {
 			text, last = fmt.Sprintf("data: %s\n\n", raw), string(raw)
 		}
+		text += follow.event(h.Index)
 		_ = out.SetWriteDeadline(c.cfg.Now().Add(10 * time.Second)) // not every writer has deadlines
 		if _, err := w.Write([]byte(text)); err != nil || out.Flush() != nil {
 			return

@@ -3,6 +3,8 @@
 package console
 
 import (
+	"slices"
+
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -10,6 +12,11 @@ type clusterData struct {
 	Status  protocol.ClusterStatusReply
 	Members []memberRow
 	Changes []protocol.AuditEntry
+	// Failing are the sinks whose events do not arrive.
+	Failing []protocol.AuditSink
+	// Plots and History are the last hour of this member, as pictures and in words.
+	Plots   []plot
+	History []historyRow
 }
 
 // memberRow is a member with its distance to the newest committed entry.
@@ -22,7 +29,8 @@ type memberRow struct {
 
 func (c *Console) clusterPage(v *visit) (*content, *protocol.Error) {
 	status := c.status(v.r.Context())
-	d := &clusterData{Status: status}
+	hour := c.history.list()
+	d := &clusterData{Status: status, Plots: plotsOf(hour, c.cfg.Now()), History: rowsOf(hour)}
 	for _, m := range status.Members {
 		row := memberRow{ClusterMember: m, State: "ok", Here: m.ID == status.MemberID}
 		if m.AppliedIndex > 0 && status.CommitIndex > m.AppliedIndex {
@@ -36,13 +44,16 @@ func (c *Console) clusterPage(v *visit) (*content, *protocol.Error) {
 		}
 		d.Members = append(d.Members, row)
 	}
+	if sinks, e := ask[protocol.AuditSinkListReply](v, "audit_sink_list", nil); e == nil {
+		d.Failing = slices.DeleteFunc(sinks.Sinks, func(s protocol.AuditSink) bool { return s.Error == "" })
+	}
 	// The trail is beside the point here: the page is needed most when it cannot be read.
 	if log, e := ask[protocol.GetAuditLogReply](v, "get_audit_log", map[string]any{"action": "cluster.*", "limit": 10}); e == nil {
 		d.Changes = log.Entries
 	} else if e.Code == protocol.CodeAdminToken {
 		return nil, e
 	}
-	return &content{Template: "cluster", Title: "Is the cluster healthy?", Data: d, Command: "pilotctl cluster status"}, nil
+	return &content{Template: "cluster", Title: "Is the cluster healthy?", Data: d, Command: "pilotctl cluster status", Plots: true}, nil
 }
 
 type settingsData struct {

@@ -3,6 +3,7 @@
 package console
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -12,10 +13,10 @@ import (
 )
 
 type networksData struct {
-	Query      string
-	Networks   []protocol.ListedNetwork
-	Total      int
-	Prev, Next string
+	Query    string
+	Networks []protocol.ListedNetwork
+	Total    int
+	turns
 }
 
 func (c *Console) networksPage(v *visit) (*content, *protocol.Error) {
@@ -28,18 +29,24 @@ func (c *Console) networksPage(v *visit) (*content, *protocol.Error) {
 		return d.Query != "" && !strings.Contains(strings.ToLower(n.Name), strings.ToLower(d.Query)) && strconv.Itoa(int(n.ID)) != d.Query
 	})
 	d.Total = len(kept)
-	d.Networks, d.Prev, d.Next = paged(kept, v.r.URL)
+	if d.Total > 0 && kept[0].ID == 0 {
+		d.Total-- // the backbone is there always
+	}
+	d.Networks, d.turns = paged(kept, v.r.URL)
 	return &content{Template: "networks", Title: "Which networks are there?", Data: d, Command: "pilotctl network list"}, nil
 }
 
 type networkData struct {
-	Network    protocol.ListedNetwork
-	Policy     *protocol.NetworkPolicyReply
-	Directory  *protocol.DirectoryStatusReply
-	Members    []protocol.ListedNode
-	Total      int
-	Prev, Next string
-	Events     []protocol.AuditEntry
+	Network   protocol.ListedNetwork
+	Policy    *protocol.NetworkPolicyReply
+	Directory *protocol.DirectoryStatusReply
+	// Waiting are roles that nodes get when they join; More is how many are not shown.
+	Waiting []protocol.BlueprintRole
+	More    int
+	Members []protocol.ListedNode
+	Total   int
+	turns
+	Events []protocol.AuditEntry
 }
 
 func (c *Console) networkPage(v *visit) (*content, *protocol.Error) {
@@ -64,14 +71,19 @@ func (c *Console) networkPage(v *visit) (*content, *protocol.Error) {
 			return nil, e
 		}
 	}
+	if e := d.waiting(v); e != nil {
+		return nil, e
+	}
 	members, _, e := v.nodes(id, func(*protocol.ListedNode) bool { return true })
 	if e != nil {
 		return nil, e
 	}
 	rank := map[string]int{"owner": 0, "admin": 1}
-	slices.SortStableFunc(members, func(a, b protocol.ListedNode) int { return roleRank(rank, a.Role) - roleRank(rank, b.Role) })
+	slices.SortFunc(members, func(a, b protocol.ListedNode) int {
+		return cmp.Or(roleRank(rank, a.Role)-roleRank(rank, b.Role), cmp.Compare(a.NodeID, b.NodeID))
+	})
 	d.Total = len(members)
-	d.Members, d.Prev, d.Next = paged(members, v.r.URL)
+	d.Members, d.turns = paged(members, v.r.URL)
 	log, e := ask[protocol.GetAuditLogReply](v, "get_audit_log", map[string]any{"network_id": id, "limit": 20})
 	if e != nil {
 		return nil, e
@@ -79,6 +91,20 @@ func (c *Console) networkPage(v *visit) (*content, *protocol.Error) {
 	d.Events = log.Entries
 	title := fmt.Sprintf("Who may do what in %s?", d.Network.Name)
 	return &content{Template: "network", Title: title, Data: d, Command: fmt.Sprintf("pilotctl network members %d", id)}, nil
+}
+
+// waiting finds the roles that wait for someone.
+func (d *networkData) waiting(v *visit) *protocol.Error {
+	if d.Directory == nil || d.Directory.PreAssignments == 0 {
+		return nil
+	}
+	known, e := v.provisioned(d.Network.ID)
+	if e != nil {
+		return e
+	}
+	d.Waiting = known.Roles[:min(len(known.Roles), perPage)]
+	d.More = len(known.Roles) - len(d.Waiting)
+	return nil
 }
 
 // networkID is the network in the address.

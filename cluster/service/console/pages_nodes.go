@@ -26,9 +26,9 @@ type nodesData struct {
 	Query, State string
 	Nodes        []protocol.ListedNode
 	// More says that the search ended before the last node.
-	Total      int
-	More       bool
-	Prev, Next string
+	Total int
+	More  bool
+	turns
 }
 
 // nodesPage searches by id, hostname, tag, external id and address. The filter
@@ -41,7 +41,7 @@ func (c *Console) nodesPage(v *visit) (*content, *protocol.Error) {
 		return nil, e
 	}
 	d.Total, d.More = len(all), more
-	d.Nodes, d.Prev, d.Next = paged(all, v.r.URL)
+	d.Nodes, d.turns = paged(all, v.r.URL)
 	command := "pilotctl node list"
 	return &content{Template: "nodes", Title: "Which nodes are there?", Data: d, Command: command}, nil
 }
@@ -91,9 +91,15 @@ func matches(n *protocol.ListedNode, query, state string) bool {
 
 // paged cuts a list to the page that an address asks for, and makes the
 // addresses of those before and after it.
-func paged[T any](all []T, at *url.URL) (rows []T, prev, next string) {
-	rows, _, _, prev, next = pagedBy(all, at, perPage)
-	return rows, prev, next
+func paged[T any](all []T, at *url.URL) (rows []T, to turns) {
+	rows, to.Page, to.Pages, to.Prev, to.Next = pagedBy(all, at, perPage)
+	return rows, to
+}
+
+// turns lead to the pages beside one of a list.
+type turns struct {
+	Page, Pages int
+	Prev, Next  string
 }
 
 func pagedBy[T any](all []T, at *url.URL, size int) (rows []T, page, pages int, prev, next string) {

@@ -35,7 +35,7 @@ func (c *Console) public(w http.ResponseWriter, r *http.Request) {
 	d.Stats = c.cfg.Stats(d.Admin)
 	d.Uptime = uptime(time.Duration(d.Stats.Uptime) * time.Second)
 	d.filter(r)
-	c.views.show(w, http.StatusOK, "public", &frame{Title: "Pilot Protocol registry", Data: d})
+	c.views.show(w, r, http.StatusOK, "public", &frame{Title: "Pilot Protocol registry", Data: d})
 }
 
 func (d *publicData) filter(r *http.Request) {

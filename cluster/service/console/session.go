@@ -124,7 +124,7 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 		if e.Code == protocol.CodeRateLimited {
 			status = http.StatusTooManyRequests
 		}
-		c.views.show(w, status, "login", &frame{Title: "Log in", Error: e, Data: local(r.PostFormValue("next"))})
+		c.views.show(w, r, status, "login", &frame{Title: "Log in", Error: e, Data: local(r.PostFormValue("next"))})
 		return
 	}
 	setCookie(w, r, c.sessions.begin(token), int(lifetime/time.Second))
@@ -132,7 +132,7 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *Console) loginPage(w http.ResponseWriter, r *http.Request) {
-	c.views.show(w, http.StatusOK, "login", &frame{Title: "Log in", Data: local(r.URL.Query().Get("next"))})
+	c.views.show(w, r, http.StatusOK, "login", &frame{Title: "Log in", Data: local(r.URL.Query().Get("next"))})
 }
 
 func (c *Console) logout(w http.ResponseWriter, r *http.Request) {
@@ -151,6 +151,9 @@ func (c *Console) end(r *http.Request, s *session) {
 
 // local is a path of this listener, so that nobody is sent elsewhere.
 func local(path string) string {
+	if path == "/" {
+		return path
+	}
 	if len(path) < 2 || path[0] != '/' || path[1] == '/' || path[1] == '\\' {
 		return "/cluster"
 	}

@@ -20,6 +20,8 @@ const (
 	drawn = 500
 	// depth is how far a neighbourhood reaches.
 	depth = 2
+	// fewNodes fit a picture of lowHeight.
+	fewNodes, lowHeight = 20, 360
 )
 
 type trustData struct {
@@ -43,7 +45,22 @@ type dot struct {
 	Label   string
 	X, Y, R float64
 	Center  bool
-	Online  bool
+	// Left says that the label is on the left side, where there is room for it.
+	Left bool
+	// Tint is the same for nodes of the same network, 0 for those in none.
+	Tint int
+}
+
+// tints is how many colours tell networks apart.
+const tints = 6
+
+// tintOf is the colour of the network in an address.
+func tintOf(address string) int {
+	a, err := protocol.ParseAddress(address)
+	if err != nil || a.Network == 0 {
+		return 0
+	}
+	return int(a.Network-1)%tints + 1
 }
 
 type line struct{ X1, Y1, X2, Y2 float64 }
@@ -154,12 +171,14 @@ func (d *trustData) draw(nodes []ops.StatsNode, edges []ops.StatsEdge) {
 		}
 	}
 	settle(x, y, pairs)
-	fit(x, d.Width)
-	fit(y, d.Height)
+	if len(nodes) <= fewNodes {
+		d.Height = lowHeight
+	}
+	fit(x, y, d.Width, d.Height)
 	for i, n := range nodes {
 		id := nodeOf(n.Address)
 		label := strconv.FormatUint(uint64(id), 10)
-		d.Dots = append(d.Dots, dot{ID: id, Label: label, X: x[i], Y: y[i], R: 4 + math.Min(float64(n.TrustLinks), 12)/2, Center: label == d.Center, Online: n.Online})
+		d.Dots = append(d.Dots, dot{ID: id, Label: label, X: x[i], Y: y[i], R: 4 + math.Min(float64(n.TrustLinks), 12)/2, Center: label == d.Center, Left: x[i] > float64(d.Width)*0.9, Tint: tintOf(n.Address)})
 		slices.Sort(peers[i])
 		d.Rows = append(d.Rows, trustRow{ID: id, Node: n, Peers: peers[i]})
 	}
@@ -198,18 +217,17 @@ func settle(x, y []float64, pairs [][2]int) {
 	}
 }
 
-// fit scales coordinates into a picture, whole pixels with a margin.
-func fit(x []float64, size int) {
+// fit scales coordinates into a picture, whole pixels with a margin, both ways
+// alike so that lengths can be compared.
+func fit(x, y []float64, width, height int) {
 	if len(x) == 0 {
 		return
 	}
-	const margin = 24
-	low, high := slices.Min(x), slices.Max(x)
+	const margin = 32
+	lowX, highX, lowY, highY := slices.Min(x), slices.Max(x), slices.Min(y), slices.Max(y)
+	scale := math.Min(float64(width-2*margin)/math.Max(highX-lowX, 1e-9), float64(height-2*margin)/math.Max(highY-lowY, 1e-9))
 	for i := range x {
-		if high == low {
-			x[i] = float64(size) / 2
-			continue
-		}
-		x[i] = math.Round(margin + (x[i]-low)/(high-low)*float64(size-2*margin))
+		x[i] = math.Round(float64(width)/2 + (x[i]-(lowX+highX)/2)*scale)
+		y[i] = math.Round(float64(height)/2 + (y[i]-(lowY+highY)/2)*scale)
 	}
 }

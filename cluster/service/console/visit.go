@@ -42,6 +42,10 @@ type content struct {
 	Command string
 	// Status is that of the answer, 0 for 200.
 	Status int
+	// Room is the entry of the menu that the page belongs to, "" for that of its address.
+	Room string
+	// Plots says that the page has plots, which a library draws.
+	Plots bool
 	// Raw is sent as it is, as a file of this name, instead of a page.
 	File string
 	Raw  []byte
@@ -62,7 +66,7 @@ func (c *Console) page(make func(*visit) (*content, *protocol.Error)) http.Handl
 			if e := v.ownForm(); e != nil {
 				f := c.frame(v)
 				f.Title, f.Error = "This form was not taken", e
-				c.views.show(w, http.StatusForbidden, "failed", f)
+				c.views.show(w, r, http.StatusForbidden, "failed", f)
 				return
 			}
 		}
@@ -75,15 +79,16 @@ func (c *Console) page(make func(*visit) (*content, *protocol.Error)) http.Handl
 		f := c.frame(v)
 		if e != nil {
 			f.Title, f.Error = "This page could not be made", e
-			c.views.show(w, statusOf(e), "failed", f)
+			c.views.show(w, r, statusOf(e), "failed", f)
 			return
 		}
 		if page.File != "" {
 			sendFile(w, page)
 			return
 		}
-		f.Title, f.Data, f.Command = page.Title, page.Data, page.Command
-		c.views.show(w, cmp.Or(page.Status, http.StatusOK), page.Template, f)
+		f.Room = cmp.Or(page.Room, f.Room)
+		f.Title, f.Data, f.Command, f.Plots = page.Title, page.Data, page.Command, page.Plots
+		c.views.show(w, r, cmp.Or(page.Status, http.StatusOK), page.Template, f)
 	}
 }
 

@@ -80,6 +80,7 @@ var requestBuckets = []float64{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.
 // FrontDoor counts what the wire listener does. It implements server.Metrics.
 type FrontDoor struct {
 	requests   atomic.Uint64
+	took       durations
 	gauges     map[string]*prometheus.GaugeVec
 	counters   map[string]*prometheus.CounterVec
 	histograms map[string]*prometheus.HistogramVec
@@ -146,6 +147,7 @@ func (f *FrontDoor) ConnRefused(reason string) { f.count("pilot_connections_refu
 // Request counts an answered request.
 func (f *FrontDoor) Request(command, code string, took time.Duration) {
 	f.requests.Add(1)
+	f.took.count(took)
 	f.count("pilot_requests_total", command)
 	if code != "" {
 		f.count("pilot_errors_total", command)
