@@ -128,7 +128,7 @@ func TestMembershipByHand(t *testing.T) {
 		t.Errorf("a join token worked twice:\n%s", again)
 	}
 
-	o.run("leave", "--data-dir", dirs[2])
+	o.run("leave", "--yes", "--data-dir", dirs[2])
 	if err := third.Wait(); err != nil {
 		t.Errorf("the member that left ended with %v\n%s", err, thirdOut)
 	}

@@ -110,7 +110,7 @@ func TestOperatorWithoutAQuorumIsToldSo(t *testing.T) {
 			done <- result{args, out, code}
 		}()
 	}
-	for _, args := range [][]string{{"cluster", "add"}, {"cluster", "remove", left.ID}, {"cluster", "promote", left.ID}, {"cluster", "transfer-leadership"}, {"keyring", "rotate"}, {"leave"}} {
+	for _, args := range [][]string{{"cluster", "add"}, {"cluster", "remove", left.ID, "--yes"}, {"cluster", "promote", left.ID}, {"cluster", "transfer-leadership"}, {"keyring", "rotate"}, {"leave", "--yes"}} {
 		ask(registry, append(args, "--data-dir", dir)...)
 	}
 	common := []string{"--addr", left.Wire, "--no-tls", "--admin-token-file", c.Dir + "/admin", "--identity", t.TempDir() + "/key.json"}

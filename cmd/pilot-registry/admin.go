@@ -6,13 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pilotregistry/pilotregistry/cluster"
+	"github.com/pilotregistry/pilotregistry/cmd/internal/ask"
 	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
 	"github.com/pilotregistry/pilotregistry/cmd/internal/named"
 	"github.com/pilotregistry/pilotregistry/cmd/internal/output"
@@ -21,6 +21,9 @@ import (
 
 // adminTimeout bounds one administrative call.
 const adminTimeout = 15 * time.Second
+
+// decideWithin is how long a person may think about a question.
+const decideWithin = 5 * time.Minute
 
 // adminCommand makes a command that talks to the member running on a data
 // directory, with that member's own certificate.
@@ -34,7 +37,11 @@ func adminCommand(use, short string, args cobra.PositionalArgs, run func(ctx con
 			return err
 		}
 		defer a.Close()
-		ctx, cancel := context.WithTimeout(cmd.Context(), adminTimeout)
+		within := adminTimeout
+		if ask.Needed(cmd) && ask.IsTerminal(os.Stdin) {
+			within += decideWithin
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), within)
 		defer cancel()
 		return run(ctx, a, cmd, args)
 	}
@@ -91,13 +98,29 @@ func printMembers(p *output.Printer, members []protocol.ClusterMember) error {
 }
 
 func newLeave() *cobra.Command {
-	return adminCommand("leave", "Take the member on this machine out of its cluster for good, and stop it", cobra.NoArgs,
+	cmd := adminCommand("leave", "Take the member on this machine out of its cluster for good, and stop it", cobra.NoArgs,
 		func(ctx context.Context, a *cluster.AdminClient, cmd *cobra.Command, _ []string) error {
+			if goOn, err := confirmed(cmd, "take the member on this machine out of its cluster for good"); !goOn {
+				return err
+			}
 			if err := a.Leave(ctx); err != nil {
 				return err
 			}
 			return done(cmd, "left the cluster; the data directory can be removed")
 		})
+	cmd.Long = cmd.Short + "."
+	ask.Flags(cmd)
+	return cmd
+}
+
+// confirmed reports whether a change is meant and to be made.
+func confirmed(cmd *cobra.Command, loss string) (bool, error) {
+	if ask.DryRun(cmd) {
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), "would "+loss)
+		return false, err
+	}
+	err := ask.Confirm(cmd, os.Stderr, false, loss)
+	return err == nil, err
 }
 
 func newCluster() *cobra.Command {
@@ -165,7 +188,7 @@ func newClusterAdd() *cobra.Command {
 			if !p.ForPeople() {
 				return p.Value(map[string]any{"token": token, "expires_at": until, "nonvoter": nonvoter})
 			}
-			if onTerminal(cmd.OutOrStdout()) {
+			if ask.IsTerminal(cmd.OutOrStdout()) {
 				_ = done(cmd, "On the new machine, before %s (the token works once, keep it secret):\n  pilot-registry join --token-file FILE --peer-advertise HOST:PORT", until)
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), token)
@@ -182,16 +205,6 @@ func newClusterAdd() *cobra.Command {
 
 // maxTokenTTL is how long a join token may be good, as pilotctl has it.
 const maxTokenTTL = 7 * 24 * time.Hour
-
-// onTerminal reports whether a person reads what is written.
-func onTerminal(out io.Writer) bool {
-	f, ok := out.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
 
 func newClusterMembers() *cobra.Command {
 	var form func() (*output.Printer, error)
@@ -236,11 +249,15 @@ func newClusterRemove() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if goOn, err := confirmed(cmd, "remove member "+id+" from the cluster for good"); !goOn {
+				return err
+			}
 			if err := a.Remove(ctx, id, force); err != nil {
 				return err
 			}
 			return done(cmd, "member %s is out of the cluster", id)
 		})
+	ask.Flags(cmd)
 	cmd.Flags().BoolVar(&force, "force", false, "remove it even if too few reachable voters remain for a quorum")
 	return cmd
 }

@@ -15,15 +15,15 @@ import (
 func (a *app) auditCommand() *cobra.Command {
 	list := a.wireCommand("list", "get_audit_log", exactly(0), nil)
 	list.Example = "  pilotctl audit list --action 'member.*' --network 1 --since 24h\n  pilotctl audit list --class security --limit 20 -o json"
-	filter := addAuditFilter(list)
+	filter := addAuditFilter(a, list)
 	list.RunE = a.tableRunner("get_audit_log", func() any { return &auditTable{} }, func(s *session, _ []string) (protocol.Body, error) {
 		return filter.request(s)
 	})
 	group := groupCommand("audit", "read, follow, export and verify the audit trail, and manage its sinks",
-		list, a.auditTail(), a.auditExport(), a.auditVerify(), a.auditReplay(), a.auditSinks(),
+		list, a.auditTail(), a.auditExport(), a.auditVerify(), a.auditReplay(), a.auditSinks(), a.wireCommand("chain", "audit_chain", exactly(0), nil),
 		groupCommand("sink", "create, replace and delete sinks of the audit trail", a.auditSinkPut(), a.auditSinkDelete()))
-	network := group.Flags().String("network", "", "without a command: list the events of this `network` id")
-	must(group.RegisterFlagCompletionFunc("network", cobra.NoFileCompletions))
+	network := group.Flags().String("network", "", "without a command: list the events of this `network`, by id or name")
+	completeFlag(a, group, "network", "network")
 	group.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			return groupRun(cmd, args)
@@ -79,17 +79,19 @@ type auditFilter struct {
 	action, node, network, class, since, until string
 }
 
-func addAuditFilter(cmd *cobra.Command) *auditFilter {
+func addAuditFilter(a *app, cmd *cobra.Command) *auditFilter {
 	f, flags := &auditFilter{}, cmd.Flags()
 	flags.StringVar(&f.action, "action", "", "only this `action`, as in member.kicked or member.*")
 	flags.StringVar(&f.node, "node", "", "only what this `node` did or was named in: an id, address or hostname")
-	flags.StringVar(&f.network, "network", "", "only events of this `network` id")
+	flags.StringVar(&f.network, "network", "", "only events of this `network`, by id or name")
 	flags.StringVar(&f.class, "class", "", "only this `class`: security or activity")
 	flags.StringVar(&f.since, "since", "", "only from this `time` on: RFC 3339, or a span back from now, as in 24h or 7d")
 	flags.StringVar(&f.until, "until", "", "only before this `time`")
-	for _, name := range []string{"node", "network", "since", "until"} {
+	for _, name := range []string{"since", "until"} {
 		must(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
 	}
+	completeFlag(a, cmd, "node", "node")
+	completeFlag(a, cmd, "network", "network")
 	var actions []string
 	for action := range protocol.Events {
 		actions = append(actions, action)

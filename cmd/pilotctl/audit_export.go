@@ -92,7 +92,7 @@ func (s *session) writeAudit(path string) (moved bool, err error) {
 }
 
 func (s *session) chains() (*protocol.AuditChainReply, error) {
-	return ask[protocol.AuditChainReply](s, "audit_chain", nil)
+	return request[protocol.AuditChainReply](s, "audit_chain", nil)
 }
 
 // copyAudit writes the head line and the events up to the heads in it.
@@ -130,7 +130,7 @@ func (s *session) copyAudit(w *bufio.Writer) (*protocol.AuditChainReply, error) 
 }
 
 func (s *session) auditPage(after uint64) (*protocol.GetAuditLogReply, error) {
-	return ask[protocol.GetAuditLogReply](s, "get_audit_log", &protocol.GetAuditLog{AfterSeq: after, Ascending: true}, client.WithLimit(1000))
+	return request[protocol.GetAuditLogReply](s, "get_audit_log", &protocol.GetAuditLog{AfterSeq: after, Ascending: true}, client.WithLimit(1000))
 }
 
 func writeLine(w *bufio.Writer, v any) error {

@@ -32,7 +32,7 @@ func (a *app) auditTail() *cobra.Command {
 		Long: longHelp(row, "follow the audit log") + "\n\nIt begins with what happens from now on, or after --after. Events are lines; with -o json or --json\n" +
 			"each is a JSON object on a line. While no member answers it waits. An interrupt (Ctrl-C) ends it.",
 		Example: "  pilotctl audit tail --class security\n  pilotctl audit tail --after 0 --json | jq .action"}
-	filter := addAuditFilter(cmd)
+	filter := addAuditFilter(a, cmd)
 	after := cmd.Flags().Uint64("after", 0, "begin after the event of this `number`, 0 for all that are kept (default: from now on)")
 	count := cmd.Flags().Int("count", 0, "end after this `number` of events (default: never)")
 	interval := cmd.Flags().Duration("interval", time.Second, "ask for new events this often")

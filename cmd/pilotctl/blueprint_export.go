@@ -21,7 +21,6 @@ Secrets are never given back: what needs one is left out, and said on stderr.
 So are the settings of the whole registry, which belong to no network.
 It is YAML unless -o json asks for JSON.`
 	cmd.Example = "  pilotctl blueprint export prod-fleet > prod-fleet.yaml"
-	cmd.ValidArgsFunction = a.completeNetworks
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		s, done, err := a.open(cmd)
 		if err != nil {

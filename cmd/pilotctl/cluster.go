@@ -18,18 +18,21 @@ import (
 func (a *app) clusterCommand() *cobra.Command {
 	target := func(use, wire string, args cobra.PositionalArgs) *cobra.Command {
 		cmd := a.wireCommand(use, wire, args, nil)
-		cmd.ValidArgsFunction = a.completeMembers
 		cmd.RunE = a.runner(wire, func(s *session, args []string) (protocol.Body, error) {
 			r := &protocol.ClusterTarget{}
 			if len(args) > 0 {
-				r.MemberID = args[0]
+				var err error
+				if r.MemberID, err = s.memberArg(args[0]); err != nil {
+					return nil, err
+				}
 			}
 			r.Force, _ = s.cmd.Flags().GetBool("force")
 			return r, nil
 		})
 		return cmd
 	}
-	remove := target("remove <member-id>", "cluster_remove", exactly(1))
+	remove := target("remove <member>", "cluster_remove", exactly(1))
+	asking(remove)
 	remove.Flags().Bool("force", false, "remove the member even when that endangers the quorum")
 	token := a.wireCommand("join-token", "cluster_join_token", exactly(0), nil)
 	token.Aliases, token.SuggestFor = []string{"add"}, []string{"invite"} // as pilot-registry calls it
@@ -42,13 +45,13 @@ func (a *app) clusterCommand() *cobra.Command {
 		return &protocol.ClusterJoinToken{NonVoter: *nonvoter, TTLSeconds: uint32(*ttl / time.Second)}, nil
 	})
 	token.AddCommand(a.wireCommand("list", "cluster_join_token_list", exactly(0), nil),
-		a.wireCommand("revoke <name>", "cluster_join_token_revoke", exactly(1), func(_ *session, args []string) (protocol.Body, error) {
+		a.wireCommand("revoke <token>", "cluster_join_token_revoke", exactly(1), func(_ *session, args []string) (protocol.Body, error) {
 			return &protocol.ClusterJoinTokenName{Name: args[0]}, nil
 		}))
 	return groupCommand("cluster", "show and change the cluster",
-		a.clusterStatus(), a.wireCommand("members", "cluster_members", exactly(0), nil),
-		target("transfer-leadership [member-id]", "cluster_transfer_leadership", between(0, 1)),
-		token, target("promote <member-id>", "cluster_promote", exactly(1)), remove, a.subscribeCommand())
+		a.clusterStatus(), a.wireCommand("id", "cluster_id", exactly(0), nil), a.wireCommand("members", "cluster_members", exactly(0), nil),
+		target("transfer-leadership [member]", "cluster_transfer_leadership", between(0, 1)),
+		token, target("promote <member>", "cluster_promote", exactly(1)), remove, a.subscribeCommand())
 }
 
 func (a *app) clusterStatus() *cobra.Command {

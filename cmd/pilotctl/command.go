@@ -22,7 +22,7 @@ func (a *app) wireCommand(use, wire string, args cobra.PositionalArgs, build bui
 		Short:             row.Doc,
 		Long:              longHelp(row, row.Doc),
 		Args:              args,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: completeArgs(a),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, done, err := a.open(cmd)
 			if err != nil {
@@ -47,6 +47,9 @@ func (s *session) send(wire string, args []string, build builder) error {
 		if body, err = build(s, args); err != nil {
 			return err
 		}
+	}
+	if err := s.confirm(body); err != nil {
+		return err
 	}
 	raw, err := s.call(wire, body)
 	if err != nil {
@@ -89,48 +92,4 @@ func forNodeArg(s *session, args []string) (protocol.Body, error) {
 	}
 	id, err := s.nodeArg(args[0])
 	return &protocol.NodeRequest{NodeID: id}, err
-}
-
-// completeMembers offers the ids of the cluster's members.
-func (a *app) completeMembers(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	const none = cobra.ShellCompDirectiveNoFileComp
-	if len(args) > 0 {
-		return nil, none
-	}
-	s, done, err := a.open(cmd)
-	if err != nil {
-		return nil, none
-	}
-	defer done()
-	reply, err := s.client.ClusterMembers(s.ctx)
-	if err != nil {
-		return nil, none
-	}
-	var out []cobra.Completion
-	for _, m := range reply.Members {
-		out = append(out, cobra.CompletionWithDesc(m.ID, clean(m.Role+" "+m.Suffrage+" "+m.Address)))
-	}
-	return out, none
-}
-
-// completeNetworks offers the ids of the registry's networks.
-func (a *app) completeNetworks(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	const none = cobra.ShellCompDirectiveNoFileComp
-	if len(args) > 0 {
-		return nil, none
-	}
-	s, done, err := a.open(cmd)
-	if err != nil {
-		return nil, none
-	}
-	defer done()
-	reply, err := s.client.ListNetworks(s.ctx)
-	if err != nil {
-		return nil, none
-	}
-	var out []cobra.Completion
-	for _, n := range reply.Networks {
-		out = append(out, cobra.CompletionWithDesc(fmt.Sprint(n.ID), clean(n.Name)))
-	}
-	return out, none
 }

@@ -70,7 +70,7 @@ func addListing(cmd *cobra.Command, a *app) *listingFlags {
 	cmd.Flags().StringVar(&f.network, "network", "", "`id` of the network (default: network_id of the file)")
 	cmd.Flags().BoolVar(&f.removeUnlisted, "remove-unlisted", false, "remove members that have an external id and are not in the listing")
 	must(cmd.RegisterFlagCompletionFunc("network", func(cmd *cobra.Command, _ []string, text string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return a.completeNetworks(cmd, nil, text)
+		return live(a, cmd, "network", nil)
 	}))
 	return f
 }
@@ -225,6 +225,5 @@ func (a *app) directoryStatus(use string) *cobra.Command {
 		return &protocol.NetworkRequest{NetworkID: network}, err
 	})
 	cmd.Example = "  pilotctl directory status 1"
-	cmd.ValidArgsFunction = a.completeNetworks
 	return cmd
 }

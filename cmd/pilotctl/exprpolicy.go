@@ -15,7 +15,6 @@ func (a *app) exprPolicyCommand() *cobra.Command {
 		return &protocol.NetworkRequest{NetworkID: network}, err
 	})
 	get.Example = "  pilotctl policy expr get 1 -o yaml"
-	get.ValidArgsFunction = a.completeNetworks
 	set := a.roleCommand("set <network> <file>", "set_expr_policy", exactly(2), func(_ *session, r *roleRequest) (protocol.Body, error) {
 		data, err := readDocument(r.args[1])
 		if err != nil {

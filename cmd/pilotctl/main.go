@@ -39,6 +39,8 @@ func (a *app) run(args []string) int {
 	switch {
 	case err == nil:
 		return failure.OK
+	case errors.Is(err, errLooked):
+		return failure.OK
 	case errors.Is(err, errPending):
 		return failure.Pending
 	}

@@ -25,7 +25,6 @@ func (a *app) memberRole(verb string) *cobra.Command {
 		return &protocol.GetMemberRole{NetworkID: network, TargetNodeID: id}, err
 	})
 	cmd.Example = "  pilotctl member role 1 686"
-	cmd.ValidArgsFunction = a.completeThen(offerMembers)
 	return cmd
 }
 
@@ -41,7 +40,6 @@ func (a *app) promoteMember(verb string) *cobra.Command {
 	}, nil)
 	cmd.Long += "\n\nWith --for the node is a member again after that time. Promoting again sets another end, or none."
 	cmd.Example = "  pilotctl member promote 1 686\n  pilotctl member promote 1 686 --for 4h"
-	cmd.ValidArgsFunction = a.completeThen(offerMembers)
 	length = addFor(cmd, "the role")
 	return cmd
 }
@@ -52,7 +50,6 @@ func (a *app) demoteMember(verb string) *cobra.Command {
 		return &protocol.DemoteMember{NodeID: r.actor, NetworkID: r.network, TargetNodeID: target}, err
 	}, nil)
 	cmd.Example = "  pilotctl member demote 1 686"
-	cmd.ValidArgsFunction = a.completeThen(offerMembers)
 	return cmd
 }
 
@@ -72,6 +69,5 @@ func (a *app) kickMember(verb string) *cobra.Command {
 	})
 	cmd.Long += "\n\nA kicked node may rejoin: an open network can be joined again at once."
 	cmd.Example = "  pilotctl member kick 1 686"
-	cmd.ValidArgsFunction = a.completeThen(offerMembers)
-	return cmd
+	return asking(cmd)
 }

@@ -31,7 +31,6 @@ type roleRequest struct {
 func (a *app) roleCommand(use, wire string, args cobra.PositionalArgs,
 	build func(s *session, r *roleRequest) (protocol.Body, error), told func(r *roleRequest) string) *cobra.Command {
 	cmd := a.wireCommand(use, wire, args, nil)
-	cmd.ValidArgsFunction = a.completeNetworks
 	token := addSecret(cmd, "network-admin-token", "of the network, instead of a member's role")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		s, done, err := a.open(cmd)
@@ -49,6 +48,9 @@ func (a *app) roleCommand(use, wire string, args cobra.PositionalArgs,
 		}
 		body, err := build(s, r)
 		if err != nil {
+			return err
+		}
+		if err := s.confirm(body); err != nil {
 			return err
 		}
 		raw, err := s.call(wire, body, opts...)
@@ -131,35 +133,12 @@ func (f *forFlag) seconds(cmd *cobra.Command) (uint32, error) {
 	return uint32(d / time.Second), nil
 }
 
-// completeThen completes a network and, after it, what then offers.
-func (a *app) completeThen(then func(s *session, network uint16) []cobra.Completion) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		const none = cobra.ShellCompDirectiveNoFileComp
-		if len(args) == 0 {
-			return a.completeNetworks(cmd, args, toComplete)
-		}
-		if len(args) > 1 {
-			return nil, none
-		}
-		s, done, err := a.open(cmd)
-		if err != nil {
-			return nil, none
-		}
-		defer done()
-		network, err := s.networkArg(args[0])
-		if err != nil {
-			return nil, none
-		}
-		return then(s, network), none
-	}
-}
-
 // membersOfArg offers the members of the network in the first argument.
 func (a *app) membersOfArg(cmd *cobra.Command, args []string) []cobra.Completion {
 	if len(args) == 0 {
 		return nil
 	}
-	out, _ := a.completeThen(offerMembers)(cmd, args[:1], "")
+	out, _ := live(a, cmd, "node", args[:1])
 	return out
 }
 

@@ -27,9 +27,6 @@ func (a *app) memberTagsCommand() *cobra.Command {
 	clearAll := a.setMemberTags("clear <network> <node>", exactly(2))
 	clearAll.Short = "take away the tags that a network gives to a member"
 	clearAll.Example = "  pilotctl member-tags clear 1 686"
-	for _, cmd := range []*cobra.Command{get, set, clearAll} {
-		cmd.ValidArgsFunction = a.completeThen(offerMembers)
-	}
 	return groupCommand("member-tags", "show and set the tags that networks give to their members", get, set, clearAll)
 }
 

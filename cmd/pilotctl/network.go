@@ -28,7 +28,6 @@ func (a *app) networkCommand() *cobra.Command {
 	leave.Example = "  pilotctl network leave 1"
 	list := a.wireCommand("list", "list_networks", exactly(0), nil)
 	list.Example = "  pilotctl network list -o yaml"
-	members.ValidArgsFunction, leave.ValidArgsFunction = a.completeNetworks, a.completeNetworks
 	verbs := []*cobra.Command{a.createNetwork(), list, a.joinNetwork(), leave, members,
 		a.deleteNetwork(), a.renameNetwork(), a.setEnterprise(), a.transferOwnership(),
 		// The original tool has these under network.
@@ -106,16 +105,21 @@ func readNetworkDocs(r *protocol.CreateNetwork, rules, expr string) error {
 func (a *app) joinNetwork() *cobra.Command {
 	cmd := a.wireCommand("join <network>", "join_network", exactly(1), nil)
 	cmd.Example = "  pilotctl network join 1\n  pilotctl network join 1 --token-file ./lab.token --for 4h"
-	cmd.ValidArgsFunction = a.completeNetworks
 	token := addSecret(cmd, "token", "that the network asks for")
-	inviter := cmd.Flags().Uint32("inviter", 0, "`id` of the node that invites")
+	inviter := cmd.Flags().String("inviter", "", "the `node` that invites: id, address or hostname")
+	completeFlag(a, cmd, "inviter", "node")
 	span := addFor(cmd, "the membership")
 	cmd.RunE = a.runner("join_network", func(s *session, args []string) (protocol.Body, error) {
 		network, err := s.networkArg(args[0])
 		if err != nil {
 			return nil, err
 		}
-		r := &protocol.JoinNetwork{NetworkID: network, InviterID: *inviter}
+		r := &protocol.JoinNetwork{NetworkID: network}
+		if *inviter != "" {
+			if r.InviterID, err = s.nodeArg(*inviter); err != nil {
+				return nil, err
+			}
+		}
 		if r.ForSeconds, err = span.seconds(s.cmd); err != nil {
 			return nil, err
 		}

@@ -18,8 +18,8 @@ func (a *app) deleteNetwork() *cobra.Command {
 		return fmt.Sprintf("deleted %s, its members' roles, invites and policy", r.about)
 	})
 	cmd.Long += "\n\nThe nodes stay registered. The network's id is not used again."
-	cmd.Example = "  pilotctl network delete 1"
-	return cmd
+	cmd.Example = "  pilotctl network delete 1\n  pilotctl network delete lab --dry-run"
+	return asking(cmd)
 }
 
 // describe names a network with what a reader knows it by. It is prose: that
@@ -55,7 +55,13 @@ func (a *app) setEnterprise() *cobra.Command {
 	cmd.Long += "\n\nSwitching it off takes every role away, the owner's too; policy, tokens and invites stay.\n" +
 		"Switching it on gives roles in order of joining."
 	cmd.Example = "  pilotctl network enterprise 1 on"
-	cmd.ValidArgsFunction = a.completeThen(func(*session, uint16) []cobra.Completion { return []cobra.Completion{"on", "off"} })
+	asking(cmd)
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, text string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) == 1 {
+			return []cobra.Completion{"on", "off"}, cobra.ShellCompDirectiveNoFileComp
+		}
+		return completeArgs(a)(cmd, args, text)
+	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		s, done, err := a.open(cmd)
 		if err != nil {
@@ -69,7 +75,11 @@ func (a *app) setEnterprise() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		raw, err := s.call("set_network_enterprise", &protocol.SetNetworkEnterprise{NetworkID: network, Enterprise: args[1] == "on"})
+		r := &protocol.SetNetworkEnterprise{NetworkID: network, Enterprise: args[1] == "on"}
+		if err := s.confirm(r); err != nil {
+			return err
+		}
+		raw, err := s.call("set_network_enterprise", r)
 		if err != nil {
 			return err
 		}

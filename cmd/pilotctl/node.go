@@ -30,7 +30,7 @@ func (a *app) resolveCommand() *cobra.Command {
 }
 
 func (a *app) deregisterCommand() *cobra.Command {
-	return a.wireCommand("deregister", "deregister", exactly(0), forNode)
+	return asking(a.wireCommand("deregister", "deregister", exactly(0), forNode))
 }
 
 func (a *app) findCommand(use string) *cobra.Command {
@@ -41,9 +41,11 @@ func (a *app) findCommand(use string) *cobra.Command {
 
 func (a *app) nodeCommand() *cobra.Command {
 	list := a.wireCommand("list", "list_nodes", exactly(0), nil)
-	network := list.Flags().Uint16("network", 0, "`id` of the network; 0, all nodes, needs the admin token")
-	list.RunE = a.runner("list_nodes", func(*session, []string) (protocol.Body, error) {
-		return &protocol.ListNodes{NetworkID: *network}, nil
+	network := list.Flags().String("network", "0", "the `network`, by id or name; 0, all nodes, needs the admin token")
+	completeFlag(a, list, "network", "network")
+	list.RunE = a.runner("list_nodes", func(s *session, _ []string) (protocol.Body, error) {
+		id, err := s.networkArg(*network)
+		return &protocol.ListNodes{NetworkID: id}, err
 	})
 	return groupCommand("node", "change and list nodes",
 		a.setHostname("set-hostname <name>"), a.clearHostname("clear-hostname"), a.setTags("set-tags <tag>..."), a.clearTags("clear-tags"),

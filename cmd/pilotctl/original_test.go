@@ -18,10 +18,7 @@ import (
 // The command line alone gives access to the whole protocol.
 func TestEveryWireCommandHasAVerb(t *testing.T) {
 	t.Parallel()
-	verbs := map[string]string{
-		// Sent by verbs that send several commands, or other forms of a command that has a verb.
-		"get_webhook_dlq": "dlq_list", "audit_chain": "audit export", "cluster_id": "cluster status",
-	}
+	verbs := map[string]string{}
 	var walk func(cmd *cobra.Command)
 	walk = func(cmd *cobra.Command) {
 		for _, sub := range cmd.Commands() {

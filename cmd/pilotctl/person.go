@@ -66,7 +66,7 @@ func (a *app) personExport() *cobra.Command {
 func (s *session) person(externalID string) (*personDocument, error) {
 	doc := &personDocument{ExternalID: externalID, Nodes: []protocol.PersonNode{}, Roles: []protocol.PersonRole{}}
 	for cursor := ""; ; {
-		r, err := ask[protocol.PersonExportReply](s, "person_export", &protocol.PersonRequest{ExternalID: externalID},
+		r, err := request[protocol.PersonExportReply](s, "person_export", &protocol.PersonRequest{ExternalID: externalID},
 			client.WithLimit(personPage), client.WithCursor(cursor))
 		if err != nil {
 			return nil, err
@@ -98,7 +98,7 @@ func (s *session) person(externalID string) (*personDocument, error) {
 func (s *session) eventsOf(filter *protocol.GetAuditLog, to map[uint64]protocol.AuditEntry) error {
 	filter.Ascending = true
 	for cursor := ""; ; {
-		r, err := ask[protocol.GetAuditLogReply](s, "get_audit_log", filter, client.WithLimit(1000), client.WithCursor(cursor))
+		r, err := request[protocol.GetAuditLogReply](s, "get_audit_log", filter, client.WithLimit(1000), client.WithCursor(cursor))
 		if err != nil {
 			return err
 		}
@@ -121,16 +121,16 @@ roles that wait for the person. Of a node its number stays. In the audit log the
 person's external id and the names of these nodes are erased; the log still verifies.
 It cannot be undone. What sinks, backups and older snapshots have is not touched.`,
 		Example: "  pilotctl person export alice@example.org > alice.json\n  pilotctl person forget alice@example.org --yes"}
-	yes := cmd.Flags().Bool("yes", false, "agree that it cannot be undone")
+	asking(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if !*yes {
-			return usagef(cmd, "this cannot be undone: see what goes with pilotctl person export %s, then add --yes", args[0])
-		}
 		s, done, err := a.open(cmd)
 		if err != nil {
 			return err
 		}
 		defer done()
+		if err := s.confirm(&protocol.PersonRequest{ExternalID: args[0]}); err != nil {
+			return err
+		}
 		all, err := s.forget(args[0])
 		if err != nil {
 			return err
@@ -143,8 +143,8 @@ It cannot be undone. What sinks, backups and older snapshots have is not touched
 	return cmd
 }
 
-// ask sends one of several requests of a command, with the whole timeout.
-func ask[T any](s *session, wire string, body protocol.Body, opts ...client.CallOption) (*T, error) {
+// request sends one of several requests of a command, with the whole timeout.
+func request[T any](s *session, wire string, body protocol.Body, opts ...client.CallOption) (*T, error) {
 	ctx, cancel := context.WithTimeout(s.cmd.Context(), s.flags.timeout)
 	defer cancel()
 	res, err := s.client.Do(ctx, wire, body, opts...)
@@ -164,7 +164,7 @@ func ask[T any](s *session, wire string, body protocol.Body, opts ...client.Call
 func (s *session) forget(externalID string) (*protocol.PersonForgetReply, error) {
 	all, opts := &protocol.PersonForgetReply{Type: "person_forget_ok"}, s.callOptions()
 	for {
-		r, err := ask[protocol.PersonForgetReply](s, "person_forget", &protocol.PersonRequest{ExternalID: externalID}, opts...)
+		r, err := request[protocol.PersonForgetReply](s, "person_forget", &protocol.PersonRequest{ExternalID: externalID}, opts...)
 		if err != nil {
 			return nil, err
 		}

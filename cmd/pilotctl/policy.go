@@ -17,7 +17,6 @@ func (a *app) policyCommand() *cobra.Command {
 		return &protocol.NetworkRequest{NetworkID: network}, err
 	})
 	get.Example = "  pilotctl policy get 1 -o yaml"
-	get.ValidArgsFunction = a.completeNetworks
 	set := a.setPolicy("set <network>")
 	return groupCommand("policy", "show and change the policies of networks", get, set, a.exprPolicyCommand())
 }
@@ -25,7 +24,7 @@ func (a *app) policyCommand() *cobra.Command {
 // networkThenFile completes a network and, after it, a JSON file.
 func (a *app) networkThenFile(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if len(args) == 0 {
-		return a.completeNetworks(cmd, args, toComplete)
+		return live(a, cmd, "network", args)
 	}
 	return completeFiles("json")(cmd, args[1:], toComplete)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
+	"github.com/pilotregistry/pilotregistry/cmd/internal/named"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/client"
 )
@@ -26,6 +27,7 @@ type session struct {
 	*app
 	cmd    *cobra.Command
 	ctx    context.Context
+	cancel context.CancelFunc
 	client *client.Client
 	opts   client.Options
 	reach  *reach
@@ -64,9 +66,16 @@ func (a *app) open(cmd *cobra.Command) (s *session, closeIt func(), err error) {
 		return nil, nil, err
 	}
 	s.warn()
-	ctx, cancel := context.WithTimeout(cmd.Context(), a.flags.timeout)
-	s.ctx = ctx
-	return s, func() { cancel(); s.client.Close() }, nil
+	s.renew()
+	return s, func() { s.cancel(); s.client.Close() }, nil
+}
+
+// renew gives the command its whole time again, after a person has thought.
+func (s *session) renew() {
+	if s.cancel != nil {
+		s.cancel()
+	}
+	s.ctx, s.cancel = context.WithTimeout(s.cmd.Context(), s.flags.timeout)
 }
 
 // connect makes the client; it dials with the first call.
@@ -92,7 +101,7 @@ func (s *session) warn() {
 		fmt.Fprintf(s.stderr, "warning: %s holds the admin token and can be read by others; run: chmod 600 %s\n", c.path, c.path)
 	}
 	if addr := plainRemote(s.opts); addr != "" && s.opts.AdminToken != "" {
-		fmt.Fprintf(s.stderr, "warning: the admin token travels in clear text to %s; use --tls-pin or --tls-ca\n", addr)
+		fmt.Fprintf(s.stderr, "warning: the admin token travels unencrypted to %s; use --tls-pin or --tls-ca\n", addr)
 	}
 }
 
@@ -226,13 +235,44 @@ func (s *session) nodeArg(text string) (uint32, error) {
 	return reply.NodeID, nil
 }
 
-// networkArg reads a network id.
+// networkArg reads a network named by id, by name or by the unique beginning of
+// one.
 func (s *session) networkArg(text string) (uint16, error) {
-	n, err := strconv.ParseUint(text, 10, 16)
-	if err != nil {
-		return 0, usagef(s.cmd, "invalid network id %q: want a number from 0 to 65535; pilotctl network list shows them", text)
+	if n, err := strconv.ParseUint(text, 10, 16); err == nil {
+		return uint16(n), nil
 	}
-	return uint16(n), nil
+	if text == "" || strings.Trim(text, "0123456789") == "" {
+		return 0, usagef(s.cmd, "invalid network %q: want an id from 0 to 65535 or a name; pilotctl network list shows them", text)
+	}
+	var all []named.Candidate
+	for cursor := ""; ; {
+		reply, err := s.client.ListNetworks(s.ctx, client.WithCursor(cursor))
+		if err != nil {
+			return 0, err
+		}
+		for _, n := range reply.Networks {
+			all = append(all, named.Candidate{ID: strconv.Itoa(int(n.ID)), Names: []string{clean(n.Name)}})
+		}
+		if cursor = reply.NextCursor; cursor == "" {
+			break
+		}
+	}
+	id, err := named.Find("network", text, "pilotctl network list", all)
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseUint(id, 10, 16)
+	return uint16(n), err
+}
+
+// memberArg reads a member named by id, by the unique beginning of one, or by
+// an address.
+func (s *session) memberArg(text string) (string, error) {
+	reply, err := s.client.ClusterMembers(s.ctx)
+	if err != nil {
+		return "", err
+	}
+	return named.Member(reply.Members, text, "pilotctl cluster members")
 }
 
 // intArg reads a whole number that may be negative.

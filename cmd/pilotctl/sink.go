@@ -110,9 +110,9 @@ func (a *app) auditSinkPut() *cobra.Command {
 }
 
 func (a *app) auditSinkDelete() *cobra.Command {
-	return a.wireCommand("delete <name>", "audit_sink_delete", exactly(1), func(_ *session, args []string) (protocol.Body, error) {
+	return asking(a.wireCommand("delete <sink>", "audit_sink_delete", exactly(1), func(_ *session, args []string) (protocol.Body, error) {
 		return &protocol.SinkName{Name: args[0]}, nil
-	})
+	}))
 }
 
 func (a *app) exportCommand() *cobra.Command {

@@ -30,8 +30,8 @@ func (a *app) webhookCommand() *cobra.Command {
 		return r, err
 	})
 	return groupCommand("webhook", "set and show the audit webhook and its dead letters", set, a.wireCommand("show", "get_webhook", exactly(0), nil),
-		groupCommand("dlq", "list, retry and drop dead letters", a.deadLetters(), a.changeLetters("retry [event-id]", "dlq_retry"),
-			a.changeLetters("drop [event-id]", "dlq_drop")))
+		groupCommand("dlq", "list, retry and drop dead letters", a.deadLetters(), a.wireCommand("events", "get_webhook_dlq", exactly(0), nil), a.changeLetters("retry [event-id]", "dlq_retry"),
+			asking(a.changeLetters("drop [event-id]", "dlq_drop"))))
 }
 
 // letterTable is what the table shows of dead letters; -o json has all of it.
@@ -49,15 +49,15 @@ type letterRow struct {
 	Reason   string `json:"reason"`
 }
 
-func addSink(cmd *cobra.Command) *string {
+func addSink(a *app, cmd *cobra.Command) *string {
 	name := cmd.Flags().String("sink", protocol.SinkNameWebhook, "`name` of the sink")
-	must(cmd.RegisterFlagCompletionFunc("sink", cobra.NoFileCompletions))
+	completeFlag(a, cmd, "sink", "sink")
 	return name
 }
 
 func (a *app) deadLetters() *cobra.Command {
 	cmd := a.wireCommand("list", "dlq_list", exactly(0), nil)
-	sink := addSink(cmd)
+	sink := addSink(a, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s, done, err := a.open(cmd)
 		if err != nil {
@@ -79,7 +79,7 @@ func (a *app) deadLetters() *cobra.Command {
 
 func (a *app) changeLetters(use, wire string) *cobra.Command {
 	cmd := a.wireCommand(use, wire, between(0, 1), nil)
-	sink := addSink(cmd)
+	sink := addSink(a, cmd)
 	all := cmd.Flags().Bool("all", false, "all dead letters of the sink")
 	cmd.RunE = a.runner(wire, func(s *session, args []string) (protocol.Body, error) {
 		r := &protocol.DeadLetters{Name: *sink}

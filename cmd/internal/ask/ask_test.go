@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ask_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/pilotregistry/pilotregistry/cmd/internal/ask"
+)
+
+// Only a clear yes does it.
+func TestOnlyYesDoesIt(t *testing.T) {
+	t.Parallel()
+	for answer, want := range map[string]bool{"y\n": true, "YES\n": true, "yes": true, "\n": false, "": false, "n\n": false, "yesterday\n": false} {
+		var said strings.Builder
+		if err := ask.Decide(&said, strings.NewReader(answer), "delete it"); (err == nil) != want {
+			t.Errorf("%q: %v", answer, err)
+		}
+		if !strings.Contains(said.String(), "This will delete it. Go on? [y/N] ") {
+			t.Errorf("asked %q", said.String())
+		}
+	}
+}
