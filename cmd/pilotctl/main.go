@@ -131,9 +131,9 @@ func (a *app) rootCommand() *cobra.Command {
 	group("network", a.networkCommand(), a.memberCommand(), a.memberTagsCommand(), a.inviteCommand(), a.policyCommand(), a.identityCommand(), a.badgeCommand(), a.recoveryCommand(), a.personCommand(), a.settingCommand(),
 		a.blueprintCommand(), a.directoryCommand())
 	group("audit", a.auditCommand(), a.exportCommand(), a.webhookCommand(), a.idpCommand())
-	group("cluster", a.clusterCommand())
+	group("cluster", a.clusterCommand(), watchCommand(a), doctorCommand(a), debugCommand(a), benchCommand(a))
 	group("alias", a.aliases()...)
-	root.AddCommand(a.versionCommand(), a.commandsCommand(), a.contextCommand())
+	root.AddCommand(a.versionCommand(), a.commandsCommand(), explainCommand(a), a.contextCommand())
 	helptext.Fit(root)
 	return root
 }
