@@ -47,10 +47,14 @@ lint: ## formatting, go vet, staticcheck
 .PHONY: check
 check: lint ## lint, and what is generated is up to date
 	$(GO) run ./docs/gen -check
+	$(GO) test -run 'TestHelp|TestManPages' ./cmd/pilotctl ./cmd/pilot-registry
 
 .PHONY: generate
-generate: ## write the generated references under docs/
+generate: ## write the generated references under docs/, the help and the manual pages
 	$(GO) run ./docs/gen
+	$(GO) test -run TestHelp ./cmd/pilotctl -update
+	$(GO) test -run TestManPages ./cmd/pilotctl -update
+	$(GO) test -run TestManPages ./cmd/pilot-registry -update
 
 FUZZTIME ?= 30s
 .PHONY: fuzz

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
@@ -64,9 +65,5 @@ func Decide(say io.Writer, in io.Reader, loss string) error {
 // IsTerminal reports whether a person is at the other end of a file.
 func IsTerminal(f any) bool {
 	file, is := f.(*os.File)
-	if !is {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return is && isatty.IsTerminal(file.Fd())
 }

@@ -3,11 +3,25 @@
 package ask_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/pilotregistry/pilotregistry/cmd/internal/ask"
 )
+
+// A device is no person: services have /dev/null for their input.
+func TestADeviceIsNoTerminal(t *testing.T) {
+	t.Parallel()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	if ask.IsTerminal(null) || ask.IsTerminal(&strings.Builder{}) {
+		t.Error("somebody would be asked who is not there")
+	}
+}
 
 // Only a clear yes does it.
 func TestOnlyYesDoesIt(t *testing.T) {
