@@ -55,7 +55,7 @@ func describe(root *cobra.Command) contextOf {
 		for _, sub := range cmd.Commands() {
 			walk(sub)
 		}
-		if cmd.HasSubCommands() && cmd.Name() != "context" || cmd.Hidden {
+		if cmd.HasSubCommands() && cmd.Name() != "context" && wireOf(cmd) == "" || cmd.Hidden {
 			return
 		}
 		path := strings.TrimPrefix(cmd.CommandPath(), root.Name()+" ")

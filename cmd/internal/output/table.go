@@ -51,6 +51,9 @@ func (t *table) print(reply any) error {
 	pairs := make([][2]string, len(single))
 	for i, m := range single {
 		pairs[i] = [2]string{label(m.name), cell(m)}
+		if m.name == "digest" && !t.wide { // to be compared at a glance
+			pairs[i][1] = cut(pairs[i][1], digestShown)
+		}
 	}
 	if err := t.pairs("", pairs); err != nil {
 		return err
@@ -68,6 +71,9 @@ func (t *table) print(reply any) error {
 	}
 	return t.keyed(keyed)
 }
+
+// digestShown is how much of a digest a narrow table has.
+const digestShown = 24
 
 // isList reports whether a member is shown as a table, or with a line for each
 // of its texts.
