@@ -138,7 +138,7 @@ func (f *form) do(d deed) {
 		return page, status != http.StatusServiceUnavailable
 	})
 	id := attribute(page, `name="id" value="`)
-	if status != http.StatusOK || id == "" || !strings.Contains(page, "<th>Now</th><th>Then</th>") && !strings.Contains(page, `class="effects"`) {
+	if status != http.StatusOK || id == "" || !strings.Contains(page, "<th>Now</th><th>Then</th>") && !strings.Contains(page, "Planned at revision") {
 		f.t.Fatalf("%s: %d: %s", d.action, status, page)
 	}
 	confirm := func() {
