@@ -67,7 +67,7 @@ type bootstrapFile struct {
 // works offline; the first Start applies the seeds.
 func Init(ctx context.Context, cfg InitConfig) (InitResult, error) {
 	if cfg.PeerAdvertise != "" {
-		if err := checkAdvertise(cfg.PeerAdvertise); err != nil {
+		if err := CheckAdvertise(cfg.PeerAdvertise); err != nil {
 			return InitResult{}, err
 		}
 	}

@@ -61,7 +61,7 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 	if err != nil {
 		return err
 	}
-	if err := checkAdvertise(cfg.PeerAdvertise); err != nil {
+	if err := CheckAdvertise(cfg.PeerAdvertise); err != nil {
 		return err
 	}
 	orDefault(&cfg.LevelMin, 1)
@@ -107,8 +107,8 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 	return dir.writeMember(memberFile{ClusterID: reply.ClusterID, MemberID: memberID, NonVoter: reply.NonVoter, Seeds: reply.Members})
 }
 
-// checkAdvertise refuses addresses that no other machine can dial.
-func checkAdvertise(addr string) error {
+// CheckAdvertise refuses addresses that no other machine can dial.
+func CheckAdvertise(addr string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || port == "0" || host != "" && !protocol.IsHostPort(addr) {
 		return fmt.Errorf("peer advertise address %q is not host:port: set it to a name or address that the other members can dial, an IPv6 address in brackets, as in [fd00::1]:9100", addr)

@@ -135,7 +135,7 @@ func (n *Member) listen(id *peer.Identity) (err error) {
 	if cfg.PeerAdvertise == "" {
 		cfg.PeerAdvertise = n.engine.server.Addr().String()
 	}
-	return checkAdvertise(cfg.PeerAdvertise)
+	return CheckAdvertise(cfg.PeerAdvertise)
 }
 
 // compose makes the parts and shows them to one another.

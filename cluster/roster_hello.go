@@ -100,7 +100,7 @@ func (r *roster) checkLevels(version string, lo, hi uint32) *protocol.Error {
 // checkReach refuses to mix loopback addresses with others: such members could
 // never reach one another.
 func (r *roster) checkReach(addr, self string) *protocol.Error {
-	if err := checkAdvertise(addr); err != nil {
+	if err := CheckAdvertise(addr); err != nil {
 		return protocol.Errorf(protocol.CodeInvalid, "%v", err)
 	}
 	for _, s := range r.servers() {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/pilotregistry/pilotregistry/cluster"
 	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
-	"github.com/pilotregistry/pilotregistry/cmd/internal/flagtext"
 	"github.com/pilotregistry/pilotregistry/cmd/internal/output"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -44,7 +43,9 @@ func must(err error) {
 
 // strict makes wrong arguments and flags errors of usage, in a command and all below it.
 func strict(cmd *cobra.Command) {
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return failure.Usagef(cmd, "%s", flagtext.Problem(err)) })
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return failure.Usagef(cmd, "%s", failure.FlagProblem(cmd, err))
+	})
 	if cmd.HasSubCommands() && !cmd.Runnable() {
 		cmd.RunE, cmd.Args = groupRun, cobra.ArbitraryArgs
 	}

@@ -189,3 +189,24 @@ func TestConfigurationMistakesAreToldByLine(t *testing.T) {
 		}
 	}
 }
+
+// What validate calls fine, run does not refuse; and a misspelt variable is told.
+func TestValidateLooksAtWhatRunNeeds(t *testing.T) {
+	c := defaultConfig()
+	if err := c.startable(); err == nil || !strings.Contains(err.Error(), "peer.advertise") {
+		t.Errorf("no address for the other members: %v", err)
+	}
+	c.Peer.Advertise = "m1.example.net:9100"
+	if err := c.startable(); err != nil {
+		t.Error(err)
+	}
+	c.Wire.TLS, c.Wire.TLSCert, c.Wire.TLSKey = wireTLSFiles, "none.pem", "none.key"
+	if err := c.startable(); err == nil || !strings.Contains(err.Error(), "wire.tls_cert") {
+		t.Errorf("files that are not there: %v", err)
+	}
+	t.Setenv("PILOT_REGISTRY_LOG_LEVL", "debug")
+	t.Setenv("PILOT_REGISTRY_SERVICE_HOST", "10.0.0.1") // of an orchestrator
+	if got := misspelt(); len(got) != 1 || !strings.Contains(got[0], "did you mean PILOT_REGISTRY_LOG_LEVEL?") {
+		t.Errorf("%q", got)
+	}
+}

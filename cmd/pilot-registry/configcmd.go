@@ -3,15 +3,22 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/pilotregistry/pilotregistry/cluster"
 	"github.com/pilotregistry/pilotregistry/cluster/base/store"
+	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/server"
 )
 
 func newConfig() *cobra.Command {
@@ -25,6 +32,9 @@ func newConfig() *cobra.Command {
 	validate.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := loadValidate()
 		if err != nil {
+			return err
+		}
+		if err := c.startable(); err != nil {
 			return err
 		}
 		for _, w := range c.warnings() {
@@ -55,6 +65,51 @@ func newConfig() *cobra.Command {
 	return cmd
 }
 
+// startable looks at what run needs besides the settings themselves.
+func (c *config) startable() error {
+	var p problems
+	advertise := c.Peer.Advertise
+	if advertise == "" {
+		advertise = c.Peer.Listen
+	}
+	if err := cluster.CheckAdvertise(advertise); err != nil {
+		p.add("peer.advertise: %v", err)
+	}
+	if c.wireCertificate() == wireTLSFiles {
+		if _, err := server.LoadCertificate(c.Wire.TLSCert, c.Wire.TLSKey); err != nil {
+			p.add("wire.tls_cert: %v", err)
+		}
+	}
+	if c.Ops.TLS == wireTLSFiles {
+		if _, err := server.LoadCertificate(c.Ops.TLSCert, c.Ops.TLSKey); err != nil {
+			p.add("ops.tls_cert: %v", err)
+		}
+	}
+	return errors.Join(p...)
+}
+
+// misspelt are variables that nobody reads and that are probably settings. Not
+// all others are: an orchestrator makes variables from the names of services.
+func misspelt() []string {
+	c := defaultConfig()
+	known := []string{envPrefix + "CONFIG", envParent}
+	for _, s := range settings(&c) {
+		known = append(known, s.env())
+	}
+	var out []string
+	for _, pair := range os.Environ() {
+		name, _, _ := strings.Cut(pair, "=")
+		if !strings.HasPrefix(name, envPrefix) || slices.Contains(known, name) {
+			continue
+		}
+		if near := protocol.Nearest(name, known); near != "" {
+			out = append(out, name+" is no setting; did you mean "+near+"?")
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 func printReference(out io.Writer) error {
 	c := defaultConfig()
 	fmt.Fprintf(out, "A setting is a key in the YAML file (`--config FILE` or `%sCONFIG`), an environment variable, or a flag of `pilot-registry run`. Flags win over the environment, the environment over the file. Unknown keys are errors.\n\n", envPrefix)
@@ -73,7 +128,7 @@ func printReference(out io.Writer) error {
 
 // warnings are choices that work but that an operator should know of.
 func (c *config) warnings() []string {
-	var w []string
+	w := misspelt()
 	if c.Wire.TLS == wireTLSOff {
 		w = append(w, "wire.tls is off: admin tokens and join tokens of networks travel in clear text")
 	}

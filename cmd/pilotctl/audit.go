@@ -10,15 +10,23 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
+	"github.com/pilotregistry/pilotregistry/protocol/client"
 )
 
 func (a *app) auditCommand() *cobra.Command {
 	list := a.wireCommand("list", "get_audit_log", exactly(0), nil)
 	list.Example = "  pilotctl audit list --action 'member.*' --network 1 --since 24h\n  pilotctl audit list --class security --limit 20 -o json"
 	filter := addAuditFilter(a, list)
-	list.RunE = a.tableRunner("get_audit_log", func() any { return &auditTable{} }, func(s *session, _ []string) (protocol.Body, error) {
+	every := list.Flags().Bool("all", false, "all pages, not the first one")
+	page := a.tableRunner("get_audit_log", func() any { return &auditTable{} }, func(s *session, _ []string) (protocol.Body, error) {
 		return filter.request(s)
 	})
+	list.RunE = func(cmd *cobra.Command, args []string) error {
+		if !*every {
+			return page(cmd, args)
+		}
+		return a.allEvents(cmd, filter)
+	}
 	group := groupCommand("audit", "read, follow, export and verify the audit trail, and manage its sinks",
 		list, a.auditTail(), a.auditExport(), a.auditVerify(), a.auditReplay(), a.auditSinks(), a.wireCommand("chain", "audit_chain", exactly(0), nil),
 		groupCommand("sink", "create, replace and delete sinks of the audit trail", a.auditSinkPut(), a.auditSinkDelete()))
@@ -53,6 +61,30 @@ func (a *app) tableRunner(wire string, table func() any, build builder) func(*co
 			return err
 		}
 		return s.print(raw, table())
+	}
+}
+
+// allEvents prints every page of a list as one.
+func (a *app) allEvents(cmd *cobra.Command, filter *auditFilter) error {
+	s, done, err := a.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer done()
+	r, err := filter.request(s)
+	if err != nil {
+		return err
+	}
+	all := protocol.GetAuditLogReply{Type: "get_audit_log_ok", Entries: []protocol.AuditEntry{}}
+	for cursor := ""; ; {
+		page, err := request[protocol.GetAuditLogReply](s, "get_audit_log", r, client.WithLimit(1000), client.WithCursor(cursor))
+		if err != nil {
+			return err
+		}
+		all.Entries = append(all.Entries, page.Entries...)
+		if cursor = page.NextCursor; cursor == "" {
+			return a.printValue(all, &auditTable{})
+		}
 	}
 }
 

@@ -70,7 +70,7 @@ func classify(cmd *cobra.Command, err error, flags globalFlags) failureReport {
 		r.Code = "connection_failed"
 	}
 	if e.Code == protocol.CodeAdminToken && flags.adminTokenFile == "" && !hasAdminToken(flags) {
-		r.Code = "auth_required"
+		r.Code, r.Message = "auth_required", e.Command+": this needs the admin token, and none was given"
 	}
 	if errors.Is(err, context.DeadlineExceeded) && e.Outcome != protocol.OutcomeUnknown && e.Code != client.CodeUnreachable && e.Code != protocol.CodeNoLeader {
 		r.Code = protocol.CodeTimeout

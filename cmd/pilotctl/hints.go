@@ -24,7 +24,7 @@ var hints = map[string]string{
 	protocol.CodePermissionDenied:   "act for another node (--node-id, --identity), establish trust, or use the admin token",
 	protocol.CodeSignatureRequired:  "give the node's identity with --identity, or the admin token",
 	protocol.CodeSignatureInvalid:   "the identity is not this node's current key: check --identity and --node-id, or finish a rotation with: pilotctl rotate-key",
-	protocol.CodeAdminDisabled:      "the cluster was made without an admin token; see the operations guide on seeding one",
+	protocol.CodeAdminDisabled:      "a cluster gets its admin token when it is made: pilot-registry init --admin-token-file FILE; without one use the signature of a node (--identity)",
 	protocol.CodeAdminToken:         "check PILOT_ADMIN_TOKEN or --admin-token-file",
 	protocol.CodeTokenInvalid:       "ask the owner of the network for its token",
 	protocol.CodeKeyExpired:         "extend it: pilotctl key set-expiry, or pilotctl key clear-expiry",

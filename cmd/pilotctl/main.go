@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
-	"github.com/pilotregistry/pilotregistry/cmd/internal/flagtext"
 	"github.com/pilotregistry/pilotregistry/cmd/internal/helptext"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -109,7 +108,7 @@ func (a *app) rootCommand() *cobra.Command {
 		RunE:          groupRun,
 	}
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%s", flagtext.Problem(err)) })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%s", failure.FlagProblem(cmd, err)) })
 	a.flags.register(root)
 	root.AddGroup(
 		&cobra.Group{ID: "node", Title: "Nodes:"},

@@ -10,7 +10,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/pilotregistry/pilotregistry/cmd/internal/flagtext"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/client"
 )
@@ -66,6 +68,30 @@ func Suggest(cmd *cobra.Command, text string) string {
 		return "; did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return ""
+}
+
+// FlagProblem says what is wrong with a flag, and which one was probably meant.
+func FlagProblem(cmd *cobra.Command, err error) string {
+	text := flagtext.Problem(err)
+	wrong, is := strings.CutPrefix(text, "unknown flag: --")
+	if !is {
+		return text
+	}
+	var names []string
+	longer := ""
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		names = append(names, f.Name)
+		if strings.HasPrefix(f.Name, wrong+"-") && longer == "" {
+			longer = f.Name
+		}
+	})
+	if longer == "" {
+		longer = protocol.Nearest(wrong, names)
+	}
+	if longer != "" {
+		text += "; did you mean --" + longer + "?"
+	}
+	return text
 }
 
 // Write tells a person what went wrong and what to do next.
