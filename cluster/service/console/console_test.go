@@ -300,6 +300,10 @@ func TestTrustPictureIsStable(t *testing.T) {
 		return d
 	}
 	a, b := draw(), draw()
+	stats.Nodes[0].Network, stats.Nodes[1].Network = 1, tints+2
+	if tinted := draw(); tinted.Dots[0].Tint != 1 || tinted.Dots[1].Tint != 2 || tinted.Dots[2].Tint != 0 {
+		t.Errorf("tints %d, %d, %d", tinted.Dots[0].Tint, tinted.Dots[1].Tint, tinted.Dots[2].Tint)
+	}
 	if len(a.Dots) != 50 || len(a.Lines) != 50 {
 		t.Fatalf("%d nodes, %d lines", len(a.Dots), len(a.Lines))
 	}

@@ -54,13 +54,12 @@ type dot struct {
 // tints is how many colours tell networks apart.
 const tints = 6
 
-// tintOf is the colour of the network in an address.
-func tintOf(address string) int {
-	a, err := protocol.ParseAddress(address)
-	if err != nil || a.Network == 0 {
+// tintOf is the colour of a network.
+func tintOf(network uint16) int {
+	if network == 0 {
 		return 0
 	}
-	return int(a.Network-1)%tints + 1
+	return int(network-1)%tints + 1
 }
 
 type line struct{ X1, Y1, X2, Y2 float64 }
@@ -178,7 +177,7 @@ func (d *trustData) draw(nodes []ops.StatsNode, edges []ops.StatsEdge) {
 	for i, n := range nodes {
 		id := nodeOf(n.Address)
 		label := strconv.FormatUint(uint64(id), 10)
-		d.Dots = append(d.Dots, dot{ID: id, Label: label, X: x[i], Y: y[i], R: 4 + math.Min(float64(n.TrustLinks), 12)/2, Center: label == d.Center, Left: x[i] > float64(d.Width)*0.9, Tint: tintOf(n.Address)})
+		d.Dots = append(d.Dots, dot{ID: id, Label: label, X: x[i], Y: y[i], R: 4 + math.Min(float64(n.TrustLinks), 12)/2, Center: label == d.Center, Left: x[i] > float64(d.Width)*0.9, Tint: tintOf(n.Network)})
 		slices.Sort(peers[i])
 		d.Rows = append(d.Rows, trustRow{ID: id, Node: n, Peers: peers[i]})
 	}

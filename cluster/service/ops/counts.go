@@ -80,7 +80,17 @@ func (s *Stats) list(doc *fsm.ReplicationDoc) {
 			tags = []string{}
 		}
 		s.Nodes = append(s.Nodes, StatsNode{Address: address[id], Tags: tags, Online: true, TrustLinks: links[strconv.FormatUint(uint64(n.ID), 10)],
-			TaskExec: n.TaskExec, PoloScore: n.PoloScore})
+			TaskExec: n.TaskExec, PoloScore: n.PoloScore, Network: firstNetwork(n.Networks)})
 	}
 	slices.SortFunc(s.Nodes, func(a, b StatsNode) int { return strings.Compare(a.Address, b.Address) })
+}
+
+// firstNetwork is the first of a node's networks that is not the backbone, 0 for none.
+func firstNetwork(networks []uint16) uint16 {
+	for _, n := range networks {
+		if n != 0 {
+			return n
+		}
+	}
+	return 0
 }

@@ -30,6 +30,8 @@ type StatsNode struct {
 	TrustLinks int      `json:"trust_links"`
 	TaskExec   bool     `json:"task_exec"`
 	PoloScore  int64    `json:"polo_score"`
+	// Network is the first that the node is in beside the backbone, for pictures.
+	Network uint16 `json:"-"`
 }
 
 // StatsEdge is a trust pair whose two nodes are registered.
