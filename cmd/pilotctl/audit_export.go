@@ -110,6 +110,8 @@ func (s *session) copyAudit(w *bufio.Writer) (*protocol.AuditChainReply, error) 
 	if err := writeLine(w, ends); err != nil {
 		return nil, err
 	}
+	at, done := s.progress("events", int64(last))
+	defer done()
 	for after, more := uint64(0), true; more && after < last; {
 		reply, err := s.auditPage(after)
 		if err != nil {
@@ -124,6 +126,7 @@ func (s *session) copyAudit(w *bufio.Writer) (*protocol.AuditChainReply, error) 
 				return nil, err
 			}
 		}
+		at(int64(after))
 		more = reply.NextCursor != "" && len(reply.Entries) > 0
 	}
 	return ends, nil

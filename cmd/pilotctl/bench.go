@@ -127,7 +127,18 @@ func (s *session) bench(op string, duration time.Duration, clients int) (*benchR
 			}
 		})
 	}
-	all.Wait()
+	at, done := s.progress("ms", duration.Milliseconds())
+	stop := make(chan struct{})
+	go func() { all.Wait(); close(stop) }()
+	for waiting := true; waiting; {
+		select {
+		case <-stop:
+			waiting = false
+		case <-time.After(100 * time.Millisecond):
+			at(time.Since(began).Milliseconds())
+		}
+	}
+	done()
 	report.sum(took, time.Since(began))
 	return report, nil
 }
