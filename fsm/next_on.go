@@ -53,7 +53,7 @@ func withNext(h map[string]handler) map[string]handler {
 	return h
 }
 
-func decideSetMotto(v *view, c *call) (effect, *protocol.Error) {
+func decideSetMotto(v *view, c *invocation) (effect, *protocol.Error) {
 	r := c.body.(*protocol.SetMotto)
 	n := v.nodes.live(r.NodeID)
 	if n == nil {

@@ -42,8 +42,8 @@ var signedVerbs = []struct{ wire, verb string }{
 	{"transfer_ownership", "a: network transfer-ownership $net --to $b"},
 	{"leave_network", "a: network leave $net"},
 	{"join_network", "a: network join $net"},
-	{"kick_member", "b: member kick $net $a"},
-	{"delete_network", "b: network delete $net"},
+	{"kick_member", "b: member kick $net $a --yes"},
+	{"delete_network", "b: network delete $net --yes"},
 	{"report_trust", "a: trust report $b"},
 	{"lookup", "a: lookup $b"},
 	{"resolve", "a: resolve $b"},
@@ -55,7 +55,7 @@ var signedVerbs = []struct{ wire, verb string }{
 	{"set_polo_score", "a: polo set $b 7"},
 	{"rotate_key", "a: rotate-key"},
 	{"heartbeat", "a: heartbeat"},
-	{"deregister", "b: deregister"},
+	{"deregister", "b: deregister --yes"},
 }
 
 // With auth.legacy_signatures at deny every command of pilotctl that signs
