@@ -27,11 +27,14 @@ type engine struct {
 
 	fsm    *adapter
 	store  *store.Store
+	snaps  *store.Snapshots
 	terms  *termguard.Guard
 	trans  *termguard.Transport
 	raft   *raft.Raft
 	server *peer.Server
 	client *peer.Client
+	// identity is what the member shows to the others.
+	identity *peer.Identity
 }
 
 // addressProvider tells raft where a member is and, for Dial, which member it means.
@@ -60,6 +63,7 @@ func (e *engine) open(notify chan<- bool) error {
 	if err != nil {
 		return err
 	}
+	e.snaps = snaps
 	e.terms = termguard.New(termguard.Options{
 		Member: e.id, OnFork: e.forked, OnPhantom: e.mustRestart, Applied: e.applied.index.Load, Logger: e.log.Named("term"),
 		Overtake: e.cfg.hooks.overtake,

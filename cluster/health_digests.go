@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -47,6 +48,8 @@ type digests struct {
 		quarantineSelf(reason string) bool
 		stopWrites(reason string)
 	}
+	// compared is the newest checkpoint at which a majority had this member's state.
+	compared atomic.Uint64
 }
 
 // checkpointDue makes the duty that asks for a checkpoint after a number
@@ -143,7 +146,9 @@ func (d *digests) judge(ctx context.Context, mine fsm.Checkpoint, before uint64)
 			continue
 		}
 		d.health.stopWrites("")
-		if value != own {
+		if value == own {
+			d.compared.Store(mine.Index)
+		} else {
 			where := d.whereLogsDiffer(ctx, by[value], before+1, mine.Index)
 			d.standAside(fmt.Sprintf("its state at index %d differs from what %d of %d voters have (%s); join again with an empty data directory", mine.Index, c, len(voters), where))
 		}

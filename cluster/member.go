@@ -38,6 +38,7 @@ type Member struct {
 	levels  *levels
 	watch   *watchdog
 	digests *digests
+	disk    *disk
 	report  *reporter
 
 	cancel   context.CancelFunc
@@ -90,6 +91,7 @@ func (n *Member) wire(ctx context.Context) error {
 		return err
 	}
 	n.compose(ctx, file, id)
+	n.disk.look()
 	if err := n.metrics.register(n); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
@@ -102,6 +104,7 @@ func (n *Member) wire(ctx context.Context) error {
 	n.self.run(func() { n.hello.greet(ctx) })
 	n.self.run(func() { n.watch.guard(ctx) })
 	n.self.run(func() { n.digests.compare(ctx) })
+	n.self.run(func() { n.disk.watch(ctx) })
 	n.self.run(func() { n.report.catchUp(ctx) })
 	n.self.log.Info("member started", "member", n.self.id, "cluster", n.self.clusterID, "peer", n.self.cfg.PeerAdvertise, "version", n.self.cfg.Version)
 	return nil
@@ -127,6 +130,7 @@ func (n *Member) load() (memberFile, *peer.Identity, error) {
 // listen opens the connections to other members.
 func (n *Member) listen(id *peer.Identity) (err error) {
 	cfg, known := &n.self.cfg, peer.NewKnown()
+	n.engine.identity = id
 	n.engine.client = peer.NewClient(peer.ClientConfig{Identity: id, Known: known, Dial: cfg.hooks.dial, Addr: n.addressOf, Logger: n.self.log.Named("peer")})
 	n.engine.server, err = peer.Listen(cfg.PeerAddr, peer.ServerConfig{Identity: id, Known: known, Authorize: n.authorize, Handle: n.handle, Join: n.join, Panicked: n.metrics.peerPanicked, Logger: n.self.log.Named("peer")})
 	if err != nil {
@@ -155,6 +159,7 @@ func (n *Member) compose(ctx context.Context, file memberFile, id *peer.Identity
 	n.levels.roster = n.roster
 	n.keys = &rotation{self: self, ring: n.ring, raft: r, peers: client, roster: n.roster, writes: n.writes}
 	n.watch = &watchdog{self: self, ops: n.engine.ops, raft: r, writes: n.writes.batch, reads: n.reads, health: n.health, conns: n.engine}
+	n.disk = &disk{path: n.dir.path, store: n.engine.store, snaps: n.engine.snaps}
 	n.digests = &digests{self: self, raft: r, trans: n.engine.trans, logs: n.engine.store, peers: client, roster: n.roster, health: n.health}
 }
 

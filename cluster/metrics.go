@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/raft"
 	"github.com/pilotregistry/pilotregistry/cluster/base/peer"
+	"github.com/pilotregistry/pilotregistry/cluster/base/store"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -23,6 +24,9 @@ var Metrics = []MetricInfo{
 	{"pilot_raft_commit_index", "gauge", "index up to which entries are committed, as this member knows", nil},
 	{"pilot_raft_applied_index", "gauge", "index up to which entries are applied to this member's state", nil},
 	{"pilot_raft_last_log_index", "gauge", "index of the last entry in this member's log", nil},
+	{"pilot_raft_last_contact_seconds", "gauge", "time since this member heard from the leader, 0 at the leader, +Inf before the first time", nil},
+	{"pilot_raft_log_bytes", "gauge", "size of the log store on disk", nil},
+	{"pilot_raft_log_free_bytes", "gauge", "part of it that is written again before the file grows: free pages", nil},
 	{"pilot_raft_leader_changes_total", "counter", "times this member gained or lost leadership", nil},
 	{"pilot_cluster_entries_total", "counter", "log entries proposed by this member as leader", nil},
 	{"pilot_cluster_commands_total", "counter", "commands in those entries", nil},
@@ -36,9 +40,18 @@ var Metrics = []MetricInfo{
 	{"pilot_cluster_log_time_offset_seconds", "gauge", "log time minus the voters' median clock, at the leader; 0 elsewhere", nil},
 	{"pilot_cluster_clock_offset_seconds", "gauge", "this member's wall clock minus the voters' median", nil},
 	{"pilot_cluster_quarantined", "gauge", "1 when this member has stopped serving because its state or disk is suspect", nil},
+	{"pilot_cluster_writes_stopped", "gauge", "1 while no member may write, because the voters' states differ", nil},
+	{"pilot_cluster_digest_compared_index", "gauge", "newest checkpoint at which a majority of the voters had this member's state, 0 for none since its start", nil},
+	{"pilot_certificate_expiry_timestamp_seconds", "gauge", "when a certificate between members ends, by certificate (member, ca), in Unix time", []string{"certificate"}},
+	{"pilot_disk_bytes", "gauge", "size of the file system of the data directory", nil},
+	{"pilot_disk_free_bytes", "gauge", "what is left of it for this member", nil},
+	{"pilot_build_info", "gauge", "1, with the version and the Go version that it was built with", []string{"version", "go_version"}},
 	{"pilot_peer_panics_total", "counter", "handlers on the peer listener that panicked, which closed their connection, by protocol (handshake, pilot-raft/1, pilot-rpc/1, pilot-join/1)", []string{"protocol"}},
 	{"pilot_store_op_seconds", "histogram", "duration of operations on the log store", []string{"op"}},
 	{"pilot_snapshot_seconds", "histogram", "duration of writing (persist) and reading (restore) snapshots", []string{"op"}},
+	{"pilot_snapshot_bytes", "gauge", "size of the newest snapshot on disk, 0 before the first, as are the next two", nil},
+	{"pilot_snapshot_index", "gauge", "index up to which it holds the state", nil},
+	{"pilot_snapshot_timestamp_seconds", "gauge", "when it was written, in Unix time", nil},
 }
 
 var latencyBuckets = []float64{.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .25, .5, 1, 3}
@@ -100,7 +113,13 @@ func newMetrics() *metrics {
 	}
 	m.collectors = append(m.collectors, m.peerPanics)
 	m.storeSeconds = vec("pilot_store_op_seconds", latencyBuckets, "op")
+	for _, op := range store.Ops {
+		m.storeSeconds.WithLabelValues(op)
+	}
 	m.snapshotSeconds = vec("pilot_snapshot_seconds", []float64{.01, .05, .1, .5, 1, 5, 10, 30}, "op")
+	for _, op := range []string{"persist", "restore"} {
+		m.snapshotSeconds.WithLabelValues(op)
+	}
 	return m
 }
 
@@ -125,6 +144,8 @@ func (m *metrics) register(n *Member) error {
 	fn("pilot_cluster_queued_commands", func() float64 { return float64(n.writes.batch.waiting()) })
 	fn("pilot_cluster_log_time_offset_seconds", func() float64 { return n.term.logTimeOffset().Seconds() })
 	fn("pilot_cluster_clock_offset_seconds", func() float64 { return n.clock.offset().Seconds() })
+	m.registerDisk(n, fn)
+	m.registerInfo(n, fn)
 	const answered = "pilot_cluster_confirms_answered_total"
 	m.collectors = append(m.collectors, prometheus.NewCounterFunc(prometheus.CounterOpts{Name: answered, Help: help(answered)},
 		func() float64 { return float64(n.reads.answered.Load()) }))

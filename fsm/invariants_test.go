@@ -61,6 +61,9 @@ func checkTotals(t tester, v *view) {
 		if n.state == stateOffline {
 			want.Offline++
 		}
+		if !n.has(flagKeyless) {
+			want.Keys++
+		}
 		if !n.live() {
 			return true
 		}
@@ -94,6 +97,16 @@ func checkTotals(t tester, v *view) {
 		return true
 	})
 	v.networks.invites.Scan(func(string, *invite) bool { want.Invites++; return true })
+	v.trust.requests.Scan(func(string, *request) bool { want.Requests++; return true })
+	v.trust.responses.Scan(func(string, *response) bool { want.Responses++; return true })
+	v.once.results.Scan(func(k string, r *result) bool {
+		if r.bearer.principal == "" {
+			want.StrangersIDs += resultCost(k, r)
+		} else {
+			want.KnownIDs += resultCost(k, r)
+		}
+		return true
+	})
 	want.Tags, want.SyncedNetworks = len(tags), len(synced)
 	if got := (&Root{view: *v}).Totals(); got != want {
 		t.Errorf("counted %+v, the records say %+v", got, want)

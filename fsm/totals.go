@@ -11,6 +11,10 @@ type Totals struct {
 	// Networks are those besides the backbone.
 	Networks, Enterprise, SyncedNetworks int
 	Invites                              int
+	// Keys are those bound to nodes; Requests and Responses wait to be polled.
+	Keys, Requests, Responses int
+	// KnownIDs and StrangersIDs are the bytes that remembered request ids take.
+	KnownIDs, StrangersIDs int64
 }
 
 // Totals costs as much as there are networks.
@@ -18,6 +22,8 @@ func (r *Root) Totals() Totals {
 	t := Totals{
 		Nodes: r.nodes.liveIDs.Len(), Offline: r.nodes.offline.Len(), Executors: r.nodes.executors.Get(), Tags: r.nodes.tagged.Len(),
 		TrustLinks: r.trustLinks(), SyncedNetworks: r.networks.assigned.Len(), Invites: r.networks.invites.Len(),
+		Keys: r.nodes.byKey.Len(), Requests: r.trust.requests.Len(), Responses: r.trust.responses.Len(),
+		KnownIDs: r.once.known.total.Get(), StrangersIDs: r.once.strangers.total.Get(),
 	}
 	r.EachNetwork(func(n NetworkTotals) bool {
 		t.Networks++

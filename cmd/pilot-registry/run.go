@@ -116,6 +116,7 @@ func runMember(ctx context.Context, c *config) error {
 	for _, c := range []prometheus.Collector{delivery.Collector(node.Root), ops.StateCollector(node.Root)} {
 		registry.MustRegister(ops.WhenCaughtUp(c, node.CaughtUp))
 	}
+	registry.MustRegister(ops.BudgetCollector(front.Budgets))
 	opsServer, err := serveOps(ctx, c, node, backend, bounds, registry, log)
 	if err != nil {
 		return errors.Join(err, stop(nil, nil, node))

@@ -41,7 +41,7 @@ func serveOps(ctx context.Context, c *config, node *cluster.Member, backend *gat
 	go pages.Watch(ctx)
 	s := ops.NewServer(ops.Handler(ops.Config{
 		Console:  pages.Handler(),
-		Gatherer: registry, Pprof: c.Ops.Pprof, Hosts: c.Ops.Hosts, Admin: backend.AdminToken,
+		Gatherer: ops.WithAliases(registry), Pprof: c.Ops.Pprof, Hosts: c.Ops.Hosts, Admin: backend.AdminToken,
 		Ready: func(ctx context.Context) []ops.Check { return readiness(node) },
 		Health: func() ops.Health {
 			root := node.Root()

@@ -146,10 +146,30 @@ func metricsReference() ([]byte, error) {
 	for _, group := range []struct {
 		origin string
 		lists  [][]cluster.MetricInfo
-	}{{"state", [][]cluster.MetricInfo{ops.StateMetrics, delivery.Metrics}}, {"process", [][]cluster.MetricInfo{ops.Metrics, cluster.Metrics, jwks.Metrics}}} {
+	}{{"state", [][]cluster.MetricInfo{ops.StateMetrics, delivery.Metrics}}, {"process", [][]cluster.MetricInfo{ops.Metrics, ops.BudgetMetrics, cluster.Metrics, jwks.Metrics}}, {"process, another name", [][]cluster.MetricInfo{ops.Aliases}}} {
 		for _, m := range slices.Concat(group.lists...) {
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", m.Name, m.Kind, strings.Join(m.Labels, ", "), group.origin, m.Help)
 		}
 	}
+	b.WriteString(metricsLeftOut)
 	return b.Bytes(), nil
 }
+
+// metricsLeftOut says which metrics of the original are not there.
+const metricsLeftOut = `
+## What is not there
+
+Later versions of the original registry have metrics of things that this one does not have:
+
+- ` + "`pilot_list_nodes_cache_*`" + `: lists are read from the state, there is no cache
+- ` + "`pilot_wal_full_total`" + `: the log has no size at which it is full: snapshots cut it, see ` + "`pilot_raft_log_bytes` and `pilot_disk_free_bytes`" + `
+- ` + "`pilot_wal_errors_total`, `pilot_save_failures_total`" + `: a member whose disk fails stops, so nobody would read the count
+- ` + "`pilot_event_bus_*`" + `: there is no event bus: ` + "`pilot_audit_events_total`" + ` counts events, the metrics of sinks what became of them
+- ` + "`pilot_audit_action_total`" + `: a sink that filters by action counts them: ` + "`pilot_audit_sink_delivered_total`" + `
+- ` + "`pilot_webhook_last_delivery_unix_seconds`" + `: ` + "`pilot_audit_sink_troubled` and `pilot_audit_sink_lag_events`" + ` say whether deliveries get on
+- ` + "`pilot_signature_verify_total`" + `: ` + "`pilot_error_codes_total`" + ` counts refusals with ` + "`signature_invalid`" + `
+- ` + "`pilot_ratelimit_denied_total`" + `: limits have other kinds here: ` + "`pilot_rate_limited_total`, `pilot_connections_refused_total`" + `
+- ` + "`pilot_beacon_relay_*`" + `: members relay no traffic of nodes
+
+There are no circuit breakers either. A handler that panics is counted in ` + "`pilot_panics_total`" + `, not in ` + "`pilot_errors_total`" + ` under a name of its own.
+`

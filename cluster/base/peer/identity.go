@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Application protocols of the peer listener.
@@ -24,6 +25,8 @@ type Identity struct {
 	cert      tls.Certificate
 	roots     *x509.CertPool
 	caHash    string
+	// expires and caExpires are when the certificates end.
+	expires, caExpires time.Time
 }
 
 // NewIdentity checks that the certificate was issued by the authority for
@@ -45,10 +48,12 @@ func NewIdentity(clusterID, memberID string, caPEM, certPEM, keyPEM []byte) (*Id
 	cert.Certificate = append(cert.Certificate[:1:1], caDER)
 	id := &Identity{ClusterID: clusterID, MemberID: memberID, cert: cert, roots: x509.NewCertPool(), caHash: certHash(caDER)}
 	id.roots.AddCert(ca)
+	id.caExpires = ca.NotAfter
 	leaf, err := x509.ParseCertificate(cert.Certificate[0])
 	if err != nil {
 		return nil, fmt.Errorf("member certificate: %w", err)
 	}
+	id.expires = leaf.NotAfter
 	got, err := id.verify(leaf, x509.ExtKeyUsageServerAuth)
 	if err != nil {
 		return nil, fmt.Errorf("member certificate: %w", err)
@@ -58,6 +63,9 @@ func NewIdentity(clusterID, memberID string, caPEM, certPEM, keyPEM []byte) (*Id
 	}
 	return id, nil
 }
+
+// Expiry is when the member's certificate and that of the cluster's CA end.
+func (id *Identity) Expiry() (member, ca time.Time) { return id.expires, id.caExpires }
 
 // CAHash is the hex SHA-256 of the cluster's CA certificate.
 func (id *Identity) CAHash() string { return id.caHash }

@@ -159,6 +159,9 @@ func (s *Store) SetApplied(index uint64) error { return s.applied.setLast(index)
 // to it are committed whatever the other members say.
 func (s *Store) Applied() uint64 { return s.applied.last() }
 
+// Ops are the names of operations that OnOp is told.
+var Ops = []string{"set", "get", "set_uint64", "get_uint64", "first_index", "last_index", "get_log", "store_logs", "delete_range", "verify"}
+
 // do runs one operation under the observers and turns a panic or a memory
 // fault of the database, which damaged pages can cause, into a DamageError.
 func (s *Store) do(name string, op func() error) (err error) {

@@ -24,11 +24,13 @@ var Metrics = []cluster.MetricInfo{
 	{Name: "pilot_jwks_fetch_age_seconds", Kind: "gauge", Help: "how long ago the identity provider's keys were last confirmed"},
 	{Name: "pilot_jwks_failing_seconds", Kind: "gauge", Help: "how long fetching the identity provider's keys has been failing, 0 while it works"},
 	{Name: "pilot_audit_sink_lag_events", Kind: "gauge", Help: "events that a sink is behind", Labels: []string{"sink"}},
+	{Name: "pilot_audit_sink_cursor", Kind: "gauge", Help: "sequence number of the newest event that a sink is done with", Labels: []string{"sink"}},
 	{Name: "pilot_audit_sink_delivered_total", Kind: "counter", Help: "events delivered to the sinks of a name since the cluster began, also after the sink is gone", Labels: []string{"sink"}},
 	{Name: "pilot_audit_sink_failed_total", Kind: "counter", Help: "events of them that became dead letters", Labels: []string{"sink"}},
 	{Name: "pilot_audit_sink_dropped_total", Kind: "counter", Help: "events that retention cut off before they had them", Labels: []string{"sink"}},
 	{Name: "pilot_audit_sink_troubled", Kind: "gauge", Help: "1 while a sink does not take events", Labels: []string{"sink"}},
 	{Name: "pilot_webhook_dlq_size", Kind: "gauge", Help: "dead letters of a sink", Labels: []string{"sink"}},
+	{Name: "pilot_webhook_deliveries_total", Kind: "counter", Help: "events of the webhook of set_webhook by result (ok, error: became a dead letter, dropped: cut off by retention)", Labels: []string{"result"}},
 }
 
 // collector reads the metrics when they are asked for.
@@ -79,16 +81,24 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			webhooks++
 		}
 		put("pilot_audit_sink_lag_events", float64(s.Lag), s.Name)
+		put("pilot_audit_sink_cursor", float64(s.Seq), s.Name)
 		put("pilot_audit_sink_troubled", yes(s.Problem != ""), s.Name)
 		if s.Kind != protocol.SinkLog { // it has none
 			put("pilot_webhook_dlq_size", float64(s.DeadLetters), s.Name)
 		}
 	}
+	var webhook fsm.SinkTotals
 	for _, t := range root.SinkTotals() {
+		if t.Name == protocol.SinkNameWebhook {
+			webhook = t
+		}
 		put("pilot_audit_sink_delivered_total", float64(t.Delivered), t.Name)
 		put("pilot_audit_sink_failed_total", float64(t.Failed), t.Name)
 		put("pilot_audit_sink_dropped_total", float64(t.Dropped), t.Name)
 	}
+	put("pilot_webhook_deliveries_total", float64(webhook.Delivered), "ok")
+	put("pilot_webhook_deliveries_total", float64(webhook.Failed), "error")
+	put("pilot_webhook_deliveries_total", float64(webhook.Dropped), "dropped")
 	_, idp := root.IDP()
 	put("pilot_audit_events_total", float64(root.EventSeq()))
 	put("pilot_audit_exports_total", float64(root.Exported()))

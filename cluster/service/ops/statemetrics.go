@@ -34,6 +34,12 @@ var totals = []total{
 	{gauge("pilot_networks_enterprise", "networks with enterprise features"), func(_ *fsm.Root, t *fsm.Totals) int64 { return int64(t.Enterprise) }},
 	{gauge("pilot_invites_pending", "invites that wait for an answer"), func(_ *fsm.Root, t *fsm.Totals) int64 { return int64(t.Invites) }},
 	{gauge("pilot_directory_synced_networks", "networks with roles that wait for people of a directory"), func(_ *fsm.Root, t *fsm.Totals) int64 { return int64(t.SyncedNetworks) }},
+	{gauge("pilot_pubkeys_total", "public keys bound to nodes, also to those that are gone"), func(_ *fsm.Root, t *fsm.Totals) int64 { return int64(t.Keys) }},
+	{gauge("pilot_handshake_inbox_size", "handshake requests that wait to be polled"), func(_ *fsm.Root, t *fsm.Totals) int64 { return int64(t.Requests) }},
+	{gauge("pilot_handshake_responses_size", "answers to handshakes that wait to be polled"), func(_ *fsm.Root, t *fsm.Totals) int64 { return int64(t.Responses) }},
+	{gauge("pilot_request_ids_bytes", "memory of request ids of nodes and token holders"), func(_ *fsm.Root, t *fsm.Totals) int64 { return t.KnownIDs }},
+	{gauge("pilot_request_ids_strangers_bytes", "memory of request ids of everybody else"), func(_ *fsm.Root, t *fsm.Totals) int64 { return t.StrangersIDs }},
+	{gauge("pilot_feature_level", "feature level of the cluster, 0 before it is initialised"), func(r *fsm.Root, _ *fsm.Totals) int64 { return int64(r.Level()) }},
 }
 
 // ofNetwork is a metric of each network.
