@@ -125,13 +125,17 @@ func TestUnknownOutcomeIsSaid(t *testing.T) {
 	if code != http.StatusServiceUnavailable || !strings.Contains(page, "Unknown outcome") || strings.Contains(page, "Done") || between(page, `name="id" value="`) != id {
 		t.Errorf("%d %s", code, page)
 	}
+	d.errors["promote_member"] = protocol.NotAppliedf(protocol.CodeNoLeader, "no leader") // says nothing of the first sending
+	if _, page := d.confirm("promote", id, ""); !strings.Contains(page, "Unknown outcome") || between(page, `name="id" value="`) != id {
+		t.Errorf("the second sending: %s", page)
+	}
 	delete(d.errors, "promote_member")
 	d.replies["get_member_role"] = &protocol.GetMemberRoleReply{Role: "admin"} // it had been carried out
 	d.replayed = true
 	if code, page := d.confirm("promote", id, ""); code != http.StatusOK || !strings.Contains(page, "not once more") {
 		t.Errorf("%d %s", code, page)
 	}
-	if got := d.writes(); len(got) != 2 || got[0] != got[1] {
+	if got := d.writes(); len(got) != 3 || got[0] != got[1] || got[1] != got[2] {
 		t.Errorf("sent %v", got)
 	}
 }

@@ -34,8 +34,9 @@ type kept struct {
 	size   int
 
 	mu sync.Mutex
-	// sent says that the command may have been carried out already.
-	sent bool
+	// sent says that the command may have been carried out already, unknown that
+	// an earlier sending had no known outcome.
+	sent, unknown bool
 }
 
 type plans struct {
@@ -121,11 +122,7 @@ func (c *Console) confirmPage(v *visit) (*content, *protocol.Error) {
 	if reply.Err != nil && reply.Err.Code == protocol.CodeAdminToken {
 		return nil, reply.Err
 	}
-	if reply.Err != nil && reply.Err.Outcome == protocol.OutcomeNotApplied {
-		k.mu.Lock()
-		k.sent = false
-		k.mu.Unlock()
-	}
+	reply.Err = k.note(reply.Err)
 	d := &actionData{Action: a, Plan: k.plan, ID: id, Here: a.here(k.in), Outcome: outcomeOf(reply)}
 	if reply.Err == nil {
 		d.Outcome.Entries = v.caused(a, reply.Index)
@@ -162,6 +159,27 @@ func (k *kept) admit(v *visit) (*content, *protocol.Error) {
 	}
 	k.plan, k.sent = now, true
 	return nil, nil
+}
+
+// note returns what is known of the command after all its sendings: one that
+// was not applied this time may still take effect from an earlier sending. A
+// command that certainly had no effect may be planned once more.
+func (k *kept) note(e *protocol.Error) *protocol.Error {
+	if e == nil {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch e.Outcome {
+	case protocol.OutcomeUnknown:
+		k.unknown = true
+	case protocol.OutcomeNotApplied:
+		if k.unknown {
+			return protocol.Unknownf(e.Code, "%s", e.Text)
+		}
+		k.sent = false
+	}
+	return e
 }
 
 func outcomeOf(r server.Reply) *outcome {
