@@ -145,8 +145,8 @@ func (k *keeper) note(err error) {
 	k.offline = err != nil
 }
 
-// pause is the time until the next heartbeat: as long as the registry asks
-// after a refusal, less than an interval after a failure.
+// pause is the time until the next heartbeat: after a failure it is short, or
+// as long as the registry asks, up to MaxResend.
 func (k *keeper) pause(err error) time.Duration {
 	d := k.opts.Interval*9/10 + mrand.N(k.opts.Interval/5+1)
 	if err == nil {
@@ -154,7 +154,7 @@ func (k *keeper) pause(err error) time.Duration {
 	}
 	var e *Error
 	if errors.As(err, &e) && e.RetryAfter > 0 {
-		return e.RetryAfter
+		return min(e.RetryAfter, MaxResend)
 	}
 	return min(d, backoffMax)
 }

@@ -43,7 +43,7 @@ type WatchOptions struct {
 }
 
 func (o WatchOptions) interval() time.Duration {
-	if o.Interval == 0 {
+	if o.Interval <= 0 {
 		return watchInterval
 	}
 	return max(o.Interval, minWatchInterval)
