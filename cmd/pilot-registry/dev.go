@@ -111,6 +111,15 @@ func (o *devOptions) addr(offset, i int) string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(o.basePort+offset+i))
 }
 
+// exportDir is where audit exports may write files: alike for all members.
+func (d *dev) exportDir() string {
+	dir := filepath.Join(d.dataDir, "export")
+	if whole, err := filepath.Abs(dir); err == nil {
+		return whole
+	}
+	return dir
+}
+
 func (d *dev) dir(i int) string { return filepath.Join(d.dataDir, fmt.Sprintf("n%d", i+1)) }
 
 func (d *dev) run(ctx context.Context) error {
@@ -131,6 +140,9 @@ func (d *dev) run(ctx context.Context) error {
 		if err := ensureToken(path); err != nil {
 			return err
 		}
+	}
+	if err := os.MkdirAll(d.exportDir(), 0o700); err != nil {
+		return err
 	}
 	self, err := os.Executable()
 	if err != nil {

@@ -44,7 +44,7 @@ func (d *dev) newMember(binary string, i int) *devMember {
 	}
 	args := []string{"run", "--data-dir", d.dir(i), "--wire-listen", d.addr(0, i), "--peer-listen", d.addr(peerPortOffset, i),
 		"--peer-advertise", d.addr(peerPortOffset, i), "--ops-listen", d.addr(opsPortOffset, i), "--wire-tls", tls,
-		"--raft-stable-for", "200ms", "--outbound-allow-loopback"}
+		"--raft-stable-for", "200ms", "--outbound-allow-loopback", "--outbound-file-dir", d.exportDir()}
 	if d.rateLimits == "off" {
 		args = append(args, "--rate-limits-enabled=false")
 	}
