@@ -37,7 +37,8 @@ func serveOps(ctx context.Context, c *config, node *cluster.Member, backend *gat
 		l = tls.NewListener(l, secure)
 	}
 	stats := ops.NewCounts(node.Root)
-	pages := console.New(console.Config{Serve: backend.Serve, Status: node.Status, Stats: stats.Stats, Admin: backend.AdminToken, Durations: b.counts.Durations})
+	pages := console.New(console.Config{Serve: backend.Serve, Status: node.Status, Stats: stats.Stats, Admin: backend.AdminToken, Durations: b.counts.Durations,
+		Checks: func() []ops.Check { return readiness(node) }, Inspect: func() console.Inspector { return node.Root().Inspect() }})
 	go pages.Watch(ctx)
 	s := ops.NewServer(ops.Handler(ops.Config{
 		Console:  pages.Handler(),

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pilotregistry/pilotregistry/cluster/service/ops"
+	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
 )
@@ -25,8 +26,12 @@ type Config struct {
 	Serve func(ctx context.Context, conn *server.ConnState, req *protocol.Request) server.Reply
 	// Status is what this member knows of the cluster, without asking a quorum.
 	Status func(ctx context.Context) protocol.ClusterStatusReply
+	// Checks are the conditions under which this member serves.
+	Checks func() []ops.Check
 	// Stats counts what the state holds, for the page that everybody sees.
 	Stats func(details bool) ops.Stats
+	// Inspect shows what the state of this member holds of nodes.
+	Inspect func() Inspector
 	// Admin checks an admin token that a source brings and counts wrong ones.
 	Admin func(ctx context.Context, source string, token protocol.Secret) *protocol.Error
 	// Durations counts the requests that this member has answered, by how long
@@ -34,6 +39,13 @@ type Config struct {
 	Durations func() ops.Durations
 	// Now is the clock, default time.Now.
 	Now func() time.Time
+}
+
+// Inspector shows what no command tells, to pages whose administrator a command
+// has checked before.
+type Inspector interface {
+	EachNode(f func(fsm.NodeSummary) bool)
+	Node(id uint32, most int) (d fsm.NodeDetail, found bool)
 }
 
 // Console serves the pages.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pilotregistry/pilotregistry/cluster/service/ops"
+	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
 )
@@ -32,6 +33,23 @@ type site struct {
 	replayed bool
 	h        http.Handler
 	c        *Console
+	checks   []ops.Check
+	// summaries and details are what the state holds of nodes.
+	summaries []fsm.NodeSummary
+	details   map[uint32]fsm.NodeDetail
+}
+
+func (s *site) EachNode(f func(fsm.NodeSummary) bool) {
+	for _, n := range s.summaries {
+		if !f(n) {
+			return
+		}
+	}
+}
+
+func (s *site) Node(id uint32, _ int) (fsm.NodeDetail, bool) {
+	d, found := s.details[id]
+	return d, found
 }
 
 func newSite(t *testing.T) *site {
@@ -48,6 +66,8 @@ func newSite(t *testing.T) *site {
 		Status:    func(context.Context) protocol.ClusterStatusReply { return s.status },
 		Stats:     func(bool) ops.Stats { return ops.Stats{TotalNodes: 1500} },
 		Durations: func() ops.Durations { return ops.Durations{} },
+		Inspect:   func() Inspector { return s },
+		Checks:    func() []ops.Check { return s.checks },
 		Admin: func(_ context.Context, _ string, token protocol.Secret) *protocol.Error {
 			if token != s.token {
 				return protocol.Refusef(protocol.CodeAdminToken, "invalid admin token")
@@ -284,6 +304,40 @@ func TestHealthBar(t *testing.T) {
 		if got := healthOf(c.status); *got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, *got, c.want)
 		}
+	}
+}
+
+// What is wrong is never without what to do, also when the status names none.
+func TestBarAlwaysSaysWhatToDo(t *testing.T) {
+	s := newSite(t)
+	cookie := s.login()
+	s.checks = []ops.Check{{Name: "leader", OK: true}, {Name: "caught_up", Detail: "still replaying the log"}}
+	members := s.status.Members
+	next := func() string {
+		s.now = s.now.Add(time.Second) // the status is kept for a moment
+		_, rest, _ := strings.Cut(s.get("/cluster", cookie).Body.String(), `data-live="next">`)
+		text, _, _ := strings.Cut(rest, "<")
+		return text
+	}
+	if got := next(); got != "" {
+		t.Errorf("healthy: %q", got)
+	}
+	s.status.Ready = false
+	if got := next(); got != "still replaying the log; wait, and use another member meanwhile" {
+		t.Errorf("it does not serve: %q", got)
+	}
+	s.status.LeaderID = ""
+	if got := next(); !strings.HasPrefix(got, "wait for the election") {
+		t.Errorf("no leader: %q", got)
+	}
+	s.status.LeaderID, s.status.Ready = "m2", true
+	s.status.Members = append([]protocol.ClusterMember{{ID: "m4", Suffrage: "voter"}}, members...)
+	if got := next(); got != "start the voter that is down" {
+		t.Errorf("a voter is down: %q", got)
+	}
+	s.checks, s.status.Members, s.status.Problems = nil, members, []string{"something"}
+	if got := next(); got != "look at the members on the cluster page" {
+		t.Errorf("a problem: %q", got)
 	}
 }
 

@@ -7,9 +7,10 @@
 //
 // Promise: every page is whole without JavaScript, loads nothing from
 // elsewhere and shows no secret. Pages read and write through the wire
-// commands and their checks, as the administrator who has logged in. A page
-// that is opened changes nothing. An action shows its plan first, and a form
-// that is sent twice has one effect.
+// commands and their checks, as the administrator who has logged in. What no
+// command tells comes from the member's state and configuration, after a
+// command has checked who asks. A page that is opened changes nothing. An
+// action shows its plan first, and a form that is sent twice has one effect.
 //
 // Non-goals: it keeps no state but sessions and the plans that wait for a
 // confirmation, in memory, which end with the member. It has no accounts:

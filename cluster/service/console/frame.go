@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pilotregistry/pilotregistry/cluster/service/ops"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -54,7 +55,7 @@ var rooms = []struct{ Path, Name, Key string }{
 
 func (c *Console) frame(v *visit) *frame {
 	room := "/" + strings.SplitN(strings.TrimPrefix(v.r.URL.Path, "/"), "/", 2)[0]
-	return &frame{Room: room, Health: healthOf(c.status(v.r.Context())), CSRF: v.session.csrf, Stale: v.stale}
+	return &frame{Room: room, Health: c.health(v.r.Context()), CSRF: v.session.csrf, Stale: v.stale}
 }
 
 const (
@@ -103,6 +104,32 @@ func healthOf(s protocol.ClusterStatusReply) *health {
 		h.State, h.Word = "warn", "needs attention"
 	}
 	return h
+}
+
+// health is the bar of now. Something that is wrong is never shown without
+// what to do about it.
+func (c *Console) health(ctx context.Context) *health {
+	h := healthOf(c.status(ctx))
+	if h.Next == "" && h.State != "ok" {
+		h.Next = nextFor(h, c.cfg.Checks())
+	}
+	return h
+}
+
+// nextFor says what to do when the status of the cluster does not.
+func nextFor(h *health, checks []ops.Check) string {
+	switch {
+	case h.Leader == "":
+		return "wait for the election; if it lasts longer than ten seconds, start the members that are down and look at their logs"
+	case h.Up < h.Voters:
+		return "start the voter that is down"
+	}
+	for _, check := range checks {
+		if !check.OK {
+			return check.Detail + "; wait, and use another member meanwhile"
+		}
+	}
+	return "look at the members on the cluster page"
 }
 
 // views are the parsed templates, each with the frame around it.

@@ -54,7 +54,7 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 	defer tick.Stop()
 	last, follow := "", c.tailOf(r)
 	for {
-		h := healthOf(c.status(r.Context()))
+		h := c.health(r.Context())
 		raw, err := json.Marshal(news{h.State, h.Word, h.Leader, h.Up, h.Voters, h.Lag, h.Index, h.Next})
 		if err != nil { // texts and numbers always encode
 			panic(err)

@@ -3,13 +3,13 @@
 package console
 
 import (
-	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
-	"github.com/pilotregistry/pilotregistry/cluster/service/ops"
+	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -24,26 +24,143 @@ const (
 
 type nodesData struct {
 	Query, State string
-	Nodes        []protocol.ListedNode
+	Columns      []column
+	Rows         []nodeRow
 	// More says that the search ended before the last node.
 	Total int
 	More  bool
+	// Keep is what links within the page keep of its address.
+	Keep url.Values
 	turns
 }
 
-// nodesPage searches by id, hostname, tag, external id and address. The filter
-// is in the address of the page, so that a view can be sent to somebody.
+// Link is the page with another search and the same columns.
+func (d *nodesData) Link(query string) string {
+	q := url.Values{"q": {query}}
+	if cols := d.Keep["col"]; len(cols) > 0 {
+		q["col"] = cols
+	}
+	return "/nodes?" + q.Encode()
+}
+
+// column is a part of the list that may be chosen.
+type column struct {
+	Key, Title string
+	Number     bool
+	Shown      bool
+}
+
+// nodeColumns are in the order in which they are shown; the default ones are Shown.
+var nodeColumns = []column{
+	{"tags", "Tags", false, true}, {"external_id", "External id", false, true}, {"score", "Score", true, true},
+	{"version", "Version", false, true}, {"last_seen", "Last seen", false, true}, {"address", "Address", false, false},
+	{"endpoint", "Endpoint", false, false}, {"networks", "Networks", true, false}, {"key_age", "Key made", false, false},
+	{"key_ends", "Key ends", false, false}, {"ends", "First membership ends", false, false},
+}
+
+// chosenColumns marks those that an address asks for.
+func chosenColumns(asked []string) []column {
+	out := slices.Clone(nodeColumns)
+	if len(asked) == 0 {
+		return out
+	}
+	for i := range out {
+		out[i].Shown = slices.Contains(asked, out[i].Key)
+	}
+	return out
+}
+
+// nodeRow is a node of the list with what its state says of it.
+type nodeRow struct {
+	protocol.ListedNode
+	Known fsm.NodeSummary
+	// Ending are the ends that are near, in words.
+	Ending []ending
+}
+
+// ending is the end of something of a node.
+type ending struct {
+	What string
+	At   int64
+	Past bool
+}
+
+// near is how long before its end something is called expiring: as long as
+// the first notice is given in the audit trail.
+const near = 30 * 24 * time.Hour
+
+func endingsOf(s *fsm.NodeSummary, now time.Time) (out []ending) {
+	for _, e := range []ending{{What: "key", At: s.KeyEnds}, {What: "membership or role", At: s.Ends}} {
+		if e.At != 0 && time.UnixMilli(e.At).Sub(now) < near {
+			e.Past = e.At <= now.UnixMilli()
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// nodesPage searches by id, hostname, tag, external id and address. Filter and
+// columns are in the address of the page, so that a view can be sent to somebody.
 func (c *Console) nodesPage(v *visit) (*content, *protocol.Error) {
 	q := v.r.URL.Query()
-	d := &nodesData{Query: strings.TrimSpace(q.Get("q")), State: q.Get("state")}
-	all, more, e := v.nodes(0, func(n *protocol.ListedNode) bool { return matches(n, d.Query, d.State) })
+	d := &nodesData{Query: strings.TrimSpace(q.Get("q")), State: q.Get("state"), Columns: chosenColumns(q["col"]), Keep: q}
+	all, more, e := v.nodeRows(func(n *nodeRow) bool { return n.in(d.State) && matches(&n.ListedNode, d.Query) })
 	if e != nil {
 		return nil, e
 	}
 	d.Total, d.More = len(all), more
-	d.Nodes, d.turns = paged(all, v.r.URL)
-	command := "pilotctl node list"
-	return &content{Template: "nodes", Title: "Which nodes are there?", Data: d, Command: command}, nil
+	d.Rows, d.turns = paged(all, v.r.URL)
+	return &content{Template: "nodes", Title: "Which nodes are there?", Data: d, Command: "pilotctl node list"}, nil
+}
+
+// in reports whether a node is in a state of the filter.
+func (n *nodeRow) in(state string) bool {
+	switch state {
+	case "online":
+		return !n.Offline
+	case "offline":
+		return n.Offline
+	case "expiring":
+		return len(n.Ending) > 0
+	case "tasks":
+		return n.TaskExec
+	}
+	return !n.Known.Released // they are seen when offline nodes are asked for
+}
+
+// nodeRows lists the nodes that keep wants, by id: those that the command
+// lists, and those that are offline, which it leaves out.
+func (v *visit) nodeRows(keep func(*nodeRow) bool) (out []nodeRow, more bool, e *protocol.Error) {
+	listed, more, e := v.nodes(0, func(*protocol.ListedNode) bool { return true })
+	if e != nil {
+		return nil, false, e
+	}
+	now, seen, next := v.c.cfg.Now(), 0, 0
+	add := func(n nodeRow) {
+		if n.Ending = endingsOf(&n.Known, now); keep(&n) {
+			out = append(out, n)
+		}
+	}
+	v.c.cfg.Inspect().EachNode(func(s fsm.NodeSummary) bool {
+		for next < len(listed) && listed[next].NodeID < s.ID {
+			add(nodeRow{ListedNode: listed[next]})
+			next++
+		}
+		switch {
+		case next < len(listed) && listed[next].NodeID == s.ID:
+			add(nodeRow{ListedNode: listed[next], Known: s})
+			next++
+		case !s.Online:
+			add(nodeRow{Known: s, ListedNode: protocol.ListedNode{NodeID: s.ID, Hostname: s.Hostname, Version: s.Version, Offline: true,
+				Address: protocol.Address{Node: s.ID}.String()}})
+		}
+		seen++
+		return seen < searched
+	})
+	for _, n := range listed[next:] {
+		add(nodeRow{ListedNode: n})
+	}
+	return out, more || seen >= searched, nil
 }
 
 // nodes lists the nodes of a network, 0 for all, that keep wants.
@@ -70,10 +187,7 @@ func (v *visit) nodes(network uint16, keep func(*protocol.ListedNode) bool) (out
 	}
 }
 
-func matches(n *protocol.ListedNode, query, state string) bool {
-	if state == "online" && n.Offline || state == "offline" && !n.Offline || state == "tasks" && !n.TaskExec {
-		return false
-	}
+func matches(n *protocol.ListedNode, query string) bool {
 	if query == "" {
 		return true
 	}
@@ -121,67 +235,4 @@ func pagedBy[T any](all []T, at *url.URL, size int) (rows []T, page, pages int, 
 		next = link(page + 1)
 	}
 	return all[(page-1)*size : min(page*size, len(all))], page, pages, prev, next
-}
-
-type nodeData struct {
-	Node     *protocol.LookupReply
-	Key      *protocol.GetKeyInfoReply
-	Networks []membershipRow
-	Peers    []ops.StatsNode
-	Events   []protocol.AuditEntry
-}
-
-type membershipRow struct {
-	ID         uint16
-	Name, Role string
-}
-
-func (c *Console) nodePage(v *visit) (*content, *protocol.Error) {
-	id, err := strconv.ParseUint(v.r.PathValue("id"), 10, 32)
-	if err != nil {
-		return nil, protocol.Errorf(protocol.CodeInvalid, "%s is not a node id", protocol.Quote(v.r.PathValue("id")))
-	}
-	d := &nodeData{}
-	var e *protocol.Error
-	if d.Node, e = ask[protocol.LookupReply](v, "lookup", map[string]any{"node_id": id}); e != nil {
-		return nil, e
-	}
-	if d.Key, e = ask[protocol.GetKeyInfoReply](v, "get_key_info", map[string]any{"node_id": id}); e != nil {
-		return nil, e
-	}
-	names, e := v.networkNames()
-	if e != nil {
-		return nil, e
-	}
-	for _, net := range d.Node.Networks {
-		if net == 0 {
-			continue
-		}
-		row := membershipRow{ID: net, Name: names[net]}
-		if role, e := ask[protocol.GetMemberRoleReply](v, "get_member_role", map[string]any{"network_id": net, "target_node_id": id}); e == nil {
-			row.Role = role.Role
-		}
-		d.Networks = append(d.Networks, row)
-	}
-	d.Peers, _ = neighbours(c.cfg.Stats(true), uint32(id), 1)
-	d.Peers = slices.DeleteFunc(d.Peers, func(n ops.StatsNode) bool { return nodeOf(n.Address) == uint32(id) })
-	log, e := ask[protocol.GetAuditLogReply](v, "get_audit_log", map[string]any{"node_id": id, "limit": 20})
-	if e != nil {
-		return nil, e
-	}
-	d.Events = log.Entries
-	title := fmt.Sprintf("Who is node %d?", id)
-	return &content{Template: "node", Title: title, Data: d, Command: fmt.Sprintf("pilotctl lookup %d", id)}, nil
-}
-
-func (v *visit) networkNames() (map[uint16]string, *protocol.Error) {
-	list, e := ask[protocol.ListNetworksReply](v, "list_networks", nil)
-	if e != nil {
-		return nil, e
-	}
-	names := map[uint16]string{}
-	for _, n := range list.Networks {
-		names[n.ID] = n.Name
-	}
-	return names, nil
 }
