@@ -16,20 +16,8 @@ import (
 func TestReleaseBinaries(t *testing.T) {
 	onlyE2E(t, "it builds both programs from a clone")
 	t.Parallel()
-	clone := filepath.Join(t.TempDir(), "clone")
-	if out, err := exec.Command("git", "clone", "--quiet", "..", clone).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	build := func(version string) (string, error) {
-		cmd := exec.Command("make", "--no-print-directory", "release-binaries", "VERSION="+version)
-		cmd.Dir = clone
-		out, err := cmd.CombinedOutput()
-		return string(out), err
-	}
-	if out, err := build(protocol.Version); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	dist := filepath.Join(clone, "dist", protocol.Version)
+	dist := releasedPrograms(t, protocol.Version)
+	build := func(version string) (string, error) { return buildRelease(filepath.Dir(filepath.Dir(dist)), version) }
 	out, err := exec.Command(filepath.Join(dist, "pilot-registry"), "version").CombinedOutput()
 	if err != nil || !strings.HasPrefix(string(out), "pilot-registry "+protocol.Version+" ") {
 		t.Errorf("%v %s", err, out)
@@ -44,4 +32,25 @@ func TestReleaseBinaries(t *testing.T) {
 			t.Errorf("VERSION=%s: %v %s", version, err, out)
 		}
 	}
+}
+
+// releasedPrograms builds the programs of a version in a clone and returns
+// their folder.
+func releasedPrograms(t *testing.T, version string) string {
+	t.Helper()
+	clone := filepath.Join(t.TempDir(), "clone")
+	if out, err := exec.Command("git", "clone", "--quiet", "..", clone).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if out, err := buildRelease(clone, version); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return filepath.Join(clone, "dist", version)
+}
+
+func buildRelease(clone, version string) (string, error) {
+	cmd := exec.Command("make", "--no-print-directory", "release-binaries", "VERSION="+version)
+	cmd.Dir = clone
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }

@@ -47,9 +47,11 @@ func (a *app) nodeCommand() *cobra.Command {
 		id, err := s.networkArg(*network)
 		return &protocol.ListNodes{NetworkID: id}, err
 	})
-	return groupCommand("node", "change and list nodes",
+	group := groupCommand("node", "change and list nodes",
 		a.setHostname("set-hostname <name>"), a.clearHostname("clear-hostname"), a.setTags("set-tags <tag>..."), a.clearTags("clear-tags"),
 		a.setVisibilityArg(), a.setTaskExec("enable-tasks", true), a.setTaskExec("disable-tasks", false), a.setSignedRegister(), list)
+	group.AddCommand(nextVerbs(a)...)
+	return group
 }
 
 // runner is wireCommand's RunE with a builder that needs the command's flags.
