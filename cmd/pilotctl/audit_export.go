@@ -110,7 +110,7 @@ func (s *session) copyAudit(w *bufio.Writer) (*protocol.AuditChainReply, error) 
 	if err := writeLine(w, ends); err != nil {
 		return nil, err
 	}
-	at, done := s.progress("events", int64(last))
+	at, done := progress(s.app, "events", int64(last))
 	defer done()
 	for after, more := uint64(0), true; more && after < last; {
 		reply, err := s.auditPage(after)

@@ -40,6 +40,7 @@ func (a *app) auditTail() *cobra.Command {
 		must(cmd.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions))
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		whileRead(a, cmd)
 		s, done, err := a.open(cmd)
 		if err != nil {
 			return err

@@ -30,7 +30,9 @@ func (a *app) auditVerify() *cobra.Command {
 			if err := a.checkOutput(cmd); err != nil {
 				return err
 			}
+			done := waiting(a, "verifying")
 			report, err := verifyAudit(args[0])
+			done()
 			if err != nil {
 				return err
 			}

@@ -127,7 +127,7 @@ func (s *session) bench(op string, duration time.Duration, clients int) (*benchR
 			}
 		})
 	}
-	at, done := s.progress("ms", duration.Milliseconds())
+	at, done := progress(s.app, "ms", duration.Milliseconds())
 	stop := make(chan struct{})
 	go func() { all.Wait(); close(stop) }()
 	for waiting := true; waiting; {

@@ -49,7 +49,9 @@ func (sdkProvisioner) provision(s *session, b *blueprint, c change) (json.RawMes
 }
 
 func (sdkProvisioner) syncDirectory(s *session, l *listing, c change) (json.RawMessage, error) {
-	res, err := s.client.SyncDirectory(s.ctx, *l.wire(c), append(s.callOptions(), c.callOptions()...)...)
+	parts, done := sending(s.app, "directory_sync")
+	defer done()
+	res, err := s.client.SyncDirectory(s.ctx, *l.wire(c), append(append(s.callOptions(), c.callOptions()...), parts)...)
 	switch {
 	case res == nil:
 		return nil, err

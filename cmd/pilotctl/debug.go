@@ -84,6 +84,7 @@ func (s *session) bundle(path string) (*bundleReport, error) {
 }
 
 func (s *session) fill(f *os.File, report *bundleReport) error {
+	defer waiting(s.app, "collecting")()
 	zip := gzip.NewWriter(f)
 	tape := tar.NewWriter(zip)
 	now := time.Now()

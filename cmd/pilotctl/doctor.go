@@ -86,6 +86,7 @@ func (s *session) printChecks(r *doctorReport) error {
 
 // examine looks at everything in turn. What cannot be asked is a finding.
 func (s *session) examine() *doctorReport {
+	defer waiting(s.app, "looking")()
 	r := &doctorReport{}
 	s.examineSettings(r)
 	if s.examineAddresses(r) {

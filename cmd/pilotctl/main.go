@@ -66,6 +66,19 @@ type app struct {
 	provisioner    provisioner
 	// splunkToken is a secret that was an argument, as the original takes it.
 	splunkToken string
+	moving      bool // something moves on the terminal
+}
+
+// whileRead has a command that follows something end when nobody reads what it
+// writes.
+func whileRead(a *app, cmd *cobra.Command) {
+	f, is := a.stdout.(*os.File)
+	if !is {
+		return
+	}
+	ctx, cancel := context.WithCancel(cmd.Context())
+	cmd.SetContext(ctx)
+	go func() { awaitUnread(f); cancel() }()
 }
 
 const rootLong = `pilotctl talks to a Pilot registry: it registers and manages nodes, trust,

@@ -147,6 +147,7 @@ It cannot be undone. What sinks, backups and older snapshots have is not touched
 func request[T any](s *session, wire string, body protocol.Body, opts ...client.CallOption) (*T, error) {
 	ctx, cancel := context.WithTimeout(s.cmd.Context(), s.flags.timeout)
 	defer cancel()
+	defer waiting(s.app, wire)()
 	res, err := s.client.Do(ctx, wire, body, opts...)
 	if err != nil {
 		return nil, err

@@ -30,6 +30,7 @@ func (a *app) subscribeCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		whileRead(a, cmd)
 		s, done, err := a.open(cmd)
 		if err != nil {
 			return err

@@ -149,6 +149,9 @@ func (s *session) do(wire string, body protocol.Body, opts []client.CallOption) 
 	if err := s.guardBody(body); err != nil {
 		return nil, err
 	}
+	parts, done := sending(s.app, wire)
+	defer done()
+	opts = append(opts, parts)
 	if named := s.inOwnName(wire, body); named != nil {
 		res, err := s.client.Do(s.ctx, wire, named, opts...)
 		if !errors.Is(err, client.ErrRejected) {

@@ -35,6 +35,7 @@ func watchCommand(a *app) *cobra.Command {
 		if *interval < 100*time.Millisecond || *count < 0 {
 			return usagef(cmd, "invalid --interval or --count: want 100ms or more, and 0 or more")
 		}
+		whileRead(a, cmd)
 		s, done, err := a.open(cmd)
 		if err != nil {
 			return err

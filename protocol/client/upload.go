@@ -41,10 +41,18 @@ func (c *Client) send(ctx context.Context, command string, body protocol.Body, o
 	}
 	plain := callOption(func(o *callOptions) { o.RequestID, o.DryRun, o.Cursor = "", false, "" })
 	last := len(parts) - 1
-	for _, part := range parts[:last] {
+	tell := given.parts
+	if tell == nil {
+		tell = func(int, int) {}
+	}
+	for i, part := range parts[:last] {
+		tell(i, len(parts))
 		if _, err := c.do(ctx, command, part, append(opts[:len(opts):len(opts)], plain)); err != nil {
 			return nil, err
 		}
+	}
+	if last > 0 {
+		tell(last, len(parts))
 	}
 	return parts[last], nil
 }

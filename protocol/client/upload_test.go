@@ -86,8 +86,18 @@ func TestLongBlueprint(t *testing.T) {
 	for i := range 3000 {
 		b.Roles = append(b.Roles, protocol.BlueprintRole{ExternalID: fmt.Sprint("person-", i), Role: "member"})
 	}
-	if got, err := c.ProvisionNetwork(context.Background(), protocol.ProvisionNetwork{Blueprint: b}); err != nil || got.Name != "a" {
+	var told []int
+	asked := client.WithParts(func(sent, all int) { told = append(told, all-sent) })
+	if got, err := c.ProvisionNetwork(context.Background(), protocol.ProvisionNetwork{Blueprint: b}, asked); err != nil || got.Name != "a" {
 		t.Fatal(err)
+	}
+	for i, left := range told {
+		if left != parts-i {
+			t.Errorf("before part %d of %d it was told of %d to come", i+1, parts, left)
+		}
+	}
+	if len(told) != parts {
+		t.Errorf("it was told of %d parts of %d", len(told), parts)
 	}
 	if roles != 3000 || parts < 3 || secret != parts {
 		t.Errorf("%d roles in %d parts, %d with the token", roles, parts, secret)

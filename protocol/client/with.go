@@ -48,6 +48,7 @@ type callOptions struct {
 	protocol.Options
 	signer     Signer
 	adminToken string
+	parts      func(sent, all int)
 }
 
 // WithIdentityFile takes the node's key and id from a file. The first run makes
@@ -124,6 +125,12 @@ func WithLimit(n int) CallOption { return callOption(func(o *callOptions) { o.Li
 // WithCursor continues a list.
 func WithCursor(cursor string) CallOption {
 	return callOption(func(o *callOptions) { o.Cursor = cursor })
+}
+
+// WithParts calls f before each part of a request that is too long for one
+// frame, with the number of parts that were sent and of all.
+func WithParts(f func(sent, all int)) CallOption {
+	return callOption(func(o *callOptions) { o.parts = f })
 }
 
 // WithDryRun asks what a command would change; it then changes nothing.
