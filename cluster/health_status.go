@@ -35,6 +35,8 @@ type memberStatus struct {
 	ClockOffsetMS int64  `json:"clock_offset_ms,omitempty"`
 	// LogTimeOffsetMS is log time minus the voters' median; only a leader knows it.
 	LogTimeOffsetMS int64 `json:"log_time_offset_ms,omitempty"`
+	// Host is nil from members of versions that do not tell.
+	Host *MemberHost `json:"host,omitempty"`
 }
 
 // reporter tells operators and other members how this member is.
@@ -65,6 +67,8 @@ type reporter struct {
 	clock     interface{ offset() time.Duration }
 	ring      interface{ Versions() []uint32 }
 	wantsVote bool
+	disk      interface{ use() diskUse }
+	identity  interface{ Expiry() (member, ca time.Time) }
 
 	caughtUp atomic.Bool
 }
@@ -83,7 +87,7 @@ func (p *reporter) local() memberStatus {
 	s := memberStatus{ID: p.id, State: stateName(p.raft.State()), LeaderID: p.term.leaderID(), Term: p.raft.CurrentTerm(),
 		AppliedIndex: p.applied.index.Load(), CommitIndex: p.raft.CommitIndex(), LastLogIndex: p.raft.LastIndex(),
 		LevelMin: p.cfg.LevelMin, LevelMax: p.cfg.LevelMax, Version: p.cfg.Version,
-		Quarantined: reason, WantsVote: p.wantsVote, ClockOffsetMS: p.clock.offset().Milliseconds(), LogTimeOffsetMS: p.term.logTimeOffset().Milliseconds()}
+		Quarantined: reason, WantsVote: p.wantsVote, ClockOffsetMS: p.clock.offset().Milliseconds(), LogTimeOffsetMS: p.term.logTimeOffset().Milliseconds(), Host: p.host()}
 	if p.raft.State() != raft.Leader {
 		s.LastContactMS = -1
 		if at := p.raft.LastContact(); !at.IsZero() {

@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -272,7 +273,7 @@ func TestReporterNamesWhatIsWrong(t *testing.T) {
 	h := &fakeHealth{}
 	term := &fakeTerm{leader: "a"}
 	p := &reporter{self: s, raft: rf, roster: fakeRoster{rf}, hello: &greeter{}, term: term, reads: fakeReads{}, health: h,
-		clock: &leaderClock{source: systemClock{}}, ring: fakeRing{1},
+		clock: &leaderClock{source: systemClock{}}, ring: fakeRing{1}, disk: fakeDisk{}, identity: fakeExpiry{},
 		peers: fakePeers(func(_ context.Context, id string, _ byte, _ []byte) ([]byte, error) { return nil, lost(id) })}
 	failing := func() (names string) {
 		for _, c := range p.checks() {
@@ -312,5 +313,39 @@ func TestReporterNamesWhatIsWrong(t *testing.T) {
 	defer cancel()
 	if err := p.ready(ctx); err == nil || !strings.Contains(err.Error(), "quarantined: sick") {
 		t.Errorf("ready: %v", err)
+	}
+}
+
+type fakeDisk struct{ diskUse }
+
+func (d fakeDisk) use() diskUse { return d.diskUse }
+
+type fakeExpiry struct{ member, ca time.Time }
+
+func (e fakeExpiry) Expiry() (member, ca time.Time) { return e.member, e.ca }
+
+// A member tells others of its machine. What versions before did not tell, and
+// who does not answer, is left out and not taken for zero.
+func TestHostsSaysWhatMembersTell(t *testing.T) {
+	t.Parallel()
+	rf := raftOf(3, "a", "b", "old", "down")
+	at := time.UnixMilli(1_800_000_000_000)
+	p := &reporter{self: begun(t, Config{}), raft: rf, roster: fakeRoster{rf}, term: &fakeTerm{leader: "a"}, health: &fakeHealth{}, clock: &leaderClock{source: systemClock{}},
+		disk: fakeDisk{diskUse{bytes: 100, free: 40, snapshot: store.Written{At: at}}}, identity: fakeExpiry{at.Add(time.Hour), at.Add(2 * time.Hour)}}
+	raw, err := json.Marshal(p.local())
+	must(t, err)
+	p.peers = fakePeers(func(_ context.Context, id string, _ byte, _ []byte) ([]byte, error) {
+		switch id {
+		case "b":
+			return bytes.Replace(raw, []byte(`"disk_free":40`), []byte(`"disk_free":7`), 1), nil
+		case "old":
+			return []byte(`{"id":"old","clock_offset_ms":3}`), nil
+		}
+		return nil, lost(id)
+	})
+	got := p.hosts(t.Context())
+	want := MemberHost{DiskBytes: 100, DiskFree: 40, SnapshotAt: at.UnixMilli(), CertificateEnds: at.Add(time.Hour).UnixMilli(), CAEnds: at.Add(2 * time.Hour).UnixMilli()}
+	if len(got) != 2 || got["a"] != want || got["b"].DiskFree != 7 {
+		t.Errorf("%+v", got)
 	}
 }

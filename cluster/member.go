@@ -152,14 +152,15 @@ func (n *Member) compose(ctx context.Context, file memberFile, id *peer.Identity
 	n.hello.roster, n.hello.term, n.hello.peers = n.roster, n.term, client
 	n.reads = newReads(ctx, &reads{self: self, raft: r, peers: client, roster: n.roster, term: n.term, health: n.health, clock: n.clock, begun: n.metrics.rounds})
 	n.writes = newWrites(&writes{self: self, raft: r, peers: client, roster: n.roster, term: n.term, health: n.health, clock: n.clock, metrics: n.metrics})
-	n.report = &reporter{self: self, raft: r, peers: client, roster: n.roster, hello: n.hello, term: n.term, reads: n.reads, health: n.health, clock: n.clock, ring: n.ring, wantsVote: !file.NonVoter}
+	n.disk = &disk{path: n.dir.path, store: n.engine.store, snaps: n.engine.snaps}
+	n.report = &reporter{self: self, raft: r, peers: client, roster: n.roster, hello: n.hello, term: n.term, reads: n.reads, health: n.health, clock: n.clock, ring: n.ring, wantsVote: !file.NonVoter,
+		disk: n.disk, identity: id}
 	n.roster.reads, n.roster.writes, n.roster.status = n.reads, n.writes, n.report
 	n.term.roster, n.term.reads, n.term.writes = n.roster, n.reads, n.writes
 	n.skew = &clockGuard{term: n.term}
 	n.levels.roster = n.roster
 	n.keys = &rotation{self: self, ring: n.ring, raft: r, peers: client, roster: n.roster, writes: n.writes}
 	n.watch = &watchdog{self: self, ops: n.engine.ops, raft: r, writes: n.writes.batch, reads: n.reads, health: n.health, conns: n.engine}
-	n.disk = &disk{path: n.dir.path, store: n.engine.store, snaps: n.engine.snaps}
 	n.digests = &digests{self: self, raft: r, trans: n.engine.trans, logs: n.engine.store, peers: client, roster: n.roster, health: n.health}
 }
 

@@ -213,7 +213,8 @@ func TestConsolePages(t *testing.T) {
 		}
 	}
 	b.open("/cluster")
-	b.becomes(`document.querySelectorAll(".uplot").length === 4`) // the member is older than two samples
+	b.becomes(`document.querySelectorAll("[aria-label=Machines] tbody tr").length === 3 && document.querySelectorAll("[aria-label=Machines] .dot").length === 6`) // each member tells
+	b.becomes(`document.querySelectorAll(".uplot").length === 4`)                                                                                                 // the member is older than two samples
 	b.look("/cluster?plots")
 	b.do(chromedp.KeyEvent("?"))
 	b.becomes(`document.getElementById("keys").open`)

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pilotregistry/pilotregistry/cluster"
 	"github.com/pilotregistry/pilotregistry/cluster/service/ops"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -26,6 +27,8 @@ type Config struct {
 	Serve func(ctx context.Context, conn *server.ConnState, req *protocol.Request) server.Reply
 	// Status is what this member knows of the cluster, without asking a quorum.
 	Status func(ctx context.Context) protocol.ClusterStatusReply
+	// Hosts are what the members that answer say of their machines, by id.
+	Hosts func(ctx context.Context) map[string]cluster.MemberHost
 	// Checks are the conditions under which this member serves.
 	Checks func() []ops.Check
 	// Stats counts what the state holds, for the page that everybody sees.

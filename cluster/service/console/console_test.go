@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pilotregistry/pilotregistry/cluster"
 	"github.com/pilotregistry/pilotregistry/cluster/service/ops"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -34,6 +35,7 @@ type site struct {
 	h        http.Handler
 	c        *Console
 	checks   []ops.Check
+	hosts    map[string]cluster.MemberHost
 	// summaries and details are what the state holds of nodes.
 	summaries []fsm.NodeSummary
 	details   map[uint32]fsm.NodeDetail
@@ -67,6 +69,7 @@ func newSite(t *testing.T) *site {
 		Stats:     func(bool) ops.Stats { return ops.Stats{TotalNodes: 1500} },
 		Durations: func() ops.Durations { return ops.Durations{} },
 		Inspect:   func() Inspector { return s },
+		Hosts:     func(context.Context) map[string]cluster.MemberHost { return s.hosts },
 		Checks:    func() []ops.Check { return s.checks },
 		Admin: func(_ context.Context, _ string, token protocol.Secret) *protocol.Error {
 			if token != s.token {

@@ -27,6 +27,8 @@ func functions(now func() time.Time) template.FuncMap {
 		"query":   url.QueryEscape,
 		"list":    func(words ...string) []string { return words },
 		"nodeid":  nodeOf,
+		"bytes":   bytesText,
+		"offset":  func(d time.Duration) string { return fmt.Sprintf("%+d ms", d.Milliseconds()) },
 		"seconds": func(unix int64) template.HTML { return ago(now(), time.Unix(unix, 0)) },
 		"signed": func(ms *int64) string {
 			if ms == nil {
@@ -62,6 +64,16 @@ func count(n any) string {
 		digits = digits[:i] + "," + digits[i:]
 	}
 	return sign + digits
+}
+
+// bytesText writes a size with three digits that count.
+func bytesText(n uint64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	v, unit := float64(n), 0
+	for ; v >= 1024 && unit < len(units)-1; unit++ {
+		v /= 1024
+	}
+	return amount(v) + " " + units[unit]
 }
 
 // shortID shortens an id in the middle. The page has the whole of it as title.

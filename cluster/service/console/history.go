@@ -28,8 +28,8 @@ type sample struct {
 	// Requests and Commits are a second. P50 and P99 are in milliseconds, -1
 	// when there was no request. Lag is that of the voter that lags most.
 	Requests, Commits, P50, P99, Lag float64
-	// Leader is set when another member leads than before.
-	Leader string
+	// Leader is set when another member leads than before, From is that one.
+	Leader, From string
 }
 
 // history is the last hour of a member, of a fixed size.
@@ -62,7 +62,7 @@ func (h *history) add(now time.Time, counts ops.Durations, commit, lag uint64, l
 			s.P50, s.P99 = since.Quantile(0.5)*1000, since.Quantile(0.99)*1000
 		}
 		if leader != "" && h.leader != "" && leader != h.leader {
-			s.Leader = leader
+			s.Leader, s.From = leader, h.leader
 		}
 		h.ring[h.next] = s
 		h.next = (h.next + 1) % samples
