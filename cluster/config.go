@@ -13,6 +13,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol/share"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Exit codes handed to Config.Fatal.
@@ -117,6 +118,8 @@ type Config struct {
 	Exempt share.Ranges
 	// Registry receives the metrics of this member; nil for none.
 	Registry prometheus.Registerer
+	// Tracer makes the tracer of a member, by its id; nil traces nothing.
+	Tracer func(memberID string) trace.Tracer
 	// Fatal ends the process; the default logs and exits. It is called once,
 	// from any goroutine, and must not call the member.
 	Fatal func(code int, reason string)

@@ -37,6 +37,10 @@ type adapter struct {
 	// noted is called with the index of the last entry of every batch.
 	noted func(index uint64)
 
+	// timed notes when entries were applied in timedEntry, for traces.
+	timed      bool
+	timedEntry atomic.Pointer[appliedEntry]
+
 	// mu orders raft and reapply, which both apply committed entries.
 	mu sync.Mutex
 	// delivered is the index of the last entry that came from raft.
@@ -76,7 +80,7 @@ func (a *adapter) apply(logs []*raft.Log) []any {
 		switch {
 		case l.Type == raft.LogCommand && !done:
 			fault.Hit(fault.ApplyBefore)
-			results, err := a.machine.Apply(l.Index, l.Term, l.Data)
+			results, err := a.applyTimed(l)
 			fault.Hit(fault.ApplyAfter)
 			if err != nil {
 				a.halt(err)
@@ -98,6 +102,23 @@ func (a *adapter) apply(logs []*raft.Log) []any {
 		a.applied.advance(logs[len(logs)-1].Index)
 	}
 	return out
+}
+
+// appliedEntry is when the newest entry was committed, as far as this member
+// knows, and when it was applied.
+type appliedEntry struct {
+	index      uint64
+	begun, end time.Time
+}
+
+func (a *adapter) applyTimed(l *raft.Log) ([]fsm.Result, error) {
+	if !a.timed {
+		return a.machine.Apply(l.Index, l.Term, l.Data)
+	}
+	begun := time.Now()
+	results, err := a.machine.Apply(l.Index, l.Term, l.Data)
+	a.timedEntry.Store(&appliedEntry{l.Index, begun, time.Now()})
+	return results, err
 }
 
 func (a *adapter) noteLevel() {

@@ -84,7 +84,7 @@ func (n *Member) wire(ctx context.Context) error {
 	if err := n.listen(id); err != nil {
 		return err
 	}
-	n.engine.fsm = &adapter{machine: n.self.machine, applied: n.self.applied, observe: n.metrics.snapshotOp, failed: n.health.storeFailed, onConfig: n.onConfiguration, onLevel: n.levels.note, noted: n.engine.noteApplied,
+	n.engine.fsm = &adapter{machine: n.self.machine, applied: n.self.applied, observe: n.metrics.snapshotOp, failed: n.health.storeFailed, onConfig: n.onConfiguration, onLevel: n.levels.note, noted: n.engine.noteApplied, timed: n.self.tracer != nil,
 		onHalt: func(reason string) { n.health.fatal(ExitDamaged, reason) }}
 	notify := make(chan bool, 16)
 	if err := n.engine.open(notify); err != nil {
@@ -124,6 +124,9 @@ func (n *Member) load() (memberFile, *peer.Identity, error) {
 		return file, nil, err
 	}
 	n.self.id, n.self.clusterID = file.MemberID, file.ClusterID
+	if n.self.cfg.Tracer != nil {
+		n.self.tracer = n.self.cfg.Tracer(file.MemberID)
+	}
 	return file, id, nil
 }
 
@@ -151,7 +154,7 @@ func (n *Member) compose(ctx context.Context, file memberFile, id *peer.Identity
 	n.roster = &roster{self: self, ring: n.ring, caHash: id.CAHash(), raft: r, conns: client, router: router, clock: n.clock, term: n.term, said: n.hello.said}
 	n.hello.roster, n.hello.term, n.hello.peers = n.roster, n.term, client
 	n.reads = newReads(ctx, &reads{self: self, raft: r, peers: client, roster: n.roster, term: n.term, health: n.health, clock: n.clock, begun: n.metrics.rounds})
-	n.writes = newWrites(&writes{self: self, raft: r, peers: client, roster: n.roster, term: n.term, health: n.health, clock: n.clock, metrics: n.metrics})
+	n.writes = newWrites(&writes{self: self, raft: r, peers: client, roster: n.roster, term: n.term, health: n.health, clock: n.clock, metrics: n.metrics, lastApplied: n.engine.fsm.timedEntry.Load})
 	n.disk = &disk{path: n.dir.path, store: n.engine.store, snaps: n.engine.snaps}
 	n.report = &reporter{self: self, raft: r, peers: client, roster: n.roster, hello: n.hello, term: n.term, reads: n.reads, health: n.health, clock: n.clock, ring: n.ring, wantsVote: !file.NonVoter,
 		disk: n.disk, identity: id}

@@ -8,6 +8,7 @@ import (
 	"errors"
 
 	"github.com/pilotregistry/pilotregistry/cluster/base/peer"
+	"github.com/pilotregistry/pilotregistry/cluster/base/spans"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -27,11 +28,29 @@ const (
 	rpcLogSums
 )
 
+// rpcNames are the requests in traces.
+var rpcNames = [...]string{rpcPropose: "propose", rpcReadIndex: "read_index", rpcConfirm: "confirm", rpcStatus: "status", rpcDigest: "digest",
+	rpcHello: "hello", rpcJoin: "join", rpcAdmin: "admin", rpcKeyring: "keyring", rpcNudge: "nudge", rpcLogSums: "log_sums"}
+
+func rpcName(typ byte) string {
+	if int(typ) < len(rpcNames) && rpcNames[typ] != "" {
+		return rpcNames[typ]
+	}
+	return "unknown"
+}
+
 // handle answers one request of another member.
 func (n *Member) handle(ctx context.Context, from string, typ byte, payload []byte) ([]byte, *protocol.Error) {
 	if !n.self.started() {
 		return nil, n.starting()
 	}
+	ctx, stage := spans.Serve(ctx, n.self.tracer, rpcName(typ))
+	answer, e := n.serve(ctx, from, typ, payload)
+	stage.End(e)
+	return answer, e
+}
+
+func (n *Member) serve(ctx context.Context, from string, typ byte, payload []byte) ([]byte, *protocol.Error) {
 	switch typ {
 	case rpcPropose:
 		return n.writes.handlePropose(ctx, payload)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/pilotregistry/pilotregistry/fsm"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // self is this member as all of its parts know it: who it is, how it is
@@ -16,6 +17,8 @@ type self struct {
 	id, clusterID string
 	cfg           Config
 	log           hclog.Logger
+	// tracer records this member's part of traces; nil for none.
+	tracer trace.Tracer
 
 	machine *fsm.Machine
 	// applied is the index of the newest entry in the state.

@@ -42,6 +42,8 @@ type writes struct {
 	health  serving
 	clock   interface{ now() time.Time }
 	metrics *metrics
+	// lastApplied is when this member applied the newest entry; nil unless it traces.
+	lastApplied func() *appliedEntry
 
 	batch *batcher
 	mint  *minter

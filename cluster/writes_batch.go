@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pilotregistry/pilotregistry/cluster/base/spans"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/share"
@@ -38,6 +39,11 @@ type queued struct {
 	done   chan struct{}
 	res    fsm.Result
 	err    *protocol.Error
+
+	// since is when a traced write began to wait; zero for others.
+	since time.Time
+	// times are those of its entry, nil when none was made. Read after done.
+	times *entryTimes
 }
 
 func (it *queued) finish(res fsm.Result, e *protocol.Error) {
@@ -82,6 +88,9 @@ func (b *batcher) submit(ctx context.Context, env fsm.Envelope, term uint64) (fs
 		return fsm.Result{}, e
 	}
 	it := &queued{env: env, term: term, done: make(chan struct{})}
+	if spans.Traced(ctx) {
+		it.since = time.Now()
+	}
 	if e := b.enqueue(it); e != nil {
 		return fsm.Result{}, e
 	}
@@ -91,6 +100,7 @@ func (b *batcher) submit(ctx context.Context, env fsm.Envelope, term uint64) (fs
 	}
 	select {
 	case <-it.done:
+		it.trace(ctx)
 		return it.res, it.err
 	case <-ctx.Done():
 	}
@@ -189,7 +199,7 @@ func (b *batcher) send(ctx context.Context, items []*queued) {
 	}
 	start := time.Now()
 	b.sent.Store(start.UnixNano())
-	results, e := b.writes.applyEntry(ctx, &entry)
+	results, e := b.writes.applyTimed(ctx, &entry, timesOf(kept, start))
 	b.sent.Store(0)
 	b.last.Store(time.Now().UnixNano())
 	if e != nil {

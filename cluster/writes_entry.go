@@ -17,12 +17,18 @@ import (
 // applyEntry brings one entry through raft. The error is not_applied only when
 // the entry certainly did not enter the log.
 func (w *writes) applyEntry(ctx context.Context, entry *fsm.Entry) ([]fsm.Result, *protocol.Error) {
+	return w.applyTimed(ctx, entry, nil)
+}
+
+// applyTimed is applyEntry, and notes the stages of the entry unless times is nil.
+func (w *writes) applyTimed(_ context.Context, entry *fsm.Entry, times *entryTimes) ([]fsm.Result, *protocol.Error) {
 	fault.Hit(fault.ProposeBefore)
 	if w.cfg.hooks.apply != nil {
 		w.cfg.hooks.apply()
 	}
 	_, _ = rand.Read(entry.Seed[:]) // never fails
 	future := w.raft.Apply(fsm.AppendEntry(nil, entry), enqueueTimeout)
+	times.handedOver()
 	// A future that was queued for the state machine when raft stops is never
 	// answered, so its wait must end with this member.
 	decided := make(chan error, 1)
@@ -41,6 +47,7 @@ func (w *writes) applyEntry(ctx context.Context, entry *fsm.Entry) ([]fsm.Result
 	if !ok || len(results) != len(entry.Envelopes) {
 		return nil, protocol.Unknownf(protocol.CodeOutcomeUnknown, "the leader halted while applying the command: %v", future.Response())
 	}
+	times.decided(future.Index(), w.lastApplied)
 	return results, nil
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pilotregistry/pilotregistry/cluster/base/fault"
 	"github.com/pilotregistry/pilotregistry/cluster/base/peer"
+	"github.com/pilotregistry/pilotregistry/cluster/base/spans"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -25,11 +26,15 @@ func (w *writes) forward(ctx context.Context, leader string, env fsm.Envelope) (
 	w.metrics.forwards.Inc()
 	payload := fsm.AppendEntry(nil, &fsm.Entry{Envelopes: []fsm.Envelope{env}})
 	fault.Hit(fault.ForwardBefore)
+	ctx, stage := spans.Begin(ctx, "forward")
 	raw, err := w.peers.Call(ctx, leader, rpcPropose, payload)
 	fault.Hit(fault.ForwardAfter)
 	if err != nil {
-		return fsm.Result{}, transportOutcome(err)
+		e := transportOutcome(err)
+		stage.To(leader).End(e)
+		return fsm.Result{}, e
 	}
+	stage.To(leader).End(nil)
 	res, err := decodeResult(raw)
 	if err != nil {
 		return fsm.Result{}, protocol.Unknownf(protocol.CodeOutcomeUnknown, "member %s: %v", leader, err)

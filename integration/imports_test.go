@@ -43,10 +43,13 @@ var importRules = []struct {
 
 // onlyUnder are third-party packages that may appear only below one folder.
 var onlyUnder = map[string]string{
-	"github.com/hashicorp/raft": "cluster",
-	"go.etcd.io/bbolt":          "cluster",
-	"github.com/expr-lang/expr": "cluster/service/exprpolicy",
-	"golang.org/x/text":         "identity",
+	"github.com/hashicorp/raft":    "cluster",
+	"go.etcd.io/bbolt":             "cluster",
+	"github.com/expr-lang/expr":    "cluster/service/exprpolicy",
+	"golang.org/x/text":            "identity",
+	"go.opentelemetry.io/otel":     "cluster",
+	"go.opentelemetry.io/otel/sdk": "cluster/service/tracing",
+	"go.opentelemetry.io/proto":    "cluster/service/tracing",
 }
 
 type listedPackage struct {

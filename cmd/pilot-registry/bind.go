@@ -73,6 +73,12 @@ func (s setting) set(text string) error {
 			return fail("a whole number of 0 or more")
 		}
 		*v = n
+	case *float64:
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return fail("a number")
+		}
+		*v = n
 	case *time.Duration:
 		d, err := time.ParseDuration(text)
 		if err != nil {

@@ -73,6 +73,10 @@ type opsConfig struct {
 	TLSKey  string `yaml:"tls_key" help:"key file in PEM, for ops.tls files"`
 	Pprof   bool   `yaml:"pprof" help:"serve profiles under /debug/pprof/, to callers on this machine and with the admin token"`
 
+	OTLPEndpoint    string  `yaml:"otlp_endpoint" help:"URL of a receiver of traces (OTLP over HTTP, as in https://collector.example.net:4318); empty: nothing is traced"`
+	OTLPHeadersFile string  `yaml:"otlp_headers_file" help:"file of headers for it, one Name: value a line, as with a bearer token; read for every delivery"`
+	TraceRatio      float64 `yaml:"trace_ratio" help:"share of client requests that are traced, 0 to 1"`
+
 	Hosts []string `yaml:"hosts" help:"names under which ops may be asked beside localhost and IP addresses, as a scraper uses them; health is answered under any name"`
 }
 
@@ -147,7 +151,7 @@ func defaultConfig() config {
 		Wire: wireConfig{Listen: ":9000", TLS: wireTLSSelf, MaxConns: 100_000, MaxConnsPerSource: 1024, ReplyMemoryMiB: 256, MaxRequest: protocol.MaxRequestBytes,
 			IdleTimeout: 5 * time.Minute, RequestTimeout: 7 * time.Second},
 		Peer:     peerConfig{Listen: ":9100"},
-		Ops:      opsConfig{Listen: "127.0.0.1:9080", TLS: opsTLSAuto, Pprof: true},
+		Ops:      opsConfig{Listen: "127.0.0.1:9080", TLS: opsTLSAuto, Pprof: true, TraceRatio: 0.1},
 		Log:      logConfig{Level: "info", Format: "text"},
 		Rate:     rateConfig{Enabled: true, Registration: 10, Resolve: 100, Query: 500, Heartbeat: 50, Beacon: 240},
 		Auth:     authConfig{Register: string(gateway.AccessOpen), Polo: string(gateway.AccessOpen), Beacon: string(gateway.AccessOpen), LegacySignatures: string(gateway.LegacyAllow), NoteRefusals: gateway.NoteEvery},

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/pilotregistry/pilotregistry/cluster/base/store"
 	"github.com/pilotregistry/pilotregistry/cluster/service/gateway"
+	"github.com/pilotregistry/pilotregistry/cluster/service/tracing"
 	"github.com/pilotregistry/pilotregistry/identity"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
@@ -93,6 +95,19 @@ func (o *opsConfig) validate(p *problems) {
 	p.oneOf("ops.tls", o.TLS, opsTLSAuto, wireTLSSelf, wireTLSFiles, wireTLSOff)
 	if (o.TLS == wireTLSFiles) != (o.TLSCert != "" && o.TLSKey != "") {
 		p.add("ops.tls: files needs both tls_cert and tls_key, and only files uses them")
+	}
+	if o.TraceRatio < 0 || o.TraceRatio > 1 || math.IsNaN(o.TraceRatio) {
+		p.add("ops.trace_ratio: %v is not between 0 and 1", o.TraceRatio)
+	}
+	if o.OTLPEndpoint != "" {
+		if _, err := tracing.ParseEndpoint(o.OTLPEndpoint, o.OTLPHeadersFile != ""); err != nil {
+			p.add("ops.otlp_endpoint: %v", err)
+		}
+	}
+	if o.OTLPHeadersFile != "" {
+		if _, err := tracing.ReadHeaders(o.OTLPHeadersFile); err != nil {
+			p.add("ops.otlp_headers_file: %v", err)
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/cluster/service/delivery"
 	"github.com/pilotregistry/pilotregistry/cluster/service/gateway"
 	"github.com/pilotregistry/pilotregistry/cluster/service/ops"
+	"github.com/pilotregistry/pilotregistry/cluster/service/tracing"
 	"github.com/pilotregistry/pilotregistry/identity"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
 	"github.com/pilotregistry/pilotregistry/protocol/share"
@@ -99,7 +100,15 @@ func runMember(ctx context.Context, c *config) error {
 	if err != nil {
 		return err
 	}
+	traces, err := c.traces(out, registry, log)
+	if err != nil {
+		return err
+	}
 	engine := c.cluster(wire.Addr().String(), log, registry)
+	if traces != nil {
+		engine.Tracer = traces.Tracer
+		defer closeTraces(traces)
+	}
 	engine.Guesses, engine.Exempt = bounds.guesses, bounds.exempt
 	engine.Extra = append(engine.Extra, out.keys, out.sinks(c.Outbound.FileDir, log))
 	node, err := cluster.Start(ctx, engine)
@@ -109,7 +118,7 @@ func runMember(ctx context.Context, c *config) error {
 	if err != nil {
 		return err
 	}
-	front, backend, err := newFrontDoor(ctx, c, node, out, bounds, log)
+	front, backend, err := newFrontDoor(ctx, c, node, out, bounds, traces, log)
 	if err != nil {
 		return errors.Join(err, stop(nil, nil, node))
 	}
@@ -203,7 +212,7 @@ func (c *config) policy() gateway.Policy {
 	}
 }
 
-func newFrontDoor(ctx context.Context, c *config, node *cluster.Member, out *outbound, b *bounds, log hclog.Logger) (*server.Server, *gateway.Gateway, error) {
+func newFrontDoor(ctx context.Context, c *config, node *cluster.Member, out *outbound, b *bounds, traces *tracing.Tracing, log hclog.Logger) (*server.Server, *gateway.Gateway, error) {
 	counts := b.counts
 	verifier, err := identity.NewVerifier(c.Accounts.BadgeIssuers, c.Accounts.RecoveryKeys)
 	if err != nil {
@@ -219,6 +228,9 @@ func newFrontDoor(ctx context.Context, c *config, node *cluster.Member, out *out
 		Backend: backend, MaxConns: connsFor(c.Wire.MaxConns, openFiles(), log), MaxConnsPerSource: c.Wire.MaxConnsPerSource,
 		ReplyMemory: c.Wire.ReplyMemoryMiB << 20, MaxRequest: c.Wire.MaxRequest, Rates: c.rates(), Exempt: b.exempt, Logger: log.Named("wire"), Metrics: counts,
 		Timeouts: server.Timeouts{Idle: c.Wire.IdleTimeout, Request: c.Wire.RequestTimeout},
+	}
+	if traces != nil {
+		cfg.Tracer = traces
 	}
 	if mode := c.wireCertificate(); mode != wireTLSOff {
 		cfg.Plain = c.Wire.TLS == wireTLSBoth

@@ -55,8 +55,9 @@ type Metrics interface {
 	// ConnRefused counts connections above a cap; reason is "total", "source"
 	// or "network" (an IPv6 /48), or "draining".
 	ConnRefused(reason string)
-	// Request counts an answered request and its time from decoded frame to reply.
-	Request(command, code string, took time.Duration)
+	// Request counts an answered request and its time from decoded frame to
+	// reply. The context is that of the request.
+	Request(ctx context.Context, command, code string, took time.Duration)
 	// Malformed counts connections closed for their input; reason is one of
 	// request_too_long, frame_too_large (no length of a request), frame_empty,
 	// no_room, not_an_object, binary, frame_timeout.
@@ -71,17 +72,34 @@ type Metrics interface {
 	AcceptFailed()
 }
 
+// Tracer follows requests through a member. Methods are called concurrently.
+type Tracer interface {
+	// Begin begins the trace of a request whose frame began to arrive at the
+	// given time. The trace is nil for a request that is not followed; else the
+	// context, made of ctx, is the one that the request is served under.
+	Begin(ctx context.Context, req *protocol.Request, arrived time.Time) (context.Context, Trace)
+}
+
+// Trace is the trace of one request. Its methods are called once each, in this order.
+type Trace interface {
+	// Decided says that the reply is about to be made.
+	Decided()
+	// End says with which error code, "" for success, the request was
+	// answered, and why the reply could not be written.
+	End(code string, unwritten error)
+}
+
 type noMetrics struct{}
 
-func (noMetrics) ConnOpened()                           {}
-func (noMetrics) ConnClosed()                           {}
-func (noMetrics) ConnRefused(string)                    {}
-func (noMetrics) Request(string, string, time.Duration) {}
-func (noMetrics) Malformed(string)                      {}
-func (noMetrics) RateLimited(protocol.RateClass)        {}
-func (noMetrics) SlowReader()                           {}
-func (noMetrics) Panicked(string)                       {}
-func (noMetrics) AcceptFailed()                         {}
+func (noMetrics) ConnOpened()                                            {}
+func (noMetrics) ConnClosed()                                            {}
+func (noMetrics) ConnRefused(string)                                     {}
+func (noMetrics) Request(context.Context, string, string, time.Duration) {}
+func (noMetrics) Malformed(string)                                       {}
+func (noMetrics) RateLimited(protocol.RateClass)                         {}
+func (noMetrics) SlowReader()                                            {}
+func (noMetrics) Panicked(string)                                        {}
+func (noMetrics) AcceptFailed()                                          {}
 
 type noLog struct{}
 

@@ -94,7 +94,7 @@ func (c *conn) answerBinary(kind byte, req *protocol.Request, refused *protocol.
 		if !c.begin() {
 			return errDraining
 		}
-		c.srv.cfg.Metrics.Request("unknown", refused.Code, 0)
+		c.srv.cfg.Metrics.Request(c.srv.ctx, "unknown", refused.Code, 0)
 		if err := c.writeBinary(appendBinaryError(nil, refused.Text)); err != nil {
 			return err
 		}

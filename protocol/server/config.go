@@ -46,6 +46,8 @@ type Config struct {
 	NoBinary bool
 	Logger   Logger
 	Metrics  Metrics
+	// Tracer follows requests; nil follows none.
+	Tracer Tracer
 	// Now is the clock of rate limits and durations; default time.Now.
 	Now func() time.Time
 }

@@ -44,6 +44,8 @@ type conn struct {
 	exempt bool         // budgets per source do not apply
 	state  ConnState
 
+	arrived time.Time // when the frame that is read began to arrive; with a Tracer only
+
 	held     int64 // reply bytes counted in Server.replies, which guards it
 	longHeld int64 // bytes of a long request counted in Server.long, likewise
 	replied  bool  // something was written, so lingering makes sense
@@ -116,8 +118,13 @@ func (c *conn) answer(req *protocol.Request, encode form, write func(reply []byt
 		return c.stream(req)
 	}
 	defer c.srv.replies.release(c)
-	reply := c.srv.handle(c, req, encode)
-	if err := write(reply); err != nil {
+	ctx, trace := c.srv.follow(c, req)
+	reply, code := c.srv.handle(ctx, c, req, encode, trace)
+	err := write(reply)
+	if trace != nil {
+		trace.End(code, err)
+	}
+	if err != nil {
 		return err
 	}
 	c.replied = true
@@ -137,6 +144,9 @@ func (c *conn) readHeader() (uint32, error) {
 	}
 	if !c.armRead(c.srv.cfg.Timeouts.Frame) {
 		return 0, errDraining
+	}
+	if c.srv.cfg.Tracer != nil {
+		c.arrived = c.srv.cfg.Now()
 	}
 	var header [protocol.FrameHeaderBytes]byte
 	if _, err := io.ReadFull(c.in, header[:]); err != nil {

@@ -77,15 +77,17 @@ func (c *counters) String() string {
 	return fmt.Sprint(c.m)
 }
 
-func (c *counters) ConnOpened()                                   { c.add("opened") }
-func (c *counters) ConnClosed()                                   { c.add("closed") }
-func (c *counters) ConnRefused(reason string)                     { c.add("refused " + reason) }
-func (c *counters) Request(command, code string, _ time.Duration) { c.add(command + " " + code) }
-func (c *counters) Malformed(reason string)                       { c.add("malformed " + reason) }
-func (c *counters) RateLimited(class protocol.RateClass)          { c.add("limited " + string(class)) }
-func (c *counters) SlowReader()                                   { c.add("slow reader") }
-func (c *counters) Panicked(command string)                       { c.add("panicked " + command) }
-func (c *counters) AcceptFailed()                                 { c.add("accept failed") }
+func (c *counters) ConnOpened()               { c.add("opened") }
+func (c *counters) ConnClosed()               { c.add("closed") }
+func (c *counters) ConnRefused(reason string) { c.add("refused " + reason) }
+func (c *counters) Request(_ context.Context, command, code string, _ time.Duration) {
+	c.add(command + " " + code)
+}
+func (c *counters) Malformed(reason string)              { c.add("malformed " + reason) }
+func (c *counters) RateLimited(class protocol.RateClass) { c.add("limited " + string(class)) }
+func (c *counters) SlowReader()                          { c.add("slow reader") }
+func (c *counters) Panicked(command string)              { c.add("panicked " + command) }
+func (c *counters) AcceptFailed()                        { c.add("accept failed") }
 
 // start serves cfg on a loopback port until the test ends.
 func start(t testing.TB, cfg server.Config) (*server.Server, string) {

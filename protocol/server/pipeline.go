@@ -11,12 +11,16 @@ import (
 )
 
 // handle takes a decoded request through the pipeline, that is row, rate
-// limit, validation and backend, and returns the reply as it is sent.
-func (s *Server) handle(c *conn, req *protocol.Request, encode form) []byte {
+// limit, validation and backend, and returns the reply as it is sent, with its
+// error code.
+func (s *Server) handle(ctx context.Context, c *conn, req *protocol.Request, encode form, trace Trace) (out []byte, code string) {
 	start := s.cfg.Now()
-	reply := s.process(c, req)
+	reply := s.process(ctx, c, req)
+	if trace != nil {
+		trace.Decided()
+	}
 	reply.noteCounts(req)
-	out, code := s.encode(c, req, encode, reply)
+	out, code = s.encode(c, req, encode, reply)
 	if len(out) > protocol.MaxReplyBytes {
 		out, code = s.encode(c, req, encode, Reply{Err: protocol.Errorf(protocol.CodeTooLarge,
 			"reply too large: %d bytes (max %d); ask for a part with limit and cursor", len(out), protocol.MaxReplyBytes)})
@@ -26,8 +30,16 @@ func (s *Server) handle(c *conn, req *protocol.Request, encode form) []byte {
 		out, code = s.encode(c, req, encode, Reply{Err: e})
 		_ = s.replies.settle(c, len(out), true) // cannot fail
 	}
-	s.cfg.Metrics.Request(metricName(req), code, s.cfg.Now().Sub(start))
-	return out
+	s.cfg.Metrics.Request(ctx, metricName(req), code, s.cfg.Now().Sub(start))
+	return out, code
+}
+
+// follow begins the trace of a request, if it is to have one.
+func (s *Server) follow(c *conn, req *protocol.Request) (context.Context, Trace) {
+	if s.cfg.Tracer == nil {
+		return s.ctx, nil
+	}
+	return s.cfg.Tracer.Begin(s.ctx, req, c.arrived)
 }
 
 // encode renders a reply and returns it with its error code. One that cannot be
@@ -50,11 +62,11 @@ func (s *Server) encode(c *conn, req *protocol.Request, encode form, reply Reply
 	return out, reply.Code()
 }
 
-func (s *Server) process(c *conn, req *protocol.Request) Reply {
+func (s *Server) process(ctx context.Context, c *conn, req *protocol.Request) Reply {
 	if e := s.check(c, req); e != nil {
 		return Reply{Err: e}
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, s.cfg.Timeouts.Request)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeouts.Request)
 	defer cancel()
 	if req.Command.Lists {
 		if e := s.replies.reserve(ctx, c, protocol.MaxReplyBytes); e != nil {

@@ -31,7 +31,7 @@ func (c *conn) stream(req *protocol.Request) error {
 		code = refusal.Code
 		w.last(protocol.EncodeError(refusal))
 	}
-	c.srv.cfg.Metrics.Request(req.Command.Name, code, c.srv.cfg.Now().Sub(start))
+	c.srv.cfg.Metrics.Request(ctx, req.Command.Name, code, c.srv.cfg.Now().Sub(start))
 	cancel()
 	c.nc.SetWriteDeadline(time.Unix(1, 0)) // nothing follows: wakes a heartbeat that nobody reads
 	helpers.Wait()

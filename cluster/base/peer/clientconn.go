@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pilotregistry/pilotregistry/cluster/base/spans"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -116,7 +117,7 @@ func (cc *clientConn) call(ctx context.Context, typ byte, payload []byte) ([]byt
 	cc.calls[id] = k
 	cc.mu.Unlock()
 
-	f := frame{id: id, typ: typ, budget: budgetOf(ctx), payload: payload}
+	f := frame{id: id, typ: typ, budget: budgetOf(ctx), payload: payload, trace: spans.Carried(ctx)}
 	if !cc.out.put(outFrame{f: f, claim: func() bool { return k.state.CompareAndSwap(callQueued, callSent) }}) {
 		cc.forget(id)
 		return nil, &TransportError{Member: cc.member, Err: errors.New("connection closed or peer too slow")}

@@ -24,6 +24,10 @@ const (
 	typeOK    byte = 0xf0
 	typeError byte = 0xf1
 	typePing  byte = 0xf2
+	// typeTrace carries the trace of the request that follows it, and is not
+	// answered. Members that do not know it answer as to a ping, which nobody
+	// waits for: its request id is 0.
+	typeTrace byte = 0xf3
 )
 
 type frame struct {
@@ -31,9 +35,14 @@ type frame struct {
 	typ     byte
 	budget  uint32
 	payload []byte
+	// trace is the trace of a request, empty for none. It is a frame of its own.
+	trace []byte
 }
 
 func appendFrame(dst []byte, f frame) []byte {
+	if len(f.trace) > 0 {
+		dst = appendFrame(dst, frame{typ: typeTrace, payload: f.trace})
+	}
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(f.payload)))
 	dst = binary.BigEndian.AppendUint64(dst, f.id)
 	dst = append(dst, f.typ)

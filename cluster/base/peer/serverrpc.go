@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pilotregistry/pilotregistry/cluster/base/spans"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/share"
 )
@@ -31,12 +32,18 @@ func (s *Server) serveRPC(conn *tls.Conn, member string) {
 	}()
 	slots := make(chan struct{}, inflightPerConn)
 	r := bufio.NewReaderSize(conn, 64<<10)
+	var traced []byte // of the request that comes next
 	for {
 		_ = conn.SetReadDeadline(time.Now().Add(idleTimeout))
 		f, err := readFrame(r, MaxFrame)
 		if err != nil {
 			return
 		}
+		if f.typ == typeTrace {
+			traced = f.payload
+			continue
+		}
+		f.trace, traced = traced, nil
 		if f.typ >= reserved {
 			out.put(outFrame{f: frame{id: f.id, typ: typeOK}})
 			continue
@@ -64,6 +71,7 @@ func (s *Server) answer(ctx context.Context, member string, f frame, out *outbox
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(f.budget)*time.Millisecond)
 		defer cancel()
 	}
+	ctx = spans.Received(ctx, f.trace)
 	after := &afterReply{}
 	resp, e := s.cfg.Handle(context.WithValue(ctx, afterReplyKey{}, after), member, f.typ, f.payload)
 	reply := frame{id: f.id, typ: typeOK, payload: resp}

@@ -3,13 +3,24 @@
 package gateway
 
 import (
+	"context"
+
 	"github.com/pilotregistry/pilotregistry/cluster"
 	"github.com/pilotregistry/pilotregistry/cluster/base/keyring"
+	"github.com/pilotregistry/pilotregistry/cluster/base/spans"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/identity"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
 )
+
+// verify is authenticate as a stage of a traced request.
+func (g *Gateway) verify(ctx context.Context, root *fsm.Root, conn *server.ConnState, req *protocol.Request) (*fsm.Call, *protocol.Error) {
+	_, stage := spans.Begin(ctx, "verify")
+	call, e := g.authenticate(root, conn, req)
+	stage.End(e)
+	return call, e
+}
 
 // authenticate establishes who calls against one root and adds the facts that
 // Apply cannot find out. It must be repeated for every root the request is

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/pilotregistry/pilotregistry/cluster/base/spans"
 	"github.com/pilotregistry/pilotregistry/cluster/service/jwks"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/identity"
@@ -64,7 +65,7 @@ func (g *Gateway) verifyIdentity(ctx context.Context, conn *server.ConnState, re
 	if e != nil {
 		return server.Reply{Err: e}, true
 	}
-	v := g.check(root, conn, req)
+	v := g.check(ctx, root, conn, req)
 	switch {
 	case v.replay != nil:
 		return g.answer(conn, *v.replay), true
@@ -121,7 +122,9 @@ func (i *identities) worth(ctx context.Context, root *fsm.Root, conn *server.Con
 			return &protocol.TokenOutcome{Reason: reason}
 		}
 	}
+	_, stage := spans.Begin(ctx, "identity")
 	o := i.verify(ctx, root, conn, b.IdentityToken)
+	stage.End(nil)
 	switch {
 	case o == nil:
 	case o.Verified:

@@ -17,7 +17,7 @@ func (g *Gateway) read(ctx context.Context, conn *server.ConnState, req *protoco
 	if e != nil {
 		return server.Reply{Err: e}
 	}
-	call, e := g.authenticate(root, conn, req)
+	call, e := g.verify(ctx, root, conn, req)
 	if e != nil {
 		return g.refuse(conn, req, e)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 
 	"github.com/pilotregistry/pilotregistry/cluster/base/fault"
+	"github.com/pilotregistry/pilotregistry/cluster/base/spans"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
@@ -25,13 +26,13 @@ func (g *Gateway) write(ctx context.Context, conn *server.ConnState, req *protoc
 		}
 	}
 	root := g.engine.Root()
-	v := g.check(root, conn, req)
+	v := g.check(ctx, root, conn, req)
 	if v.asksState() {
 		var e *protocol.Error
 		if root, e = confirmed(ctx, g.engine); e != nil {
 			return server.Reply{Err: e}
 		}
-		v = g.check(root, conn, req)
+		v = g.check(ctx, root, conn, req)
 	}
 	g.legacy.used(root, req, v.call)
 	switch {
@@ -73,7 +74,7 @@ func (g *Gateway) plan(ctx context.Context, conn *server.ConnState, req *protoco
 	if e != nil {
 		return server.Reply{Err: e}
 	}
-	call, e := g.authenticate(root, conn, req)
+	call, e := g.verify(ctx, root, conn, req)
 	if e != nil {
 		return g.refuse(conn, req, e)
 	}
@@ -89,7 +90,9 @@ func (g *Gateway) plan(ctx context.Context, conn *server.ConnState, req *protoco
 }
 
 // check decides a write on one root without changing anything.
-func (g *Gateway) check(root *fsm.Root, conn *server.ConnState, req *protocol.Request) foreseen {
+func (g *Gateway) check(ctx context.Context, root *fsm.Root, conn *server.ConnState, req *protocol.Request) (v foreseen) {
+	_, stage := spans.Begin(ctx, "verify")
+	defer func() { stage.End(v.refusal) }()
 	call, e := g.authenticate(root, conn, req)
 	if e != nil {
 		return foreseen{refusal: e}
@@ -129,7 +132,9 @@ func unproven(call *fsm.Call, refusal *protocol.Error) bool {
 }
 
 // confirmed returns a root that has seen every write acknowledged before the call.
-func confirmed(ctx context.Context, engine Engine) (*fsm.Root, *protocol.Error) {
+func confirmed(ctx context.Context, engine Engine) (root *fsm.Root, e *protocol.Error) {
+	ctx, stage := spans.Begin(ctx, "confirm")
+	defer func() { stage.End(e) }()
 	index, e := engine.ReadIndex(ctx)
 	if e != nil {
 		return nil, e
@@ -155,10 +160,13 @@ func (g *Gateway) propose(ctx context.Context, conn *server.ConnState, req *prot
 	if !call.Row.Soft {
 		env.RequestID, env.Hash = call.Options.RequestID, call.Hash
 	}
-	result, e := g.engine.Propose(ctx, env)
+	under, stage := spans.Begin(ctx, "propose")
+	result, e := g.engine.Propose(under, env)
 	if e != nil {
+		stage.End(e)
 		return server.Reply{Err: e}
 	}
+	stage.End(result.Err)
 	return g.answer(conn, g.joined(ctx, req, result))
 }
 

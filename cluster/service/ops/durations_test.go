@@ -17,10 +17,10 @@ func TestDurations(t *testing.T) {
 	}
 	before := f.Durations()
 	for range 98 {
-		f.Request("lookup", "", 2*time.Millisecond)
+		f.Request(t.Context(), "lookup", "", 2*time.Millisecond)
 	}
-	f.Request("lookup", "", 200*time.Millisecond)
-	f.Request("lookup", "", time.Minute)
+	f.Request(t.Context(), "lookup", "", 200*time.Millisecond)
+	f.Request(t.Context(), "lookup", "", time.Minute)
 	d := f.Durations().Since(before)
 	p50, p985, p100 := d.Quantile(0.5), d.Quantile(0.985), d.Quantile(1)
 	if d.Total() != 100 || p50 <= 0.001 || p50 > 0.0025 || p985 <= 0.1 || p985 > 0.25 || p100 != 1 {

@@ -3,6 +3,7 @@
 package ops
 
 import (
+	"context"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/pilotregistry/pilotregistry/cluster"
 	"github.com/pilotregistry/pilotregistry/cluster/base/guess"
@@ -144,8 +146,9 @@ func (f *FrontDoor) ConnClosed() { f.gauges["pilot_connections"].WithLabelValues
 // ConnRefused counts a connection above a cap.
 func (f *FrontDoor) ConnRefused(reason string) { f.count("pilot_connections_refused_total", reason) }
 
-// Request counts an answered request.
-func (f *FrontDoor) Request(command, code string, took time.Duration) {
+// Request counts an answered request. The trace of one that is traced becomes an
+// exemplar of its duration.
+func (f *FrontDoor) Request(ctx context.Context, command, code string, took time.Duration) {
 	f.requests.Add(1)
 	f.took.count(took)
 	f.count("pilot_requests_total", command)
@@ -153,7 +156,12 @@ func (f *FrontDoor) Request(command, code string, took time.Duration) {
 		f.count("pilot_errors_total", command)
 		f.count("pilot_error_codes_total", code)
 	}
-	f.histograms["pilot_request_duration_seconds"].WithLabelValues(command).Observe(took.Seconds())
+	duration := f.histograms["pilot_request_duration_seconds"].WithLabelValues(command)
+	if c := trace.SpanContextFromContext(ctx); c.IsSampled() {
+		duration.(prometheus.ExemplarObserver).ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": c.TraceID().String()})
+		return
+	}
+	duration.Observe(took.Seconds())
 }
 
 // Requests is how many requests were answered since the start.

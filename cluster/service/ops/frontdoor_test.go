@@ -65,7 +65,7 @@ func TestSeriesBeginAtZero(t *testing.T) {
 		}
 	}
 	for i := range protocol.Commands {
-		f.Request(protocol.Commands[i].Name, protocol.CodeInvalid, 0)
+		f.Request(t.Context(), protocol.Commands[i].Name, protocol.CodeInvalid, 0)
 	}
 	for _, result := range []string{"verified", "rejected", "error"} {
 		f.Verified(result)
