@@ -2,12 +2,23 @@
 
 package fsm
 
-// Inspection shows operators what the state holds of nodes and no command
-// tells. It has no secret, and its owner has checked who looks.
+// Inspection shows operators what the state holds of nodes and sinks and no
+// command tells. It has no secret, and its owner has checked who looks.
 type Inspection struct{ v *view }
 
 // Inspect looks at this state.
 func (r *Root) Inspect() Inspection { return Inspection{&r.view} }
+
+// SinkLags are how many events each sink has still to be given, by name.
+func (i Inspection) SinkLags() map[string]uint64 {
+	lags := map[string]uint64{}
+	i.v.audit.sinks.Scan(func(name string, _ *sink) bool {
+		c, _ := i.v.audit.cursors.Get(name)
+		lags[name] = i.v.lag(c)
+		return true
+	})
+	return lags
+}
 
 // NodeSummary is a node in a list. Times are Unix milliseconds of log time, 0
 // for none.

@@ -85,3 +85,18 @@ func TestInspectionListsNodesAndEnds(t *testing.T) {
 		t.Error("a node that never was is shown")
 	}
 }
+
+// The lag that is sampled is the one that the list of sinks shows.
+func TestInspectionCountsWhatSinksAreToBeGiven(t *testing.T) {
+	w := newWorld(t)
+	w.do("audit_sink_put", &protocol.AuditSinkPut{Name: "siem", Kind: protocol.SinkExport, Format: "json", Endpoint: "https://siem"}, admin)
+	w.register(1)
+	w.register(2)
+	if lags := w.m.Root().Inspect().SinkLags(); len(lags) != len(w.m.Root().Sinks()) || lags["siem"] != w.sink("siem").Lag || lags["siem"] < 2 {
+		t.Errorf("%v, want %d", lags, w.sink("siem").Lag)
+	}
+	w.deliver("siem", 1000)
+	if lags := w.m.Root().Inspect().SinkLags(); lags["siem"] != w.sink("siem").Lag {
+		t.Errorf("%v, want %d", lags, w.sink("siem").Lag)
+	}
+}

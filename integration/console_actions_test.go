@@ -55,6 +55,7 @@ func deeds(t *testing.T, w *sender, h *hook) []deed {
 		{"set-provider", map[string]string{"type": "oidc", "url": h.url + "/keys", "issuer": "https://id.example.org"}, "", protocol.EventIDPConfigured},
 		{"set-setting", map[string]string{"name": "trust.mode", "value": "mutual"}, "", protocol.EventSettingChanged},
 		{"set-export", map[string]string{"format": "json", "endpoint": h.url + "/export"}, "", protocol.EventAuditExportConfigured},
+		{"replay", map[string]string{"sink": protocol.SinkNameExport, "from": "1"}, "", protocol.EventAuditReplayed},
 		{"retry-letters", map[string]string{"sink": protocol.SinkNameWebhook, "event": ""}, "", protocol.EventDLQRetried},
 		{"drop-letters", map[string]string{"sink": protocol.SinkNameWebhook, "event": ""}, protocol.SinkNameWebhook, protocol.EventDLQDropped},
 		{"delete-network", map[string]string{"network": made}, "renamed", protocol.EventNetworkDeleted},

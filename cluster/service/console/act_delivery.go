@@ -20,6 +20,8 @@ var deliveryActions = []action{
 		Lead: "The leader tries each of them once more.", Fields: letterFields, Plan: planLetters("retry")},
 	{Path: "drop-letters", Title: "Drop dead letters", Verb: "Drop", Wire: "dlq_drop",
 		Lead: "The sink will never get these events. The audit trail keeps them.", Fields: letterFields, Plan: planLetters("drop")},
+	{Path: "replay", Title: "Send events again", Verb: "Send again", Wire: "audit_replay",
+		Lead: "As a test, the newest event that the sink has got is sent once more, and then the event which says so. An earlier event sends more.", Fields: replayFields, Plan: planReplay},
 }
 
 // noExport is the choice that switches the export off.
@@ -227,4 +229,43 @@ func planLetters(verb string) func(*visit, values) (*plan, *protocol.Error) {
 		}
 		return p, nil
 	}
+}
+
+func replayFields(v *visit, in values) ([]field, *protocol.Error) {
+	s, e := v.sink(in["sink"])
+	if e != nil {
+		return nil, e
+	}
+	if s == nil {
+		return nil, protocol.Refusef(protocol.CodeNotFound, "there is no sink %s", protocol.Quote(in["sink"]))
+	}
+	return []field{
+		{Name: "sink", Label: "Sink", Kind: kindFixed, Value: s.Name, Hint: "to " + hostName(s.Endpoint)},
+		{Name: "from", Label: "From event", Kind: kindNumber, Value: strconv.FormatUint(max(s.Seq, 1), 10), Hint: "the newest that it has got, or an earlier one", Required: true},
+	}, nil
+}
+
+func planReplay(v *visit, in values) (*plan, *protocol.Error) {
+	s, e := v.sink(in["sink"])
+	if e != nil {
+		return nil, e
+	}
+	from, err := strconv.ParseUint(in["from"], 10, 53)
+	switch {
+	case s == nil:
+		return nil, protocol.Refusef(protocol.CodeNotFound, "there is no sink %s", protocol.Quote(in["sink"]))
+	case err != nil || from == 0:
+		return nil, protocol.Errorf(protocol.CodeInvalid, "%s is not the number of an event", protocol.Quote(in["from"]))
+	case from > s.Seq+1:
+		return nil, protocol.Errorf(protocol.CodeInvalid, "the sink is at event %d and cannot skip any", s.Seq)
+	}
+	p := &plan{Subject: "Sink " + s.Name, Back: "/delivery", Fields: map[string]any{"name": s.Name, "from_seq": from},
+		Command: fmt.Sprintf("pilotctl audit replay --sink %s --from %d", quoted(s.Name), from),
+		Effects: []string{"The receiver gets events a second time; it knows them by their ids.", "The delivery page shows within seconds whether they arrive."},
+		Changes: []change{{"Event that is sent next", "the first it has not got", fmt.Sprintf("event %d, then all after it", from)}},
+	}
+	if s.Error != "" {
+		p.Warnings = append(p.Warnings, "The sink fails now, so the events wait until its receiver is mended: "+s.Error)
+	}
+	return p, nil
 }

@@ -12,6 +12,33 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
+// trouble is something that is wrong, and what to do about it.
+type trouble struct{ What, Do string }
+
+// troubles are the problems of a status, in words for people: ids are short,
+// and of a member that does not answer it says where to look.
+func troubles(s *protocol.ClusterStatusReply) (out []trouble) {
+	var ids []string
+	for _, m := range s.Members {
+		ids = append(ids, m.ID, shortID(m.ID))
+	}
+	short := strings.NewReplacer(ids...)
+	for i, problem := range s.Problems {
+		t := trouble{What: short.Replace(problem)}
+		if i < len(s.NextSteps) {
+			t.Do = short.Replace(s.NextSteps[i])
+		}
+		for _, m := range s.Members {
+			if m.Reachable || m.Problem == "" || !strings.HasSuffix(problem, m.Problem) {
+				continue
+			}
+			t = trouble{fmt.Sprintf("member %s does not answer at %s", shortID(m.ID), m.Address), "start it again on its machine; if it runs, look at its log and at the network between the members"}
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
 // upgrade is where a cluster is between two versions.
 type upgrade struct {
 	// State says it, Next what to do.

@@ -49,6 +49,7 @@ type Config struct {
 type Inspector interface {
 	EachNode(f func(fsm.NodeSummary) bool)
 	Node(id uint32, most int) (d fsm.NodeDetail, found bool)
+	SinkLags() map[string]uint64
 }
 
 // Console serves the pages.
@@ -100,7 +101,7 @@ func (c *Console) Handler() http.Handler {
 	for path, page := range map[string]func(*visit) (*content, *protocol.Error){
 		"/cluster": c.clusterPage, "/nodes": c.nodesPage, "/nodes/{id}": c.nodePage,
 		"/networks": c.networksPage, "/networks/{id}": c.networkPage, "/trust": c.trustPage,
-		"/audit": c.auditPage, "/delivery": c.deliveryPage, "/identity": c.identityPage, "/settings": c.settingsPage,
+		"/audit": c.auditPage, "/delivery": c.deliveryPage, "/delivery/{sink}/{event}": c.letterPage, "/identity": c.identityPage, "/settings": c.settingsPage,
 		"/do/{action}": c.actionPage, "/audit/{seq}": c.eventPage, "/networks/{id}/blueprint": c.blueprintFile,
 	} {
 		mux.HandleFunc("GET "+path, c.page(page))

@@ -39,6 +39,7 @@ type site struct {
 	// summaries and details are what the state holds of nodes.
 	summaries []fsm.NodeSummary
 	details   map[uint32]fsm.NodeDetail
+	lags      map[string]uint64
 }
 
 func (s *site) EachNode(f func(fsm.NodeSummary) bool) {
@@ -48,6 +49,8 @@ func (s *site) EachNode(f func(fsm.NodeSummary) bool) {
 		}
 	}
 }
+
+func (s *site) SinkLags() map[string]uint64 { return s.lags }
 
 func (s *site) Node(id uint32, _ int) (fsm.NodeDetail, bool) {
 	d, found := s.details[id]
@@ -326,11 +329,11 @@ func TestBarAlwaysSaysWhatToDo(t *testing.T) {
 		t.Errorf("healthy: %q", got)
 	}
 	s.status.Ready = false
-	if got := next(); got != "still replaying the log; wait, and use another member meanwhile" {
+	if got := next(); got != "still replaying the log: wait, and use another member meanwhile" {
 		t.Errorf("it does not serve: %q", got)
 	}
 	s.status.LeaderID = ""
-	if got := next(); !strings.HasPrefix(got, "wait for the election") {
+	if got := next(); !strings.HasPrefix(got, "wait ten seconds for the election") {
 		t.Errorf("no leader: %q", got)
 	}
 	s.status.LeaderID, s.status.Ready = "m2", true
@@ -338,6 +341,11 @@ func TestBarAlwaysSaysWhatToDo(t *testing.T) {
 	if got := next(); got != "start the voter that is down" {
 		t.Errorf("a voter is down: %q", got)
 	}
+	s.status.Next = "start the members that are down; there is more to say"
+	if got := next(); got != "start the members that are down" {
+		t.Errorf("a long step: %q", got)
+	}
+	s.status.Next = ""
 	s.checks, s.status.Members, s.status.Problems = nil, members, []string{"something"}
 	if got := next(); got != "look at the members on the cluster page" {
 		t.Errorf("a problem: %q", got)

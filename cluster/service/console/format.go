@@ -121,8 +121,10 @@ func span(d time.Duration) string {
 		return fmt.Sprintf("%d min", d/time.Minute)
 	case d < 48*time.Hour:
 		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
+	case d < 2*365*24*time.Hour:
+		return fmt.Sprintf("%d d", d/(24*time.Hour))
 	}
-	return fmt.Sprintf("%d d", d/(24*time.Hour))
+	return fmt.Sprintf("%d years", d/(365*24*time.Hour))
 }
 
 // actorLink names who caused an event, with a link when it is a node.

@@ -113,6 +113,7 @@ func (c *Console) health(ctx context.Context) *health {
 	if h.Next == "" && h.State != "ok" {
 		h.Next = nextFor(h, c.cfg.Checks())
 	}
+	h.Next, _, _ = strings.Cut(h.Next, ";") // the cluster page has the rest
 	return h
 }
 
@@ -120,13 +121,13 @@ func (c *Console) health(ctx context.Context) *health {
 func nextFor(h *health, checks []ops.Check) string {
 	switch {
 	case h.Leader == "":
-		return "wait for the election; if it lasts longer than ten seconds, start the members that are down and look at their logs"
+		return "wait ten seconds for the election, then start the members that are down and look at their logs"
 	case h.Up < h.Voters:
 		return "start the voter that is down"
 	}
 	for _, check := range checks {
 		if !check.OK {
-			return check.Detail + "; wait, and use another member meanwhile"
+			return check.Detail + ": wait, and use another member meanwhile"
 		}
 	}
 	return "look at the members on the cluster page"

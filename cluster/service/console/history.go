@@ -30,6 +30,8 @@ type sample struct {
 	Requests, Commits, P50, P99, Lag float64
 	// Leader is set when another member leads than before, From is that one.
 	Leader, From string
+	// Sinks are the lags of the sinks, by name.
+	Sinks map[string]uint64
 }
 
 // history is the last hour of a member, of a fixed size.
@@ -48,13 +50,13 @@ type history struct {
 
 // add takes a sample from what has been counted up to now. The first call only
 // notes where counting begins.
-func (h *history) add(now time.Time, counts ops.Durations, commit, lag uint64, leader string) {
+func (h *history) add(now time.Time, counts ops.Durations, commit, lag uint64, leader string, sinks map[string]uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	seconds := now.Sub(h.at).Seconds()
 	if !h.at.IsZero() && seconds > 0 {
 		since := counts.Since(h.counts)
-		s := sample{At: now.UnixMilli(), Requests: float64(since.Total()) / seconds, P50: -1, P99: -1, Lag: float64(lag)}
+		s := sample{At: now.UnixMilli(), Requests: float64(since.Total()) / seconds, P50: -1, P99: -1, Lag: float64(lag), Sinks: sinks}
 		if commit > h.commit {
 			s.Commits = float64(commit-h.commit) / seconds
 		}
@@ -100,7 +102,7 @@ func (c *Console) Watch(ctx context.Context) {
 
 func (c *Console) observe(ctx context.Context) {
 	status := c.status(ctx)
-	c.history.add(c.cfg.Now(), c.cfg.Durations(), status.CommitIndex, healthOf(status).Lag, status.LeaderID)
+	c.history.add(c.cfg.Now(), c.cfg.Durations(), status.CommitIndex, healthOf(status).Lag, status.LeaderID, c.cfg.Inspect().SinkLags())
 }
 
 // series are the samples as the browser draws them: a list a line, times in seconds.

@@ -17,7 +17,7 @@ func TestHistoryIsAnHour(t *testing.T) {
 	h := &history{}
 	now := time.Date(2026, 3, 31, 10, 0, 0, 0, time.UTC)
 	counts := ops.Durations{}
-	h.add(now, counts, 100, 0, "m1")
+	h.add(now, counts, 100, 0, "m1", nil)
 	if len(h.list()) > 0 {
 		t.Error("a sample before anything was counted")
 	}
@@ -30,7 +30,7 @@ func TestHistoryIsAnHour(t *testing.T) {
 		if i > samples {
 			leader = "" // nobody leads, which is no change
 		}
-		h.add(now.Add(time.Duration(i+1)*sampleEvery), counts, 100+uint64(i+1)*50, uint64(i), leader)
+		h.add(now.Add(time.Duration(i+1)*sampleEvery), counts, 100+uint64(i+1)*50, uint64(i), leader, nil)
 	}
 	list := h.list()
 	first, last := list[0], list[len(list)-1]

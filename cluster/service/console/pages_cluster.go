@@ -13,6 +13,7 @@ import (
 
 type clusterData struct {
 	Status  protocol.ClusterStatusReply
+	Trouble []trouble
 	Members []memberRow
 	Upgrade *upgrade
 	// Line has the last changes in a few words each, Changes as events.
@@ -80,7 +81,7 @@ func (c *Console) clusterPage(v *visit) (*content, *protocol.Error) {
 	status := c.status(v.r.Context())
 	asked.Wait()
 	hour, now := c.history.list(), c.cfg.Now()
-	d := &clusterData{Status: status, Plots: plotsOf(hour, now), History: rowsOf(hour), Upgrade: upgradeOf(status)}
+	d := &clusterData{Status: status, Plots: plotsOf(hour, now), History: rowsOf(hour), Upgrade: upgradeOf(status), Trouble: troubles(&status)}
 	for _, m := range status.Members {
 		d.Members = append(d.Members, memberOf(m, &status))
 		if h, told := hosts[m.ID]; told {
@@ -92,8 +93,9 @@ func (c *Console) clusterPage(v *visit) (*content, *protocol.Error) {
 	}
 	// The trail is beside the point here: the page is needed most when it cannot be read.
 	if log, e := ask[protocol.GetAuditLogReply](v, "get_audit_log", map[string]any{"action": "cluster.*", "limit": 30}); e == nil {
-		d.Changes = log.Entries[:min(len(log.Entries), 10)]
 		d.Line = lastChanges(log.Entries, hour)
+		d.Changes = slices.DeleteFunc(log.Entries, func(e protocol.AuditEntry) bool { return e.Action == protocol.EventClusterTokenSeeded })
+		d.Changes = d.Changes[:min(len(d.Changes), 10)]
 	} else if e.Code == protocol.CodeAdminToken {
 		return nil, e
 	}

@@ -79,3 +79,20 @@ func TestLastChanges(t *testing.T) {
 		t.Errorf("%v, want %s", got, want)
 	}
 }
+
+// What is wrong comes with what to do, with ids that people can read.
+func TestTroubles(t *testing.T) {
+	const long = "1e78e781-1120-4324-ab3f-3614d0f1e2ef"
+	down := "does not answer at 127.0.0.1:9: refused"
+	got := troubles(&protocol.ClusterStatusReply{
+		Members:   []protocol.ClusterMember{{ID: long, Address: "127.0.0.1:9", Problem: down}, {ID: "m2", Reachable: true, Problem: "quarantined: x"}},
+		Problems:  []string{"no quorum", "member " + long + ": " + down, "member m2: quarantined: x"},
+		NextSteps: []string{"start them", "look at member " + long, "look at member m2"},
+	})
+	want := []trouble{{"no quorum", "start them"},
+		{"member 1e78e7…e2ef does not answer at 127.0.0.1:9", "start it again on its machine; if it runs, look at its log and at the network between the members"},
+		{"member m2: quarantined: x", "look at member m2"}}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}

@@ -110,43 +110,6 @@ func auditCommand(filter map[string]string) string {
 // from a link of somebody else's, and the command is there to be copied.
 func quoted(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
 
-type deliveryData struct {
-	Sinks   []sinkRow
-	Letters []protocol.DeadLetter
-}
-
-type sinkRow struct {
-	protocol.AuditSink
-	State, Word string
-}
-
-func (c *Console) deliveryPage(v *visit) (*content, *protocol.Error) {
-	list, e := ask[protocol.AuditSinkListReply](v, "audit_sink_list", nil)
-	if e != nil {
-		return nil, e
-	}
-	d := &deliveryData{}
-	for _, s := range list.Sinks {
-		row := sinkRow{AuditSink: s, State: "ok", Word: "delivers"}
-		switch {
-		case s.Error != "":
-			row.State, row.Word = "bad", "fails"
-		case s.Lag > 100:
-			row.State, row.Word = "warn", "lags"
-		}
-		d.Sinks = append(d.Sinks, row)
-		if s.DLQSize == 0 {
-			continue
-		}
-		letters, e := ask[protocol.DLQListReply](v, "dlq_list", map[string]any{"name": s.Name})
-		if e != nil {
-			return nil, e
-		}
-		d.Letters = append(d.Letters, letters.Letters...)
-	}
-	return &content{Template: "delivery", Title: "Do events arrive?", Data: d, Command: "pilotctl audit sinks"}, nil
-}
-
 type identityData struct {
 	IDP *protocol.GetIDPConfigReply
 	// Checked is what a token is worth that was looked at, Refused why it was not.
