@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -87,6 +88,52 @@ func TestReadmeAsANewcomer(t *testing.T) {
 	if _, err := c.Await(ctx, func(r harness.Ready) bool { p := pidOf(r, leader.ID); return p != 0 && p != leader.PID }); err != nil {
 		t.Errorf("the killed member did not come back: %v", err)
 	}
+}
+
+// The README's three machines, each with loopback addresses and a directory of
+// its own. What init and join are told is not told again.
+func TestReadmeThreeMachines(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	o := &operator{t: t, ctx: ctx, path: binary(t, "cmd/pilot-registry")}
+	var lines []string
+	for _, e := range pagesOfExamples(t)["README.md"] {
+		for _, line := range e.lines {
+			if e.mark == "run by "+t.Name() && strings.HasPrefix(line, "pilot-registry ") {
+				lines = append(lines, line)
+			}
+		}
+	}
+	if len(lines) != 5 {
+		t.Fatalf("the block has %d commands: %q", len(lines), lines)
+	}
+	root := t.TempDir()
+	first := filepath.Join(root, "m1")
+	machine := func(i int, lines []string) {
+		dir, peer := filepath.Join(root, fmt.Sprint("m", i)), freeAddr(t)
+		settings := []string{"PILOT_REGISTRY_WIRE_LISTEN=127.0.0.1:0", "PILOT_REGISTRY_PEER_LISTEN=" + peer, "PILOT_REGISTRY_OPS_LISTEN="}
+		for _, line := range lines {
+			line = strings.NewReplacer("/var/lib/pilot-registry", dir, "m1.example.net:9100", peer, "m2.example.net:9100", peer,
+				"cluster add", "cluster add --data-dir "+first).Replace(line)
+			words := append([]string{"-c", "exec " + o.path + strings.TrimPrefix(line, "pilot-registry")}, "sh")
+			cmd := exec.CommandContext(ctx, "sh", words...)
+			cmd.Dir, cmd.Env = root, append(os.Environ(), append(settings, "HOME="+root)...)
+			if strings.HasPrefix(line, "pilot-registry run") {
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }) // it may have ended
+				o.await(regexp.MustCompile("ready: true"), "status", "--data-dir", dir)
+			} else if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v\n%s", line, err, out)
+			}
+		}
+	}
+	machine(1, lines[:3])
+	machine(2, lines[3:])
+	machine(3, append([]string{lines[2]}, lines[3:]...))
+	o.await(regexp.MustCompile(`(?s)voter.*voter.*voter`), "cluster", "members", "--data-dir", first)
 }
 
 // dev cleans up: no member outlives it, however it ends.

@@ -37,6 +37,9 @@ func settings(c *config) []setting {
 	walk = func(v reflect.Value, prefix string) {
 		for i := range v.NumField() {
 			f := v.Type().Field(i)
+			if f.Tag.Get("yaml") == "" { // what is found out, not told
+				continue
+			}
 			path := prefix + f.Tag.Get("yaml")
 			if f.Type.Kind() == reflect.Struct {
 				walk(v.Field(i), path+".")
@@ -105,43 +108,79 @@ func (s setting) text() string {
 	return fmt.Sprint(s.value.Interface())
 }
 
-// configFlags declares --config and a flag for every setting. load, called
-// after parsing, reads file, environment and flags in this order.
-func configFlags(flags *pflag.FlagSet) (load func() (*config, error)) {
-	file := flags.String("config", "", "YAML configuration file (or "+envPrefix+"CONFIG)")
+// settingFlags are the flags of all settings, with --config.
+type settingFlags struct {
+	flags *pflag.FlagSet
+	file  *string
+	given map[string]*string // by the name of the flag
+}
+
+// newSettingFlags declares --config and a flag for every setting.
+func newSettingFlags(flags *pflag.FlagSet) *settingFlags {
+	f := &settingFlags{flags: flags, given: map[string]*string{}}
+	f.file = flags.String("config", "", "YAML configuration file (or "+envPrefix+"CONFIG)")
 	defaults := defaultConfig()
-	given := map[string]*string{}
 	for _, s := range settings(&defaults) {
-		def := s.text()
-		value := flags.String(s.flag(), def, s.help+" ["+s.env()+"]")
+		f.given[s.flag()] = flags.String(s.flag(), s.text(), s.help+" ["+s.env()+"]")
 		if s.value.Kind() == reflect.Bool {
 			flags.Lookup(s.flag()).NoOptDefVal = "true"
 		}
-		given[s.flag()] = value
 	}
+	return f
+}
+
+// configFlags is newSettingFlags for a member that exists. load, called after
+// parsing, reads what init or join kept, the file, the environment and the
+// flags, in this order.
+func configFlags(flags *pflag.FlagSet) (load func() (*config, error)) {
+	f := newSettingFlags(flags)
 	return func() (*config, error) {
-		c := defaultConfig()
-		path := *file
-		if path == "" {
-			path = os.Getenv(envPrefix + "CONFIG")
+		c, err := f.read("")
+		if err != nil {
+			return nil, err
 		}
-		if path != "" {
-			if err := c.readFile(path); err != nil {
+		if path := keptFile(c.DataDir); path != "" {
+			if c, err = f.withKept(path, c.DataDir); err != nil {
 				return nil, err
 			}
 		}
-		for _, s := range settings(&c) {
-			if text, ok := os.LookupEnv(s.env()); ok {
-				if err := s.set(text); err != nil {
-					return nil, fmt.Errorf("environment variable %s: %w", s.env(), err)
-				}
-			}
-			if flags.Changed(s.flag()) {
-				if err := s.set(*given[s.flag()]); err != nil {
-					return nil, fmt.Errorf("flag --%s: %w", s.flag(), err)
-				}
+		return c, c.validate()
+	}
+}
+
+// configPath is the file that --config or its variable names, "" for none.
+func (f *settingFlags) configPath() string {
+	if *f.file != "" {
+		return *f.file
+	}
+	return os.Getenv(envPrefix + "CONFIG")
+}
+
+// read reads a kept file, if there is one, the file, environment and flags.
+func (f *settingFlags) read(kept string) (*config, error) {
+	c := defaultConfig()
+	for _, path := range []string{kept, f.configPath()} {
+		if path == "" {
+			continue
+		}
+		if err := c.readFile(path); err != nil {
+			return nil, err
+		}
+	}
+	if err := strangeVariables(); err != nil {
+		return nil, err
+	}
+	for _, s := range settings(&c) {
+		if text, ok := os.LookupEnv(s.env()); ok {
+			if err := s.set(text); err != nil {
+				return nil, fmt.Errorf("environment variable %s: %w", s.env(), err)
 			}
 		}
-		return &c, c.validate()
+		if f.flags.Changed(s.flag()) {
+			if err := s.set(*f.given[s.flag()]); err != nil {
+				return nil, fmt.Errorf("flag --%s: %w", s.flag(), err)
+			}
+		}
 	}
+	return &c, nil
 }

@@ -39,6 +39,8 @@ type config struct {
 	Upgrades upgradesConfig `yaml:"upgrades"`
 	Outbound outboundConfig `yaml:"outbound"`
 	Accounts accountsConfig `yaml:"accounts"`
+
+	overridden []string // what was kept and does not count
 }
 
 type accountsConfig struct {
@@ -48,7 +50,7 @@ type accountsConfig struct {
 
 type wireConfig struct {
 	Listen            string        `yaml:"listen" help:"address for clients"`
-	Advertise         string        `yaml:"advertise" help:"address clients are told to use; default: listen"`
+	Advertise         string        `yaml:"advertise" help:"address clients are told to use; default: listen, with the host of peer.advertise when listen names none"`
 	TLS               string        `yaml:"tls" help:"self_signed (the cluster's certificate, see the printed pin), files, both (TLS and plain on one port, told apart by the first byte; TLS with tls_cert if that is set, else as self_signed), or off"`
 	TLSCert           string        `yaml:"tls_cert" help:"PEM certificate file for tls files and both"`
 	TLSKey            string        `yaml:"tls_key" help:"PEM key file for tls files and both"`

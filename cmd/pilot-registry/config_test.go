@@ -204,9 +204,60 @@ func TestValidateLooksAtWhatRunNeeds(t *testing.T) {
 	if err := c.startable(); err == nil || !strings.Contains(err.Error(), "wire.tls_cert") {
 		t.Errorf("files that are not there: %v", err)
 	}
-	t.Setenv("PILOT_REGISTRY_LOG_LEVL", "debug")
-	t.Setenv("PILOT_REGISTRY_SERVICE_HOST", "10.0.0.1") // of an orchestrator
-	if got := misspelt(); len(got) != 1 || !strings.Contains(got[0], "did you mean PILOT_REGISTRY_LOG_LEVEL?") {
-		t.Errorf("%q", got)
+}
+
+// A variable that looks like a setting and is none is refused, with the one
+// that was probably meant. An orchestrator's own are not: they are made from
+// the names of services.
+func TestStrangeVariablesAreRefused(t *testing.T) {
+	for name, value := range map[string]string{"PILOT_REGISTRY_SERVICE_HOST": "10.0.0.1", "PILOT_REGISTRY_SERVICE_PORT": "9000", "PILOT_REGISTRY_SERVICE_PORT_WIRE": "9000",
+		"PILOT_REGISTRY_PORT": "tcp://10.0.0.1:9000", "PILOT_REGISTRY_PORT_9000_TCP": "tcp://10.0.0.1:9000", "PILOT_REGISTRY_PEER_PORT_9100_TCP_ADDR": "10.0.0.1"} {
+		t.Setenv(name, value)
+	}
+	if _, err := load(t, ""); err != nil {
+		t.Errorf("variables of services: %v", err)
+	}
+	for name, want := range map[string]string{
+		"PILOT_REGISTRY_LOG_LEVL":  "environment variable PILOT_REGISTRY_LOG_LEVL: there is no such setting; did you mean PILOT_REGISTRY_LOG_LEVEL?",
+		"PILOT_REGISTRY_WIRE_PORT": "environment variable PILOT_REGISTRY_WIRE_PORT: there is no such setting; ",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, "1")
+			if _, err := load(t, ""); err == nil || !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("%v, want %s", err, want)
+			}
+		})
+	}
+}
+
+// Every setting can be given by its variable.
+func TestEverySettingHasAVariable(t *testing.T) {
+	defaults := defaultConfig()
+	for _, s := range settings(&defaults) {
+		value := "x"
+		switch s.value.Interface().(type) {
+		case bool:
+			value = "true"
+			if s.text() == value {
+				value = "false"
+			}
+		case int, uint64:
+			value = "7"
+		case time.Duration:
+			value = "7s"
+		}
+		t.Run(s.path, func(t *testing.T) {
+			t.Setenv(s.env(), value)
+			flags := pflag.NewFlagSet("run", pflag.ContinueOnError)
+			c, err := newSettingFlags(flags).read("")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, now := range settings(c) {
+				if now.path == s.path && now.text() != value {
+					t.Errorf("%s=%s is %s", s.env(), value, now.text())
+				}
+			}
+		})
 	}
 }

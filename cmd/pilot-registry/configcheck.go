@@ -70,6 +70,9 @@ func (c *config) validate() error {
 
 func (w *wireConfig) validate(p *problems) {
 	p.hostPort("wire.listen", w.Listen)
+	if w.Advertise != "" && !dialable(w.Advertise) {
+		p.add("wire.advertise: %q is not host:port, with a host that clients can reach", w.Advertise)
+	}
 	p.oneOf("wire.tls", w.TLS, wireTLSSelf, wireTLSFiles, wireTLSBoth, wireTLSOff)
 	switch given := w.TLSCert != "" && w.TLSKey != ""; {
 	case w.TLS == wireTLSBoth && !given && w.TLSCert+w.TLSKey != "":
@@ -86,6 +89,13 @@ func (w *wireConfig) validate(p *problems) {
 	if w.Relay != "" && !protocol.IsHostPort(w.Relay) {
 		p.add("wire.relay: %q is not host:port, with a host that clients can reach", w.Relay)
 	}
+}
+
+// dialable reports whether an address names a host and a port.
+func dialable(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	ip := net.ParseIP(host)
+	return err == nil && protocol.IsHostPort(addr) && (ip == nil || !ip.IsUnspecified())
 }
 
 func (o *opsConfig) validate(p *problems) {

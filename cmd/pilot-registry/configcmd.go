@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -68,11 +69,7 @@ func newConfig() *cobra.Command {
 // startable looks at what run needs besides the settings themselves.
 func (c *config) startable() error {
 	var p problems
-	advertise := c.Peer.Advertise
-	if advertise == "" {
-		advertise = c.Peer.Listen
-	}
-	if err := cluster.CheckAdvertise(advertise); err != nil {
+	if err := cluster.CheckAdvertise(c.peerAdvertise()); err != nil {
 		p.add("peer.advertise: %v", err)
 	}
 	if c.wireCertificate() == wireTLSFiles {
@@ -88,31 +85,38 @@ func (c *config) startable() error {
 	return errors.Join(p...)
 }
 
-// misspelt are variables that nobody reads and that are probably settings. Not
-// all others are: an orchestrator makes variables from the names of services.
-func misspelt() []string {
+// ofServices are variables that an orchestrator makes from the names of its
+// services, of which one may be called pilot-registry.
+var ofServices = regexp.MustCompile(`^\w+(_SERVICE_HOST=|_SERVICE_PORT(_\w+)?=|_PORT=\w+://|_PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?=)`)
+
+// strangeVariables refuses variables that look like settings and are none: a
+// misspelt one must not leave a default in force.
+func strangeVariables() error {
 	c := defaultConfig()
 	known := []string{envPrefix + "CONFIG", envParent}
 	for _, s := range settings(&c) {
 		known = append(known, s.env())
 	}
-	var out []string
-	for _, pair := range os.Environ() {
+	var p problems
+	environment := os.Environ()
+	slices.Sort(environment)
+	for _, pair := range environment {
 		name, _, _ := strings.Cut(pair, "=")
-		if !strings.HasPrefix(name, envPrefix) || slices.Contains(known, name) {
+		if !strings.HasPrefix(name, envPrefix) || slices.Contains(known, name) || ofServices.MatchString(pair) {
 			continue
 		}
+		hint := "all are shown by: pilot-registry config reference"
 		if near := protocol.Nearest(name, known); near != "" {
-			out = append(out, name+" is no setting; did you mean "+near+"?")
+			hint = "did you mean " + near + "?"
 		}
+		p.add("environment variable %s: there is no such setting; %s", name, hint)
 	}
-	slices.Sort(out)
-	return out
+	return errors.Join(p...)
 }
 
 func printReference(out io.Writer) error {
 	c := defaultConfig()
-	fmt.Fprintf(out, "A setting is a key in the YAML file (`--config FILE` or `%sCONFIG`), an environment variable, or a flag of `pilot-registry run`. Flags win over the environment, the environment over the file. Unknown keys are errors.\n\n", envPrefix)
+	fmt.Fprintf(out, "A setting is a key in the YAML file (`--config FILE` or `%sCONFIG`), an environment variable, or a flag of `pilot-registry run`. Flags win over the environment, the environment over the file, the file over `%s` in the data directory, in which `init` and `join` keep the flags they were given. Unknown keys and variables are errors.\n\n", envPrefix, keptName)
 	fmt.Fprintln(out, "| key | flag | variable | default | meaning |\n|---|---|---|---|---|")
 	for _, s := range settings(&c) {
 		def := s.text()
@@ -128,7 +132,7 @@ func printReference(out io.Writer) error {
 
 // warnings are choices that work but that an operator should know of.
 func (c *config) warnings() []string {
-	w := misspelt()
+	w := slices.Clone(c.overridden)
 	if c.Wire.TLS == wireTLSOff {
 		w = append(w, "wire.tls is off: admin tokens and join tokens of networks travel in clear text")
 	}

@@ -16,7 +16,6 @@ import (
 
 	"github.com/pilotregistry/pilotregistry/cluster"
 	"github.com/pilotregistry/pilotregistry/cluster/base/keyring"
-	"github.com/pilotregistry/pilotregistry/cmd/internal/contexts"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
 )
@@ -25,39 +24,43 @@ import (
 func keyringFile(dataDir string) string { return filepath.Join(dataDir, "keyring") }
 
 func newInit() *cobra.Command {
-	var dataDir, advertise, adminFile, replicationFile, contextName string
+	var adminFile, replicationFile, contextName string
 	cmd := &cobra.Command{
 		Use: "init", Short: "Create a new cluster with this machine as its first member", Args: cobra.NoArgs,
 		Long: `init prepares an empty data directory for the first member of a new cluster: member id, cluster id, cluster CA,
 keyring and the cluster's wire certificate. It works offline; start the member with: pilot-registry run`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := ensureToken(adminFile); err != nil {
-				return err
-			}
-			res, err := initCluster(cmd.Context(), dataDir, advertise, adminFile, replicationFile)
-			if err != nil {
-				return err
-			}
-			out := cmd.OutOrStdout()
-			fmt.Fprintf(out, "cluster    %s\nmember     %s\nwire pin   %s\n", res.ClusterID, res.MemberID, res.pin)
-			if res.JoinToken != "" {
-				fmt.Fprintf(out, "\nNext member, within an hour of the first start (the token works once, keep it secret):\n  pilot-registry join --token %s --peer-advertise HOST:PORT\n", res.JoinToken)
-			}
-			current := remember(cmd.ErrOrStderr(), contextName, contexts.Context{Addrs: []string{clientAddr(advertise)}, TLSPin: res.pin, AdminTokenFile: adminFile})
-			if current != "" {
-				fmt.Fprintf(out, "\npilotctl reaches the cluster with --context %s; the one in use is %s\n", contextName, current)
-			}
-			fmt.Fprintf(out, "\nStart this member:\n  pilot-registry run --data-dir %s --peer-advertise %s\n", dataDir, advertise)
-			return nil
-		},
 	}
+	told := newMemberFlags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&dataDir, "data-dir", defaultConfig().DataDir, "empty directory for this member's state")
-	f.StringVar(&advertise, "peer-advertise", "", "host:port at which other members will reach this one")
 	f.StringVar(&adminFile, "admin-token-file", "", "file with the first admin token, made with a random one if it is missing; without the flag no administrative command is accepted")
 	f.StringVar(&contextName, "context", "registry", contextHelp)
 	f.StringVar(&replicationFile, "replication-token-file", "", "file with the token for subscribe_replication")
-	_ = cmd.MarkFlagRequired("peer-advertise") // the flag exists
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := told.load(cmd)
+		if err != nil {
+			return err
+		}
+		if err := ensureToken(adminFile); err != nil {
+			return err
+		}
+		res, err := initCluster(cmd.Context(), c.DataDir, c.peerAdvertise(), adminFile, replicationFile)
+		if err != nil {
+			return err
+		}
+		if err := told.keep(c); err != nil {
+			return err
+		}
+		out := cmd.OutOrStdout()
+		fmt.Fprintf(out, "cluster    %s\nmember     %s\nwire pin   %s\n", res.ClusterID, res.MemberID, res.pin)
+		if res.JoinToken != "" {
+			fmt.Fprintf(out, "\nNext member, within an hour of the first start (the token works once, keep it secret):\n  pilot-registry join --token %s --peer-advertise HOST:PORT\n", res.JoinToken)
+		}
+		if current := remember(cmd.ErrOrStderr(), contextName, c.contextOf(res.pin, adminFile)); current != "" {
+			fmt.Fprintf(out, "\npilotctl reaches the cluster with --context %s; the one in use is %s\n", contextName, current)
+		}
+		_, err = fmt.Fprintf(out, "\nStart this member:\n  %s\n", told.runLine(c))
+		return err
+	}
 	return cmd
 }
 
@@ -148,37 +151,37 @@ func readToken(path string) (string, error) {
 }
 
 func newJoin() *cobra.Command {
-	var cfg cluster.JoinConfig
-	var tokenFile string
+	var token, tokenFile string
 	cmd := &cobra.Command{
 		Use: "join", Short: "Make this machine another member of an existing cluster", Args: cobra.NoArgs,
 		Long: `join obtains this member's certificate and the cluster's keyring with a join token (see: pilot-registry cluster add)
 and prepares an empty data directory. Then start the member with: pilot-registry run`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cfg.Token == "" && tokenFile != "" {
-				token, err := readToken(tokenFile)
-				if err != nil {
-					return err
-				}
-				cfg.Token = token
-			}
-			cfg.Token = protocol.TrimSecret(cfg.Token)
-			if cfg.Token == "" {
-				return errors.New("a join token is required: --token or --token-file; an existing member prints one with: pilot-registry cluster add")
-			}
-			cfg.Version, cfg.LevelMin, cfg.LevelMax = buildVersion().Version, levelMin, levelMax
-			if err := cluster.Join(cmd.Context(), cfg); err != nil {
+	}
+	told := newMemberFlags(cmd)
+	cmd.Flags().StringVar(&token, "token", "", "join token; others on this machine can see it: --token-file is better")
+	cmd.Flags().StringVar(&tokenFile, "token-file", "", "file with the join token; - is standard input")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := told.load(cmd)
+		if err != nil {
+			return err
+		}
+		if token == "" && tokenFile != "" {
+			if token, err = readToken(tokenFile); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "joined; start this member:\n  pilot-registry run --data-dir %s --peer-advertise %s\n", cfg.DataDir, cfg.PeerAdvertise)
+		}
+		if token = protocol.TrimSecret(token); token == "" {
+			return errors.New("a join token is required: --token or --token-file; an existing member prints one with: pilot-registry cluster add")
+		}
+		if err := cluster.Join(cmd.Context(), cluster.JoinConfig{DataDir: c.DataDir, Token: token, PeerAdvertise: c.peerAdvertise(),
+			Version: buildVersion().Version, LevelMin: levelMin, LevelMax: levelMax}); err != nil {
 			return err
-		},
+		}
+		if err := told.keep(c); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "joined; start this member:\n  %s\n", told.runLine(c))
+		return err
 	}
-	f := cmd.Flags()
-	f.StringVar(&cfg.DataDir, "data-dir", defaultConfig().DataDir, "empty directory for this member's state")
-	f.StringVar(&cfg.Token, "token", "", "join token")
-	f.StringVar(&tokenFile, "token-file", "", "file with the join token; - is standard input")
-	f.StringVar(&cfg.PeerAdvertise, "peer-advertise", "", "host:port at which other members will reach this one")
-	_ = cmd.MarkFlagRequired("peer-advertise") // the flag exists
 	return cmd
 }

@@ -35,16 +35,44 @@ func remember(say io.Writer, name string, c contexts.Context) (current string) {
 	return current
 }
 
-// clientAddr is where clients will reach the first member: it is started with
-// the usual wire listener, if nothing else is known.
-func clientAddr(peerAdvertise string) string {
-	host, _, err := net.SplitHostPort(peerAdvertise)
-	if err != nil {
-		host = peerAdvertise
+// peerAdvertise is where the other members reach this one.
+func (c *config) peerAdvertise() string {
+	if c.Peer.Advertise != "" {
+		return c.Peer.Advertise
 	}
-	_, port, err := net.SplitHostPort(defaultConfig().Wire.Listen)
-	if err != nil {
-		port = "9000"
+	return c.Peer.Listen
+}
+
+// wireAdvertise is where clients reach a member that listens at an address.
+func (c *config) wireAdvertise(listen string) string {
+	if c.Wire.Advertise != "" {
+		return c.Wire.Advertise
+	}
+	return c.reachable(listen)
+}
+
+// reachable is the address of a listener for others. One on all addresses is
+// reached where the other members reach this one.
+func (c *config) reachable(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	ip := net.ParseIP(host)
+	if err != nil || host != "" && (ip == nil || !ip.IsUnspecified()) {
+		return listen
+	}
+	if peer, _, err := net.SplitHostPort(c.peerAdvertise()); err == nil && peer != "" {
+		host = peer
 	}
 	return net.JoinHostPort(host, port)
+}
+
+// contextOf is how pilotctl reaches the cluster of a member.
+func (c *config) contextOf(pin, adminFile string) contexts.Context {
+	made := contexts.Context{Addrs: []string{c.wireAdvertise(c.Wire.Listen)}, AdminTokenFile: adminFile}
+	switch c.wireCertificate() {
+	case wireTLSSelf:
+		made.TLSPin = pin
+	case wireTLSFiles:
+		made.TLS = true
+	}
+	return made
 }

@@ -42,7 +42,8 @@ func newRun() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "run", Short: "Run the member of a data directory", Args: cobra.NoArgs,
 		Long: `run starts the member that init or join prepared. Every setting has a flag, an environment variable and a key in
-the YAML file; flags win over the environment, the environment over the file. On SIGTERM, SIGINT and SIGHUP the
+the YAML file; flags win over the environment, the environment over the file, and the file over what init or join
+kept in config.yaml in the data directory. On SIGTERM, SIGINT and SIGHUP the
 member finishes what is in flight, hands leadership over and stops; it stays a member of the cluster.`,
 	}
 	load := configFlags(cmd.Flags())
@@ -54,6 +55,9 @@ member finishes what is in flight, hands leadership over and stops; it stays a m
 		ctx := cmd.Context()
 		if os.Getenv(envParent) != "" {
 			ctx = untilEOF(ctx, os.Stdin)
+		}
+		if err := c.startable(); err != nil {
+			return err
 		}
 		return runMember(ctx, c)
 	}
@@ -160,13 +164,9 @@ func stop(front *server.Server, opsServer *http.Server, node *cluster.Member) er
 
 // cluster translates the settings of the engine.
 func (c *config) cluster(wireAddr string, log hclog.Logger, registry prometheus.Registerer) cluster.Config {
-	advertise := c.Wire.Advertise
-	if advertise == "" {
-		advertise = wireAddr
-	}
 	return cluster.Config{
 		DataDir: c.DataDir, PeerAddr: c.Peer.Listen, PeerAdvertise: c.Peer.Advertise,
-		WireAdvertise: advertise, OpsAdvertise: c.Ops.Listen,
+		WireAdvertise: c.wireAdvertise(wireAddr), OpsAdvertise: c.reachable(c.Ops.Listen),
 		Timeouts: cluster.Timeouts{Heartbeat: c.Raft.HeartbeatTimeout, Election: c.Raft.ElectionTimeout},
 		Snapshots: cluster.Snapshots{Threshold: c.Raft.SnapshotThreshold, TrailingLogs: c.Raft.TrailingLogs,
 			Interval: c.Raft.SnapshotInterval},
