@@ -118,6 +118,8 @@ type Config struct {
 	Exempt share.Ranges
 	// Registry receives the metrics of this member; nil for none.
 	Registry prometheus.Registerer
+	// Certificates tells when those of the listeners end, for the metrics; nil for none.
+	Certificates func() map[string]time.Time
 	// Tracer makes the tracer of a member, by its id; nil traces nothing.
 	Tracer func(memberID string) trace.Tracer
 	// Fatal ends the process; the default logs and exits. It is called once,

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hashicorp/raft"
 	"github.com/pilotregistry/pilotregistry/cluster/base/store"
 )
 
@@ -19,13 +20,19 @@ type diskUse struct {
 	log         store.Size
 	snapshot    store.Written
 	bytes, free uint64
+	// oldest is when the oldest entry of the log was made, zero for an empty log.
+	oldest time.Time
 }
 
 // disk looks at a member's data from time to time. Whoever asks gets what was
 // found last: a disk that hangs does not keep the metrics from telling so.
 type disk struct {
 	path  string
-	store interface{ Size() (store.Size, error) }
+	store interface {
+		Size() (store.Size, error)
+		FirstIndex() (uint64, error)
+		GetLog(index uint64, l *raft.Log) error
+	}
 	snaps interface{ Newest() (store.Written, error) }
 	found atomic.Pointer[diskUse]
 }
@@ -53,11 +60,28 @@ func (d *disk) look() {
 	if w, err := d.snaps.Newest(); err == nil {
 		use.snapshot = w
 	}
+	use.oldest = d.oldest(use.oldest)
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(d.path, &fs); err == nil {
 		use.bytes, use.free = uint64(fs.Blocks)*uint64(fs.Bsize), uint64(fs.Bavail)*uint64(fs.Bsize)
 	}
 	d.found.Store(&use)
+}
+
+// oldest is when the oldest entry was made. The log may be cut at the same time.
+func (d *disk) oldest(known time.Time) time.Time {
+	first, err := d.store.FirstIndex()
+	if err != nil {
+		return known
+	}
+	if first == 0 {
+		return time.Time{}
+	}
+	var l raft.Log
+	if err := d.store.GetLog(first, &l); err != nil {
+		return known
+	}
+	return l.AppendedAt
 }
 
 func (d *disk) use() diskUse {

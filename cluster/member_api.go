@@ -29,6 +29,13 @@ func (n *Member) LeaderID() string { return n.term.leaderID() }
 // PeerAddr is the address of the peer listener.
 func (n *Member) PeerAddr() string { return n.engine.server.Addr().String() }
 
+// Queued is how much waits at this member as leader for the next entry, and
+// how much may: commands, and their bytes.
+func (n *Member) Queued() (commands, mostCommands, bytes, mostBytes int) {
+	commands, bytes = n.writes.batch.queued()
+	return commands, n.self.cfg.Limits.Queue, bytes, n.self.cfg.Limits.QueueBytes
+}
+
 // Changed returns a channel that is closed when leadership or readiness changes next.
 func (n *Member) Changed() <-chan struct{} { return n.self.changed.next() }
 

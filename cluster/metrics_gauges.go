@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"maps"
 	"math"
 	"runtime"
 	"time"
@@ -14,6 +15,12 @@ import (
 // registerDisk adds what the member's data take, as it was found last.
 func (m *metrics) registerDisk(n *Member, fn func(name string, f func() float64)) {
 	fn("pilot_raft_log_bytes", func() float64 { return float64(n.disk.use().log.Bytes) })
+	fn("pilot_raft_oldest_entry_timestamp_seconds", func() float64 {
+		if at := n.disk.use().oldest; !at.IsZero() {
+			return unixSeconds(at)
+		}
+		return 0
+	})
 	fn("pilot_raft_log_free_bytes", func() float64 { return float64(n.disk.use().log.Free) })
 	fn("pilot_snapshot_bytes", func() float64 { return float64(n.disk.use().snapshot.Bytes) })
 	fn("pilot_snapshot_index", func() float64 { return float64(n.disk.use().snapshot.Index) })
@@ -50,11 +57,37 @@ func (m *metrics) registerInfo(n *Member, fn func(name string, f func() float64)
 		m.collectors = append(m.collectors, v)
 		return v
 	}
-	member, ca := n.engine.identity.Expiry()
-	expiry := constant("pilot_certificate_expiry_timestamp_seconds", []string{"certificate"})
-	expiry.WithLabelValues("member").Set(unixSeconds(member))
-	expiry.WithLabelValues("ca").Set(unixSeconds(ca))
+	m.collectors = append(m.collectors, newCertificates(n))
 	constant("pilot_build_info", []string{"version", "go_version"}).WithLabelValues(n.self.cfg.Version, runtime.Version()).Set(1)
+}
+
+// certificates shows when certificates end. Those of listeners are read when
+// they are shown: they come later than the member, and can be renewed.
+type certificates struct {
+	member, ca time.Time
+	listeners  func() map[string]time.Time
+	ends       *prometheus.Desc
+}
+
+func newCertificates(n *Member) *certificates {
+	const name = "pilot_certificate_expiry_timestamp_seconds"
+	c := &certificates{listeners: n.self.cfg.Certificates, ends: prometheus.NewDesc(name, help(name), []string{"certificate"}, nil)}
+	c.member, c.ca = n.engine.identity.Expiry()
+	return c
+}
+
+// Describe implements prometheus.Collector.
+func (c *certificates) Describe(out chan<- *prometheus.Desc) { out <- c.ends }
+
+// Collect implements prometheus.Collector.
+func (c *certificates) Collect(out chan<- prometheus.Metric) {
+	ends := map[string]time.Time{"member": c.member, "ca": c.ca}
+	if c.listeners != nil {
+		maps.Copy(ends, c.listeners())
+	}
+	for name, at := range ends {
+		out <- prometheus.MustNewConstMetric(c.ends, prometheus.GaugeValue, unixSeconds(at), name)
+	}
 }
 
 func unixSeconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }

@@ -140,6 +140,13 @@ func (b *batcher) waiting() int {
 	return len(b.queue.items)
 }
 
+// queued is how many commands wait, and how long they are together.
+func (b *batcher) queued() (commands, bytes int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.queue.items), b.queue.bytes
+}
+
 // busy reports whether an entry is on its way through raft.
 func (b *batcher) busy() bool { return b.sent.Load() != 0 }
 

@@ -75,6 +75,9 @@ func TestWritesShareAnEntry(t *testing.T) {
 		write()
 	}
 	soon(t, "20 commands wait", func() bool { return w.batch.waiting() == 20 })
+	if commands, bytes := w.batch.queued(); commands != 20 || bytes < 20 {
+		t.Errorf("%d commands of %d bytes are in the queue", commands, bytes)
+	}
 	close(release)
 	if n := <-reached; n != 20 {
 		t.Errorf("the second entry has %d commands, want 20", n)

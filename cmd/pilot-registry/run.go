@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -113,7 +112,7 @@ func runMember(ctx context.Context, c *config) error {
 		engine.Tracer = traces.Tracer
 		defer closeTraces(traces)
 	}
-	engine.Guesses, engine.Exempt = bounds.guesses, bounds.exempt
+	engine.Guesses, engine.Exempt, engine.Certificates = bounds.guesses, bounds.exempt, bounds.certs.ends
 	engine.Extra = append(engine.Extra, out.keys, out.sinks(c.Outbound.FileDir, log))
 	node, err := cluster.Start(ctx, engine)
 	if unusable := (*cluster.UnusableError)(nil); errors.As(err, &unusable) {
@@ -129,7 +128,7 @@ func runMember(ctx context.Context, c *config) error {
 	for _, c := range []prometheus.Collector{delivery.Collector(node.Root), ops.StateCollector(node.Root)} {
 		registry.MustRegister(ops.WhenCaughtUp(c, node.CaughtUp))
 	}
-	registry.MustRegister(ops.BudgetCollector(front.Budgets))
+	registry.MustRegister(ops.BudgetCollector(func() []server.Budget { return append(front.Budgets(), writeBudgets(node)...) }))
 	opsServer, err := serveOps(ctx, c, node, backend, bounds, registry, log)
 	if err != nil {
 		return errors.Join(err, stop(nil, nil, node))
@@ -145,6 +144,15 @@ func runMember(ctx context.Context, c *config) error {
 	case err = <-served:
 	}
 	return errors.Join(err, stop(front, opsServer, node))
+}
+
+// writeBudgets are what writes share that wait at this member as leader.
+func writeBudgets(node *cluster.Member) []server.Budget {
+	commands, mostCommands, bytes, mostBytes := node.Queued()
+	return []server.Budget{
+		{Name: "writes", Used: int64(commands), Limit: int64(mostCommands)},
+		{Name: "write_bytes", Used: int64(bytes), Limit: int64(mostBytes)},
+	}
 }
 
 // stop drains: clients first, so that nothing new arrives, then the member.
@@ -176,11 +184,13 @@ func (c *config) cluster(wireAddr string, log hclog.Logger, registry prometheus.
 	}
 }
 
-// bounds are what callers are counted in, on the wire and on the peer listener.
+// bounds are what callers are counted in, on the wire and on the peer
+// listener, and the certificates that the listeners show.
 type bounds struct {
 	counts  *ops.FrontDoor
 	exempt  share.Ranges
 	guesses *guess.Guard
+	certs   *certificates
 }
 
 func newBounds(c *config, registry prometheus.Registerer) (*bounds, error) {
@@ -193,7 +203,7 @@ func newBounds(c *config, registry prometheus.Registerer) (*bounds, error) {
 	if !c.Rate.Enabled { // where sources say nothing, one guesser must not silence all
 		heard = share.Ranges{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
 	}
-	return &bounds{counts, exempt, guess.New(guess.Config{Exempt: heard, OnWrong: counts.WrongToken, OnRefused: counts.TokenNotLookedAt})}, nil
+	return &bounds{counts, exempt, guess.New(guess.Config{Exempt: heard, OnWrong: counts.WrongToken, OnRefused: counts.TokenNotLookedAt}), newCertificates()}, nil
 }
 
 // policy are the switches for what clients may do.
@@ -234,7 +244,7 @@ func newFrontDoor(ctx context.Context, c *config, node *cluster.Member, out *out
 	}
 	if mode := c.wireCertificate(); mode != wireTLSOff {
 		cfg.Plain = c.Wire.TLS == wireTLSBoth
-		if cfg.TLS, err = tlsFor(mode, c.DataDir, c.Wire.TLSCert, c.Wire.TLSKey); err != nil {
+		if cfg.TLS, err = b.certs.tlsFor("wire", mode, c.DataDir, c.Wire.TLSCert, c.Wire.TLSKey); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -258,20 +268,4 @@ func (c *config) wireCertificate() string {
 		return wireTLSFiles
 	}
 	return wireTLSSelf
-}
-
-// tlsFor makes the TLS settings of a listener in mode self_signed or files.
-func tlsFor(mode, dataDir, certFile, keyFile string) (*tls.Config, error) {
-	if mode == wireTLSFiles {
-		cert, err := server.LoadCertificate(certFile, keyFile)
-		if err != nil {
-			return nil, err
-		}
-		return server.TLSConfig(cert), nil
-	}
-	cert, err := clusterCert(dataDir)
-	if err != nil {
-		return nil, err
-	}
-	return server.TLSConfig(cert), nil
 }

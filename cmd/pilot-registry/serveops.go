@@ -24,7 +24,7 @@ func serveOps(ctx context.Context, c *config, node *cluster.Member, backend *gat
 	if c.Ops.Listen == "" {
 		return nil, nil
 	}
-	secure, err := c.opsTLS()
+	secure, err := c.opsTLS(b.certs)
 	if err != nil {
 		return nil, fmt.Errorf("ops listener: %w", err)
 	}
@@ -61,7 +61,7 @@ func serveOps(ctx context.Context, c *config, node *cluster.Member, backend *gat
 }
 
 // opsTLS is how the ops listener is encrypted; nil: not at all.
-func (c *config) opsTLS() (*tls.Config, error) {
+func (c *config) opsTLS(certs *certificates) (*tls.Config, error) {
 	mode := c.Ops.TLS
 	switch {
 	case mode == opsTLSAuto && c.opsReachable():
@@ -69,7 +69,7 @@ func (c *config) opsTLS() (*tls.Config, error) {
 	case mode == opsTLSAuto, mode == wireTLSOff:
 		return nil, nil
 	}
-	secure, err := tlsFor(mode, c.DataDir, c.Ops.TLSCert, c.Ops.TLSKey)
+	secure, err := certs.tlsFor("ops", mode, c.DataDir, c.Ops.TLSCert, c.Ops.TLSKey)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func TestOpsUsesTLSWhereOthersReachIt(t *testing.T) {
 	} {
 		cfg := defaultConfig()
 		cfg.DataDir, cfg.Ops.Listen, cfg.Ops.TLS = dir, c.listen, c.mode
-		secure, err := cfg.opsTLS()
+		secure, err := cfg.opsTLS(newCertificates())
 		if err != nil || (secure != nil) != c.want {
 			t.Errorf("%s with ops.tls %s: TLS is %t, want %t (%v)", c.listen, c.mode, secure != nil, c.want, err)
 		}

@@ -166,9 +166,8 @@ Later versions of the original registry have metrics of things that this one doe
 - ` + "`pilot_wal_full_total`" + `: the log has no size at which it is full: snapshots cut it, see ` + "`pilot_raft_log_bytes` and `pilot_disk_free_bytes`" + `
 - ` + "`pilot_wal_errors_total`, `pilot_save_failures_total`" + `: a member whose disk fails stops, so nobody would read the count
 - ` + "`pilot_event_bus_*`" + `: there is no event bus: ` + "`pilot_audit_events_total`" + ` counts events, the metrics of sinks what became of them
-- ` + "`pilot_audit_action_total`" + `: a sink that filters by action counts them: ` + "`pilot_audit_sink_delivered_total`" + `
+- ` + "`pilot_audit_action_total`" + `: counts by action would have to be replicated to be right on every member; a sink that filters by action counts its own: ` + "`pilot_audit_sink_delivered_total`" + `
 - ` + "`pilot_webhook_last_delivery_unix_seconds`" + `: ` + "`pilot_audit_sink_troubled` and `pilot_audit_sink_lag_events`" + ` say whether deliveries get on
-- ` + "`pilot_signature_verify_total`" + `: ` + "`pilot_error_codes_total`" + ` counts refusals with ` + "`signature_invalid`" + `
 - ` + "`pilot_ratelimit_denied_total`" + `: limits have other kinds here: ` + "`pilot_rate_limited_total`, `pilot_connections_refused_total`" + `
 - ` + "`pilot_beacon_relay_*`" + `: members relay no traffic of nodes
 

@@ -22,15 +22,32 @@ func (g *Gateway) verify(ctx context.Context, root *fsm.Root, conn *server.ConnS
 	return call, e
 }
 
+// countSignature counts a signature that authenticate verified.
+func (g *Gateway) countSignature(req *protocol.Request, c *fsm.Call, refusal *protocol.Error) {
+	if req.Signed == nil && req.Signature == "" {
+		return
+	}
+	b, registers := req.Body.(*protocol.Register)
+	switch {
+	case isInvalid(refusal) || isInvalid(c.SigError):
+		g.metrics.Signature(false)
+	case c.SigError == nil && c.Actor.Node != 0, registers && refusal == nil && b.Proven:
+		g.metrics.Signature(true)
+	}
+}
+
+func isInvalid(e *protocol.Error) bool { return e != nil && e.Code == protocol.CodeSignatureInvalid }
+
 // authenticate establishes who calls against one root and adds the facts that
 // Apply cannot find out. It must be repeated for every root the request is
 // decided on. The error is a refusal that no state can lift.
-func (g *Gateway) authenticate(root *fsm.Root, conn *server.ConnState, req *protocol.Request) (*fsm.Call, *protocol.Error) {
+func (g *Gateway) authenticate(root *fsm.Root, conn *server.ConnState, req *protocol.Request) (_ *fsm.Call, refusal *protocol.Error) {
 	c := &fsm.Call{Row: req.Command, Body: req.Body, Options: req.Options, Source: conn.Source, Relay: g.policy.Relay}
 	if req.Signed != nil {
 		c.Options.RequestID = fsm.SignedID(req.Signed.TS, req.RequestID)
 	}
 	c.SigError = g.signer(root, req, c)
+	defer func() { g.countSignature(req, c, refusal) }()
 	if e := c.SigError; e != nil && req.Signed != nil && (e.Code == protocol.CodeSignatureInvalid || !e.Stateful) {
 		return nil, e // a wrong signed request is not rescued by a token
 	}

@@ -99,6 +99,8 @@ type Metrics interface {
 	UnsignedIdentity()
 	// Verified counts identity tokens by result: verified, rejected, error.
 	Verified(result string)
+	// Signature counts signatures that were verified, valid or not.
+	Signature(valid bool)
 	// Legacy counts signatures over challenges, verified or not.
 	Legacy(command string)
 	// LegacyNode counts by the node that a verified one proved.
@@ -164,6 +166,7 @@ type uncounted struct{}
 func (uncounted) UnsignedRole(string) {}
 func (uncounted) UnsignedIdentity()   {}
 func (uncounted) Verified(string)     {}
+func (uncounted) Signature(bool)      {}
 func (uncounted) Legacy(string)       {}
 func (uncounted) LegacyNode(uint32)   {}
 

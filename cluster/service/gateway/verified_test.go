@@ -23,3 +23,27 @@ func TestVerificationsAreCountedByResult(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Signatures are counted by what they proved; requests without one, and those that are never signed, are not.
+func TestSignaturesAreCountedByResult(t *testing.T) {
+	e := newEngine(t)
+	counts := map[bool]int{}
+	c := newClient(t, e, gateway.Config{Metrics: counting{signature: func(valid bool) { counts[valid]++ }}})
+	id := c.register()
+	e.catchUp()
+	for name, x := range map[string]struct {
+		request   map[string]any
+		ok, fails bool
+	}{
+		"valid":        {map[string]any{"type": "heartbeat", "node_id": id, "signature": c.sign(fmt.Sprintf("heartbeat:%d", id))}, true, false},
+		"of another":   {map[string]any{"type": "heartbeat", "node_id": id, "signature": c.sign("heartbeat:99")}, false, true},
+		"missing":      {map[string]any{"type": "heartbeat", "node_id": id}, false, false},
+		"never signed": {map[string]any{"type": "lookup", "node_id": id, "signature": c.sign("lookup")}, false, false},
+	} {
+		clear(counts)
+		c.call(x.request)
+		if counts[true] > 0 != x.ok || counts[false] > 0 != x.fails {
+			t.Errorf("%s: %v", name, counts)
+		}
+	}
+}

@@ -11,7 +11,7 @@ import (
 
 // BudgetMetrics lists the metrics of what connections share.
 var BudgetMetrics = []cluster.MetricInfo{
-	{Name: "pilot_budget_used_ratio", Kind: "gauge", Help: "share of what clients share that is taken, by budget (connections, replies: memory of replies, long_requests: memory of long requests)", Labels: []string{"budget"}},
+	{Name: "pilot_budget_used_ratio", Kind: "gauge", Help: "share of what clients share that is taken, by budget (connections, replies: memory of replies, long_requests: memory of long requests, writes and write_bytes: writes that wait at this member as leader)", Labels: []string{"budget"}},
 }
 
 type budgetCollector struct {

@@ -39,13 +39,14 @@ var Metrics = []cluster.MetricInfo{
 	{Name: "pilot_unsigned_identities_total", Kind: "counter", Help: "unsigned registrations whose identity token was let through by compat.unsigned_identity"},
 	{Name: "pilot_idp_verifications_total", Kind: "counter", Help: "identity tokens that were verified"},
 	{Name: "pilot_idp_results_total", Kind: "counter", Help: "identity tokens that were looked at, by result (verified, rejected, error)", Labels: []string{"result"}},
+	{Name: "pilot_signature_verify_total", Kind: "counter", Help: "signatures of requests that were verified, by result (ok, fail); once more when a request is looked at again on a newer state", Labels: []string{"result"}},
 	{Name: "pilot_legacy_signatures_total", Kind: "counter", Help: "requests with a signature over a challenge instead of a signed request, by command", Labels: []string{"type"}},
 	{Name: "pilot_legacy_signature_nodes_total", Kind: "counter", Help: "requests with a verified signature over a challenge, by the node that signed; each member has the 1000 nodes that did last", Labels: []string{"node_id"}},
 	{Name: "pilot_panics_total", Kind: "counter", Help: "handlers that panicked, by command", Labels: []string{"type"}},
 }
 
-// knownValues are the values of each label that are known before the first of
-// them is counted. Their series begin at 0, so that the first count is an
+// knownValues are the values of each label, or of a metric with values of its
+// own, that are known before the first of them is counted. Their series begin at 0, so that the first count is an
 // increase to those who watch it.
 func knownValues() map[string][]string {
 	known := map[string][]string{
@@ -55,6 +56,8 @@ func knownValues() map[string][]string {
 		"kind":   {string(guess.Admin), string(guess.Network), string(guess.Replication), string(guess.Join)},
 		"result": {"verified", "rejected", "error"},
 		"type":   {"unknown"},
+
+		"pilot_signature_verify_total": {"ok", "fail"},
 	}
 	for i := range protocol.Commands {
 		known["type"] = append(known["type"], protocol.Commands[i].Name)
@@ -66,12 +69,16 @@ func knownValues() map[string][]string {
 }
 
 // begin makes the series of a metric with at most one label.
-func begin(labels []string, known map[string][]string, series func(values ...string)) {
-	if len(labels) == 0 {
+func begin(m *cluster.MetricInfo, known map[string][]string, series func(values ...string)) {
+	if len(m.Labels) == 0 {
 		series()
 		return
 	}
-	for _, value := range known[labels[0]] {
+	values, own := known[m.Name]
+	if !own {
+		values = known[m.Labels[0]]
+	}
+	for _, value := range values {
 		series(value)
 	}
 }
@@ -109,15 +116,15 @@ func NewFrontDoor(r prometheus.Registerer) *FrontDoor {
 		case "gauge":
 			f.gauges[m.Name] = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: m.Name, Help: m.Help}, m.Labels)
 			r.MustRegister(f.gauges[m.Name])
-			begin(m.Labels, known, func(v ...string) { f.gauges[m.Name].WithLabelValues(v...) })
+			begin(&m, known, func(v ...string) { f.gauges[m.Name].WithLabelValues(v...) })
 		case "counter":
 			f.counters[m.Name] = prometheus.NewCounterVec(prometheus.CounterOpts{Name: m.Name, Help: m.Help}, m.Labels)
 			r.MustRegister(f.counters[m.Name])
-			begin(m.Labels, known, func(v ...string) { f.counters[m.Name].WithLabelValues(v...) })
+			begin(&m, known, func(v ...string) { f.counters[m.Name].WithLabelValues(v...) })
 		case "histogram":
 			f.histograms[m.Name] = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: m.Name, Help: m.Help, Buckets: requestBuckets}, m.Labels)
 			r.MustRegister(f.histograms[m.Name])
-			begin(m.Labels, known, func(v ...string) { f.histograms[m.Name].WithLabelValues(v...) })
+			begin(&m, known, func(v ...string) { f.histograms[m.Name].WithLabelValues(v...) })
 		}
 	}
 	nodes := f.counters["pilot_legacy_signature_nodes_total"]
@@ -203,6 +210,15 @@ func (f *FrontDoor) Verified(result string) {
 	if result == "verified" {
 		f.count("pilot_idp_verifications_total")
 	}
+}
+
+// Signature counts a signature that was verified.
+func (f *FrontDoor) Signature(valid bool) {
+	result := "fail"
+	if valid {
+		result = "ok"
+	}
+	f.count("pilot_signature_verify_total", result)
 }
 
 // Legacy counts a request that was signed in the old way.

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/pilotregistry/pilotregistry/protocol/server"
+)
+
+// A listener shows the certificate that was in its files when they were read
+// last. A bad one changes nothing, and that of the cluster is never another one.
+func TestCertificatesInFilesAreReadAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	write := func(cert, key []byte) {
+		t.Helper()
+		for path, text := range map[string][]byte{certFile: cert, keyFile: key} {
+			if err := os.WriteFile(path, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	begins := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	renew := func(from time.Time) {
+		t.Helper()
+		cert, key, err := server.SelfSigned(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(cert, key)
+	}
+	renew(begins)
+	s := newCertificates()
+	secure, err := s.tlsFor("wire", wireTLSFiles, dir, certFile, keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(what string, from time.Time, fails bool) {
+		t.Helper()
+		if err := s.reload(hclog.NewNullLogger()); (err != nil) != fails {
+			t.Errorf("%s: reload: %v", what, err)
+		}
+		want := from.Add(server.SelfSignedValidity)
+		cert, err := secure.GetCertificate(nil)
+		if err != nil || !cert.Leaf.NotAfter.Equal(want) || !s.ends()["wire"].Equal(want) {
+			t.Errorf("%s: a certificate until %v, shown as %v, want %v (%v)", what, cert.Leaf.NotAfter, s.ends()["wire"], want, err)
+		}
+	}
+	check("unchanged", begins, false)
+	later := begins.Add(24 * time.Hour)
+	renew(later)
+	check("renewed", later, false)
+	write([]byte("half a file"), nil)
+	check("damaged", later, true)
+
+	home := t.TempDir()
+	if _, err := initCluster(t.Context(), home, "127.0.0.1:9100", "", ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.tlsFor("ops", wireTLSSelf, home, "", ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(keyringFile(home)); err != nil {
+		t.Fatal(err)
+	}
+	renew(later)
+	check("with that of the cluster", later, false)
+	if s.ends()["ops"].IsZero() {
+		t.Error("nobody knows when the cluster's certificate ends")
+	}
+}
