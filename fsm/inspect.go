@@ -20,6 +20,17 @@ func (i Inspection) SinkLags() map[string]uint64 {
 	return lags
 }
 
+// FailingSinks are the sinks whose last try failed, by name.
+func (i Inspection) FailingSinks() (names []string) {
+	i.v.audit.sinks.Scan(func(name string, _ *sink) bool {
+		if c, _ := i.v.audit.cursors.Get(name); c.problem != "" {
+			names = append(names, name)
+		}
+		return true
+	})
+	return names
+}
+
 // NodeSummary is a node in a list. Times are Unix milliseconds of log time, 0
 // for none.
 type NodeSummary struct {

@@ -99,4 +99,14 @@ func TestInspectionCountsWhatSinksAreToBeGiven(t *testing.T) {
 	if lags := w.m.Root().Inspect().SinkLags(); lags["siem"] != w.sink("siem").Lag {
 		t.Errorf("%v, want %d", lags, w.sink("siem").Lag)
 	}
+	if names := w.m.Root().Inspect().FailingSinks(); len(names) != 0 {
+		t.Errorf("failing: %v", names)
+	}
+	b, _ := w.m.Root().SinkBatch("siem", 1)
+	p := b.Progress
+	p.Term, p.To, p.Passed, p.Problem, p.Tries = w.m.Root().LeaderTerm(), p.From, [2]uint64{}, "it answered 503", 1
+	w.internal(KindSinkProgress, p)
+	if names := w.m.Root().Inspect().FailingSinks(); fmt.Sprint(names) != "[siem]" {
+		t.Errorf("failing: %v", names)
+	}
 }

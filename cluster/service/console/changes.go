@@ -32,7 +32,7 @@ func troubles(s *protocol.ClusterStatusReply) (out []trouble) {
 			if m.Reachable || m.Problem == "" || !strings.HasSuffix(problem, m.Problem) {
 				continue
 			}
-			t = trouble{fmt.Sprintf("member %s does not answer at %s", shortID(m.ID), m.Address), "start it again on its machine; if it runs, look at its log and at the network between the members"}
+			t = trouble{fmt.Sprintf("member %s does not answer at %s", shortID(m.ID), m.Address), fmt.Sprintf("start member %s again on its machine; if it runs, look at its log and at the network between the members", shortID(m.ID))}
 		}
 		out = append(out, t)
 	}

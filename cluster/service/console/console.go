@@ -50,6 +50,7 @@ type Inspector interface {
 	EachNode(f func(fsm.NodeSummary) bool)
 	Node(id uint32, most int) (d fsm.NodeDetail, found bool)
 	SinkLags() map[string]uint64
+	FailingSinks() []string
 }
 
 // Console serves the pages.

@@ -40,6 +40,7 @@ type site struct {
 	summaries []fsm.NodeSummary
 	details   map[uint32]fsm.NodeDetail
 	lags      map[string]uint64
+	failing   []string
 }
 
 func (s *site) EachNode(f func(fsm.NodeSummary) bool) {
@@ -51,6 +52,8 @@ func (s *site) EachNode(f func(fsm.NodeSummary) bool) {
 }
 
 func (s *site) SinkLags() map[string]uint64 { return s.lags }
+
+func (s *site) FailingSinks() []string { return s.failing }
 
 func (s *site) Node(id uint32, _ int) (fsm.NodeDetail, bool) {
 	d, found := s.details[id]
@@ -328,6 +331,11 @@ func TestBarAlwaysSaysWhatToDo(t *testing.T) {
 	if got := next(); got != "" {
 		t.Errorf("healthy: %q", got)
 	}
+	s.failing = []string{"audit_webhook", "siem"}
+	if got := next(); got != "mend the receiver, see Delivery" || !strings.Contains(s.get("/cluster", cookie).Body.String(), "events do not arrive at audit_webhook, siem") {
+		t.Errorf("sinks fail: %q", got)
+	}
+	s.failing = nil
 	s.status.Ready = false
 	if got := next(); got != "still replaying the log: wait, and use another member meanwhile" {
 		t.Errorf("it does not serve: %q", got)

@@ -110,6 +110,10 @@ func healthOf(s protocol.ClusterStatusReply) *health {
 // what to do about it.
 func (c *Console) health(ctx context.Context) *health {
 	h := healthOf(c.status(ctx))
+	if failing := c.cfg.Inspect().FailingSinks(); h.State == "ok" && len(failing) > 0 {
+		h.State, h.Word = "warn", "events do not arrive at "+strings.Join(failing, ", ")
+		h.Next = "mend the receiver, see Delivery"
+	}
 	if h.Next == "" && h.State != "ok" {
 		h.Next = nextFor(h, c.cfg.Checks())
 	}

@@ -90,7 +90,7 @@ func TestTroubles(t *testing.T) {
 		NextSteps: []string{"start them", "look at member " + long, "look at member m2"},
 	})
 	want := []trouble{{"no quorum", "start them"},
-		{"member 1e78e7…e2ef does not answer at 127.0.0.1:9", "start it again on its machine; if it runs, look at its log and at the network between the members"},
+		{"member 1e78e7…e2ef does not answer at 127.0.0.1:9", "start member 1e78e7…e2ef again on its machine; if it runs, look at its log and at the network between the members"},
 		{"member m2: quarantined: x", "look at member m2"}}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("%v, want %v", got, want)

@@ -41,6 +41,8 @@ func sinkRowOf(s protocol.AuditSink) sinkRow {
 		row.State, row.Word = "bad", "fails"
 	case s.Lag > laggard:
 		row.State, row.Word = "warn", "lags"
+	case s.Lag > 0 && s.Delivered == 0:
+		row.State, row.Word = "none", "nothing delivered yet"
 	}
 	return row
 }

@@ -93,7 +93,7 @@ func TestReplay(t *testing.T) {
 func TestSpark(t *testing.T) {
 	now := time.UnixMilli(7200_000)
 	list := []sample{{At: 3600_000, Sinks: map[string]uint64{"a": 4}}, {At: 5400_000}, {At: 7200_000, Sinks: map[string]uint64{"a": 2, "b": 0}}}
-	for sink, want := range map[string]string{"a": "&{0.0,2.0 120.0,12.0  2 4}", "b": "&{120.0,22.0  0 0}", "c": "<nil>"} {
+	for sink, want := range map[string]string{"a": "&{0.0,2.0 120.0,12.0  2 4}", "b": "&{120.0,22.0 120.0,22.0  0 0}", "c": "<nil>"} {
 		if got := fmt.Sprint(sparkOf(list, sink, now)); got != want {
 			t.Errorf("%s: %s, want %s", sink, got, want)
 		}

@@ -32,5 +32,8 @@ func sparkOf(list []sample, sink string, now time.Time) *spark {
 		y := sparkHeight - 2 - float64(s.Sinks[sink])/float64(max(peak, 1))*(sparkHeight-4)
 		fmt.Fprintf(&b, "%.1f,%.1f ", x, y)
 	}
+	if len(of) == 1 { // a single point is no line, but twice the same is a dot
+		b.WriteString(b.String())
+	}
 	return &spark{Points: b.String(), Last: count(last), Peak: count(peak)}
 }
