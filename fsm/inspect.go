@@ -31,6 +31,18 @@ func (i Inspection) FailingSinks() (names []string) {
 	return names
 }
 
+// Tokens are the tokens of administrators and of replication, without what
+// they are recognised by.
+func (i Inspection) Tokens() (out []TokenRecord) {
+	i.v.cluster.tokens.Scan(func(_ string, t *token) bool {
+		if t.Kind == TokenAdmin || t.Kind == TokenReplication {
+			out = append(out, TokenRecord{Kind: t.Kind, Name: t.Name, Generation: t.Generation, Expires: t.Expires})
+		}
+		return true
+	})
+	return out
+}
+
 // NodeSummary is a node in a list. Times are Unix milliseconds of log time, 0
 // for none.
 type NodeSummary struct {

@@ -110,3 +110,13 @@ func TestInspectionCountsWhatSinksAreToBeGiven(t *testing.T) {
 		t.Errorf("failing: %v", names)
 	}
 }
+
+// Tokens are shown by name, never with what they are recognised by.
+func TestInspectionShowsNoMAC(t *testing.T) {
+	w := newWorld(t)
+	w.internal(KindPutToken, PutToken{Kind: TokenJoin, Name: "join", MAC: testMAC(8)})
+	tokens := w.m.Root().Inspect().Tokens()
+	if len(tokens) != 1 || tokens[0].Name != "root" || len(tokens[0].MAC.Sum) != 0 || tokens[0].Generation == 0 {
+		t.Errorf("%+v", tokens)
+	}
+}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"reflect"
 	"strconv"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/pilotregistry/pilotregistry/cluster/service/console"
 )
 
 const envPrefix = "PILOT_REGISTRY_"
@@ -175,12 +178,27 @@ func (f *settingFlags) read(kept string) (*config, error) {
 			if err := s.set(text); err != nil {
 				return nil, fmt.Errorf("environment variable %s: %w", s.env(), err)
 			}
+			c.sources[s.path] = "environment " + s.env()
 		}
 		if f.flags.Changed(s.flag()) {
 			if err := s.set(*f.given[s.flag()]); err != nil {
 				return nil, fmt.Errorf("flag --%s: %w", s.flag(), err)
 			}
+			c.sources[s.path] = "flag --" + s.flag()
 		}
 	}
 	return &c, nil
+}
+
+// effective are the settings in force, for people to read: of an address only
+// scheme and host, because the rest may be secret.
+func (c *config) effective() (out []console.Setting) {
+	for _, s := range settings(c) {
+		value := s.text()
+		if at, err := url.Parse(value); err == nil && at.Scheme != "" && at.Host != "" {
+			value = at.Scheme + "://" + at.Host
+		}
+		out = append(out, console.Setting{Name: s.path, Value: value, Source: c.sources[s.path], Meaning: s.help})
+	}
+	return out
 }

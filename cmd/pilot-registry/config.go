@@ -41,6 +41,8 @@ type config struct {
 	Accounts accountsConfig `yaml:"accounts"`
 
 	overridden []string // what was kept and does not count
+	// sources say where a setting has its value from, by path; no entry is the default.
+	sources map[string]string
 }
 
 type accountsConfig struct {
@@ -149,6 +151,7 @@ const (
 
 func defaultConfig() config {
 	return config{
+		sources: map[string]string{},
 		DataDir: "/var/lib/pilot-registry",
 		Wire: wireConfig{Listen: ":9000", TLS: wireTLSSelf, MaxConns: 100_000, MaxConnsPerSource: 1024, ReplyMemoryMiB: 256, MaxRequest: protocol.MaxRequestBytes,
 			IdleTimeout: 5 * time.Minute, RequestTimeout: 7 * time.Second},
@@ -174,10 +177,36 @@ func (c *config) readFile(path string) error {
 	dec := yaml.NewDecoder(f)
 	dec.KnownFields(true)
 	err = dec.Decode(c)
-	if err == nil || errors.Is(err, io.EOF) { // an empty file leaves the defaults
+	if err == nil {
+		return c.noteFile(path)
+	}
+	if errors.Is(err, io.EOF) { // an empty file leaves the defaults
 		return nil
 	}
 	return inWordsOfTheFile(path, err)
+}
+
+// noteFile notes which settings a file has, that has been read without an error.
+func (c *config) noteFile(path string) error {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var has map[string]any
+	if err := yaml.Unmarshal(raw, &has); err != nil {
+		return err
+	}
+	for _, s := range settings(c) {
+		var at any = has
+		for _, key := range strings.Split(s.path, ".") {
+			inner, _ := at.(map[string]any)
+			at = inner[key]
+		}
+		if at != nil {
+			c.sources[s.path] = "file " + path
+		}
+	}
+	return nil
 }
 
 func (c *config) exempt() ([]netip.Prefix, error) {

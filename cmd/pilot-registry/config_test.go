@@ -45,6 +45,32 @@ func TestFlagsWinOverEnvironmentOverFile(t *testing.T) {
 	}
 }
 
+// Each setting says where its value comes from, and of an address only what is
+// no secret.
+func TestSettingsNameTheirSource(t *testing.T) {
+	t.Setenv("PILOT_REGISTRY_RATE_LIMITS_QUERY", "222")
+	c, err := load(t, "rate_limits:\n  query: 111\n  resolve: 111\nlog:\n  level: info\nops:\n  otlp_endpoint: https://collector.example.net:4318/v1?key=secret\n", "--rate-limits-heartbeat", "333")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, s := range c.effective() {
+		source, _, _ := strings.Cut(s.Source, "/")
+		got[s.Name] = s.Value + " " + source
+		if s.Meaning == "" {
+			t.Errorf("%s has no meaning", s.Name)
+		}
+	}
+	for name, want := range map[string]string{
+		"rate_limits.query": "222 environment PILOT_REGISTRY_RATE_LIMITS_QUERY", "rate_limits.resolve": "111 file ", "rate_limits.heartbeat": "333 flag --rate-limits-heartbeat",
+		"rate_limits.beacon": "240 ", "log.level": "info file ", "ops.otlp_endpoint": "https://collector.example.net:4318 file ",
+	} {
+		if got[name] != want {
+			t.Errorf("%s: %q, want %q", name, got[name], want)
+		}
+	}
+}
+
 func TestMistakesAreNamed(t *testing.T) {
 	for _, c := range []struct{ yaml, want string }{
 		{"rate_limit:\n  query: 5\n", "rate_limit"},
@@ -243,6 +269,8 @@ func TestEverySettingHasAVariable(t *testing.T) {
 			}
 		case int, uint64:
 			value = "7"
+		case float64:
+			value = "0.5"
 		case time.Duration:
 			value = "7s"
 		}

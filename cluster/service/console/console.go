@@ -27,6 +27,8 @@ type Config struct {
 	Serve func(ctx context.Context, conn *server.ConnState, req *protocol.Request) server.Reply
 	// Status is what this member knows of the cluster, without asking a quorum.
 	Status func(ctx context.Context) protocol.ClusterStatusReply
+	// Settings are those that this member was started with.
+	Settings []Setting
 	// Hosts are what the members that answer say of their machines, by id.
 	Hosts func(ctx context.Context) map[string]cluster.MemberHost
 	// Checks are the conditions under which this member serves.
@@ -44,6 +46,10 @@ type Config struct {
 	Now func() time.Time
 }
 
+// Setting is a choice of the one who runs this member. Source says where the
+// value comes from, "" for the default.
+type Setting struct{ Name, Value, Source, Meaning string }
+
 // Inspector shows what no command tells, to pages whose administrator a command
 // has checked before.
 type Inspector interface {
@@ -51,6 +57,7 @@ type Inspector interface {
 	Node(id uint32, most int) (d fsm.NodeDetail, found bool)
 	SinkLags() map[string]uint64
 	FailingSinks() []string
+	Tokens() []fsm.TokenRecord
 }
 
 // Console serves the pages.

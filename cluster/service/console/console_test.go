@@ -41,6 +41,7 @@ type site struct {
 	details   map[uint32]fsm.NodeDetail
 	lags      map[string]uint64
 	failing   []string
+	tokens    []fsm.TokenRecord
 }
 
 func (s *site) EachNode(f func(fsm.NodeSummary) bool) {
@@ -54,6 +55,8 @@ func (s *site) EachNode(f func(fsm.NodeSummary) bool) {
 func (s *site) SinkLags() map[string]uint64 { return s.lags }
 
 func (s *site) FailingSinks() []string { return s.failing }
+
+func (s *site) Tokens() []fsm.TokenRecord { return s.tokens }
 
 func (s *site) Node(id uint32, _ int) (fsm.NodeDetail, bool) {
 	d, found := s.details[id]

@@ -115,22 +115,3 @@ func memberOf(m protocol.ClusterMember, status *protocol.ClusterStatusReply) mem
 	}
 	return row
 }
-
-type settingsData struct {
-	Settings []protocol.SettingValue
-	Features []protocol.Feature
-	Level    uint32
-	Tokens   *protocol.ClusterJoinTokenListReply
-}
-
-func (c *Console) settingsPage(v *visit) (*content, *protocol.Error) {
-	list, e := ask[protocol.ListSettingsReply](v, "list_settings", nil)
-	if e != nil {
-		return nil, e
-	}
-	d := &settingsData{Settings: list.Settings, Features: protocol.Features, Level: c.status(v.r.Context()).FeatureLevel}
-	if d.Tokens, e = ask[protocol.ClusterJoinTokenListReply](v, "cluster_join_token_list", nil); e != nil {
-		return nil, e
-	}
-	return &content{Template: "settings", Title: "What is the registry set to?", Data: d, Command: "pilotctl setting list"}, nil
-}
