@@ -184,7 +184,7 @@ func (b *browser) look(page string) {
 }
 
 // consolePages are the pages of an administrator.
-var consolePages = []string{"/", "/cluster", "/nodes", "/nodes?q=gpu", "/nodes?state=expiring", "/nodes?col=address&col=endpoint&col=networks&col=key_age&col=key_ends&col=ends", "/networks", "/trust", "/audit", "/audit?action=node.*", "/delivery", "/identity", "/settings"}
+var consolePages = []string{"/", "/cluster", "/nodes", "/nodes?q=gpu", "/nodes?state=expiring", "/nodes?col=address&col=endpoint&col=networks&col=key_age&col=key_ends&col=ends", "/networks", "/trust", "/audit", "/audit?action=node.*", "/audit?actor=token:*", "/delivery", "/identity", "/settings"}
 
 const missingNode = "/nodes/4000000000"
 

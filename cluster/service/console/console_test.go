@@ -27,8 +27,10 @@ type site struct {
 	token   protocol.Secret // the one that is right now
 	replies map[string]any
 	errors  map[string]*protocol.Error
-	asked   []*protocol.Request
-	status  protocol.ClusterStatusReply
+	// answer makes the replies of a command that depend on the request.
+	answer map[string]func(*protocol.Request) any
+	asked  []*protocol.Request
+	status protocol.ClusterStatusReply
 	// index is that of every reply, replayed says that it was given before.
 	index    uint64
 	replayed bool
@@ -93,6 +95,9 @@ func newSite(t *testing.T) *site {
 			}
 			if e := s.errors[req.Type]; e != nil && req.Consistency != protocol.Stale {
 				return server.Reply{Err: e}
+			}
+			if s.answer[req.Type] != nil {
+				return server.Reply{Body: s.answer[req.Type](req)}
 			}
 			return server.Reply{Body: s.replies[req.Type], Index: s.index, Replayed: s.replayed}
 		},

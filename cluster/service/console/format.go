@@ -127,14 +127,15 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d years", d/(365*24*time.Hour))
 }
 
-// actorLink names who caused an event, with a link when it is a node.
+// actorLink names who caused an event, with a link to the node or to what the
+// actor did.
 func actorLink(actor string) template.HTML {
 	if id, ok := strings.CutPrefix(actor, "node:"); ok {
 		if n, err := strconv.ParseUint(id, 10, 32); err == nil {
 			return template.HTML(fmt.Sprintf(`<a href="/nodes/%d">node %d</a>`, n, n))
 		}
 	}
-	return template.HTML(template.HTMLEscapeString(actor))
+	return template.HTML(fmt.Sprintf(`<a href="/audit?actor=%s">%s</a>`, url.QueryEscape(actor), template.HTMLEscapeString(actor)))
 }
 
 // uptime writes an age in days, hours and minutes, without those that are zero

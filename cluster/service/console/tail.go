@@ -22,6 +22,7 @@ type tail struct {
 	c      *Console
 	r      *http.Request
 	fields map[string]any
+	actor  string
 	index  uint64
 }
 
@@ -51,12 +52,17 @@ func (t *tail) more(index uint64) (rows string, n int, e *protocol.Error) {
 		t.index = 0 // there may be more
 	}
 	var b bytes.Buffer
+	shown := 0
 	for i := n - 1; i >= 0; i-- {
+		if !byActor(t.actor, log.Entries[i].Actor) {
+			continue
+		}
+		shown++
 		if err := t.c.views.pages["audit"].ExecuteTemplate(&b, "event", log.Entries[i]); err != nil {
 			return "", 0, protocol.Errorf(protocol.CodeInternal, "%v", err)
 		}
 	}
-	return b.String(), n, nil
+	return b.String(), shown, nil
 }
 
 // tailOf reads what a page follows: the filters of the trail, and the newest
@@ -66,7 +72,7 @@ func (c *Console) tailOf(r *http.Request) *tail {
 	if !q.Has("after") {
 		return nil
 	}
-	_, fields, e := auditFilter(q)
+	filter, fields, e := auditFilter(q)
 	if e != nil {
 		return nil
 	}
@@ -79,7 +85,7 @@ func (c *Console) tailOf(r *http.Request) *tail {
 		return nil
 	}
 	fields["after_seq"], fields["limit"] = after, tailed
-	return &tail{c: c, r: r, fields: fields}
+	return &tail{c: c, r: r, fields: fields, actor: filter[filterActor]}
 }
 
 // event is a line of a stream, none when there is nothing new.
