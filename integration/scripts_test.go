@@ -163,7 +163,7 @@ func copied(args []string, line string) bool {
 func (v *verbs) note(args []string) bool {
 	var words []string
 	for i, arg := range args {
-		if !strings.HasPrefix(arg, "-") && (i == 0 || args[i-1] != "--identity") {
+		if !strings.HasPrefix(arg, "-") && (i == 0 || args[i-1] != "--identity" && args[i-1] != "--node-id") {
 			words = append(words, arg)
 		}
 	}

@@ -28,7 +28,7 @@ const defaultAddr = "127.0.0.1:9000"
 type globalFlags struct {
 	addrs          []string
 	identity       string
-	nodeID         uint32
+	node           string
 	adminTokenFile string
 	tls, noTLS     bool
 	tlsCA, tlsPin  string
@@ -48,7 +48,7 @@ func (g *globalFlags) register(root *cobra.Command) {
 	f.StringSliceVar(&g.addrs, "addr", nil, "member `addresses`, host:port; repeat or separate by commas")
 	f.StringVar(&g.context, "context", "", "reach the cluster of this `context`; see: pilotctl context list")
 	f.StringVar(&g.identity, "identity", "", "identity `file` (default ~/.pilot/identity.json)")
-	f.Uint32Var(&g.nodeID, "node-id", 0, "act for this node `id` (default: the one in the identity file)")
+	f.StringVar(&g.node, "node-id", "", "act for this `node`: id, address or hostname (default: that of the identity)")
 	f.StringVar(&g.adminTokenFile, "admin-token-file", "", "`file` that holds the admin token (see also PILOT_ADMIN_TOKEN)")
 	f.BoolVar(&g.tls, "tls", false, "use TLS and verify the server by the system's CAs")
 	f.StringVar(&g.tlsCA, "tls-ca", "", "use TLS and verify the server by the CAs in this PEM `file`")
@@ -70,7 +70,7 @@ func (g *globalFlags) register(root *cobra.Command) {
 		return completeContexts(cmd, nil, text)
 	}))
 	fixed("consistency", "linearizable", "bounded", "stale")
-	for _, flag := range []string{"addr", "node-id", "tls-pin", "max-staleness", "min-index", "request-id", "timeout"} {
+	for _, flag := range []string{"addr", "tls-pin", "max-staleness", "min-index", "request-id", "timeout"} {
 		fixed(flag)
 	}
 }

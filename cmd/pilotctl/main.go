@@ -123,6 +123,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef(cmd, "%s", failure.FlagProblem(cmd, err)) })
 	a.flags.register(root)
+	completeFlag(a, root, "node-id", "node")
 	root.AddGroup(
 		&cobra.Group{ID: "node", Title: "Nodes:"},
 		&cobra.Group{ID: "other", Title: "Trust and keys:"},

@@ -36,6 +36,7 @@ type session struct {
 
 	identityPath string
 	identity     *client.Identity // nil before the first registration
+	actor        uint32           // the node that --node-id names, else 0
 	toldAge      bool
 }
 
@@ -67,6 +68,13 @@ func (a *app) open(cmd *cobra.Command) (s *session, closeIt func(), err error) {
 	}
 	s.warn()
 	s.renew()
+	if text := s.flags.node; text != "" && text != "0" {
+		if s.actor, err = s.nodeArg(text); err != nil {
+			s.cancel()
+			s.client.Close()
+			return nil, nil, err
+		}
+	}
 	return s, func() { s.cancel(); s.client.Close() }, nil
 }
 
@@ -196,8 +204,8 @@ const agedData = 3 * time.Second
 
 // node is the node that the command acts for.
 func (s *session) node() (uint32, error) {
-	if s.flags.nodeID != 0 {
-		return s.flags.nodeID, nil
+	if s.actor != 0 {
+		return s.actor, nil
 	}
 	if s.identity == nil {
 		return 0, &failure.Error{Err: fmt.Errorf("no identity at %s", s.identityPath), Code: "not_found", Exit: failure.Failed,
@@ -216,7 +224,8 @@ func (s *session) ownNode() uint32 {
 	return id
 }
 
-// nodeArg reads a node named by id, virtual address or hostname.
+// nodeArg reads a node named by id, virtual address or hostname, with the admin
+// token also by the unique beginning of one.
 func (s *session) nodeArg(text string) (uint32, error) {
 	if n, err := strconv.ParseUint(text, 10, 32); err == nil && n > 0 {
 		return uint32(n), nil
@@ -232,10 +241,38 @@ func (s *session) nodeArg(text string) (uint32, error) {
 		return 0, usagef(s.cmd, "invalid node %q: want a node id (1 to 4294967295), an address or a hostname", text)
 	}
 	reply, err := s.client.ResolveHostname(s.ctx, text, s.ownNode())
+	if err == nil {
+		return reply.NodeID, nil
+	}
+	if client.CodeOf(err) == protocol.CodeNotFound && s.opts.AdminToken != "" {
+		return s.nodeBeginning(text)
+	}
+	return 0, err
+}
+
+// nodeBeginning is the only node whose hostname begins with a text.
+func (s *session) nodeBeginning(text string) (uint32, error) {
+	var all []named.Candidate
+	for cursor := ""; ; {
+		reply, err := s.client.ListNodes(s.ctx, 0, client.WithCursor(cursor))
+		if err != nil {
+			return 0, err
+		}
+		for i := range reply.Nodes {
+			if n := &reply.Nodes[i]; n.Hostname != "" {
+				all = append(all, named.Candidate{ID: strconv.FormatUint(uint64(n.NodeID), 10), Names: []string{clean(n.Hostname)}})
+			}
+		}
+		if cursor = reply.NextCursor; cursor == "" {
+			break
+		}
+	}
+	id, err := named.Find("node", text, "pilotctl node list", all)
 	if err != nil {
 		return 0, err
 	}
-	return reply.NodeID, nil
+	n, err := strconv.ParseUint(id, 10, 32)
+	return uint32(n), err
 }
 
 // networkArg reads a network named by id, by name or by the unique beginning of
