@@ -154,6 +154,18 @@ func TestTotalsOfASinkOutliveIt(t *testing.T) {
 	check("deleted", 1+more, 1, 2)
 }
 
+func TestSinksAreBounded(t *testing.T) {
+	w := newWorld(t)
+	put := func(name string) *protocol.AuditSinkPut {
+		return &protocol.AuditSinkPut{Name: name, Kind: protocol.SinkExport, Format: "json", Endpoint: "https://siem"}
+	}
+	for i := range protocol.MaxSinks - 1 { // one is there from the beginning
+		w.do("audit_sink_put", put(fmt.Sprintf("sink-%02d", i)), admin)
+	}
+	w.refused("audit_sink_put", put("one-more"), admin, protocol.CodeLimitReached, "too many sinks (max 32): delete one first")
+	w.do("audit_sink_put", put("sink-00"), admin)
+}
+
 // Names of deleted sinks do not pile up.
 func TestTotalsOfDeletedSinksAreBounded(t *testing.T) {
 	w := newWorld(t)

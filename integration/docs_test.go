@@ -217,3 +217,24 @@ func TestEveryFileNamesItsLicence(t *testing.T) {
 		t.Skipf("git cannot list the files: %v", err)
 	}
 }
+
+// Every limit has a test, which TestDocsNameRealTests finds.
+func TestEveryLimitHasATest(t *testing.T) {
+	text, err := os.ReadFile("../docs/limits.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| what ") {
+			continue
+		}
+		if rows++; len(cells) != 5 || !strings.Contains(cells[4], "`Test") {
+			t.Errorf("no test: %s", line)
+		}
+	}
+	if rows < 40 {
+		t.Errorf("%d limits were found: the test does not see them", rows)
+	}
+}

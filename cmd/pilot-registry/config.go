@@ -37,6 +37,7 @@ type config struct {
 	Compat   compatConfig   `yaml:"compat"`
 	Raft     raftConfig     `yaml:"raft"`
 	Upgrades upgradesConfig `yaml:"upgrades"`
+	Memory   memoryConfig   `yaml:"memory"`
 	Outbound outboundConfig `yaml:"outbound"`
 	Accounts accountsConfig `yaml:"accounts"`
 
@@ -153,6 +154,7 @@ func defaultConfig() config {
 	return config{
 		sources: map[string]string{},
 		DataDir: "/var/lib/pilot-registry",
+		Memory:  memoryConfig{Limit: memoryAuto},
 		Wire: wireConfig{Listen: ":9000", TLS: wireTLSSelf, MaxConns: 100_000, MaxConnsPerSource: 1024, ReplyMemoryMiB: 256, MaxRequest: protocol.MaxRequestBytes,
 			IdleTimeout: 5 * time.Minute, RequestTimeout: 7 * time.Second},
 		Peer:     peerConfig{Listen: ":9100"},

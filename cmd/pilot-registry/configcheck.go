@@ -61,6 +61,7 @@ func (c *config) validate() error {
 		p.add("accounts: %v", err)
 	}
 	c.Raft.validate(&p)
+	c.Memory.validate(&p)
 	_, err = c.guard()
 	p.addError(err)
 	_, err = c.roots()

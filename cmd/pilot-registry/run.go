@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -88,6 +89,14 @@ func runMember(ctx context.Context, c *config) error {
 	for _, w := range c.warnings() {
 		log.Warn(w)
 	}
+	memory := ops.NewMemory(c.Memory.apply(log))
+	go memory.Watch(ctx, func(short bool) {
+		if short {
+			log.Warn("memory is short: requests that nothing proves are refused until there is room", "budget", fmt.Sprint(memory.Budgets()))
+		} else {
+			log.Info("memory has room again")
+		}
+	})
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	wire, err := net.Listen("tcp", c.Wire.Listen)
@@ -99,7 +108,7 @@ func runMember(ctx context.Context, c *config) error {
 	if err != nil {
 		return err
 	}
-	bounds, err := newBounds(c, registry)
+	bounds, err := newBounds(c, memory, registry)
 	if err != nil {
 		return err
 	}
@@ -128,7 +137,7 @@ func runMember(ctx context.Context, c *config) error {
 	for _, c := range []prometheus.Collector{delivery.Collector(node.Root), ops.StateCollector(node.Root)} {
 		registry.MustRegister(ops.WhenCaughtUp(c, node.CaughtUp))
 	}
-	registry.MustRegister(ops.BudgetCollector(func() []server.Budget { return append(front.Budgets(), writeBudgets(node)...) }))
+	registry.MustRegister(ops.BudgetCollector(func() []server.Budget { return slices.Concat(front.Budgets(), writeBudgets(node), memory.Budgets()) }))
 	opsServer, err := serveOps(ctx, c, node, backend, bounds, registry, log)
 	if err != nil {
 		return errors.Join(err, stop(nil, nil, node))
@@ -191,9 +200,10 @@ type bounds struct {
 	exempt  share.Ranges
 	guesses *guess.Guard
 	certs   *certificates
+	memory  *ops.Memory
 }
 
-func newBounds(c *config, registry prometheus.Registerer) (*bounds, error) {
+func newBounds(c *config, memory *ops.Memory, registry prometheus.Registerer) (*bounds, error) {
 	exempt, err := c.exempt()
 	if err != nil {
 		return nil, err
@@ -203,7 +213,7 @@ func newBounds(c *config, registry prometheus.Registerer) (*bounds, error) {
 	if !c.Rate.Enabled { // where sources say nothing, one guesser must not silence all
 		heard = share.Ranges{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
 	}
-	return &bounds{counts, exempt, guess.New(guess.Config{Exempt: heard, OnWrong: counts.WrongToken, OnRefused: counts.TokenNotLookedAt}), newCertificates()}, nil
+	return &bounds{counts, exempt, guess.New(guess.Config{Exempt: heard, OnWrong: counts.WrongToken, OnRefused: counts.TokenNotLookedAt}), newCertificates(), memory}, nil
 }
 
 // policy are the switches for what clients may do.
@@ -236,7 +246,7 @@ func newFrontDoor(ctx context.Context, c *config, node *cluster.Member, out *out
 	go backend.CountRequests(ctx, node.ID(), counts.Requests)
 	cfg := server.Config{
 		Backend: backend, MaxConns: connsFor(c.Wire.MaxConns, openFiles(), log), MaxConnsPerSource: c.Wire.MaxConnsPerSource,
-		ReplyMemory: c.Wire.ReplyMemoryMiB << 20, MaxRequest: c.Wire.MaxRequest, Rates: c.rates(), Exempt: b.exempt, Logger: log.Named("wire"), Metrics: counts,
+		ReplyMemory: c.Wire.ReplyMemoryMiB << 20, MaxRequest: c.Wire.MaxRequest, Rates: c.rates(), Exempt: b.exempt, Logger: log.Named("wire"), Metrics: counts, Short: b.memory.Short,
 		Timeouts: server.Timeouts{Idle: c.Wire.IdleTimeout, Request: c.Wire.RequestTimeout},
 	}
 	if traces != nil {

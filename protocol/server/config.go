@@ -46,6 +46,9 @@ type Config struct {
 	NoBinary bool
 	Logger   Logger
 	Metrics  Metrics
+	// Short reports that memory is short: requests that nothing proves are
+	// refused then. nil means never.
+	Short func() bool
 	// Tracer follows requests; nil follows none.
 	Tracer Tracer
 	// Now is the clock of rate limits and durations; default time.Now.

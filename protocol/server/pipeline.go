@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 	"runtime/debug"
+	"time"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -88,6 +89,9 @@ func (s *Server) check(c *conn, req *protocol.Request) *protocol.Error {
 	if e := s.checkRate(c, req); e != nil {
 		return e
 	}
+	if e := s.checkMemory(req); e != nil {
+		return e
+	}
 	if u := req.Unread; u != nil && !u.Deferred {
 		return u.Err
 	}
@@ -114,6 +118,28 @@ func (s *Server) checkRate(c *conn, req *protocol.Request) *protocol.Error {
 	e := protocol.NotAppliedf(protocol.CodeRateLimited, rateTexts[class], sourceIP(c))
 	e.RetryAfterMS = pause.Milliseconds()
 	return e
+}
+
+// shortPause is when a caller that was refused for want of memory may try again.
+const shortPause = time.Second
+
+// checkMemory refuses what strangers ask while memory is short, so that nodes
+// and operators are served. Status works, and so does a known node that comes back.
+func (s *Server) checkMemory(req *protocol.Request) *protocol.Error {
+	if s.cfg.Short == nil || !isAnonymous(req) || req.Command.Mode == protocol.ModeLocal || !s.cfg.Short() {
+		return nil
+	}
+	if r, ok := req.Body.(*protocol.Register); ok && r.PublicKey != "" && s.cfg.Backend.Repeats(r) {
+		return nil
+	}
+	e := protocol.NotAppliedf(protocol.CodeOverloaded, "this member is short of memory and serves requests with a signature or a token only; send the request to another member, or again later")
+	e.RetryAfterMS = shortPause.Milliseconds()
+	return e
+}
+
+// isAnonymous reports that a request brings nothing that could prove who sends it.
+func isAnonymous(req *protocol.Request) bool {
+	return req.Signed == nil && req.Signature == "" && req.AdminToken == ""
 }
 
 // sourceIP is the host part of the source, IPv6 without brackets.
