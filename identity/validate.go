@@ -77,31 +77,72 @@ func Validate(p Provider, secret protocol.Secret, keys *KeySet, now time.Time) (
 	if reason := t.readClaims(p, &v); reason != "" {
 		return no(reason), nil
 	}
-	if v.ExternalID == "" {
-		return no("the token has no subject (sub)"), nil
-	}
-	if e := CheckExternalID(v.ExternalID); e != nil {
-		return no(e.Text), nil
+	if reason := v.nobody(); reason != "" {
+		return no(reason), nil
 	}
 	return v, nil
 }
 
-// check compares the claims with what is expected, in the protocol's order.
+// nobody says why the external id that was read names no person.
+func (v *Verdict) nobody() string {
+	if v.ExternalID == "" {
+		return "the token has no subject (sub)"
+	}
+	if e := CheckExternalID(v.ExternalID); e != nil {
+		return e.Text
+	}
+	return ""
+}
+
+// claimChecks compare the claims with what is expected, in the protocol's
+// order. Each says what is wrong, "" for nothing.
+var claimChecks = []struct {
+	name string
+	of   func(c *tokenClaims, p Provider, now time.Time) string
+}{
+	{"issuer", func(c *tokenClaims, p Provider, _ time.Time) string {
+		if p.Issuer != "" && c.Issuer != p.Issuer {
+			return `issuer mismatch: got "` + c.Issuer + `", want "` + p.Issuer + `"`
+		}
+		return ""
+	}},
+	{"audience", func(c *tokenClaims, p Provider, _ time.Time) string {
+		if p.ClientID != "" && !c.Audience.has(p.ClientID) {
+			return `audience mismatch: got [` + strings.Join(c.Audience, " ") + `], want "` + p.ClientID + `"`
+		}
+		return ""
+	}},
+	{"expiry", func(c *tokenClaims, p Provider, now time.Time) string {
+		switch {
+		case c.Expires == nil && !p.AllowNoExpiry:
+			return "token has no expiry (exp is required)"
+		case c.Expires != nil && float64(*c.Expires) < seconds(now)-skew.Seconds():
+			return "token expired at " + c.Expires.String() + " (now " + unixText(now) + ")"
+		}
+		return ""
+	}},
+	{"beginning", func(c *tokenClaims, _ Provider, now time.Time) string {
+		if c.NotBefore != nil && float64(*c.NotBefore) > seconds(now)+skew.Seconds() {
+			return "token not yet valid (nbf " + c.NotBefore.String() + ", now " + unixText(now) + ")"
+		}
+		return ""
+	}},
+	{"time of issue", func(c *tokenClaims, _ Provider, now time.Time) string {
+		if c.IssuedAt != nil && float64(*c.IssuedAt) > seconds(now)+skew.Seconds() {
+			return "token issued in the future (iat " + c.IssuedAt.String() + ", now " + unixText(now) + "): a clock is wrong"
+		}
+		return ""
+	}},
+}
+
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+
+// check is the first of the claim checks that fails.
 func (c *tokenClaims) check(p Provider, now time.Time) string {
-	at := float64(now.UnixMilli()) / 1000
-	switch {
-	case p.Issuer != "" && c.Issuer != p.Issuer:
-		return `issuer mismatch: got "` + c.Issuer + `", want "` + p.Issuer + `"`
-	case p.ClientID != "" && !c.Audience.has(p.ClientID):
-		return `audience mismatch: got [` + strings.Join(c.Audience, " ") + `], want "` + p.ClientID + `"`
-	case c.Expires == nil && !p.AllowNoExpiry:
-		return "token has no expiry (exp is required)"
-	case c.Expires != nil && float64(*c.Expires) < at-skew.Seconds():
-		return "token expired at " + c.Expires.String() + " (now " + unixText(now) + ")"
-	case c.NotBefore != nil && float64(*c.NotBefore) > at+skew.Seconds():
-		return "token not yet valid (nbf " + c.NotBefore.String() + ", now " + unixText(now) + ")"
-	case c.IssuedAt != nil && float64(*c.IssuedAt) > at+skew.Seconds():
-		return "token issued in the future (iat " + c.IssuedAt.String() + ", now " + unixText(now) + "): a clock is wrong"
+	for _, check := range claimChecks {
+		if reason := check.of(c, p, now); reason != "" {
+			return reason
+		}
 	}
 	return ""
 }

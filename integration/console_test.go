@@ -273,7 +273,7 @@ func fill(t *testing.T, c *harness.Cluster) []string {
 	for _, a := range agents[1:] {
 		wire.send(fmt.Sprintf(`{"type":"join_network","admin_token":"$TOKEN","node_id":%d,"network_id":%v}`, a.ID, net))
 	}
-	return []string{fmt.Sprintf("/nodes/%d", agents[0].ID), fmt.Sprintf("/networks/%v", net), "/audit/3", "/do/create-network", "/do/apply-blueprint", "/do/set-provider", "/do/set-export", fmt.Sprintf("/do/sync-directory?network=%v", net), fmt.Sprintf("/trust?node=%d", agents[0].ID), missingNode}
+	return []string{fmt.Sprintf("/nodes/%d", agents[0].ID), fmt.Sprintf("/networks/%v", net), fmt.Sprintf("/networks/%v/compare", net), "/audit/3", "/do/create-network", "/do/apply-blueprint", "/do/set-provider", "/do/set-export", fmt.Sprintf("/do/sync-directory?network=%v", net), fmt.Sprintf("/trust?node=%d", agents[0].ID), missingNode}
 }
 
 // A change of the registry and a new leader show on a page that is open.

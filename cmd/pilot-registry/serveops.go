@@ -38,7 +38,7 @@ func serveOps(ctx context.Context, c *config, node *cluster.Member, backend *gat
 	}
 	stats := ops.NewCounts(node.Root)
 	pages := console.New(console.Config{Serve: backend.Serve, Status: node.Status, Stats: stats.Stats, Admin: backend.AdminToken, Durations: b.counts.Durations,
-		Settings: c.effective(), Hosts: node.Hosts, Checks: func() []ops.Check { return readiness(node) }, Inspect: func() console.Inspector { return node.Root().Inspect() }})
+		ExplainToken: backend.ExplainToken, Settings: c.effective(), Hosts: node.Hosts, Checks: func() []ops.Check { return readiness(node) }, Inspect: func() console.Inspector { return node.Root().Inspect() }})
 	go pages.Watch(ctx)
 	s := ops.NewServer(ops.Handler(ops.Config{
 		Console:  pages.Handler(),

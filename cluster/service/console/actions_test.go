@@ -316,3 +316,32 @@ func TestBlueprintDifferences(t *testing.T) {
 		t.Errorf("a blueprint that was written down differs: %v %s", differences(again, have), raw)
 	}
 }
+
+// A pasted blueprint is compared with the network, changes nothing, and is not
+// sent back: it may have a secret.
+func TestBlueprintIsCompared(t *testing.T) {
+	d := newDesk(t)
+	d.replies["get_provision_status"] = &protocol.ProvisionStatusReply{Networks: []protocol.ProvisionedNetwork{{NetworkID: 3, Name: "prod-fleet", JoinRule: "open", MaxMembers: 10}}}
+	if body := d.get("/networks/3/compare", d.cookie).Body.String(); !strings.Contains(body, "max_members: 10") {
+		t.Error(body)
+	}
+	compare := func(text string) (int, string) {
+		w := d.post("/networks/3/compare", d.cookie, url.Values{"csrf": {d.csrf}, "text": {text}})
+		return w.Code, w.Body.String()
+	}
+	code, body := compare("name: prod-fleet\njoin_token: s3cret\npolicy:\n  max_members: 20\n")
+	if code != http.StatusOK || !strings.Contains(body, `<td>policy.max_members</td><td class="old">10</td><td class="new">20</td>`) || strings.Contains(body, "s3cret") {
+		t.Errorf("%d %s", code, body)
+	}
+	if code, body := compare("name: prod-fleet\n"); code != http.StatusOK || !strings.Contains(body, "the network is as the blueprint says") {
+		t.Errorf("%d %s", code, body)
+	}
+	for _, text := range []string{"", "- a\n", "a: ["} {
+		if code, body := compare(text); code != http.StatusBadRequest || strings.Contains(body, "says otherwise") {
+			t.Errorf("%q: %d %s", text, code, body)
+		}
+	}
+	if w := d.post("/networks/3/compare", d.cookie, url.Values{"text": {"name: x"}}); w.Code != http.StatusForbidden || len(d.writes()) > 0 {
+		t.Errorf("without the token of the session: %d, sent %v", w.Code, d.writes())
+	}
+}

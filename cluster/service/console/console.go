@@ -14,6 +14,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/cluster"
 	"github.com/pilotregistry/pilotregistry/cluster/service/ops"
 	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/identity"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
 )
@@ -27,6 +28,8 @@ type Config struct {
 	Serve func(ctx context.Context, conn *server.ConnState, req *protocol.Request) server.Reply
 	// Status is what this member knows of the cluster, without asking a quorum.
 	Status func(ctx context.Context) protocol.ClusterStatusReply
+	// ExplainToken says what came of each check of an identity token.
+	ExplainToken func(token protocol.Secret) []identity.Step
 	// Settings are those that this member was started with.
 	Settings []Setting
 	// Hosts are what the members that answer say of their machines, by id.
@@ -110,10 +113,11 @@ func (c *Console) Handler() http.Handler {
 		"/cluster": c.clusterPage, "/nodes": c.nodesPage, "/nodes/{id}": c.nodePage,
 		"/networks": c.networksPage, "/networks/{id}": c.networkPage, "/trust": c.trustPage,
 		"/audit": c.auditPage, "/delivery": c.deliveryPage, "/delivery/{sink}/{event}": c.letterPage, "/identity": c.identityPage, "/settings": c.settingsPage,
-		"/do/{action}": c.actionPage, "/audit/{seq}": c.eventPage, "/networks/{id}/blueprint": c.blueprintFile,
+		"/do/{action}": c.actionPage, "/audit/{seq}": c.eventPage, "/networks/{id}/blueprint": c.blueprintFile, "/networks/{id}/compare": c.comparePage,
 	} {
 		mux.HandleFunc("GET "+path, c.page(page))
 	}
+	mux.HandleFunc("POST /networks/{id}/compare", c.page(c.comparePage))
 	mux.HandleFunc("POST /identity/check", c.page(c.checkToken))
 	mux.HandleFunc("POST /do/{action}", c.page(c.planPage))
 	mux.HandleFunc("POST /do/{action}/confirm", c.page(c.confirmPage))

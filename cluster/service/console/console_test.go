@@ -14,6 +14,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/cluster"
 	"github.com/pilotregistry/pilotregistry/cluster/service/ops"
 	"github.com/pilotregistry/pilotregistry/fsm"
+	"github.com/pilotregistry/pilotregistry/identity"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
 )
@@ -44,6 +45,8 @@ type site struct {
 	lags      map[string]uint64
 	failing   []string
 	tokens    []fsm.TokenRecord
+	explained protocol.Secret
+	steps     []identity.Step
 }
 
 func (s *site) EachNode(f func(fsm.NodeSummary) bool) {
@@ -81,7 +84,11 @@ func newSite(t *testing.T) *site {
 		Durations: func() ops.Durations { return ops.Durations{} },
 		Inspect:   func() Inspector { return s },
 		Hosts:     func(context.Context) map[string]cluster.MemberHost { return s.hosts },
-		Checks:    func() []ops.Check { return s.checks },
+		ExplainToken: func(token protocol.Secret) []identity.Step {
+			s.explained = token
+			return s.steps
+		},
+		Checks: func() []ops.Check { return s.checks },
 		Admin: func(_ context.Context, _ string, token protocol.Secret) *protocol.Error {
 			if token != s.token {
 				return protocol.Refusef(protocol.CodeAdminToken, "invalid admin token")

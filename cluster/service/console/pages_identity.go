@@ -5,6 +5,7 @@ package console
 import (
 	"strings"
 
+	"github.com/pilotregistry/pilotregistry/identity"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -13,6 +14,8 @@ type identityData struct {
 	// Checked is what a token is worth that was looked at, Refused why it was not.
 	Checked *protocol.ValidateTokenReply
 	Refused *protocol.Error
+	// Steps are the checks of the token, each with what came of it.
+	Steps []identity.Step
 }
 
 func (c *Console) identityPage(v *visit) (*content, *protocol.Error) {
@@ -30,10 +33,12 @@ func (c *Console) checkToken(v *visit) (*content, *protocol.Error) {
 		return nil, e
 	}
 	d := page.Data.(*identityData)
-	d.Checked, d.Refused = ask[protocol.ValidateTokenReply](v, "validate_token", map[string]any{"token": strings.TrimSpace(v.r.PostFormValue("token"))})
+	token := strings.TrimSpace(v.r.PostFormValue("token"))
+	d.Checked, d.Refused = ask[protocol.ValidateTokenReply](v, "validate_token", map[string]any{"token": token})
 	if d.Refused != nil && d.Refused.Code == protocol.CodeAdminToken {
 		return nil, d.Refused
 	}
+	d.Steps = c.cfg.ExplainToken(protocol.Secret(token))
 	page.Command = "pilotctl idp validate --token-file ./token.jwt"
 	return page, nil
 }

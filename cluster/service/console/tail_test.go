@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pilotregistry/pilotregistry/identity"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -132,6 +133,16 @@ func TestTokenChecker(t *testing.T) {
 	w := d.post("/identity/check", d.cookie, url.Values{"csrf": {d.csrf}, "token": {"eyJ.secret.token"}})
 	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "token is expired") || strings.Contains(w.Body.String(), "eyJ.secret.token") {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	d.steps = []identity.Step{{Name: "form"}, {Name: "expiry", Problem: "token expired"}, {Name: "signature", Skipped: true}}
+	body := d.post("/identity/check", d.cookie, url.Values{"csrf": {d.csrf}, "token": {" eyJ.secret.token "}}).Body.String()
+	for _, want := range []string{`<td>Form</td><td><span class="ok dot">passes</span></td>`, `<td>Expiry</td><td><span class="bad dot">fails</span></td><td class="wrap">token expired</td>`, `<td>Signature</td><td><span class="none dot">not checked</span></td>`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %q in %s", want, body)
+		}
+	}
+	if d.explained != "eyJ.secret.token" || strings.Contains(body, "eyJ") && strings.Contains(body, "secret.token") {
+		t.Errorf("looked at %q: %s", d.explained, body)
 	}
 	if w := d.post("/identity/check", d.cookie, url.Values{"token": {"x"}}); w.Code != http.StatusForbidden {
 		t.Errorf("without the token of the session: %d", w.Code)

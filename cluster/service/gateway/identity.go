@@ -205,11 +205,32 @@ func (i *identities) byKeysOf(root *fsm.Root, token protocol.Secret) (identity.V
 	if e != nil {
 		return identity.Verdict{}, e
 	}
+	return identity.Validate(provider(root, idp), token, keys, time.UnixMilli(root.Now()))
+}
+
+// ExplainToken says what came of each check of an identity token, to an
+// administrator. Without a provider whose tokens the registry reads itself
+// there are no checks to tell of.
+func (g *Gateway) ExplainToken(token protocol.Secret) []identity.Step {
+	root := g.engine.Root()
+	idp, configured := root.IDP()
+	if !configured || !idp.BuiltIn() {
+		return nil
+	}
+	keys, e := g.identities.keySet(root, idp)
+	if e != nil {
+		keys = nil // what is wrong with them is on the page of the provider
+	}
+	return identity.Explain(provider(root, idp), token, keys, time.UnixMilli(root.Now()))
+}
+
+// provider is what tokens are checked against.
+func provider(root *fsm.Root, idp protocol.IDP) identity.Provider {
 	p := identity.Provider{Issuer: idp.Issuer, ClientID: idp.ClientID, AllowHS256: !idp.RefuseHS256, ExternalIDClaim: idp.ExternalIDClaim, RoleClaim: idp.RoleClaim}
 	if _, fetched, ok := root.JWKS(); ok {
 		p.Fetched = time.UnixMilli(fetched)
 	}
-	return identity.Validate(p, token, keys, time.UnixMilli(root.Now()))
+	return p
 }
 
 // keySet reads the replicated keys; nil when there are none yet. They are
