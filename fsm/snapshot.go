@@ -30,7 +30,10 @@ const (
 type Snapshot struct{ root *Root }
 
 // Snapshot takes the newest state in constant time.
-func (m *Machine) Snapshot() *Snapshot { return &Snapshot{root: m.Root()} }
+func (m *Machine) Snapshot() *Snapshot { return m.Root().Snapshot() }
+
+// Snapshot makes a state ready to be written out.
+func (r *Root) Snapshot() *Snapshot { return &Snapshot{root: r} }
 
 // Index is the log index of the snapshot.
 func (s *Snapshot) Index() uint64 { return s.root.index }

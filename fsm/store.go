@@ -38,6 +38,8 @@ type declared interface {
 	// load adds a decoded record to a state that is being restored. It reports
 	// false for what does not decode or contradicts a record loaded before.
 	load(x *txn, d *table.Decoder, level uint32) bool
+	// keyOf is the encoded key of an encoded record.
+	keyOf(record []byte) string
 }
 
 func (d *declaration[K, V]) kind() table.Kind { return d.schema.Kind }
@@ -80,6 +82,12 @@ func (d *declaration[K, V]) load(x *txn, in *table.Decoder, level uint32) bool {
 	}
 	d.put(x, k, v)
 	return true
+}
+
+func (d *declaration[K, V]) keyOf(record []byte) string {
+	in := table.NewDecoder(record[1:])
+	d.schema.ReadKey(in)
+	return string(record[1 : len(record)-in.Left()])
 }
 
 // rekey moves an entry of an index to another key. The zero key stands for none.

@@ -16,6 +16,8 @@ var clusterCommands = []Command{
 		Events: []string{EventClusterMemberPromoted}, newBody: body[ClusterTarget](), newReply: reply[ClusterChangeReply](), Doc: "make a non-voting member a voter"},
 	{Code: 66, Name: "cluster_remove", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeCluster,
 		newBody: body[ClusterTarget](), newReply: reply[ClusterChangeReply](), Doc: "remove a member from the cluster"},
+	{Code: 137, Name: "cluster_snapshot", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeStream,
+		newBody: body[ClusterSnapshot](), newReply: reply[ClusterSnapshotReply](), Doc: "stream the whole state, as a backup"},
 	{Code: 96, Name: "cluster_id", Group: GroupCluster, Auth: AuthOpen, Mode: ModeLocal,
 		newBody: body[ClusterID](), newReply: reply[ClusterIDReply](), Doc: "show which cluster this is and whether it takes signed requests"},
 }

@@ -89,6 +89,8 @@ const (
 	EventFeatureLevelRaised    = "cluster.feature_level_raised"
 	EventLeadershipTransferred = "cluster.leadership_transferred"
 	EventKeyringRotated        = "cluster.keyring_rotated"
+	EventClusterRestored       = "cluster.restored"
+	EventClusterRecovered      = "cluster.recovered"
 	EventAuditNote             = "audit.note"
 	EventWebhookConfigured     = "webhook.configured"
 	EventIdentityWebhook       = "identity_webhook.configured"
@@ -124,6 +126,7 @@ var Events = map[string]EventClass{
 	EventDirectorySynced: ClassSecurity, EventBeaconRegistered: ClassActivity,
 	EventClusterTokenSeeded: ClassSecurity, EventClusterTokenRevoked: ClassSecurity, EventMemberJoined: ClassSecurity, EventClusterMemberPromoted: ClassSecurity, EventMemberRemoved: ClassSecurity,
 	EventFeatureLevelRaised: ClassSecurity, EventLeadershipTransferred: ClassSecurity, EventKeyringRotated: ClassSecurity,
+	EventClusterRestored: ClassSecurity, EventClusterRecovered: ClassSecurity,
 	EventAuditNote:         ClassSecurity,
 	EventWebhookConfigured: ClassSecurity, EventIdentityWebhook: ClassSecurity, EventIDPKeysChanged: ClassSecurity,
 	EventSinkConfigured: ClassSecurity, EventSinkDeleted: ClassSecurity, EventAuditReplayed: ClassSecurity, EventAuditGap: ClassSecurity,

@@ -51,7 +51,7 @@ func (a *app) clusterCommand() *cobra.Command {
 	return groupCommand("cluster", "show and change the cluster",
 		a.clusterStatus(), a.wireCommand("id", "cluster_id", exactly(0), nil), a.wireCommand("members", "cluster_members", exactly(0), nil),
 		target("transfer-leadership [member]", "cluster_transfer_leadership", between(0, 1)),
-		token, target("promote <member>", "cluster_promote", exactly(1)), remove, a.subscribeCommand())
+		token, target("promote <member>", "cluster_promote", exactly(1)), remove, a.snapshotCommand(), a.subscribeCommand())
 }
 
 func (a *app) clusterStatus() *cobra.Command {

@@ -67,3 +67,13 @@ func sending(a *app, what string) (parts client.CallOption, done func()) {
 		at(int64(sent))
 	}), func() { end() }
 }
+
+// spinner shows a person that a command of unknown length gets on.
+func (s *session) spinner(what string) (at func(int64), done func()) {
+	if s.flags.json || !ask.IsTerminal(s.stderr) {
+		return func(int64) {}, func() {}
+	}
+	bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(s.stderr), progressbar.OptionSetDescription(what), progressbar.OptionClearOnFinish(),
+		progressbar.OptionShowBytes(true))
+	return func(n int64) { _ = bar.Set64(n) }, func() { _ = bar.Finish() }
+}

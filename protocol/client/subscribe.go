@@ -27,10 +27,15 @@ const (
 // JSON object each, heartbeats excluded. It returns when the stream ends, ctx
 // ends, or receive fails; it does not connect again.
 func (c *Client) Subscribe(ctx context.Context, token string, deltas bool, receive func(frame json.RawMessage) error) error {
-	row := protocol.Must("subscribe_replication")
+	return c.stream(ctx, protocol.Must("subscribe_replication"), &protocol.SubscribeReplication{Token: protocol.Secret(token), Deltas: deltas},
+		protocol.Credentials{}, receive)
+}
+
+// stream sends a request that turns its connection into a stream and hands
+// every frame but heartbeats to receive.
+func (c *Client) stream(ctx context.Context, row *protocol.Command, body protocol.Body, cred protocol.Credentials, receive func(frame json.RawMessage) error) error {
 	p := &call{row: row}
-	request, err := protocol.EncodeRequest(row, &protocol.SubscribeReplication{Token: protocol.Secret(token), Deltas: deltas},
-		protocol.Credentials{}, protocol.Options{})
+	request, err := protocol.EncodeRequest(row, body, cred, protocol.Options{})
 	if err != nil {
 		return err
 	}

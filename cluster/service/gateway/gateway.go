@@ -28,6 +28,8 @@ type Engine interface {
 	Root() *fsm.Root
 	Keyring() *keyring.Keyring
 	Quarantined() (reason string, yes bool)
+	// ID of the member.
+	ID() string
 
 	Status(ctx context.Context) protocol.ClusterStatusReply
 	Members(ctx context.Context) []protocol.ClusterMember
@@ -135,6 +137,8 @@ type Gateway struct {
 	identities *identities
 	legacy     *legacySignatures
 	refusals   *refusals
+	// backups bounds the backups that are being streamed.
+	backups chan struct{}
 }
 
 var _ server.Backend = (*Gateway)(nil)
@@ -157,6 +161,7 @@ func New(engine Engine, c Config, log hclog.Logger) *Gateway {
 		identities: newIdentities(engine, c, log),
 		legacy:     newLegacySignatures(c, log),
 		refusals:   newRefusals(engine, c.Guesses),
+		backups:    make(chan struct{}, maxBackups),
 	}
 }
 

@@ -126,6 +126,7 @@ func (e *engine) Quarantined() (string, bool)                                { r
 func (e *engine) Status(context.Context) (s protocol.ClusterStatusReply)     { return s }
 func (e *engine) Members(context.Context) []protocol.ClusterMember           { return nil }
 func (e *engine) TransferLeadership(context.Context, string) *protocol.Error { return nil }
+func (e *engine) ID() string                                                 { return "m1" }
 func (e *engine) LeaderID() string                                           { return "m1" }
 func (e *engine) Promote(context.Context, string) *protocol.Error            { return nil }
 func (e *engine) Remove(context.Context, string, bool) *protocol.Error       { return nil }

@@ -17,9 +17,12 @@ import (
 // replicationInterval is the least time between two snapshots of a subscription.
 const replicationInterval = time.Second
 
-// Subscribe streams the registry's state: a snapshot at once and another
+// Subscribe streams a backup, or the registry's state: a snapshot at once and another
 // after changes, at most one a second (docs/protocol/audit.md#subscribe_replication), secrets left out.
 func (g *Gateway) Subscribe(ctx context.Context, conn *server.ConnState, req *protocol.Request, send func([]byte) error) *protocol.Error {
+	if body, ok := req.Body.(*protocol.ClusterSnapshot); ok {
+		return g.streamSnapshot(ctx, conn, req, body, send)
+	}
 	body, _ := req.Body.(*protocol.SubscribeReplication)
 	if e := g.mayReplicate(ctx, conn, body); e != nil {
 		return e

@@ -25,6 +25,7 @@ var resolvers = map[string]resolver{
 	"cluster_members":             {},
 	"cluster_promote":             {},
 	"cluster_remove":              {},
+	"cluster_snapshot":            {},
 	"cluster_status":              {},
 	"cluster_transfer_leadership": {},
 	"create_network":              {facts: (*Gateway).resolveNetwork},
