@@ -36,6 +36,8 @@ func unusable(format string, args ...any) error {
 //	tls/             ca.pem, member.pem, member.key
 //	raft/            log, term and vote (package store)
 //	snapshots/       raft snapshots
+//	recovering       only while a recovery exchanges log and snapshots
+//	before-recover-* log and snapshots as they were before a recovery
 type dataDir struct {
 	path string
 	lock *os.File
@@ -51,6 +53,10 @@ type memberFile struct {
 	Seeds map[string]string `json:"seeds,omitempty"`
 	// Left: this member left its cluster for good.
 	Left bool `json:"left,omitempty"`
+	// Epoch counts how often the cluster was recovered without its quorum.
+	Epoch uint64 `json:"epoch,omitempty"`
+	// Fenced are the members that the last recovery left behind, by id.
+	Fenced map[string]string `json:"fenced,omitempty"`
 }
 
 const (
@@ -59,6 +65,7 @@ const (
 	fileKeyring   = "keyring"
 	filePeerAddr  = "peer.addr"
 	dirRaft       = "raft"
+	dirSnapshots  = "snapshots"
 	dirTLS        = "tls"
 )
 

@@ -52,6 +52,7 @@ type joinReply struct {
 	Keyring   []byte            `json:"keyring"`
 	Members   map[string]string `json:"members"`
 	NonVoter  bool              `json:"nonvoter,omitempty"`
+	Epoch     uint64            `json:"epoch,omitempty"`
 }
 
 // Join obtains certificate and keyring from the cluster that issued the token
@@ -104,7 +105,7 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 	if err := dir.writeTLS(reply.CA, reply.Cert, key); err != nil {
 		return err
 	}
-	return dir.writeMember(memberFile{ClusterID: reply.ClusterID, MemberID: memberID, NonVoter: reply.NonVoter, Seeds: reply.Members})
+	return dir.writeMember(memberFile{ClusterID: reply.ClusterID, MemberID: memberID, NonVoter: reply.NonVoter, Seeds: reply.Members, Epoch: reply.Epoch})
 }
 
 // CheckAdvertise refuses addresses that no other machine can dial.

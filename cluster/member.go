@@ -28,6 +28,7 @@ type Member struct {
 
 	roster *roster
 	hello  *greeter
+	fence  *fence
 	keys   *rotation
 	writes *writes
 	reads  *reads
@@ -102,6 +103,7 @@ func (n *Member) wire(ctx context.Context) error {
 	n.self.run(func() { n.term.watch(ctx, notify) })
 	n.self.run(func() { n.writes.batch.run(ctx) })
 	n.self.run(func() { n.hello.greet(ctx) })
+	n.self.run(func() { n.fence.tell(ctx) })
 	n.self.run(func() { n.watch.guard(ctx) })
 	n.self.run(func() { n.digests.compare(ctx) })
 	n.self.run(func() { n.disk.watch(ctx) })
@@ -118,6 +120,9 @@ func (n *Member) load() (memberFile, *peer.Identity, error) {
 	}
 	id, _, err := n.dir.identity(file)
 	if err != nil {
+		return file, nil, err
+	}
+	if err := n.dir.refuseHalfRecovered(); err != nil {
 		return file, nil, err
 	}
 	if n.ring, err = n.dir.keyring(); err != nil {
@@ -152,6 +157,8 @@ func (n *Member) compose(ctx context.Context, file memberFile, id *peer.Identity
 	router := &router{id: self.id, term: n.term, peers: client}
 	n.term.router = router
 	n.roster = &roster{self: self, ring: n.ring, caHash: id.CAHash(), raft: r, conns: client, router: router, clock: n.clock, term: n.term, said: n.hello.said}
+	n.roster.epoch = file.Epoch
+	n.fence = &fence{self: self, epoch: file.Epoch, behind: file.Fenced, peers: client, health: n.health}
 	n.hello.roster, n.hello.term, n.hello.peers = n.roster, n.term, client
 	n.reads = newReads(ctx, &reads{self: self, raft: r, peers: client, roster: n.roster, term: n.term, health: n.health, clock: n.clock, begun: n.metrics.rounds})
 	n.writes = newWrites(&writes{self: self, raft: r, peers: client, roster: n.roster, term: n.term, health: n.health, clock: n.clock, metrics: n.metrics, lastApplied: n.engine.fsm.timedEntry.Load})
@@ -189,6 +196,9 @@ func (n *Member) addressOf(id string) (string, bool) {
 	if n.self.started() {
 		if s, ok := n.roster.find(id); ok {
 			return string(s.Address), true
+		}
+		if addr, ok := n.fence.behind[id]; ok {
+			return addr, true
 		}
 	}
 	return n.hello.said.address(id)

@@ -26,6 +26,7 @@ const (
 	rpcKeyring
 	rpcNudge
 	rpcLogSums
+	rpcFence
 )
 
 // rpcNames are the requests in traces.
@@ -72,6 +73,8 @@ func (n *Member) serve(ctx context.Context, from string, typ byte, payload []byt
 		return n.keys.handleKeyring(payload)
 	case rpcNudge:
 		return n.term.handleNudge(ctx, payload)
+	case rpcFence:
+		return n.fence.handleFence(from, payload)
 	case rpcLogSums:
 		return n.digests.handleLogSums(payload)
 	}
@@ -110,6 +113,9 @@ func (n *Member) authorize(id, proto string) *protocol.Error {
 	}
 	if own || n.roster.knows(id) {
 		return nil
+	}
+	if n.fence.leftBehind(id) {
+		return protocol.Errorf(peer.CodeNotMember, "member %s was left behind when cluster %s was recovered (epoch %d); join again with an empty data directory", id, n.self.clusterID, n.fence.epoch)
 	}
 	n.hello.said.refresh()
 	return protocol.Errorf(peer.CodeNotMember, "member %s is not in the configuration of cluster %s that member %s knows: it was removed, or has to join again", id, n.self.clusterID, n.self.id)

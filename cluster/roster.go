@@ -42,7 +42,9 @@ type statusAsker interface {
 // moved, promoted and removed here, on the leader.
 type roster struct {
 	*self
-	ring   *keyring.Keyring
+	ring *keyring.Keyring
+	// epoch counts the recoveries of the cluster, for members that join.
+	epoch  uint64
 	caHash string
 	raft   rosterRaft
 	conns  interface{ Connected(id string) bool }

@@ -105,7 +105,7 @@ func (r *roster) admit(ctx context.Context, req joinRequest) ([]byte, *protocol.
 	}
 	fault.Hit(fault.JoinAnswered)
 	r.log.Info("join token accepted", "member", req.MemberID, "peer", req.Peer, "token", req.Name)
-	return encodeJSON(joinReply{ClusterID: r.clusterID, CA: ca.CertPEM(), Cert: cert, Keyring: r.ring.Export(), Members: r.addresses(), NonVoter: token.NonVoter})
+	return encodeJSON(joinReply{ClusterID: r.clusterID, CA: ca.CertPEM(), Cert: cert, Keyring: r.ring.Export(), Members: r.addresses(), NonVoter: token.NonVoter, Epoch: r.epoch})
 }
 
 // authority opens the CA key that is sealed in the state.

@@ -19,7 +19,7 @@ type Holding struct {
 	Bytes   uint64 `json:"bytes"`
 	// Digest is the sum modulo 2^256 of the SHA-256 hashes of the records, in
 	// hexadecimal: equal for equal records.
-	Digest string `json:"digest"`
+	Digest string `json:"digest,omitempty"`
 }
 
 // holdingNames names the kinds of records for people. A kind without a name

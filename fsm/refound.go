@@ -33,9 +33,14 @@ type Refounding struct {
 	HoldSinks bool
 }
 
+// refoundStep is what indexes move on to a multiple of: none that a client has
+// seen of the lost cluster, of entries that are in no backup, is ahead of the
+// new one, so that nobody waits for it. There are enough of them below 2^53.
+const refoundStep = 100_000_000_000
+
 // Refound carries out a refounding: the records of members and their join
-// tokens go, everything else stays. The state's index moves on by one. After an
-// error the machine is of no more use.
+// tokens go, everything else stays. The state's index moves on to the next
+// multiple of 10^11. After an error the machine is of no more use.
 func (m *Machine) Refound(b *Refounding) error {
 	old := m.Root()
 	switch {
@@ -49,7 +54,7 @@ func (m *Machine) Refound(b *Refounding) error {
 		return fmt.Errorf("term %d is older than that of the state, %d", b.Term, old.Term())
 	}
 	x, digest := m.x, old.Digest()
-	x.start(old.Index()+1, b.Term, b.Time, Seed{})
+	x.start((old.Index()/refoundStep+1)*refoundStep, b.Term, b.Time, Seed{})
 	x.by.actor, x.by.source, x.by.system = Actor{}, "", true
 	x.begin(b.Action).str("from_cluster", old.ClusterID()).num("from_index", old.Index()).str("from_digest", hex.EncodeToString(digest[:])).end()
 	x.meta.clusterID = b.ClusterID

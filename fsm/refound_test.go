@@ -26,7 +26,7 @@ func TestRefoundKeepsWhatIsRegistered(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := w.m.Root()
-	if after.ClusterID() != "another-cluster" || after.Index() != before.Index()+1 || after.Term() != before.Term()+3 || after.Level() != before.Level() {
+	if after.ClusterID() != "another-cluster" || after.Index() != refoundStep || after.Term() != before.Term()+3 || after.Level() != before.Level() {
 		t.Errorf("cluster %s, index %d, term %d, level %d", after.ClusterID(), after.Index(), after.Term(), after.Level())
 	}
 	if n := len(after.Members()); n != 0 {

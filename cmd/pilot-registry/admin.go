@@ -6,13 +6,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pilotregistry/pilotregistry/cluster"
+	"github.com/pilotregistry/pilotregistry/cluster/base/keyring"
 	"github.com/pilotregistry/pilotregistry/cmd/internal/ask"
+	"github.com/pilotregistry/pilotregistry/cmd/internal/backup"
 	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
 	"github.com/pilotregistry/pilotregistry/cmd/internal/named"
 	"github.com/pilotregistry/pilotregistry/cmd/internal/output"
@@ -163,7 +166,39 @@ func newKeyring() *cobra.Command {
 	rotate.Long = `rotate makes a new keyring version, hands it to every member, puts it into force and encrypts stored secrets again.
 Every member has to be up. Tokens keep the version they were made with and stay valid; a backup needs the keyring of its
 time or a later one. After an error, run it again: it continues where it was.`
-	cmd.AddCommand(rotate)
+	cmd.AddCommand(rotate, newKeyringExport())
+	return cmd
+}
+
+// newKeyringExport copies a keyring for a place that is not a member's disk.
+func newKeyringExport() *cobra.Command {
+	var dataDir string
+	keys := &backup.Keys{}
+	cmd := &cobra.Command{
+		Use: "export FILE", Short: "Copy the keyring into a file, encrypted, for the day of a restore", Args: cobra.ExactArgs(1),
+		Long: `export copies the cluster's keyring from the data directory on this machine into an encrypted file. A restore needs
+it beside a backup: tokens and stored secrets are protected with it. Keep the two apart. The file is good for backups of
+its time and earlier: export again after each keyring rotate. A file that exists is not replaced; - is standard output.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !keys.Sealing() {
+				return failure.Usagef(cmd, "the keyring is only exported encrypted: give --recipient or --passphrase-file")
+			}
+			k, err := keyring.Open(keyringFile(dataDir))
+			if err != nil {
+				return err
+			}
+			err = backup.Create(args[0], cmd.OutOrStdout(), keys, func(w io.Writer) error {
+				_, err := w.Write(k.Export())
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			return done(cmd, "keyring up to version %d exported", k.Latest())
+		},
+	}
+	cmd.Flags().StringVar(&dataDir, "data-dir", defaultConfig().DataDir, "data directory of a member on this machine")
+	keys.SealFlags(cmd.Flags())
 	return cmd
 }
 

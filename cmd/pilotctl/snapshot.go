@@ -15,6 +15,7 @@ import (
 
 	"github.com/pilotregistry/pilotregistry/cmd/internal/backup"
 	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
+	"github.com/pilotregistry/pilotregistry/cmd/internal/output"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -24,7 +25,7 @@ type savedReport struct {
 	File      string `json:"file"`
 	Bytes     int64  `json:"bytes"`
 	Encrypted bool   `json:"encrypted"`
-	*protocol.ClusterSnapshotReply
+	protocol.ClusterSnapshotReply
 }
 
 func (a *app) snapshotCommand() *cobra.Command {
@@ -66,10 +67,11 @@ func (s *session) save(path string, keys *backup.Keys, stale bool) (*savedReport
 	at, done := s.spinner("saving")
 	defer done()
 	err := backup.Create(path, s.stdout, keys, func(w io.Writer) error {
-		var err error
 		counted := &countedWriter{w: w, at: at}
-		report.ClusterSnapshotReply, err = s.client.Snapshot(s.cmd.Context(), counted, stale)
-		report.Bytes = counted.bytes
+		first, err := s.client.Snapshot(s.cmd.Context(), counted, stale)
+		if first != nil {
+			report.ClusterSnapshotReply, report.Bytes = *first, counted.bytes
+		}
 		return err
 	})
 	return report, err
@@ -101,6 +103,11 @@ func (a *app) snapshotInspect() *cobra.Command {
 			return err
 		}
 		summary := backup.Summarize(root)
+		if a.printer().Form == output.Table { // the digests of all kinds are for programs
+			for i := range summary.Holdings {
+				summary.Holdings[i].Digest = ""
+			}
+		}
 		return a.printValue(summary, &backup.Summary{})
 	}
 	return cmd

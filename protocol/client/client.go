@@ -126,6 +126,14 @@ func (c *Client) Do(ctx context.Context, command string, body protocol.Body, opt
 }
 
 func (c *Client) do(ctx context.Context, command string, body protocol.Body, opts []CallOption) (*Result, error) {
+	res, err := c.try(ctx, command, body, opts)
+	if failed := (*Error)(nil); errors.As(err, &failed) && failed.Code == protocol.CodeSignatureInvalid && c.learnedAnotherCluster(ctx) {
+		return c.try(ctx, command, body, opts) // what was refused had no effect
+	}
+	return res, err
+}
+
+func (c *Client) try(ctx context.Context, command string, body protocol.Body, opts []CallOption) (*Result, error) {
 	prepared, err := c.prepare(ctx, command, body, opts)
 	if err != nil {
 		return nil, err

@@ -62,6 +62,31 @@ func (c *Client) cluster(ctx context.Context) (string, error) {
 	return s.cluster, nil
 }
 
+// learnedAnotherCluster asks again which cluster this is, after a signature was
+// refused, and reports whether it is another one than before: it was restored
+// from a backup.
+func (c *Client) learnedAnotherCluster(ctx context.Context) bool {
+	if c.opts.LegacySignatures || c.opts.ClusterID != "" {
+		return false
+	}
+	s := &c.signing
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return false
+	}
+	if s.cluster == "" {
+		return false
+	}
+	reply, err := c.ClusterID(ctx, WithSigner(nil), WithAdminToken(""))
+	if err != nil || reply.ClusterID == "" || reply.ClusterID == s.cluster {
+		return false
+	}
+	s.cluster = reply.ClusterID
+	return true
+}
+
 // answered reports whether a failure is the server's decision about the
 // question itself: it does not know cluster_id.
 func answered(e *Error) bool {
