@@ -155,7 +155,7 @@ func (d *digests) judge(ctx context.Context, mine fsm.Checkpoint, before uint64)
 		return true
 	}
 	if answered == len(voters) && len(voters) > 0 {
-		reason := fmt.Sprintf("the voters' states at index %d differ and no value has a majority; stop the cluster and restore a backup, or recover from the member you trust", mine.Index)
+		reason := fmt.Sprintf("the voters' states at index %d differ and no value has a majority; stop the cluster, then restore a backup with `pilot-registry restore`, or go on with the member you trust: `pilot-registry recover`", mine.Index)
 		for value, member := range by {
 			if value != own {
 				d.log.Error("the cluster has diverged", "index", mine.Index, "logs", d.whereLogsDiffer(ctx, member, before+1, mine.Index))

@@ -199,7 +199,7 @@ func (p *reporter) problems(st memberStatus, members []protocol.ClusterMember) (
 		add("stop this member and join again with an empty data directory", "this member is quarantined: %s", st.Quarantined)
 	}
 	if d, yes := p.health.writesStopped(); yes {
-		add("stop the cluster and restore a backup", "writes have stopped: %s", d)
+		add("stop the cluster and restore a backup with `pilot-registry restore`", "writes have stopped: %s", d)
 	}
 	if _, refused := p.hello.announced(); refused != "" {
 		add("if this member was removed, join again with an empty data directory", "the other members do not accept this one: %s", refused)

@@ -34,7 +34,7 @@ func (a *app) snapshotCommand() *cobra.Command {
 
 func (a *app) snapshotSave() *cobra.Command {
 	row := protocol.Must("cluster_snapshot")
-	cmd := &cobra.Command{Use: "save <file>", Short: "save the whole state as a backup", Args: exactly(1),
+	cmd := &cobra.Command{Use: "save <file>", Short: "save the whole state as a backup", Args: exactly(1), ValidArgsFunction: completeFiles("backup", "age"),
 		Long: longHelp(row, "save the whole state as a backup") + "\n\nThe state is of one moment and holds everything that was acknowledged before. Any member can be asked. The file\n" +
 			"appears when it is whole; one that is there is not replaced; - is standard output. A restore needs the keyring too,\n" +
 			"the file keyring of any member's data directory: keep a copy of it apart from the backups.",
@@ -92,7 +92,7 @@ func (c *countedWriter) Write(p []byte) (int, error) {
 }
 
 func (a *app) snapshotInspect() *cobra.Command {
-	cmd := &cobra.Command{Use: "inspect <file>", Short: "show what a backup holds", Args: exactly(1),
+	cmd := &cobra.Command{Use: "inspect <file>", Short: "show what a backup holds", Args: exactly(1), ValidArgsFunction: completeFiles("backup", "age"),
 		Long:    "Show what a backup holds: its cluster, index and time, and its records by kind. All of it is verified on the way.\nNo registry is asked.",
 		Example: "  pilotctl cluster snapshot inspect registry.backup"}
 	keys := &backup.Keys{}
@@ -127,7 +127,7 @@ type verifiedReport struct {
 }
 
 func (a *app) snapshotVerify() *cobra.Command {
-	cmd := &cobra.Command{Use: "verify <file>", Short: "check that a backup can be restored", Args: exactly(1),
+	cmd := &cobra.Command{Use: "verify <file>", Short: "check that a backup can be restored", Args: exactly(1), ValidArgsFunction: completeFiles("backup", "age"),
 		Long: "Check that a backup can be restored: checksums, every record, and the digest computed again from the records.\nNo registry is asked.\n\n" +
 			"With --boot it is restored into a directory of its own, started as a cluster of one member on this machine only,\n" +
 			"compared record by record, and removed again; pilot-registry does that and has to be installed beside pilotctl or\nin PATH.",
@@ -206,7 +206,7 @@ type diffReport struct {
 }
 
 func (a *app) snapshotDiff() *cobra.Command {
-	cmd := &cobra.Command{Use: "diff <from> <to>", Short: "show what changed between two backups", Args: exactly(2),
+	cmd := &cobra.Command{Use: "diff <from> <to>", Short: "show what changed between two backups", Args: exactly(2), ValidArgsFunction: completeFiles("backup", "age"),
 		Long:    "Show what changed between two backups: records added, removed and changed, by kind. No registry is asked.",
 		Example: "  pilotctl cluster snapshot diff monday.backup tuesday.backup"}
 	keys := &backup.Keys{}
