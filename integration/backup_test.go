@@ -65,23 +65,21 @@ func TestABackupIsRestored(t *testing.T) {
 	}
 	awaitWrites(ctx, t, &acked, 50)
 	stop()
-	ring := filepath.Join(t.TempDir(), "keyring")
-	raw, err := os.ReadFile(filepath.Join(c.Dir, "n1", "keyring"))
-	if err == nil {
-		err = os.WriteFile(ring, raw, 0o600)
-	}
+	o := &operator{t: t, ctx: ctx, path: binary(t, "cmd/pilot-registry")}
+	ring := filepath.Join(t.TempDir(), "registry.keyring.age")
+	o.run("keyring", "export", ring, "--data-dir", filepath.Join(c.Dir, "n1"), "--passphrase-file", passphrase)
+	drill, err := ctl(t, c, "cluster", "snapshot", "verify", file, "--passphrase-file", passphrase, "--boot", "--keyring", filepath.Join(c.Dir, "n1", "keyring"))
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
 	c.Stop()
 
-	o := &operator{t: t, ctx: ctx, path: binary(t, "cmd/pilot-registry")}
 	dir, peer := filepath.Join(t.TempDir(), "restored"), freeAddr(t)
-	drill := o.run("restore", "--drill", "--from", file, "--passphrase-file", passphrase, "--keyring", ring)
 	if !regexp.MustCompile(`DIGEST MATCHES +yes`).MatchString(drill) || !strings.Contains(drill, "RECOVERY POINT") {
 		t.Errorf("the drill says:\n%s", drill)
 	}
-	said := o.run("restore", "--from", file, "--passphrase-file", passphrase, "--keyring", ring, "--data-dir", dir, "--peer-advertise", peer, "--context", "")
+	said := o.run("restore", "--from", file, "--passphrase-file", passphrase, "--keyring", ring, "--keyring-passphrase-file", passphrase,
+		"--data-dir", dir, "--peer-advertise", peer, "--context", "")
 	o.member(dir, peer, "--wire-listen", addrs[0])
 	o.await(regexp.MustCompile(`ready: true`), "status", "--data-dir", dir)
 

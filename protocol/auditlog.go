@@ -233,7 +233,7 @@ func (a *AuditEntry) Event() (AuditEvent, error) {
 // numberAttrs and boolAttrs are the attributes that are numbers and booleans
 // where events are shown with typed values; all others are texts.
 var (
-	numberAttrs = attrSet("node_id network_id size target_node_id target_node beacon_id days expired_count former_owner from from_node_id generation inviter_id " +
+	numberAttrs = attrSet("node_id network_id size target_node_id target_node beacon_id days expired_count former_owner from from_index from_node_id generation inviter_id " +
 		"members networks new_allowed_ports_count new_max_members new_tags_count node_a node_b old_owner new_owner peer_id to to_node_id " +
 		"creator_node_id old_max_members old_allowed_ports_count old_tags_count delta new_score polo_score mapped unmapped updated disabled actions " +
 		"seq first last count revision nodes roles events")
