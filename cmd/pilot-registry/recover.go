@@ -90,8 +90,8 @@ back after all are told so and end with code 78; they join again with an empty d
 			return p.Value(r)
 		}
 		out := cmd.OutOrStdout()
-		_, err = fmt.Fprintf(out, "\nrecovered; log and snapshots as they were: %s\n\nStart this member:\n  pilot-registry run --data-dir %s --peer-advertise %s\nThen a token for each new member:\n  pilot-registry cluster add --data-dir %s\n",
-			plan.Backup, cfg.DataDir, plan.Address, cfg.DataDir)
+		_, err = fmt.Fprintf(out, "\nrecovered; log and snapshots as they were: %s\n\nStart this member as before, here reachable at %s:\n  pilot-registry run --data-dir %s\nThen a token for each new member:\n  pilot-registry cluster add --data-dir %s\n",
+			plan.Backup, plan.Address, cfg.DataDir, cfg.DataDir)
 		return err
 	}
 	return cmd

@@ -16,9 +16,7 @@ import (
 
 	"github.com/pilotregistry/pilotregistry/cluster"
 	"github.com/pilotregistry/pilotregistry/cmd/internal/backup"
-	"github.com/pilotregistry/pilotregistry/cmd/internal/contexts"
 	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
-	"github.com/pilotregistry/pilotregistry/cmd/internal/output"
 )
 
 // restoreFlags are the flags of restore.
@@ -46,6 +44,7 @@ cluster delivers nothing; --run-sinks lets them go on where the backup was.
 With --drill nothing is kept: the backup is restored into a temporary directory, started on this machine only, compared
 and removed.`,
 	}
+	told := newMemberFlags(cmd)
 	form := addOutput(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		p, err := form()
@@ -59,22 +58,30 @@ and removed.`,
 			}
 			return p.Value(report)
 		}
-		if o.advertise == "" {
-			return failure.Usagef(cmd, "--peer-advertise is required, the host:port at which other members will reach this one")
+		c, err := told.load(cmd)
+		if err != nil {
+			return err
 		}
+		o.dataDir, o.advertise = c.DataDir, c.peerAdvertise()
 		res, pin, err := o.restore(cmd.Context())
 		if err != nil {
 			return err
 		}
-		return o.print(cmd, p, res, pin)
+		if err := told.keep(c); err != nil {
+			return err
+		}
+		r := summary(res, pin)
+		r.Context = remember(cmd.ErrOrStderr(), o.context, c.contextOf(pin, ""))
+		if !p.ForPeople() {
+			return p.Value(r)
+		}
+		return r.print(cmd.OutOrStdout(), told.runLine(c))
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.from, "from", "", "`file` with the backup; - is standard input")
 	f.StringVar(&o.keyring, "keyring", "", "`file` with the keyring of the cluster that was backed up")
 	f.StringVar(&o.ringPassphrase, "keyring-passphrase-file", "", "`file` with the passphrase of an exported keyring")
 	o.keys.OpenFlags(f)
-	f.StringVar(&o.dataDir, "data-dir", defaultConfig().DataDir, "empty directory for this member's state")
-	f.StringVar(&o.advertise, "peer-advertise", "", "host:port at which other members will reach this one")
 	f.StringVar(&o.context, "context", "registry", contextHelp)
 	f.BoolVar(&o.runSinks, "run-sinks", false, "let audit exports and webhooks go on where the backup was")
 	f.BoolVar(&o.drill, "drill", false, "only try it: restore, start, compare, remove")
@@ -137,28 +144,26 @@ func readKeyring(path, passphraseFile string) ([]byte, error) {
 	return io.ReadAll(r)
 }
 
-func (o *restoreFlags) print(cmd *cobra.Command, p *output.Printer, res cluster.RestoreResult, pin string) error {
+func summary(res cluster.RestoreResult, pin string) *restored {
 	held := 0
 	for _, s := range res.Root.Sinks() {
 		if s.Held() {
 			held++
 		}
 	}
-	r := restored{Cluster: res.ClusterID, From: res.From.ClusterID(), Member: res.MemberID, Index: res.From.Index(), RecoveryPoint: backup.Time(res.From).Format(time.RFC3339),
+	return &restored{Cluster: res.ClusterID, From: res.From.ClusterID(), Member: res.MemberID, Index: res.From.Index(), RecoveryPoint: backup.Time(res.From).Format(time.RFC3339),
 		Nodes: res.From.NodeCount(), WirePin: pin, HeldSinks: held, JoinToken: res.JoinToken}
-	r.Context = remember(cmd.ErrOrStderr(), o.context, contexts.Context{Addrs: []string{clientAddr(o.advertise)}, TLSPin: pin})
-	if !p.ForPeople() {
-		return p.Value(&r)
-	}
-	out := cmd.OutOrStdout()
+}
+
+func (r *restored) print(out io.Writer, run string) error {
 	fmt.Fprintf(out, "cluster         %s (was %s)\nmember          %s\nrecovery point  %s (index %d)\nnodes           %d\n", r.Cluster, r.From, r.Member, r.RecoveryPoint, r.Index, r.Nodes)
-	if pin != "" {
-		fmt.Fprintf(out, "wire pin        %s (as it was)\n", pin)
+	if r.WirePin != "" {
+		fmt.Fprintf(out, "wire pin        %s (as it was)\n", r.WirePin)
 	}
-	if held > 0 {
-		fmt.Fprintf(out, "\nSinks held back until they are configured again: %d (see: pilotctl audit sinks)\n", held)
+	if r.HeldSinks > 0 {
+		fmt.Fprintf(out, "\nSinks held back until they are configured again: %d (see: pilotctl audit sinks)\n", r.HeldSinks)
 	}
-	fmt.Fprintf(out, "\nStart this member:\n  pilot-registry run --data-dir %s --peer-advertise %s\n", o.dataDir, o.advertise)
+	fmt.Fprintf(out, "\nStart this member:\n  %s\n", run)
 	_, err := fmt.Fprintf(out, "\nNext member, within a day (the token works once, keep it secret):\n  pilot-registry join --token %s --peer-advertise HOST:PORT\n", r.JoinToken)
 	return err
 }
