@@ -232,4 +232,3 @@ func (d *dataDir) refuseHalfRecovered() error {
 	}
 	return nil
 }
-
