@@ -169,7 +169,7 @@ func (d *dataDir) identity(m memberFile) (*peer.Identity, []byte, error) {
 func (d *dataDir) keyring() (*keyring.Keyring, error) {
 	ring, err := keyring.Open(d.file(fileKeyring))
 	if err != nil {
-		return nil, fmt.Errorf("keyring: %w", err)
+		return nil, err
 	}
 	return ring, nil
 }

@@ -88,6 +88,13 @@ func TestReadmeAsANewcomer(t *testing.T) {
 	if _, err := c.Await(ctx, func(r harness.Ready) bool { p := pidOf(r, leader.ID); return p != 0 && p != leader.PID }); err != nil {
 		t.Errorf("the killed member did not come back: %v", err)
 	}
+	c.Stop()
+	if info, err := os.Stat(filepath.Join(c.Dir, "n1", "snapshots")); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("others can read snapshots: %v, %v", info, err)
+	}
+	if said := c.Output(); !regexp.MustCompile(`(?m)^n[1-3] ended with signal: killed and is started again`).MatchString(said) {
+		t.Errorf("dev does not say which member it started again:\n%s", said)
+	}
 }
 
 // The README's three machines, each with loopback addresses and a directory of

@@ -63,28 +63,41 @@ func strict(cmd *cobra.Command) {
 }
 
 // answer tells what went wrong and what to do, and returns the exit code.
-func answer(w io.Writer, cmd *cobra.Command, err error) int {
+func answer(w io.Writer, cmd *cobra.Command, err error, asJSON bool) int {
 	if exit := (*exitError)(nil); errors.As(err, &exit) { // of a member that ran
 		failure.Write(w, err.Error(), "")
 		return exit.code
 	}
-	code, hint := failure.Failed, "see: "+cmd.CommandPath()+" --help"
+	code, r := outcome(cmd, err)
+	if asJSON {
+		r.Write(w)
+	} else {
+		failure.Write(w, r.Message, r.Hint)
+	}
+	return code
+}
+
+// outcome is an error with its exit code and the next thing to do.
+func outcome(cmd *cobra.Command, err error) (code int, r failure.Report) {
+	code, r = failure.Failed, failure.Report{Code: protocol.CodeInternal, Message: err.Error(), Hint: "see: " + cmd.CommandPath() + " --help"}
 	own, refused := (*failure.Error)(nil), (*protocol.Error)(nil)
 	switch {
 	case errors.As(err, &own):
-		code, hint = own.Exit, own.Hint
+		code, r.Hint = own.Exit, own.Hint
+		if own.Code != "" {
+			r.Code = own.Code
+		}
 	case errors.As(err, &refused):
-		code, hint = failure.Exit(refused.Code, refused.Outcome), nextStep(refused)
+		code, r.Code, r.Outcome, r.Hint = failure.Exit(refused.Code, refused.Outcome), refused.Code, refused.Outcome, nextStep(refused)
 		if code == failure.Failed && refused.Outcome == protocol.OutcomeNotApplied {
 			code = failure.Unavailable
 		}
 	case errors.Is(err, cluster.ErrNotRunning):
-		code, hint = failure.Unavailable, "start the member: pilot-registry run; or give the --data-dir of one that runs"
+		code, r.Code, r.Hint = failure.Unavailable, protocol.CodeShuttingDown, "start the member: pilot-registry run; or give the --data-dir of one that runs"
 	case errors.Is(err, fs.ErrNotExist) && cmd.Flags().Lookup("data-dir") != nil && cmd.Name() != "init":
-		hint = "give the --data-dir of a member; pilot-registry init and pilot-registry join make one"
+		r.Code, r.Hint = protocol.CodeNotFound, "give the --data-dir of a member; pilot-registry init and pilot-registry join make one"
 	}
-	failure.Write(w, err.Error(), hint)
-	return code
+	return code, r
 }
 
 // nextStep is what to do after a refusal of the member.

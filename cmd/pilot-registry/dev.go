@@ -51,7 +51,8 @@ The first start creates the cluster in --data-dir, later starts continue with it
 clients, base-port+100+i for members and base-port+200+i for operators. Ctrl-C stops all members in good order.
 
 The ready file is written when a leader serves, and rewritten whenever a process or the leader changes:
-  {"members":[{"id":…,"wire":"127.0.0.1:9000","peer":…,"ops":…,"pid":…}],"leader":…}
+  {"members":[{"id":…,"wire":"127.0.0.1:9000","peer":…,"ops":…,"pid":…}],
+   "leader":…}
 A member that does not run has no pid in it; "leader" is empty when a process ended and nobody leads yet.
 A data directory is used by one dev at a time, and keeps its ports.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

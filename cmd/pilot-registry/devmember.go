@@ -27,6 +27,7 @@ type devMember struct {
 	args    []string
 	dir     string
 	restart bool
+	say     func(format string, args ...any)
 
 	mu       sync.Mutex
 	cmd      *exec.Cmd
@@ -54,7 +55,8 @@ func (d *dev) newMember(binary string, i int) *devMember {
 			args = append(args, "--"+s.flag()+"="+value)
 		}
 	}
-	return &devMember{number: i + 1, binary: binary, args: args, dir: d.dir(i), restart: d.restart == "always"}
+	return &devMember{number: i + 1, binary: binary, args: args, dir: d.dir(i), restart: d.restart == "always",
+		say: func(format string, args ...any) { fmt.Fprintf(d.out, format+"\n", args...) }}
 }
 
 // parseSet reads path=value and checks that the setting takes the value.
@@ -126,6 +128,7 @@ func (m *devMember) await(cmd *exec.Cmd, exited chan struct{}) {
 	m.mu.Unlock()
 	close(exited)
 	if again {
+		m.say("n%d ended with %s and is started again; its log is %s", m.number, cmd.ProcessState, m.logPath())
 		time.Sleep(restartPause)
 		_ = m.start() // dev's survey shows a member that stays away
 	}

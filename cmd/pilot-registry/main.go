@@ -12,6 +12,7 @@ import (
 
 	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
 	"github.com/pilotregistry/pilotregistry/cmd/internal/helptext"
+	"github.com/pilotregistry/pilotregistry/cmd/internal/output"
 )
 
 func main() {
@@ -41,7 +42,7 @@ func execute(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
-	return answer(os.Stderr, cmd, err)
+	return answer(os.Stderr, cmd, err, output.AsksForJSON(args))
 }
 
 func newRoot() *cobra.Command {

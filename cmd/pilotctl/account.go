@@ -24,12 +24,12 @@ func (a *app) recoveryCommand() *cobra.Command {
 		return &protocol.EnrollRecovery{NodeID: id, Enrollment: args[0], EnrollmentSig: args[1]}, err
 	})
 	enroll.Long += "\n\nBoth come from a verifier of accounts. An earlier enrolment is replaced, which the\naudit log says."
-	enroll.Example = "  pilotctl recovery enroll pilotenroll:v1:7:github:c0ffee:1786000000:bdg-v1 BASE64"
+	enroll.Example = "  pilotctl recovery enroll pilotenroll:v1:7:github:c0ffee:1786000000:bdg-v1 SIG"
 	recoverIt := a.wireCommand("recover <node> <recovery> <signature> <new-public-key>", "recover_identity", exactly(4), func(s *session, args []string) (protocol.Body, error) {
 		id, err := s.nodeArg(args[0])
 		return &protocol.RecoverIdentity{NodeID: id, Recovery: args[1], RecoverySig: args[2], NewPublicKey: args[3]}, err
 	})
 	recoverIt.Long += "\n\nRecovery and signature come from a verifier of accounts and name the new key. The former\nkey no longer counts, and a new badge is needed. Networks, roles and trust stay."
-	recoverIt.Example = "  pilotctl recovery recover 7 pilotrecover:v1:7:KEY:c0ffee:1786000900:8f3a:rec-v1 BASE64 KEY"
+	recoverIt.Example = "  pilotctl recovery recover 7 \\\n      pilotrecover:v1:7:KEY:c0ffee:1786000900:8f3a:rec-v1 SIGNATURE KEY"
 	return groupCommand("recovery", "have another key for a node whose key is lost", enroll, recoverIt)
 }

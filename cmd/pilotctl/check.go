@@ -19,7 +19,7 @@ type validated struct {
 // reportValid prints what was found; problems are an error, and with -o json
 // or yaml also data.
 func (a *app) reportValid(d *document, v validated) error {
-	v.Valid, v.Problems = len(d.problems) == 0, d.problems
+	v.Valid, v.Problems = len(d.problems) == 0, d.inOrder()
 	if !v.Valid && (a.printer().ForPeople() || a.flags.json) {
 		return d.err()
 	}

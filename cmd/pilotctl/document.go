@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -41,13 +42,19 @@ func (d *document) bad(n *yaml.Node, path, format string, args ...any) {
 	d.problems = append(d.problems, p)
 }
 
+// inOrder are the problems in the order of their lines.
+func (d *document) inOrder() []problem {
+	slices.SortStableFunc(d.problems, func(a, b problem) int { return cmp.Compare(a.Line, b.Line) })
+	return d.problems
+}
+
 // err is nil when nothing is wrong.
 func (d *document) err() error {
 	if len(d.problems) == 0 {
 		return nil
 	}
 	lines := make([]string, len(d.problems))
-	for i, p := range d.problems {
+	for i, p := range d.inOrder() {
 		lines[i] = p.in(d.file)
 	}
 	return &failure.Error{Err: fmt.Errorf("%s", strings.Join(lines, "\n       ")), Code: "invalid_argument", Exit: failure.Usage,

@@ -4,14 +4,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
+	"github.com/pilotregistry/pilotregistry/cmd/internal/output"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/client"
 )
@@ -22,21 +21,15 @@ var errPending = &failure.Error{Err: errors.New("changes are pending"), Exit: fa
 
 // failureReport is what an error becomes for the user.
 type failureReport struct {
-	Status    string           `json:"status"`
-	Code      string           `json:"code"`
-	Message   string           `json:"message"`
-	Hint      string           `json:"hint,omitempty"`
-	Outcome   protocol.Outcome `json:"outcome,omitempty"`
-	RequestID string           `json:"request_id,omitempty"`
-	exit      int
+	failure.Report
+	exit int
 }
 
 // report writes an error to stderr and returns the exit code.
 func (a *app) report(cmd *cobra.Command, err error) int {
 	r := classify(cmd, err, a.flags)
-	if a.flags.json {
-		line, _ := json.Marshal(r)
-		fmt.Fprintf(a.stderr, "%s\n", line)
+	if a.flags.json || a.flags.output == output.JSON {
+		r.Write(a.stderr)
 		return r.exit
 	}
 	failure.Write(a.stderr, r.Message, r.Hint)
@@ -44,8 +37,7 @@ func (a *app) report(cmd *cobra.Command, err error) int {
 }
 
 func classify(cmd *cobra.Command, err error, flags globalFlags) failureReport {
-	r := failureReport{Status: "error", Code: "internal", Message: err.Error(), exit: failure.Failed,
-		Hint: "see: " + cmd.CommandPath() + " --help"}
+	r := failureReport{failure.Report{Code: "internal", Message: err.Error(), Hint: "see: " + cmd.CommandPath() + " --help"}, failure.Failed}
 	if h, ok := errors.AsType[*failure.Error](err); ok {
 		r.Code, r.Hint, r.exit = h.Code, h.Hint, h.Exit
 		return r

@@ -249,3 +249,19 @@ func TestMergeKeysThatMultiplyAreRefused(t *testing.T) {
 		t.Errorf("%v, %s", err, complaints(d))
 	}
 }
+
+// Problems come in the order of the lines, whenever they were found.
+func TestProblemsComeInTheOrderOfTheFile(t *testing.T) {
+	t.Parallel()
+	_, d, err := readBlueprint(write(t, "b.yaml", "join_rule: token\nname: no good\nenterprise: perhaps\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.file = ""
+	lines := strings.Split(d.err().Error(), "\n")
+	for i, begins := range []string{":1: join_token: ", ":2: name: ", ":3: enterprise: "} {
+		if i >= len(lines) || !strings.HasPrefix(strings.TrimSpace(lines[i]), begins) {
+			t.Errorf("problem %d is not %s: %q", i+1, begins, lines)
+		}
+	}
+}

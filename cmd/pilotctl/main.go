@@ -16,6 +16,7 @@ import (
 
 	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
 	"github.com/pilotregistry/pilotregistry/cmd/internal/helptext"
+	"github.com/pilotregistry/pilotregistry/cmd/internal/output"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
@@ -31,6 +32,9 @@ func (a *app) run(args []string) int {
 	defer stop()
 	root := a.rootCommand()
 	a.flags.json = slices.Contains(args, "--json") // also for errors found before flags are read
+	if output.AsksForJSON(args) {
+		a.flags.output = output.JSON
+	}
 	root.SetArgs(protectNegatives(args))
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
@@ -105,7 +109,8 @@ context allows it.
 
 Output: data on stdout, prose on stderr, never coloured. -o chooses the form:
 a table of 80 columns, wide with everything, json, yaml, or what a JSONPath
-selects, as in -o 'jsonpath=$.members[*].id'. --json is the envelope {"data":...,"status":"ok"} for scripts.
+selects, as in -o 'jsonpath=$.members[*].id'. --json is the envelope {"data":...,"status":"ok"} for scripts. With both
+kinds of JSON an error is a line of JSON on stderr, with its code.
 
 ` + failure.Codes
 

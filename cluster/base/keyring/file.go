@@ -3,14 +3,19 @@
 package keyring
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
 
 func readPrivate(path string) ([]byte, error) {
 	info, err := os.Stat(path)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%w: the keyring is missing; put a copy of any member's keyring there (mode 0600), or take this member out and join again with an empty directory", err)
+	case err != nil:
 		return nil, fmt.Errorf("keyring: %w", err)
 	}
 	if info.Mode().Perm()&0o077 != 0 {

@@ -5,6 +5,7 @@ package keyring_test
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,14 @@ import (
 
 	"github.com/pilotregistry/pilotregistry/cluster/base/keyring"
 )
+
+// What is not there is told with what to do.
+func TestAMissingKeyringSaysWhatToDo(t *testing.T) {
+	_, err := keyring.Open(filepath.Join(t.TempDir(), "keyring"))
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "put a copy of any member's keyring there") || strings.Contains(err.Error(), "keyring: keyring") {
+		t.Errorf("%v", err)
+	}
+}
 
 func create(t *testing.T) (*keyring.Keyring, string) {
 	t.Helper()

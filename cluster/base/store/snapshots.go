@@ -44,7 +44,11 @@ func OpenSnapshots(base string, retain int, log hclog.Logger, failed func(error)
 	if err != nil {
 		return nil, err
 	}
-	return &Snapshots{FileSnapshotStore: inner, dir: filepath.Join(base, "snapshots"), failed: failed}, nil
+	dir := filepath.Join(base, "snapshots")
+	if err := os.Chmod(dir, 0o700); err != nil { // raft makes it for everybody to read
+		return nil, err
+	}
+	return &Snapshots{FileSnapshotStore: inner, dir: dir, failed: failed}, nil
 }
 
 // Damage is a *DamageError for the first snapshot that could not be used since

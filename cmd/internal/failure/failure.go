@@ -5,6 +5,7 @@
 package failure
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -92,6 +93,23 @@ func FlagProblem(cmd *cobra.Command, err error) string {
 		text += "; did you mean --" + longer + "?"
 	}
 	return text
+}
+
+// Report is an error as programs read it: a line of JSON on stderr.
+type Report struct {
+	Status    string           `json:"status"`
+	Code      string           `json:"code"`
+	Message   string           `json:"message"`
+	Hint      string           `json:"hint,omitempty"`
+	Outcome   protocol.Outcome `json:"outcome,omitempty"`
+	RequestID string           `json:"request_id,omitempty"`
+}
+
+// Write writes the line.
+func (r Report) Write(w io.Writer) {
+	r.Status = "error"
+	line, _ := json.Marshal(r) // texts always can be
+	fmt.Fprintf(w, "%s\n", line)
 }
 
 // Write tells a person what went wrong and what to do next.

@@ -191,3 +191,19 @@ func plainStyle(n *yaml.Node) {
 func Complete(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	return Forms, cobra.ShellCompDirectiveNoFileComp
 }
+
+// AsksForJSON reports whether arguments ask for JSON, also when they are wrong
+// otherwise.
+func AsksForJSON(args []string) bool {
+	for i, arg := range args {
+		switch arg {
+		case "--json", "-ojson", "-o=json", "--output=json":
+			return true
+		case "-o", "--output":
+			if i+1 < len(args) && args[i+1] == JSON {
+				return true
+			}
+		}
+	}
+	return false
+}
