@@ -148,25 +148,6 @@ func TestMembershipByHand(t *testing.T) {
 	}
 }
 
-// The terminal of a member is closed: it stops as with SIGTERM, leadership
-// handed over, instead of dying in the middle.
-func TestHangUpStopsAMemberInGoodOrder(t *testing.T) {
-	t.Parallel()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	o := &operator{t: t, ctx: ctx, path: binary(t, "cmd/pilot-registry")}
-	dir, peer := filepath.Join(t.TempDir(), "m1"), freeAddr(t)
-	o.run("init", "--data-dir", dir, "--peer-advertise", peer)
-	member, out := o.member(dir, peer)
-	o.await(regexp.MustCompile(`ready: true`), "status", "--data-dir", dir)
-	if err := member.Process.Signal(syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
-	if err := member.Wait(); err != nil || !strings.Contains(out.String(), "finishing what is in flight") {
-		t.Errorf("a member that was hung up on ended with %v\n%s", err, out)
-	}
-}
-
 // The opt-in log store carries a cluster through kills of its leader too.
 func TestWALClusterSurvivesKills(t *testing.T) {
 	t.Parallel()

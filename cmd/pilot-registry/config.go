@@ -74,7 +74,7 @@ type peerConfig struct {
 type opsConfig struct {
 	Listen  string `yaml:"listen" help:"HTTP address of health, counts, metrics and status; empty switches it off"`
 	TLS     string `yaml:"tls" help:"auto (plain on this machine's own addresses, else as self_signed), self_signed (with the cluster's certificate), files, or off"`
-	TLSCert string `yaml:"tls_cert" help:"certificate file in PEM, for ops.tls files; a renewed file is used from the next start"`
+	TLSCert string `yaml:"tls_cert" help:"certificate file in PEM, for ops.tls files; a renewed file is read on SIGHUP"`
 	TLSKey  string `yaml:"tls_key" help:"key file in PEM, for ops.tls files"`
 	Pprof   bool   `yaml:"pprof" help:"serve profiles under /debug/pprof/, to callers on this machine and with the admin token"`
 

@@ -56,6 +56,7 @@ The ready file is written when a leader serves, and rewritten whenever a process
 A member that does not run has no pid in it; "leader" is empty when a process ended and nobody leads yet.
 A data directory is used by one dev at a time, and keeps its ports.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			cmd.SetContext(untilHangUp(cmd.Context()))
 			if err := o.validate(); err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"math"
 	"os"
 	"runtime/debug"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/pilotregistry/pilotregistry/cluster/service/ops"
 )
 
 const (
@@ -45,6 +48,19 @@ func (m *memoryConfig) apply(log hclog.Logger) int64 {
 	debug.SetMemoryLimit(limit)
 	log.Info("limit of memory", "bytes", limit, "from", from)
 	return limit
+}
+
+// watchMemory tells the log when memory is short, until ctx ends.
+func (c *config) watchMemory(ctx context.Context, log hclog.Logger) *ops.Memory {
+	memory := ops.NewMemory(c.Memory.apply(log))
+	go memory.Watch(ctx, func(short bool) {
+		if short {
+			log.Warn("memory is short: requests that nothing proves are refused until there is room")
+		} else {
+			log.Info("memory has room again")
+		}
+	})
+	return memory
 }
 
 // find is the limit and what says so.

@@ -43,11 +43,13 @@ func newRun() *cobra.Command {
 		Use: "run", Short: "Run the member of a data directory", Args: cobra.NoArgs,
 		Long: `run starts the member that init or join prepared. Every setting has a flag, an environment variable and a key in
 the YAML file; flags win over the environment, the environment over the file, and the file over what init or join
-kept in config.yaml in the data directory. On SIGTERM, SIGINT and SIGHUP the
-member finishes what is in flight, hands leadership over and stops; it stays a member of the cluster.`,
+kept in config.yaml in the data directory. On SIGTERM and SIGINT, and when
+its terminal is closed, the member finishes what is in flight, hands leadership over and stops; it stays a member of
+the cluster. On SIGHUP it takes log.level and the certificates in files as they are now.`,
 	}
 	load := configFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		hung := catchHangUps()
 		c, err := load()
 		if err != nil {
 			return err
@@ -59,7 +61,7 @@ member finishes what is in flight, hands leadership over and stops; it stays a m
 		if err := c.startable(); err != nil {
 			return err
 		}
-		return runMember(ctx, c)
+		return runMember(ctx, c, hung, load)
 	}
 	return cmd
 }
@@ -81,7 +83,7 @@ func newLogger(c *config) hclog.Logger {
 }
 
 // runMember runs until ctx ends, the member leaves its cluster, or a listener fails.
-func runMember(ctx context.Context, c *config) error {
+func runMember(ctx context.Context, c *config, hung *hangUps, load func() (*config, error)) error {
 	log := newLogger(c)
 	if err := fault.Serve(); err != nil {
 		return err
@@ -89,14 +91,7 @@ func runMember(ctx context.Context, c *config) error {
 	for _, w := range c.warnings() {
 		log.Warn(w)
 	}
-	memory := ops.NewMemory(c.Memory.apply(log))
-	go memory.Watch(ctx, func(short bool) {
-		if short {
-			log.Warn("memory is short: requests that nothing proves are refused until there is room", "budget", fmt.Sprint(memory.Budgets()))
-		} else {
-			log.Info("memory has room again")
-		}
-	})
+	memory := c.watchMemory(ctx, log)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	wire, err := net.Listen("tcp", c.Wire.Listen)
@@ -116,11 +111,10 @@ func runMember(ctx context.Context, c *config) error {
 	if err != nil {
 		return err
 	}
+	defer closeTraces(traces)
+	ctx = hung.watch(ctx, (&reloader{load: load, now: *c, log: log, certs: bounds.certs}).reload)
 	engine := c.cluster(wire.Addr().String(), log, registry)
-	if traces != nil {
-		engine.Tracer = traces.Tracer
-		defer closeTraces(traces)
-	}
+	traces.Attach(&engine)
 	engine.Guesses, engine.Exempt, engine.Certificates = bounds.guesses, bounds.exempt, bounds.certs.ends
 	engine.Extra = append(engine.Extra, out.keys, out.sinks(c.Outbound.FileDir, log))
 	node, err := cluster.Start(ctx, engine)
@@ -134,17 +128,23 @@ func runMember(ctx context.Context, c *config) error {
 	if err != nil {
 		return errors.Join(err, stop(nil, nil, node))
 	}
-	for _, c := range []prometheus.Collector{delivery.Collector(node.Root), ops.StateCollector(node.Root)} {
-		registry.MustRegister(ops.WhenCaughtUp(c, node.CaughtUp))
-	}
-	registry.MustRegister(ops.BudgetCollector(func() []server.Budget { return slices.Concat(front.Budgets(), writeBudgets(node), memory.Budgets()) }))
+	showState(registry, node, front, memory)
 	opsServer, err := serveOps(ctx, c, node, backend, bounds, registry, log)
 	if err != nil {
 		return errors.Join(err, stop(nil, nil, node))
 	}
+	log.Info("serving clients", "address", wire.Addr().String(), "tls", c.Wire.TLS)
+	err = serveClients(ctx, front, wire, node, log)
+	return errors.Join(err, stop(front, opsServer, node))
+}
+
+// serveClients serves until ctx ends, the member leaves its cluster, or the listener fails.
+func serveClients(ctx context.Context, front *server.Server, wire net.Listener, node *cluster.Member, log hclog.Logger) (err error) {
 	served := make(chan error, 1)
 	go func() { served <- front.Serve(wire) }()
-	log.Info("serving clients", "address", wire.Addr().String(), "tls", c.Wire.TLS)
+	told := make(chan struct{})
+	ctx, cancel := context.WithCancel(ctx)
+	go func() { defer close(told); tellSupervisor(ctx, node) }()
 	select {
 	case <-ctx.Done():
 		log.Info("stopping: finishing what is in flight")
@@ -152,7 +152,17 @@ func runMember(ctx context.Context, c *config) error {
 		log.Info("this member has left the cluster")
 	case err = <-served:
 	}
-	return errors.Join(err, stop(front, opsServer, node))
+	cancel()
+	<-told
+	return err
+}
+
+// showState registers the metrics of the state and of the budgets.
+func showState(registry prometheus.Registerer, node *cluster.Member, front *server.Server, memory *ops.Memory) {
+	for _, c := range []prometheus.Collector{delivery.Collector(node.Root), ops.StateCollector(node.Root)} {
+		registry.MustRegister(ops.WhenCaughtUp(c, node.CaughtUp))
+	}
+	registry.MustRegister(ops.BudgetCollector(func() []server.Budget { return slices.Concat(front.Budgets(), writeBudgets(node), memory.Budgets()) }))
 }
 
 // writeBudgets are what writes share that wait at this member as leader.

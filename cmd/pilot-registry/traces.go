@@ -30,6 +30,9 @@ func (c *config) traces(out *outbound, registry prometheus.Registerer, log hclog
 }
 
 func closeTraces(t *tracing.Tracing) {
+	if t == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), tracesTimeout)
 	defer cancel()
 	_ = t.Close(ctx) // what the receiver does not take by then is lost

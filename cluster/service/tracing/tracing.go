@@ -27,6 +27,7 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/pilotregistry/pilotregistry/cluster"
 	"github.com/pilotregistry/pilotregistry/cluster/base/spans"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
@@ -101,6 +102,13 @@ func (t *Tracing) Tracer(memberID string) trace.Tracer {
 		t.tracer = t.provider.Tracer(spans.Scope)
 	})
 	return t.tracer
+}
+
+// Attach has a member record its part of traces; nil records none.
+func (t *Tracing) Attach(c *cluster.Config) {
+	if t != nil {
+		c.Tracer = t.Tracer
+	}
 }
 
 // Close delivers what waits, until ctx ends.
