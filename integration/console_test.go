@@ -299,9 +299,9 @@ func TestConsoleShowsChangesWithoutReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.do(chromedp.WaitEnabled("#shownew"))
-	newest := value[string](b, `document.querySelector("#trail tbody tr:first-child td:last-child").textContent`)
+	newest := value[string](b, `document.querySelector("#trail tbody tr:first-child td:first-child").textContent`)
 	b.do(chromedp.Click("#shownew"), chromedp.WaitVisible("#trail tr.fresh"))
-	b.becomes(fmt.Sprintf(`Number(document.querySelector("#trail tbody tr:first-child td:last-child").textContent) > %s`, newest))
+	b.becomes(fmt.Sprintf(`Number(document.querySelector("#trail tbody tr:first-child td:first-child").textContent) > %s`, newest))
 	// Whoever leads now is killed, and another member watched, should it be the one that was.
 	var leader harness.Member
 	await(t, "a leader", func() (any, bool) {

@@ -3,6 +3,7 @@
 package console
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -63,6 +64,21 @@ func hostOf(h cluster.MemberHost, now time.Time) *hostRow {
 	return row
 }
 
+// troubles are what on a machine cannot wait. A clock that is wrong is among the
+// problems of the cluster already.
+func (h *hostRow) troubles(member string, now time.Time) (out []trouble) {
+	if h.Disk == "bad" {
+		out = append(out, trouble{fmt.Sprintf("member %s has %d %% of its disk left", member, h.Free), "make room on its machine: a member whose disk is full stops"})
+	}
+	if h.Certificate != "bad" {
+		return out
+	}
+	if ends := time.UnixMilli(h.CertificateEnds); ends.Sub(now) < certNow {
+		return append(out, trouble{fmt.Sprintf("the certificate of member %s ends on %s", member, ends.UTC().Format(time.DateOnly)), "remove the member, then join its machine again with an empty data directory: it gets a new certificate"})
+	}
+	return append(out, trouble{fmt.Sprintf("the certificate authority of the cluster ends on %s", time.UnixMilli(h.CAEnds).UTC().Format(time.DateOnly)), "plan a new cluster: the authority cannot be renewed"})
+}
+
 // graded is bad below one limit and a warning below the other.
 func graded(value, bad, warn int64) string {
 	switch {
@@ -85,7 +101,9 @@ func (c *Console) clusterPage(v *visit) (*content, *protocol.Error) {
 	for _, m := range status.Members {
 		d.Members = append(d.Members, memberOf(m, &status))
 		if h, told := hosts[m.ID]; told {
-			d.Members[len(d.Members)-1].Host = hostOf(h, now)
+			row := hostOf(h, now)
+			d.Members[len(d.Members)-1].Host = row
+			d.Trouble = append(d.Trouble, row.troubles(shortID(m.ID), now)...)
 		}
 	}
 	if sinks, e := ask[protocol.AuditSinkListReply](v, "audit_sink_list", nil); e == nil {

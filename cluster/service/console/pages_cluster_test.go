@@ -29,6 +29,14 @@ func TestMachines(t *testing.T) {
 			t.Errorf("no %q in %s", want, body)
 		}
 	}
+	for _, want := range []string{"<strong>Make room on its machine: a member whose disk is full stops.</strong>", "Member m2 has 3 % of its disk left", "The certificate of member m2 ends on 2026-04-06", "join its machine again"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %q in %s", want, body)
+		}
+	}
+	if strings.Contains(body, "Nothing to do") {
+		t.Error("nothing is to be done about a disk that is nearly full")
+	}
 	s.hosts = nil
 	if body := s.get("/cluster", cookie).Body.String(); !strings.Contains(body, "its version does not tell") {
 		t.Error(body)

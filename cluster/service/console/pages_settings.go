@@ -14,10 +14,9 @@ type settingsData struct {
 	Level, Known uint32
 	Access       []tokenRow
 	Tokens       *protocol.ClusterJoinTokenListReply
-	// Own are the settings of this member, Chosen how many are not the default.
-	Own    []Setting
-	Chosen int
-	Member string
+	// Chosen are the settings of this member that somebody set, Standard the others.
+	Chosen, Standard []Setting
+	Member           string
 }
 
 type settingRow struct {
@@ -45,7 +44,7 @@ func (c *Console) settingsPage(v *visit) (*content, *protocol.Error) {
 		return nil, e
 	}
 	status := c.status(v.r.Context())
-	d := &settingsData{Level: status.FeatureLevel, Member: status.MemberID, Own: c.cfg.Settings}
+	d := &settingsData{Level: status.FeatureLevel, Member: status.MemberID}
 	for _, s := range list.Settings {
 		row := settingRow{SettingValue: s, Standard: len(s.Values) > 0 && s.Value == s.Values[0]}
 		if known := protocol.FindSetting(s.Name); known != nil {
@@ -57,9 +56,11 @@ func (c *Console) settingsPage(v *visit) (*content, *protocol.Error) {
 		d.Known = max(d.Known, f.Level)
 		d.Features = append(d.Features, featureRow{f, f.Level <= d.Level})
 	}
-	for _, s := range d.Own {
+	for _, s := range c.cfg.Settings {
 		if s.Source != "" {
-			d.Chosen++
+			d.Chosen = append(d.Chosen, s)
+		} else {
+			d.Standard = append(d.Standard, s)
 		}
 	}
 	for _, t := range c.cfg.Inspect().Tokens() {

@@ -20,7 +20,7 @@ func TestSettingsPage(t *testing.T) {
 	s.replies["list_settings"] = &protocol.ListSettingsReply{Settings: []protocol.SettingValue{{Name: "trust.mode", Value: "mutual", Values: []string{"compatible", "mutual"}}, {Name: "privacy.external_id", Value: "open", Values: []string{"open", "admin"}}}}
 	s.tokens = []fsm.TokenRecord{{Kind: fsm.TokenAdmin, Name: "initial", Generation: 3}, {Kind: fsm.TokenReplication, Name: "follower"}}
 	body := s.get("/settings", cookie).Body.String()
-	for _, want := range []string{"<td>environment PILOT_REGISTRY_RATE_LIMITS_QUERY</td>", `<td><span class="dim">default</span></td></tr></tbody>`, "with 1 settings", "<code>mutual</code></td><td>an administrator</td>", "<code>open</code></td><td><span class=\"dim\">default</span></td>",
+	for _, want := range []string{"<td>environment PILOT_REGISTRY_RATE_LIMITS_QUERY</td>", `<summary>1 settings at their default</summary>`, "<code>log.level</code></td><td><code>info</code></td>", "with 1 settings", "<code>mutual</code></td><td>an administrator</td>", "<code>open</code></td><td><span class=\"dim\">default</span></td>",
 		"from level 2 on", `<span class="ok dot">on</span>`, "This member knows level", "<code>initial</code></a></td><td>administration</td>", "<td>following the state</td>"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %q in %s", want, body)
