@@ -243,3 +243,37 @@ func startSurvivorLoad(ctx context.Context, t *testing.T, addrs []string, first 
 	}()
 	return l
 }
+
+// The leader saves backups on the schedule, and so does the next one.
+func TestTheLeaderSavesBackups(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	dir := t.TempDir()
+	c := harness.Start(t, harness.Options{Set: []string{"backup.dir=" + dir, "backup.every=1s", "backup.keep=0"}})
+	saved := func() []string {
+		found, err := filepath.Glob(filepath.Join(dir, "registry-*.backup"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	newer := func(than string) string {
+		for {
+			if found := saved(); len(found) > 0 && found[len(found)-1] > than {
+				return found[len(found)-1]
+			}
+			select {
+			case <-ctx.Done():
+				t.Fatalf("no backup newer than %q in %v", than, saved())
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}
+	first := newer("")
+	hurtLeader(ctx, t, c, "kill")
+	after := newer(newer(newer(first)))
+	if out, err := ctl(t, c, "cluster", "snapshot", "inspect", after); err != nil || !strings.Contains(out, "FEATURE LEVEL") {
+		t.Errorf("the newest backup: %v\n%s", err, out)
+	}
+}

@@ -40,10 +40,18 @@ type config struct {
 	Memory   memoryConfig   `yaml:"memory"`
 	Outbound outboundConfig `yaml:"outbound"`
 	Accounts accountsConfig `yaml:"accounts"`
+	Backup   backupConfig   `yaml:"backup"`
 
 	overridden []string // what was kept and does not count
 	// sources say where a setting has its value from, by path; no entry is the default.
 	sources map[string]string
+}
+
+type backupConfig struct {
+	Dir        string        `yaml:"dir" help:"directory that the leader saves backups in; it has to exist. Best one that all members share; a directory of each member's own gets backups while that member leads"`
+	Every      time.Duration `yaml:"every" help:"time between two backups; 0 saves none"`
+	Keep       int           `yaml:"keep" help:"how many of the newest backups are kept; 0 keeps all"`
+	Recipients []string      `yaml:"recipients" help:"age public keys (age1...) that backups are encrypted to; empty leaves them in clear"`
 }
 
 type accountsConfig struct {
@@ -162,6 +170,7 @@ func defaultConfig() config {
 		Log:      logConfig{Level: "info", Format: "text"},
 		Rate:     rateConfig{Enabled: true, Registration: 10, Resolve: 100, Query: 500, Heartbeat: 50, Beacon: 240},
 		Auth:     authConfig{Register: string(gateway.AccessOpen), Polo: string(gateway.AccessOpen), Beacon: string(gateway.AccessOpen), LegacySignatures: string(gateway.LegacyAllow), NoteRefusals: gateway.NoteEvery},
+		Backup:   backupConfig{Keep: 14},
 		Accounts: accountsConfig{BadgeIssuers: identity.DefaultBadgeIssuers, RecoveryKeys: identity.DefaultRecoveryKeys},
 		Raft: raftConfig{LogStore: store.KindBolt, HeartbeatTimeout: 200 * time.Millisecond, ElectionTimeout: 200 * time.Millisecond,
 			SnapshotThreshold: 8192, TrailingLogs: 10240, SnapshotInterval: 30 * time.Second, StableFor: 2 * time.Second},

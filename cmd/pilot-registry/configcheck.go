@@ -62,6 +62,7 @@ func (c *config) validate() error {
 	}
 	c.Raft.validate(&p)
 	c.Memory.validate(&p)
+	c.Backup.validate(&p)
 	_, err = c.guard()
 	p.addError(err)
 	_, err = c.roots()

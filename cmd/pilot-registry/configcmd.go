@@ -82,6 +82,9 @@ func (c *config) startable() error {
 			p.add("ops.tls_cert: %v", err)
 		}
 	}
+	if info, err := os.Stat(c.Backup.Dir); c.Backup.Every > 0 && (err != nil || !info.IsDir()) {
+		p.add("backup.dir: %s is no directory that can be read: make or mount it", c.Backup.Dir)
+	}
 	return errors.Join(p...)
 }
 

@@ -116,7 +116,11 @@ func runMember(ctx context.Context, c *config, hung *hangUps, load func() (*conf
 	engine := c.cluster(wire.Addr().String(), log, registry)
 	traces.Attach(&engine)
 	engine.Guesses, engine.Exempt, engine.Certificates = bounds.guesses, bounds.exempt, bounds.certs.ends
-	engine.Extra = append(engine.Extra, out.keys, out.sinks(c.Outbound.FileDir, log))
+	backups, err := c.backups(registry)
+	if err != nil {
+		return err
+	}
+	engine.Extra = append(engine.Extra, out.keys, out.sinks(c.Outbound.FileDir, log), backups)
 	node, err := cluster.Start(ctx, engine)
 	if unusable := (*cluster.UnusableError)(nil); errors.As(err, &unusable) {
 		return &exitError{code: cluster.ExitDamaged, err: err}

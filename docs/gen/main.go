@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/pilotregistry/pilotregistry/cluster"
+	"github.com/pilotregistry/pilotregistry/cluster/service/backup"
 	"github.com/pilotregistry/pilotregistry/cluster/service/delivery"
 	"github.com/pilotregistry/pilotregistry/cluster/service/jwks"
 	"github.com/pilotregistry/pilotregistry/cluster/service/ops"
@@ -147,7 +148,7 @@ func metricsReference() ([]byte, error) {
 	for _, group := range []struct {
 		origin string
 		lists  [][]cluster.MetricInfo
-	}{{"state", [][]cluster.MetricInfo{ops.StateMetrics, delivery.Metrics}}, {"process", [][]cluster.MetricInfo{ops.Metrics, ops.BudgetMetrics, cluster.Metrics, jwks.Metrics, tracing.Metrics}}, {"process, another name", [][]cluster.MetricInfo{ops.Aliases}}} {
+	}{{"state", [][]cluster.MetricInfo{ops.StateMetrics, delivery.Metrics}}, {"process", [][]cluster.MetricInfo{ops.Metrics, ops.BudgetMetrics, cluster.Metrics, jwks.Metrics, backup.Metrics, tracing.Metrics}}, {"process, another name", [][]cluster.MetricInfo{ops.Aliases}}} {
 		for _, m := range slices.Concat(group.lists...) {
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", m.Name, m.Kind, strings.Join(m.Labels, ", "), group.origin, m.Help)
 		}
