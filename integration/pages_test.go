@@ -175,7 +175,7 @@ func runExamples(t *testing.T, bin string, run []example) {
 	}
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", script)
 	cmd.Dir, cmd.WaitDelay = dir, 10*time.Second
-	cmd.Env = append(os.Environ(), "HOME="+dir)
+	cmd.Env = append(os.Environ(), "HOME="+c.Dir) // dev has kept its context there
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v; the block that failed is the last one:\n%s", err, out)
 	}
