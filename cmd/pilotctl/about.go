@@ -39,7 +39,7 @@ func buildInfo() versionInfo {
 	return v
 }
 
-func (a *app) versionCommand() *cobra.Command {
+func versionCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "show the version of pilotctl", Args: exactly(0), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -64,7 +64,7 @@ type commandList struct {
 	Commands []listedCommand `json:"commands"`
 }
 
-func (a *app) commandsCommand() *cobra.Command {
+func commandsCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "commands", Short: "list the wire commands of the protocol", Args: exactly(0), ValidArgsFunction: cobra.NoFileCompletions,
 		Long: "List the wire commands of the protocol, as this version of pilotctl knows them.",

@@ -8,8 +8,8 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-func (a *app) badgeCommand() *cobra.Command {
-	submit := a.wireCommand("submit <badge> <signature>", "submit_badge", exactly(2), func(s *session, args []string) (protocol.Body, error) {
+func badgeCommand(a *app) *cobra.Command {
+	submit := wireCommand(a, "submit <badge> <signature>", "submit_badge", exactly(2), func(s *session, args []string) (protocol.Body, error) {
 		id, err := s.node()
 		return &protocol.SubmitBadge{NodeID: id, Badge: args[0], BadgeSig: args[1]}, err
 	})
@@ -18,14 +18,14 @@ func (a *app) badgeCommand() *cobra.Command {
 	return groupCommand("badge", "attach the badge of a verified account to a node", submit)
 }
 
-func (a *app) recoveryCommand() *cobra.Command {
-	enroll := a.wireCommand("enroll <enrollment> <signature>", "enroll_recovery", exactly(2), func(s *session, args []string) (protocol.Body, error) {
+func recoveryCommand(a *app) *cobra.Command {
+	enroll := wireCommand(a, "enroll <enrollment> <signature>", "enroll_recovery", exactly(2), func(s *session, args []string) (protocol.Body, error) {
 		id, err := s.node()
 		return &protocol.EnrollRecovery{NodeID: id, Enrollment: args[0], EnrollmentSig: args[1]}, err
 	})
 	enroll.Long += "\n\nBoth come from a verifier of accounts. An earlier enrolment is replaced, which the\naudit log says."
 	enroll.Example = "  pilotctl recovery enroll pilotenroll:v1:7:github:c0ffee:1786000000:bdg-v1 SIG"
-	recoverIt := a.wireCommand("recover <node> <recovery> <signature> <new-public-key>", "recover_identity", exactly(4), func(s *session, args []string) (protocol.Body, error) {
+	recoverIt := wireCommand(a, "recover <node> <recovery> <signature> <new-public-key>", "recover_identity", exactly(4), func(s *session, args []string) (protocol.Body, error) {
 		id, err := s.nodeArg(args[0])
 		return &protocol.RecoverIdentity{NodeID: id, Recovery: args[1], RecoverySig: args[2], NewPublicKey: args[3]}, err
 	})

@@ -13,12 +13,12 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol/client"
 )
 
-func (a *app) auditCommand() *cobra.Command {
-	list := a.wireCommand("list", "get_audit_log", exactly(0), nil)
+func auditCommand(a *app) *cobra.Command {
+	list := wireCommand(a, "list", "get_audit_log", exactly(0), nil)
 	list.Example = "  pilotctl audit list --action 'member.*' --network 1 --since 24h\n  pilotctl audit list --class security --limit 20 -o json"
 	filter := addAuditFilter(a, list)
 	every := list.Flags().Bool("all", false, "all pages, not the first one")
-	page := a.tableRunner("get_audit_log", func() any { return &auditTable{} }, func(s *session, _ []string) (protocol.Body, error) {
+	page := tableRunner(a, "get_audit_log", func() any { return &auditTable{} }, func(s *session, _ []string) (protocol.Body, error) {
 		return filter.request(s)
 	})
 	list.RunE = func(cmd *cobra.Command, args []string) error {
@@ -28,8 +28,8 @@ func (a *app) auditCommand() *cobra.Command {
 		return a.allEvents(cmd, filter)
 	}
 	group := groupCommand("audit", "read, follow, export and verify the audit trail, and manage its sinks",
-		list, a.auditTail(), a.auditExport(), a.auditVerify(), a.auditReplay(), a.auditSinks(), a.wireCommand("chain", "audit_chain", exactly(0), nil),
-		groupCommand("sink", "create, replace and delete sinks of the audit trail", a.auditSinkPut(), a.auditSinkDelete()))
+		list, auditTail(a), auditExport(a), auditVerify(a), auditReplay(a), auditSinks(a), wireCommand(a, "chain", "audit_chain", exactly(0), nil),
+		groupCommand("sink", "create, replace and delete sinks of the audit trail", auditSinkPut(a), auditSinkDelete(a)))
 	network := group.Flags().String("network", "", "without a command: list the events of this `network`, by id or name")
 	completeFlag(a, group, "network", "network")
 	group.RunE = func(cmd *cobra.Command, args []string) error {
@@ -43,7 +43,7 @@ func (a *app) auditCommand() *cobra.Command {
 }
 
 // tableRunner is runner for a reply that a table shows in part.
-func (a *app) tableRunner(wire string, table func() any, build builder) func(*cobra.Command, []string) error {
+func tableRunner(a *app, wire string, table func() any, build builder) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		s, done, err := a.open(cmd)
 		if err != nil {
@@ -169,15 +169,15 @@ func past(cmd *cobra.Command, flag, text string, now time.Time) (string, error) 
 	return now.Add(-d).UTC().Format(time.RFC3339), nil
 }
 
-func (a *app) auditReplay() *cobra.Command {
-	cmd := a.wireCommand("replay", "audit_replay", exactly(0), nil)
+func auditReplay(a *app) *cobra.Command {
+	cmd := wireCommand(a, "replay", "audit_replay", exactly(0), nil)
 	cmd.Example = "  pilotctl audit replay --sink audit_export --from 1200"
 	name := cmd.Flags().String("sink", "", "`name` of the sink")
 	from := cmd.Flags().Uint64("from", 0, "`number` of the first event to deliver again")
 	for _, flag := range []string{"sink", "from"} {
 		must(cmd.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions))
 	}
-	cmd.RunE = a.runner("audit_replay", func(s *session, _ []string) (protocol.Body, error) {
+	cmd.RunE = runner(a, "audit_replay", func(s *session, _ []string) (protocol.Body, error) {
 		if *name == "" || *from == 0 {
 			return nil, usagef(s.cmd, "--sink and --from are required")
 		}

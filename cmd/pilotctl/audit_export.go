@@ -16,7 +16,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol/client"
 )
 
-func (a *app) auditExport() *cobra.Command {
+func auditExport(a *app) *cobra.Command {
 	row := protocol.Must("get_audit_log")
 	cmd := &cobra.Command{Use: "export", Short: "copy the audit log to a file and verify it", Args: exactly(0), ValidArgsFunction: cobra.NoFileCompletions,
 		Long: longHelp(row, "copy the audit log to a file and verify it") + "\n\nThe first line says where the hash chains begin and end, each other line is an event. A file that is there is\n" +
@@ -157,8 +157,8 @@ func jsonLine(v any) ([]byte, error) {
 }
 
 // auditExportAlias is export under the original's name and verbs.
-func (a *app) auditExportAlias() *cobra.Command {
-	set := a.exportSet()
+func auditExportAlias(a *app) *cobra.Command {
+	set := exportSet(a)
 	token := set.Flags().String("splunk-token", "", "the `token`; others on the machine can see it: --secret-file is better")
 	must(set.RegisterFlagCompletionFunc("splunk-token", cobra.NoFileCompletions))
 	set.PreRunE = func(cmd *cobra.Command, _ []string) error {
@@ -169,9 +169,9 @@ func (a *app) auditExportAlias() *cobra.Command {
 		return nil
 	}
 	set.Example = "  pilotctl audit-export set --format splunk_hec --endpoint https://splunk:8088/services/collector --secret-file hec.token"
-	off := a.wireCommand("disable", "set_audit_export", exactly(0), func(*session, []string) (protocol.Body, error) {
+	off := wireCommand(a, "disable", "set_audit_export", exactly(0), func(*session, []string) (protocol.Body, error) {
 		return &protocol.SetAuditExport{}, nil
 	})
 	off.Short, off.Long = "switch the audit export off", longHelp(protocol.Must("set_audit_export"), "switch the audit export off")
-	return groupCommand("audit-export", "set and show the audit export, like export", set, a.wireCommand("get", "get_audit_export", exactly(0), nil), off)
+	return groupCommand("audit-export", "set and show the audit export, like export", set, wireCommand(a, "get", "get_audit_export", exactly(0), nil), off)
 }

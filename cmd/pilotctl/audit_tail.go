@@ -26,7 +26,7 @@ type tail struct {
 	interval time.Duration
 }
 
-func (a *app) auditTail() *cobra.Command {
+func auditTail(a *app) *cobra.Command {
 	row := protocol.Must("get_audit_log")
 	cmd := &cobra.Command{Use: "tail", Short: "follow the audit log", Args: exactly(0), ValidArgsFunction: cobra.NoFileCompletions,
 		Long: longHelp(row, "follow the audit log") + "\n\nIt begins with what happens from now on, or after --after. Events are lines; with -o json or --json\n" +

@@ -18,7 +18,7 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-func (a *app) auditVerify() *cobra.Command {
+func auditVerify(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "verify <file>", Short: "verify a copy of the audit log", Args: exactly(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveDefault

@@ -11,8 +11,8 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-func (a *app) exportBlueprint() *cobra.Command {
-	cmd := a.wireCommand("export <network>", "get_provision_status", exactly(1), nil)
+func exportBlueprint(a *app) *cobra.Command {
+	cmd := wireCommand(a, "export <network>", "get_provision_status", exactly(1), nil)
 	cmd.Short = "write a network down as a blueprint"
 	cmd.Long = longHelp(protocol.Must("get_provision_status"), cmd.Short) + `
 
@@ -51,8 +51,8 @@ func (a *app) printBlueprint(b *blueprint) error {
 	return a.print(raw, nil)
 }
 
-func (a *app) diffBlueprint() *cobra.Command {
-	cmd := a.wireCommand("diff <file>", "get_provision_status", exactly(1), nil)
+func diffBlueprint(a *app) *cobra.Command {
+	cmd := wireCommand(a, "diff <file>", "get_provision_status", exactly(1), nil)
 	cmd.Short = "compare a blueprint with the registry, setting by setting"
 	cmd.Long = longHelp(protocol.Must("get_provision_status"), cmd.Short) + `
 
@@ -61,7 +61,7 @@ webhook, which nobody gives back, are not compared.
 The exit code is 2 when there are differences.` + "\n" + blueprintFileHelp
 	cmd.Example = "  pilotctl blueprint diff prod-fleet.yaml"
 	cmd.ValidArgsFunction = completeFiles("yaml", "yml", "json")
-	cmd.RunE = a.blueprintRun(func(s *session, b *blueprint) error {
+	cmd.RunE = blueprintRun(a, func(s *session, b *blueprint) error {
 		c, err := s.current(b.Name)
 		if err != nil {
 			return err

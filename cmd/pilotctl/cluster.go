@@ -15,10 +15,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (a *app) clusterCommand() *cobra.Command {
+func clusterCommand(a *app) *cobra.Command {
 	target := func(use, wire string, args cobra.PositionalArgs) *cobra.Command {
-		cmd := a.wireCommand(use, wire, args, nil)
-		cmd.RunE = a.runner(wire, func(s *session, args []string) (protocol.Body, error) {
+		cmd := wireCommand(a, use, wire, args, nil)
+		cmd.RunE = runner(a, wire, func(s *session, args []string) (protocol.Body, error) {
 			r := &protocol.ClusterTarget{}
 			if len(args) > 0 {
 				var err error
@@ -34,28 +34,28 @@ func (a *app) clusterCommand() *cobra.Command {
 	remove := target("remove <member>", "cluster_remove", exactly(1))
 	asking(remove)
 	remove.Flags().Bool("force", false, "remove the member even when that endangers the quorum")
-	token := a.wireCommand("join-token", "cluster_join_token", exactly(0), nil)
+	token := wireCommand(a, "join-token", "cluster_join_token", exactly(0), nil)
 	token.Aliases, token.SuggestFor = []string{"add"}, []string{"invite"} // as pilot-registry calls it
 	nonvoter := token.Flags().Bool("nonvoter", false, "the new member stays without a vote")
 	ttl := token.Flags().Duration("ttl", time.Hour, "how long the token is good, at most 168h")
-	token.RunE = a.runner("cluster_join_token", func(s *session, _ []string) (protocol.Body, error) {
+	token.RunE = runner(a, "cluster_join_token", func(s *session, _ []string) (protocol.Body, error) {
 		if *ttl < time.Second || *ttl > 7*24*time.Hour {
 			return nil, usagef(s.cmd, "invalid --ttl %v: want 1s to 168h", *ttl)
 		}
 		return &protocol.ClusterJoinToken{NonVoter: *nonvoter, TTLSeconds: uint32(*ttl / time.Second)}, nil
 	})
-	token.AddCommand(a.wireCommand("list", "cluster_join_token_list", exactly(0), nil),
-		a.wireCommand("revoke <token>", "cluster_join_token_revoke", exactly(1), func(_ *session, args []string) (protocol.Body, error) {
+	token.AddCommand(wireCommand(a, "list", "cluster_join_token_list", exactly(0), nil),
+		wireCommand(a, "revoke <token>", "cluster_join_token_revoke", exactly(1), func(_ *session, args []string) (protocol.Body, error) {
 			return &protocol.ClusterJoinTokenName{Name: args[0]}, nil
 		}))
 	return groupCommand("cluster", "show and change the cluster",
-		a.clusterStatus(), a.wireCommand("id", "cluster_id", exactly(0), nil), a.wireCommand("members", "cluster_members", exactly(0), nil),
+		clusterStatus(a), wireCommand(a, "id", "cluster_id", exactly(0), nil), wireCommand(a, "members", "cluster_members", exactly(0), nil),
 		target("transfer-leadership [member]", "cluster_transfer_leadership", between(0, 1)),
-		token, target("promote <member>", "cluster_promote", exactly(1)), remove, a.snapshotCommand(), a.subscribeCommand())
+		token, target("promote <member>", "cluster_promote", exactly(1)), remove, snapshotCommand(a), subscribeCommand(a))
 }
 
-func (a *app) clusterStatus() *cobra.Command {
-	cmd := a.wireCommand("status", "cluster_status", exactly(0), nil)
+func clusterStatus(a *app) *cobra.Command {
+	cmd := wireCommand(a, "status", "cluster_status", exactly(0), nil)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s, done, err := a.open(cmd)
 		if err != nil {

@@ -15,7 +15,7 @@ type builder func(s *session, args []string) (protocol.Body, error)
 
 // wireCommand is a command that sends one wire command and prints the reply.
 // Its help comes from the row.
-func (a *app) wireCommand(use, wire string, args cobra.PositionalArgs, build builder) *cobra.Command {
+func wireCommand(a *app, use, wire string, args cobra.PositionalArgs, build builder) *cobra.Command {
 	row := protocol.Must(wire)
 	cmd := &cobra.Command{
 		Use:               use,

@@ -13,9 +13,9 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-func (a *app) directoryCommand() *cobra.Command {
+func directoryCommand(a *app) *cobra.Command {
 	return groupCommand("directory", "keep a network as a directory of people says",
-		a.validateListing(), a.planDirectory(), a.syncDirectory("sync"), a.directoryStatus("status"))
+		validateListing(a), planDirectory(a), a.syncDirectory("sync"), directoryStatus(a, "status"))
 }
 
 const listingFileHelp = `
@@ -32,7 +32,7 @@ key of an entry, is what:
 
   --column external_id=userPrincipalName --column status=Zustand`
 
-func (a *app) validateListing() *cobra.Command {
+func validateListing(a *app) *cobra.Command {
 	var columns func() (map[string]string, error)
 	cmd := &cobra.Command{
 		Use: "validate <file>", Short: "check a directory listing without a registry", Args: exactly(1),
@@ -76,7 +76,7 @@ func addListing(cmd *cobra.Command, a *app) *listingFlags {
 }
 
 // directoryRun reads the listing and finds it valid before anything is sent.
-func (a *app) directoryRun(f *listingFlags, do func(s *session, l *listing) error) func(*cobra.Command, []string) error {
+func directoryRun(a *app, f *listingFlags, do func(s *session, l *listing) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := a.checkOutput(cmd); err != nil {
 			return err
@@ -113,22 +113,22 @@ func (a *app) directoryRun(f *listingFlags, do func(s *session, l *listing) erro
 	}
 }
 
-func (a *app) planDirectory() *cobra.Command {
-	cmd := a.wireCommand("plan <file>", "directory_sync", exactly(1), nil)
+func planDirectory(a *app) *cobra.Command {
+	cmd := wireCommand(a, "plan <file>", "directory_sync", exactly(1), nil)
 	cmd.Short = "show what applying a directory listing would change"
 	cmd.Long = longHelp(protocol.Must("directory_sync"), cmd.Short) +
 		"\n\nThe exit code is 2 when something would change, 0 when nothing would." + "\n" + listingFileHelp
 	cmd.Example = "  pilotctl directory plan people.csv --network 1 --remove-unlisted"
 	cmd.ValidArgsFunction = completeFiles("csv", "yaml", "yml", "json")
 	f, out := addListing(cmd, a), addOut(cmd)
-	cmd.RunE = a.directoryRun(f, func(s *session, l *listing) error {
+	cmd.RunE = directoryRun(a, f, func(s *session, l *listing) error {
 		return s.plan("directory", l, *out, &directoryReply{}, func() (json.RawMessage, error) { return s.provisioner.syncDirectory(s, l, change{dryRun: true}) })
 	})
 	return cmd
 }
 
 func (a *app) syncDirectory(use string) *cobra.Command {
-	cmd := a.wireCommand(use+" <file>", "directory_sync", exactly(1), nil)
+	cmd := wireCommand(a, use+" <file>", "directory_sync", exactly(1), nil)
 	cmd.Long += `
 
 Members are found by their external ids. Listed roles are given, disabled
@@ -140,7 +140,7 @@ and go when --confirm-removals has their number, or --plan the same plan.` + "\n
 	f, revision := addListing(cmd, a), addRevision(cmd)
 	confirm := cmd.Flags().Uint32("confirm-removals", 0, "agree that this `number` of members is removed; needed when they are not listed, or many")
 	must(cmd.RegisterFlagCompletionFunc("confirm-removals", cobra.NoFileCompletions))
-	cmd.RunE = a.directoryRun(f, func(s *session, l *listing) error {
+	cmd.RunE = directoryRun(a, f, func(s *session, l *listing) error {
 		c, err := revision.change(s.cmd, "directory", l)
 		if err != nil {
 			return err
@@ -219,8 +219,8 @@ func (s *session) sayRemoved(raw json.RawMessage, network uint16) {
 	}
 }
 
-func (a *app) directoryStatus(use string) *cobra.Command {
-	cmd := a.wireCommand(use+" <network>", "directory_status", exactly(1), func(s *session, args []string) (protocol.Body, error) {
+func directoryStatus(a *app, use string) *cobra.Command {
+	cmd := wireCommand(a, use+" <network>", "directory_status", exactly(1), func(s *session, args []string) (protocol.Body, error) {
 		network, err := s.networkArg(args[0])
 		return &protocol.NetworkRequest{NetworkID: network}, err
 	})

@@ -9,13 +9,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (a *app) exprPolicyCommand() *cobra.Command {
-	get := a.wireCommand("get <network>", "get_expr_policy", exactly(1), func(s *session, args []string) (protocol.Body, error) {
+func exprPolicyCommand(a *app) *cobra.Command {
+	get := wireCommand(a, "get <network>", "get_expr_policy", exactly(1), func(s *session, args []string) (protocol.Body, error) {
 		network, err := s.networkArg(args[0])
 		return &protocol.NetworkRequest{NetworkID: network}, err
 	})
 	get.Example = "  pilotctl policy expr get 1 -o yaml"
-	set := a.roleCommand("set <network> <file>", "set_expr_policy", exactly(2), func(_ *session, r *roleRequest) (protocol.Body, error) {
+	set := roleCommand(a, "set <network> <file>", "set_expr_policy", exactly(2), func(_ *session, r *roleRequest) (protocol.Body, error) {
 		data, err := readDocument(r.args[1])
 		if err != nil {
 			return nil, err
@@ -29,7 +29,7 @@ func (a *app) exprPolicyCommand() *cobra.Command {
 	set.Long += "\n\nThe file is the JSON document that daemons evaluate; - reads standard input. Daemons\nthat run a policy already load another one only when they restart."
 	set.Example = "  pilotctl policy expr set 1 policy.json"
 	set.ValidArgsFunction = a.networkThenFile
-	clearIt := a.roleCommand("clear <network>", "set_expr_policy", exactly(1), func(_ *session, r *roleRequest) (protocol.Body, error) {
+	clearIt := roleCommand(a, "clear <network>", "set_expr_policy", exactly(1), func(_ *session, r *roleRequest) (protocol.Body, error) {
 		return &protocol.SetExprPolicy{NodeID: r.actor, NetworkID: r.network, ExprPolicy: new(string)}, nil
 	}, nil)
 	clearIt.Short = "take a network's expression policy away"

@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (a *app) handshakeCommand() *cobra.Command {
-	request := a.wireCommand("request <node> [justification...]", "request_handshake", atLeast(1), func(s *session, args []string) (protocol.Body, error) {
+func handshakeCommand(a *app) *cobra.Command {
+	request := wireCommand(a, "request <node> [justification...]", "request_handshake", atLeast(1), func(s *session, args []string) (protocol.Body, error) {
 		own, err := s.node()
 		if err != nil {
 			return nil, err
@@ -18,16 +18,16 @@ func (a *app) handshakeCommand() *cobra.Command {
 		peer, err := s.nodeArg(args[0])
 		return &protocol.RequestHandshake{FromNodeID: own, ToNodeID: peer, Justification: strings.Join(args[1:], " ")}, err
 	})
-	poll := a.wireCommand("poll", "poll_handshakes", exactly(0), func(s *session, _ []string) (protocol.Body, error) {
+	poll := wireCommand(a, "poll", "poll_handshakes", exactly(0), func(s *session, _ []string) (protocol.Body, error) {
 		own, err := s.node()
 		return &protocol.PollHandshakes{NodeID: own}, err
 	})
 	poll.Long += "\n\nWhat is shown is taken away; \"more\" says that something is left."
-	return groupCommand("handshake", "ask for trust and answer", request, poll, a.respond("accept <node>", true), a.respond("reject <node>", false))
+	return groupCommand("handshake", "ask for trust and answer", request, poll, respond(a, "accept <node>", true), respond(a, "reject <node>", false))
 }
 
-func (a *app) respond(use string, accept bool) *cobra.Command {
-	cmd := a.wireCommand(use, "respond_handshake", exactly(1), func(s *session, args []string) (protocol.Body, error) {
+func respond(a *app, use string, accept bool) *cobra.Command {
+	cmd := wireCommand(a, use, "respond_handshake", exactly(1), func(s *session, args []string) (protocol.Body, error) {
 		own, err := s.node()
 		if err != nil {
 			return nil, err

@@ -8,10 +8,10 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-func (a *app) identityCommand() *cobra.Command {
-	get := a.wireCommand("get <node>", "get_identity", exactly(1), forNodeArg)
+func identityCommand(a *app) *cobra.Command {
+	get := wireCommand(a, "get <node>", "get_identity", exactly(1), forNodeArg)
 	get.Example = "  pilotctl identity get 7"
-	set := a.wireCommand("set-external-id <node> <external-id>", "set_external_id", exactly(2), func(s *session, args []string) (protocol.Body, error) {
+	set := wireCommand(a, "set-external-id <node> <external-id>", "set_external_id", exactly(2), func(s *session, args []string) (protocol.Body, error) {
 		if args[1] == "" {
 			return nil, usagef(s.cmd, "an empty external id; use clear-external-id to clear it")
 		}
@@ -20,7 +20,7 @@ func (a *app) identityCommand() *cobra.Command {
 	})
 	set.Long += "\n\nDirectories and blueprints know people by their external ids. Letters A to Z match a to z."
 	set.Example = "  pilotctl identity set-external-id 7 alice@example.org"
-	clearIt := a.wireCommand("clear-external-id <node>", "set_external_id", exactly(1), func(s *session, args []string) (protocol.Body, error) {
+	clearIt := wireCommand(a, "clear-external-id <node>", "set_external_id", exactly(1), func(s *session, args []string) (protocol.Body, error) {
 		id, err := s.nodeArg(args[0])
 		return &protocol.SetExternalID{NodeID: id}, err
 	})
@@ -30,10 +30,10 @@ func (a *app) identityCommand() *cobra.Command {
 }
 
 // validateToken asks what an identity token is worth.
-func (a *app) validateToken() *cobra.Command {
-	cmd := a.wireCommand("validate", "validate_token", exactly(0), nil)
+func validateToken(a *app) *cobra.Command {
+	cmd := wireCommand(a, "validate", "validate_token", exactly(0), nil)
 	file := cmd.Flags().String("token-file", "", "`file` with the identity token; - is standard input")
-	cmd.RunE = a.runner("validate_token", func(s *session, _ []string) (protocol.Body, error) {
+	cmd.RunE = runner(a, "validate_token", func(s *session, _ []string) (protocol.Body, error) {
 		if *file == "" {
 			return nil, usagef(s.cmd, "--token-file is required")
 		}
@@ -45,11 +45,11 @@ func (a *app) validateToken() *cobra.Command {
 }
 
 // identityWebhook sets the webhook that verifies identity tokens.
-func (a *app) identityWebhook() *cobra.Command {
-	cmd := a.wireCommand("webhook [url]", "set_identity_webhook", between(0, 1), nil)
+func identityWebhook(a *app) *cobra.Command {
+	cmd := wireCommand(a, "webhook [url]", "set_identity_webhook", between(0, 1), nil)
 	cmd.Example = "  pilotctl idp webhook https://id.example.org/verify\n  pilotctl idp webhook --off"
 	off := addOff(cmd)
-	cmd.RunE = a.runner("set_identity_webhook", func(s *session, args []string) (protocol.Body, error) {
+	cmd.RunE = runner(a, "set_identity_webhook", func(s *session, args []string) (protocol.Body, error) {
 		if *off == (len(args) == 1) || len(args) == 1 && args[0] == "" {
 			return nil, usagef(s.cmd, "give a URL, or --off")
 		}

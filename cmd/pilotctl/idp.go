@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (a *app) idpCommand() *cobra.Command {
-	set := a.wireCommand("set", "set_idp_config", exactly(0), nil)
+func idpCommand(a *app) *cobra.Command {
+	set := wireCommand(a, "set", "set_idp_config", exactly(0), nil)
 	set.Example = "  pilotctl idp set --type oidc --url https://id.example.org/keys --issuer https://id.example.org --client-id pilot\n  pilotctl idp set --off"
 	r, flags := &protocol.SetIDPConfig{}, set.Flags()
 	flags.StringVar(&r.IDPType, "type", "", "`type` of the provider: oidc, saml, webhook, entra_id or ldap")
@@ -31,7 +31,7 @@ func (a *app) idpCommand() *cobra.Command {
 	for _, name := range []string{"url", "issuer", "client-id", "tenant-id", "domain", "external-id-claim", "role-claim", "role"} {
 		must(set.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
 	}
-	set.RunE = a.runner("set_idp_config", func(s *session, _ []string) (protocol.Body, error) {
+	set.RunE = runner(a, "set_idp_config", func(s *session, _ []string) (protocol.Body, error) {
 		if *off && (r.IDPType != "" || r.URL != "") || !*off && (r.IDPType == "" || r.URL == "") {
 			return nil, usagef(s.cmd, "give --type and --url, or --off")
 		}
@@ -44,10 +44,10 @@ func (a *app) idpCommand() *cobra.Command {
 		}
 		return r, nil
 	})
-	show := a.wireCommand("show", "get_idp_config", exactly(0), nil)
+	show := wireCommand(a, "show", "get_idp_config", exactly(0), nil)
 	show.Aliases = []string{"get"}
 	show.RunE = a.showIDP
-	return groupCommand("idp", "set and show the identity provider, and validate its tokens", set, show, a.validateToken(), a.identityWebhook())
+	return groupCommand("idp", "set and show the identity provider, and validate its tokens", set, show, validateToken(a), identityWebhook(a))
 }
 
 // showIDP says also of keys that were never fetched that they were not.

@@ -10,14 +10,14 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-func (a *app) inviteCommand() *cobra.Command {
+func inviteCommand(a *app) *cobra.Command {
 	return groupCommand("invite", "send, list and answer invites to networks",
-		a.sendInvite("send"), a.listInvites("list"), a.respondInvite("accept", true), a.respondInvite("reject", false))
+		sendInvite(a, "send"), listInvites(a, "list"), respondInvite(a, "accept", true), respondInvite(a, "reject", false))
 }
 
-func (a *app) sendInvite(verb string) *cobra.Command {
+func sendInvite(a *app, verb string) *cobra.Command {
 	var length *forFlag
-	cmd := a.roleCommand(verb+" <network> <node>", "invite_to_network", exactly(2), func(s *session, r *roleRequest) (protocol.Body, error) {
+	cmd := roleCommand(a, verb+" <network> <node>", "invite_to_network", exactly(2), func(s *session, r *roleRequest) (protocol.Body, error) {
 		seconds, err := length.seconds(s.cmd)
 		if err != nil {
 			return nil, err
@@ -35,15 +35,15 @@ func (a *app) sendInvite(verb string) *cobra.Command {
 	return cmd
 }
 
-func (a *app) listInvites(verb string) *cobra.Command {
-	cmd := a.wireCommand(verb, "poll_invites", exactly(0), forNode)
+func listInvites(a *app, verb string) *cobra.Command {
+	cmd := wireCommand(a, verb, "poll_invites", exactly(0), forNode)
 	cmd.Long += "\n\nListing takes nothing away."
 	cmd.Example = "  pilotctl invite list --identity ./bob.json"
 	return cmd
 }
 
-func (a *app) respondInvite(verb string, accept bool) *cobra.Command {
-	cmd := a.wireCommand(verb+" <network>", "respond_invite", exactly(1), func(s *session, args []string) (protocol.Body, error) {
+func respondInvite(a *app, verb string, accept bool) *cobra.Command {
+	cmd := wireCommand(a, verb+" <network>", "respond_invite", exactly(1), func(s *session, args []string) (protocol.Body, error) {
 		network, err := s.networkArg(args[0])
 		if err != nil {
 			return nil, err

@@ -18,8 +18,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (a *app) keyCommand() *cobra.Command {
-	set := a.wireCommand("set-expiry <time>", "set_key_expiry", exactly(1), func(s *session, args []string) (protocol.Body, error) {
+func keyCommand(a *app) *cobra.Command {
+	set := wireCommand(a, "set-expiry <time>", "set_key_expiry", exactly(1), func(s *session, args []string) (protocol.Body, error) {
 		at, err := expiry(args[0], time.Now())
 		if err != nil {
 			return nil, usagef(s.cmd, "%v", err)
@@ -28,13 +28,13 @@ func (a *app) keyCommand() *cobra.Command {
 		return &protocol.SetKeyExpiry{NodeID: id, ExpiresAt: at}, err
 	})
 	set.Long += "\n\nThe time is RFC 3339, as in 2027-01-31T10:00:00Z, or a span from now, as in 720h or 30d."
-	clearIt := a.wireCommand("clear-expiry", "set_key_expiry", exactly(0), func(s *session, _ []string) (protocol.Body, error) {
+	clearIt := wireCommand(a, "clear-expiry", "set_key_expiry", exactly(0), func(s *session, _ []string) (protocol.Body, error) {
 		id, err := s.node()
 		return &protocol.SetKeyExpiry{NodeID: id, ExpiresAt: "never"}, err
 	})
 	clearIt.Short, clearIt.Long = "clear the day a node's key ends", longHelp(protocol.Must("set_key_expiry"), "clear the day a node's key ends")
 	return groupCommand("key", "show, expire and rotate keys",
-		a.wireCommand("info [node]", "get_key_info", between(0, 1), forNodeArg), set, clearIt, a.rotateKeyCommand("rotate"))
+		wireCommand(a, "info [node]", "get_key_info", between(0, 1), forNodeArg), set, clearIt, rotateKeyCommand(a, "rotate"))
 }
 
 // expiry reads a point in time or a span from now.
@@ -69,8 +69,8 @@ func (e errExpiry) Error() string {
 // is sent and stays there until the registry is known to have it or not, so
 // neither a crash nor an unknown outcome loses a key: running the command
 // again finishes what was begun.
-func (a *app) rotateKeyCommand(use string) *cobra.Command {
-	cmd := a.wireCommand(use, "rotate_key", exactly(0), nil)
+func rotateKeyCommand(a *app, use string) *cobra.Command {
+	cmd := wireCommand(a, use, "rotate_key", exactly(0), nil)
 	cmd.Long += `
 
 The new key is kept next to the identity file (.pending) before it is sent. If

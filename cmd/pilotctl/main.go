@@ -143,15 +143,15 @@ func (a *app) rootCommand() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	group("node", a.registerCommand(), a.heartbeatCommand(), a.lookupCommand(), a.resolveCommand(), a.deregisterCommand(),
-		a.rotateKeyCommand("rotate-key"), a.nodeCommand(), a.findCommand("find"), a.punchCommand())
-	group("other", a.trustCommand(), a.handshakeCommand(), a.poloCommand(), a.beaconCommand(), a.keyCommand())
-	group("network", a.networkCommand(), a.memberCommand(), a.memberTagsCommand(), a.inviteCommand(), a.policyCommand(), a.identityCommand(), a.badgeCommand(), a.recoveryCommand(), a.personCommand(), a.settingCommand(),
-		a.blueprintCommand(), a.directoryCommand())
-	group("audit", a.auditCommand(), a.exportCommand(), a.webhookCommand(), a.idpCommand())
-	group("cluster", a.clusterCommand(), watchCommand(a), doctorCommand(a), debugCommand(a), benchCommand(a))
-	group("alias", a.aliases()...)
-	root.AddCommand(a.versionCommand(), a.commandsCommand(), explainCommand(a), a.contextCommand())
+	group("node", registerCommand(a), heartbeatCommand(a), lookupCommand(a), resolveCommand(a), deregisterCommand(a),
+		rotateKeyCommand(a, "rotate-key"), nodeCommand(a), findCommand(a, "find"), punchCommand(a))
+	group("other", trustCommand(a), handshakeCommand(a), poloCommand(a), beaconCommand(a), keyCommand(a))
+	group("network", networkCommand(a), memberCommand(a), memberTagsCommand(a), inviteCommand(a), policyCommand(a), identityCommand(a), badgeCommand(a), recoveryCommand(a), personCommand(a), settingCommand(a),
+		blueprintCommand(a), directoryCommand(a))
+	group("audit", auditCommand(a), exportCommand(a), webhookCommand(a), idpCommand(a))
+	group("cluster", clusterCommand(a), watchCommand(a), doctorCommand(a), debugCommand(a), benchCommand(a))
+	group("alias", aliases(a)...)
+	root.AddCommand(versionCommand(a), commandsCommand(a), explainCommand(a), a.contextCommand())
 	helptext.Fit(root)
 	return root
 }

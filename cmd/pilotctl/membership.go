@@ -10,13 +10,13 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-func (a *app) memberCommand() *cobra.Command {
+func memberCommand(a *app) *cobra.Command {
 	return groupCommand("member", "show, give and take the roles of members",
-		a.memberRole("role"), a.promoteMember("promote"), a.demoteMember("demote"), a.kickMember("kick"))
+		memberRole(a, "role"), promoteMember(a, "promote"), demoteMember(a, "demote"), kickMember(a, "kick"))
 }
 
-func (a *app) memberRole(verb string) *cobra.Command {
-	cmd := a.wireCommand(verb+" <network> <node>", "get_member_role", exactly(2), func(s *session, args []string) (protocol.Body, error) {
+func memberRole(a *app, verb string) *cobra.Command {
+	cmd := wireCommand(a, verb+" <network> <node>", "get_member_role", exactly(2), func(s *session, args []string) (protocol.Body, error) {
 		network, err := s.networkArg(args[0])
 		if err != nil {
 			return nil, err
@@ -28,9 +28,9 @@ func (a *app) memberRole(verb string) *cobra.Command {
 	return cmd
 }
 
-func (a *app) promoteMember(verb string) *cobra.Command {
+func promoteMember(a *app, verb string) *cobra.Command {
 	var length *forFlag
-	cmd := a.roleCommand(verb+" <network> <node>", "promote_member", exactly(2), func(s *session, r *roleRequest) (protocol.Body, error) {
+	cmd := roleCommand(a, verb+" <network> <node>", "promote_member", exactly(2), func(s *session, r *roleRequest) (protocol.Body, error) {
 		seconds, err := length.seconds(s.cmd)
 		if err != nil {
 			return nil, err
@@ -44,8 +44,8 @@ func (a *app) promoteMember(verb string) *cobra.Command {
 	return cmd
 }
 
-func (a *app) demoteMember(verb string) *cobra.Command {
-	cmd := a.roleCommand(verb+" <network> <node>", "demote_member", exactly(2), func(s *session, r *roleRequest) (protocol.Body, error) {
+func demoteMember(a *app, verb string) *cobra.Command {
+	cmd := roleCommand(a, verb+" <network> <node>", "demote_member", exactly(2), func(s *session, r *roleRequest) (protocol.Body, error) {
 		target, err := s.nodeArg(r.args[1])
 		return &protocol.DemoteMember{NodeID: r.actor, NetworkID: r.network, TargetNodeID: target}, err
 	}, nil)
@@ -53,8 +53,8 @@ func (a *app) demoteMember(verb string) *cobra.Command {
 	return cmd
 }
 
-func (a *app) kickMember(verb string) *cobra.Command {
-	cmd := a.roleCommand(verb+" <network> <node>", "kick_member", exactly(2), func(s *session, r *roleRequest) (protocol.Body, error) {
+func kickMember(a *app, verb string) *cobra.Command {
+	cmd := roleCommand(a, verb+" <network> <node>", "kick_member", exactly(2), func(s *session, r *roleRequest) (protocol.Body, error) {
 		target, err := s.nodeArg(r.args[1])
 		if err != nil {
 			return nil, err

@@ -28,9 +28,9 @@ type roleRequest struct {
 // roleCommand is a command that a network's owner or admin, its token or the
 // admin token authorises. The first argument is the network. told, which may
 // be nil, says what was done.
-func (a *app) roleCommand(use, wire string, args cobra.PositionalArgs,
+func roleCommand(a *app, use, wire string, args cobra.PositionalArgs,
 	build func(s *session, r *roleRequest) (protocol.Body, error), told func(r *roleRequest) string) *cobra.Command {
-	cmd := a.wireCommand(use, wire, args, nil)
+	cmd := wireCommand(a, use, wire, args, nil)
 	token := addSecret(cmd, "network-admin-token", "of the network, instead of a member's role")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		s, done, err := a.open(cmd)

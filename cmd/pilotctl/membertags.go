@@ -8,8 +8,8 @@ import (
 )
 
 // memberTagsCommand is a separate group, as in the newer tool.
-func (a *app) memberTagsCommand() *cobra.Command {
-	get := a.wireCommand("get <network> [node]", "get_member_tags", between(1, 2), func(s *session, args []string) (protocol.Body, error) {
+func memberTagsCommand(a *app) *cobra.Command {
+	get := wireCommand(a, "get <network> [node]", "get_member_tags", between(1, 2), func(s *session, args []string) (protocol.Body, error) {
 		network, err := s.networkArg(args[0])
 		if err != nil {
 			return nil, err
@@ -21,17 +21,17 @@ func (a *app) memberTagsCommand() *cobra.Command {
 		return r, err
 	})
 	get.Example = "  pilotctl member-tags get 1\n  pilotctl member-tags get 1 686"
-	set := a.setMemberTags("set <network> <node> <tag>...", atLeast(3))
+	set := setMemberTags(a, "set <network> <node> <tag>...", atLeast(3))
 	set.Long += "\n\nThe tags take the place of those that the member has."
 	set.Example = "  pilotctl member-tags set 1 686 gpu eu-west"
-	clearAll := a.setMemberTags("clear <network> <node>", exactly(2))
+	clearAll := setMemberTags(a, "clear <network> <node>", exactly(2))
 	clearAll.Short = "take away the tags that a network gives to a member"
 	clearAll.Example = "  pilotctl member-tags clear 1 686"
 	return groupCommand("member-tags", "show and set the tags that networks give to their members", get, set, clearAll)
 }
 
-func (a *app) setMemberTags(use string, args cobra.PositionalArgs) *cobra.Command {
-	return a.roleCommand(use, "set_member_tags", args, func(s *session, r *roleRequest) (protocol.Body, error) {
+func setMemberTags(a *app, use string, args cobra.PositionalArgs) *cobra.Command {
+	return roleCommand(a, use, "set_member_tags", args, func(s *session, r *roleRequest) (protocol.Body, error) {
 		target, err := s.nodeArg(r.args[1])
 		return &protocol.SetMemberTags{NodeID: r.actor, NetworkID: r.network, TargetNodeID: target, Tags: r.args[2:]}, err
 	}, nil)

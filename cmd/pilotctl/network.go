@@ -10,14 +10,14 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-func (a *app) networkCommand() *cobra.Command {
-	members := a.wireCommand("members <network>", "list_nodes", exactly(1), func(s *session, args []string) (protocol.Body, error) {
+func networkCommand(a *app) *cobra.Command {
+	members := wireCommand(a, "members <network>", "list_nodes", exactly(1), func(s *session, args []string) (protocol.Body, error) {
 		network, err := s.networkArg(args[0])
 		return &protocol.ListNodes{NetworkID: network}, err
 	})
 	members.Short = "list a network's members and their roles"
 	members.Example = "  pilotctl network members 1"
-	leave := a.wireCommand("leave <network>", "leave_network", exactly(1), func(s *session, args []string) (protocol.Body, error) {
+	leave := wireCommand(a, "leave <network>", "leave_network", exactly(1), func(s *session, args []string) (protocol.Body, error) {
 		network, err := s.networkArg(args[0])
 		if err != nil {
 			return nil, err
@@ -26,18 +26,18 @@ func (a *app) networkCommand() *cobra.Command {
 		return &protocol.LeaveNetwork{NodeID: id, NetworkID: network}, err
 	})
 	leave.Example = "  pilotctl network leave 1"
-	list := a.wireCommand("list", "list_networks", exactly(0), nil)
+	list := wireCommand(a, "list", "list_networks", exactly(0), nil)
 	list.Example = "  pilotctl network list -o yaml"
-	verbs := []*cobra.Command{a.createNetwork(), list, a.joinNetwork(), leave, members,
-		a.deleteNetwork(), a.renameNetwork(), a.setEnterprise(), a.transferOwnership(),
+	verbs := []*cobra.Command{createNetwork(a), list, joinNetwork(a), leave, members,
+		deleteNetwork(a), renameNetwork(a), setEnterprise(a), transferOwnership(a),
 		// The original tool has these under network.
-		a.memberRole("role"), a.promoteMember("promote"), a.demoteMember("demote"), a.kickMember("kick"),
-		a.networkPolicy(), a.sendInvite("invite"), a.listInvites("invites"), a.respondInvite("accept", true), a.respondInvite("reject", false)}
+		memberRole(a, "role"), promoteMember(a, "promote"), demoteMember(a, "demote"), kickMember(a, "kick"),
+		networkPolicy(a), sendInvite(a, "invite"), listInvites(a, "invites"), respondInvite(a, "accept", true), respondInvite(a, "reject", false)}
 	return groupCommand("network", "create, join, change and list networks", verbs...)
 }
 
-func (a *app) createNetwork() *cobra.Command {
-	cmd := a.wireCommand("create <name>", "create_network", between(0, 1), nil)
+func createNetwork(a *app) *cobra.Command {
+	cmd := wireCommand(a, "create <name>", "create_network", between(0, 1), nil)
 	cmd.Example = "  pilotctl network create lab --node-id 7\n  pilotctl network create lab --join-rule token --token-file ./lab.token"
 	f := cmd.Flags()
 	name := f.String("name", "", "`name`, instead of the argument")
@@ -49,7 +49,7 @@ func (a *app) createNetwork() *cobra.Command {
 	expr := f.String("expr-policy-file", "", "`file` with an expression policy, in JSON")
 	must(cmd.RegisterFlagCompletionFunc("join-rule",
 		cobra.FixedCompletions([]cobra.Completion{protocol.JoinOpen, protocol.JoinToken, protocol.JoinInvite}, cobra.ShellCompDirectiveNoFileComp)))
-	cmd.RunE = a.runner("create_network", func(s *session, args []string) (protocol.Body, error) {
+	cmd.RunE = runner(a, "create_network", func(s *session, args []string) (protocol.Body, error) {
 		r := &protocol.CreateNetwork{Name: *name, JoinRule: *rule, Enterprise: *enterprise}
 		switch {
 		case len(args) == 1 && *name != "":
@@ -102,14 +102,14 @@ func readNetworkDocs(r *protocol.CreateNetwork, rules, expr string) error {
 	return nil
 }
 
-func (a *app) joinNetwork() *cobra.Command {
-	cmd := a.wireCommand("join <network>", "join_network", exactly(1), nil)
+func joinNetwork(a *app) *cobra.Command {
+	cmd := wireCommand(a, "join <network>", "join_network", exactly(1), nil)
 	cmd.Example = "  pilotctl network join 1\n  pilotctl network join 1 --token-file ./lab.token --for 4h"
 	token := addSecret(cmd, "token", "that the network asks for")
 	inviter := cmd.Flags().String("inviter", "", "the `node` that invites: id, address or hostname")
 	completeFlag(a, cmd, "inviter", "node")
 	span := addFor(cmd, "the membership")
-	cmd.RunE = a.runner("join_network", func(s *session, args []string) (protocol.Body, error) {
+	cmd.RunE = runner(a, "join_network", func(s *session, args []string) (protocol.Body, error) {
 		network, err := s.networkArg(args[0])
 		if err != nil {
 			return nil, err

@@ -11,8 +11,8 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-func (a *app) deleteNetwork() *cobra.Command {
-	cmd := a.roleCommand("delete <network>", "delete_network", exactly(1), func(s *session, r *roleRequest) (protocol.Body, error) {
+func deleteNetwork(a *app) *cobra.Command {
+	cmd := roleCommand(a, "delete <network>", "delete_network", exactly(1), func(s *session, r *roleRequest) (protocol.Body, error) {
 		r.about = s.describe(r.network)
 		return &protocol.DeleteNetwork{NodeID: r.actor, NetworkID: r.network}, nil
 	}, func(r *roleRequest) string {
@@ -46,16 +46,16 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-func (a *app) renameNetwork() *cobra.Command {
-	cmd := a.roleCommand("rename <network> <name>", "rename_network", exactly(2), func(_ *session, r *roleRequest) (protocol.Body, error) {
+func renameNetwork(a *app) *cobra.Command {
+	cmd := roleCommand(a, "rename <network> <name>", "rename_network", exactly(2), func(_ *session, r *roleRequest) (protocol.Body, error) {
 		return &protocol.RenameNetwork{NodeID: r.actor, NetworkID: r.network, Name: r.args[1]}, nil
 	}, nil)
 	cmd.Example = "  pilotctl network rename 1 prod-fleet"
 	return cmd
 }
 
-func (a *app) setEnterprise() *cobra.Command {
-	cmd := a.wireCommand("enterprise <network> on|off", "set_network_enterprise", exactly(2), nil)
+func setEnterprise(a *app) *cobra.Command {
+	cmd := wireCommand(a, "enterprise <network> on|off", "set_network_enterprise", exactly(2), nil)
 	cmd.Long += "\n\nSwitching it off takes every role away, the owner's too; policy, tokens and invites stay.\n" +
 		"Switching it on gives roles in order of joining."
 	cmd.Example = "  pilotctl network enterprise 1 on"
@@ -95,9 +95,9 @@ func (a *app) setEnterprise() *cobra.Command {
 	return cmd
 }
 
-func (a *app) transferOwnership() *cobra.Command {
+func transferOwnership(a *app) *cobra.Command {
 	var to string
-	cmd := a.roleCommand("transfer-ownership <network> --to <node>", "transfer_ownership", exactly(1), func(s *session, r *roleRequest) (protocol.Body, error) {
+	cmd := roleCommand(a, "transfer-ownership <network> --to <node>", "transfer_ownership", exactly(1), func(s *session, r *roleRequest) (protocol.Body, error) {
 		if to == "" {
 			return nil, usagef(s.cmd, "--to is missing: name the member that is to own the network")
 		}

@@ -12,7 +12,7 @@ import (
 
 // nextVerbs are the verbs of nodes that only the synthetic next version has.
 func nextVerbs(a *app) []*cobra.Command {
-	return []*cobra.Command{a.wireCommand("set-motto <motto>", "set_motto", exactly(1), func(s *session, args []string) (protocol.Body, error) {
+	return []*cobra.Command{wireCommand(a, "set-motto <motto>", "set_motto", exactly(1), func(s *session, args []string) (protocol.Body, error) {
 		id, err := s.node()
 		return &protocol.SetMotto{NodeID: id, Motto: args[0]}, err
 	})}

@@ -8,18 +8,18 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-func (a *app) heartbeatCommand() *cobra.Command {
-	return a.wireCommand("heartbeat", "heartbeat", exactly(0), forNode)
+func heartbeatCommand(a *app) *cobra.Command {
+	return wireCommand(a, "heartbeat", "heartbeat", exactly(0), forNode)
 }
 
-func (a *app) lookupCommand() *cobra.Command {
-	cmd := a.wireCommand("lookup <node>", "lookup", exactly(1), forNodeArg)
+func lookupCommand(a *app) *cobra.Command {
+	cmd := wireCommand(a, "lookup <node>", "lookup", exactly(1), forNodeArg)
 	cmd.Example = "  pilotctl lookup 7\n  pilotctl lookup 0:0000.0000.0007\n  pilotctl lookup alpha"
 	return cmd
 }
 
-func (a *app) resolveCommand() *cobra.Command {
-	return a.wireCommand("resolve <node>", "resolve", exactly(1), func(s *session, args []string) (protocol.Body, error) {
+func resolveCommand(a *app) *cobra.Command {
+	return wireCommand(a, "resolve <node>", "resolve", exactly(1), func(s *session, args []string) (protocol.Body, error) {
 		own, err := s.node()
 		if err != nil {
 			return nil, err
@@ -29,33 +29,33 @@ func (a *app) resolveCommand() *cobra.Command {
 	})
 }
 
-func (a *app) deregisterCommand() *cobra.Command {
-	return asking(a.wireCommand("deregister", "deregister", exactly(0), forNode))
+func deregisterCommand(a *app) *cobra.Command {
+	return asking(wireCommand(a, "deregister", "deregister", exactly(0), forNode))
 }
 
-func (a *app) findCommand(use string) *cobra.Command {
-	return a.wireCommand(use+" <hostname>", "resolve_hostname", exactly(1), func(s *session, args []string) (protocol.Body, error) {
+func findCommand(a *app, use string) *cobra.Command {
+	return wireCommand(a, use+" <hostname>", "resolve_hostname", exactly(1), func(s *session, args []string) (protocol.Body, error) {
 		return &protocol.ResolveHostname{Hostname: args[0], RequesterID: s.ownNode()}, nil
 	})
 }
 
-func (a *app) nodeCommand() *cobra.Command {
-	list := a.wireCommand("list", "list_nodes", exactly(0), nil)
+func nodeCommand(a *app) *cobra.Command {
+	list := wireCommand(a, "list", "list_nodes", exactly(0), nil)
 	network := list.Flags().String("network", "0", "the `network`, by id or name; 0, all nodes, needs the admin token")
 	completeFlag(a, list, "network", "network")
-	list.RunE = a.runner("list_nodes", func(s *session, _ []string) (protocol.Body, error) {
+	list.RunE = runner(a, "list_nodes", func(s *session, _ []string) (protocol.Body, error) {
 		id, err := s.networkArg(*network)
 		return &protocol.ListNodes{NetworkID: id}, err
 	})
 	group := groupCommand("node", "change and list nodes",
-		a.setHostname("set-hostname <name>"), a.clearHostname("clear-hostname"), a.setTags("set-tags <tag>..."), a.clearTags("clear-tags"),
-		a.setVisibilityArg(), a.setTaskExec("enable-tasks", true), a.setTaskExec("disable-tasks", false), a.setSignedRegister(), list)
+		setHostname(a, "set-hostname <name>"), clearHostname(a, "clear-hostname"), setTags(a, "set-tags <tag>..."), clearTags(a, "clear-tags"),
+		setVisibilityArg(a), setTaskExec(a, "enable-tasks", true), setTaskExec(a, "disable-tasks", false), setSignedRegister(a), list)
 	group.AddCommand(nextVerbs(a)...)
 	return group
 }
 
 // runner is wireCommand's RunE with a builder that needs the command's flags.
-func (a *app) runner(wire string, build builder) func(*cobra.Command, []string) error {
+func runner(a *app, wire string, build builder) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		s, done, err := a.open(cmd)
 		if err != nil {
@@ -66,8 +66,8 @@ func (a *app) runner(wire string, build builder) func(*cobra.Command, []string) 
 	}
 }
 
-func (a *app) setHostname(use string) *cobra.Command {
-	return a.wireCommand(use, "set_hostname", exactly(1), func(s *session, args []string) (protocol.Body, error) {
+func setHostname(a *app, use string) *cobra.Command {
+	return wireCommand(a, use, "set_hostname", exactly(1), func(s *session, args []string) (protocol.Body, error) {
 		if args[0] == "" {
 			return nil, usagef(s.cmd, "an empty hostname; use clear-hostname to clear it")
 		}
@@ -76,8 +76,8 @@ func (a *app) setHostname(use string) *cobra.Command {
 	})
 }
 
-func (a *app) clearHostname(use string) *cobra.Command {
-	cmd := a.wireCommand(use, "set_hostname", exactly(0), func(s *session, _ []string) (protocol.Body, error) {
+func clearHostname(a *app, use string) *cobra.Command {
+	cmd := wireCommand(a, use, "set_hostname", exactly(0), func(s *session, _ []string) (protocol.Body, error) {
 		id, err := s.node()
 		return &protocol.SetHostname{NodeID: id}, err
 	})
@@ -85,15 +85,15 @@ func (a *app) clearHostname(use string) *cobra.Command {
 	return cmd
 }
 
-func (a *app) setTags(use string) *cobra.Command {
-	return a.wireCommand(use, "set_tags", atLeast(1), func(s *session, args []string) (protocol.Body, error) {
+func setTags(a *app, use string) *cobra.Command {
+	return wireCommand(a, use, "set_tags", atLeast(1), func(s *session, args []string) (protocol.Body, error) {
 		id, err := s.node()
 		return &protocol.SetTags{NodeID: id, Tags: args}, err
 	})
 }
 
-func (a *app) clearTags(use string) *cobra.Command {
-	cmd := a.wireCommand(use, "set_tags", exactly(0), func(s *session, _ []string) (protocol.Body, error) {
+func clearTags(a *app, use string) *cobra.Command {
+	cmd := wireCommand(a, use, "set_tags", exactly(0), func(s *session, _ []string) (protocol.Body, error) {
 		id, err := s.node()
 		return &protocol.SetTags{NodeID: id}, err
 	})
@@ -101,8 +101,8 @@ func (a *app) clearTags(use string) *cobra.Command {
 	return cmd
 }
 
-func (a *app) setVisibilityArg() *cobra.Command {
-	cmd := a.wireCommand("set-visibility public|private", "set_visibility", exactly(1), func(s *session, args []string) (protocol.Body, error) {
+func setVisibilityArg(a *app) *cobra.Command {
+	cmd := wireCommand(a, "set-visibility public|private", "set_visibility", exactly(1), func(s *session, args []string) (protocol.Body, error) {
 		if args[0] != "public" && args[0] != "private" {
 			return nil, usagef(s.cmd, "invalid visibility %q: want public or private", args[0])
 		}
@@ -113,8 +113,8 @@ func (a *app) setVisibilityArg() *cobra.Command {
 	return cmd
 }
 
-func (a *app) setVisibility(use string, public bool) *cobra.Command {
-	cmd := a.wireCommand(use, "set_visibility", exactly(0), func(s *session, _ []string) (protocol.Body, error) {
+func setVisibility(a *app, use string, public bool) *cobra.Command {
+	cmd := wireCommand(a, use, "set_visibility", exactly(0), func(s *session, _ []string) (protocol.Body, error) {
 		id, err := s.node()
 		return &protocol.SetVisibility{NodeID: id, Public: public}, err
 	})
@@ -126,8 +126,8 @@ func (a *app) setVisibility(use string, public bool) *cobra.Command {
 	return cmd
 }
 
-func (a *app) setTaskExec(use string, enabled bool) *cobra.Command {
-	cmd := a.wireCommand(use, "set_task_exec", exactly(0), func(s *session, _ []string) (protocol.Body, error) {
+func setTaskExec(a *app, use string, enabled bool) *cobra.Command {
+	cmd := wireCommand(a, use, "set_task_exec", exactly(0), func(s *session, _ []string) (protocol.Body, error) {
 		id, err := s.node()
 		return &protocol.SetTaskExec{NodeID: id, Enabled: enabled}, err
 	})
@@ -139,8 +139,8 @@ func (a *app) setTaskExec(use string, enabled bool) *cobra.Command {
 	return cmd
 }
 
-func (a *app) setSignedRegister() *cobra.Command {
-	cmd := a.wireCommand("signed-register on|off", "set_signed_register", exactly(1), func(s *session, args []string) (protocol.Body, error) {
+func setSignedRegister(a *app) *cobra.Command {
+	cmd := wireCommand(a, "signed-register on|off", "set_signed_register", exactly(1), func(s *session, args []string) (protocol.Body, error) {
 		if args[0] != "on" && args[0] != "off" {
 			return nil, usagef(s.cmd, "invalid state %q: want on or off", args[0])
 		}
@@ -154,20 +154,20 @@ func (a *app) setSignedRegister() *cobra.Command {
 }
 
 // aliases are the one-word commands that users of the original tool know.
-func (a *app) aliases() []*cobra.Command {
+func aliases(a *app) []*cobra.Command {
 	return []*cobra.Command{
-		a.setHostname("set-hostname <name>"), a.clearHostname("clear-hostname"), a.setTags("set-tags <tag>..."), a.clearTags("clear-tags"),
-		a.setVisibility("set-public", true), a.setVisibility("set-private", false),
-		a.setTaskExec("enable-tasks", true), a.setTaskExec("disable-tasks", false),
-		a.respond("approve <node>", true), a.respond("reject <node>", false), a.trustPair("untrust <node>", "revoke_trust"),
-		a.applyBlueprint("provision"), a.provisionStatus("provision-status"), a.syncDirectory("directory-sync"), a.directoryStatus("directory-status"),
-		a.auditExportAlias(),
+		setHostname(a, "set-hostname <name>"), clearHostname(a, "clear-hostname"), setTags(a, "set-tags <tag>..."), clearTags(a, "clear-tags"),
+		setVisibility(a, "set-public", true), setVisibility(a, "set-private", false),
+		setTaskExec(a, "enable-tasks", true), setTaskExec(a, "disable-tasks", false),
+		respond(a, "approve <node>", true), respond(a, "reject <node>", false), trustPair(a, "untrust <node>", "revoke_trust"),
+		applyBlueprint(a, "provision"), provisionStatus(a, "provision-status"), a.syncDirectory("directory-sync"), directoryStatus(a, "directory-status"),
+		auditExportAlias(a),
 	}
 }
 
 // punchCommand asks for the endpoints of two nodes that want to meet.
-func (a *app) punchCommand() *cobra.Command {
-	cmd := a.wireCommand("punch <node> [node]", "punch", between(1, 2), func(s *session, args []string) (protocol.Body, error) {
+func punchCommand(a *app) *cobra.Command {
+	cmd := wireCommand(a, "punch <node> [node]", "punch", between(1, 2), func(s *session, args []string) (protocol.Body, error) {
 		own, err := s.node()
 		if err != nil {
 			return nil, err

@@ -18,8 +18,8 @@ import (
 // personPage is how many nodes and roles are asked for at once.
 const personPage = 500
 
-func (a *app) personCommand() *cobra.Command {
-	return groupCommand("person", "show and erase what is known of a person", a.personExport(), a.personForget())
+func personCommand(a *app) *cobra.Command {
+	return groupCommand("person", "show and erase what is known of a person", personExport(a), personForget(a))
 }
 
 // personDocument is all that a registry knows of a person.
@@ -31,7 +31,7 @@ type personDocument struct {
 	Events []protocol.AuditEntry `json:"events"`
 }
 
-func (a *app) personExport() *cobra.Command {
+func personExport(a *app) *cobra.Command {
 	row := protocol.Must("person_export")
 	cmd := &cobra.Command{Use: "export <external-id>", Short: row.Doc, Args: exactly(1), ValidArgsFunction: cobra.NoFileCompletions,
 		Long: longHelp(row, row.Doc) + "\n\nOne JSON document: the nodes that are bound to the person with all that is on record of them, the roles that wait\n" +
@@ -111,7 +111,7 @@ func (s *session) eventsOf(filter *protocol.GetAuditLog, to map[uint64]protocol.
 	}
 }
 
-func (a *app) personForget() *cobra.Command {
+func personForget(a *app) *cobra.Command {
 	row := protocol.Must("person_forget")
 	cmd := &cobra.Command{Use: "forget <external-id>", Short: row.Doc, Args: exactly(1), ValidArgsFunction: cobra.NoFileCompletions,
 		Long: longHelp(row, row.Doc) + `

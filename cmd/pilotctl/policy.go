@@ -11,14 +11,14 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-func (a *app) policyCommand() *cobra.Command {
-	get := a.wireCommand("get <network>", "get_network_policy", exactly(1), func(s *session, args []string) (protocol.Body, error) {
+func policyCommand(a *app) *cobra.Command {
+	get := wireCommand(a, "get <network>", "get_network_policy", exactly(1), func(s *session, args []string) (protocol.Body, error) {
 		network, err := s.networkArg(args[0])
 		return &protocol.NetworkRequest{NetworkID: network}, err
 	})
 	get.Example = "  pilotctl policy get 1 -o yaml"
 	set := a.setPolicy("set <network>")
-	return groupCommand("policy", "show and change the policies of networks", get, set, a.exprPolicyCommand())
+	return groupCommand("policy", "show and change the policies of networks", get, set, exprPolicyCommand(a))
 }
 
 // networkThenFile completes a network and, after it, a JSON file.
@@ -31,10 +31,10 @@ func (a *app) networkThenFile(cmd *cobra.Command, args []string, toComplete stri
 
 // networkPolicy shows the policy, or changes it when a flag says so, as in the
 // original tool.
-func (a *app) networkPolicy() *cobra.Command {
+func networkPolicy(a *app) *cobra.Command {
 	cmd := a.setPolicy("policy <network>")
 	set := cmd.RunE
-	get := a.runner("get_network_policy", func(s *session, args []string) (protocol.Body, error) {
+	get := runner(a, "get_network_policy", func(s *session, args []string) (protocol.Body, error) {
 		network, err := s.networkArg(args[0])
 		return &protocol.NetworkRequest{NetworkID: network}, err
 	})
@@ -63,7 +63,7 @@ func policyChanged(cmd *cobra.Command) bool {
 func (a *app) setPolicy(use string) *cobra.Command {
 	var maxMembers uint32
 	var ports, description string
-	cmd := a.roleCommand(use, "set_network_policy", exactly(1), func(s *session, r *roleRequest) (protocol.Body, error) {
+	cmd := roleCommand(a, use, "set_network_policy", exactly(1), func(s *session, r *roleRequest) (protocol.Body, error) {
 		body := &protocol.SetNetworkPolicy{NodeID: r.actor, NetworkID: r.network}
 		if !policyChanged(s.cmd) {
 			return nil, usagef(s.cmd, "nothing to change: give --max-members, --allowed-ports or --description")

@@ -7,9 +7,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (a *app) poloCommand() *cobra.Command {
-	get := a.wireCommand("get [node]", "get_polo_score", between(0, 1), forNodeArg)
-	set := a.wireCommand("set <node> <score>", "set_polo_score", exactly(2), func(s *session, args []string) (protocol.Body, error) {
+func poloCommand(a *app) *cobra.Command {
+	get := wireCommand(a, "get [node]", "get_polo_score", between(0, 1), forNodeArg)
+	set := wireCommand(a, "set <node> <score>", "set_polo_score", exactly(2), func(s *session, args []string) (protocol.Body, error) {
 		id, err := s.nodeArg(args[0])
 		if err != nil {
 			return nil, err
@@ -17,7 +17,7 @@ func (a *app) poloCommand() *cobra.Command {
 		n, err := s.intArg("score", args[1])
 		return &protocol.SetPoloScore{NodeID: id, RequesterID: s.ownNode(), PoloScore: &n}, err
 	})
-	add := a.wireCommand("add <node> <delta>", "update_polo_score", exactly(2), func(s *session, args []string) (protocol.Body, error) {
+	add := wireCommand(a, "add <node> <delta>", "update_polo_score", exactly(2), func(s *session, args []string) (protocol.Body, error) {
 		id, err := s.nodeArg(args[0])
 		if err != nil {
 			return nil, err

@@ -13,10 +13,10 @@ import (
 )
 
 // registerCommand registers the identity, which it makes on the first run.
-func (a *app) registerCommand() *cobra.Command {
+func registerCommand(a *app) *cobra.Command {
 	var r protocol.Register
 	var tokenFile string
-	cmd := a.wireCommand("register [listen-address]", "register", between(0, 1), nil)
+	cmd := wireCommand(a, "register [listen-address]", "register", between(0, 1), nil)
 	cmd.Long += `
 
 The first run generates a key and keeps it in the identity file; the file also

@@ -13,7 +13,7 @@ import (
 )
 
 // subscribeCommand prints the replication stream, an object on each line.
-func (a *app) subscribeCommand() *cobra.Command {
+func subscribeCommand(a *app) *cobra.Command {
 	row := protocol.Must("subscribe_replication")
 	cmd := &cobra.Command{Use: "subscribe", Short: "follow the whole state", Args: exactly(0), ValidArgsFunction: cobra.NoFileCompletions,
 		Long:    longHelp(row, "follow the whole state") + "\n\nThe state is printed now and after changes, a JSON object on each line. An interrupt (Ctrl-C) ends it.",

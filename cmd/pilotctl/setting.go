@@ -10,11 +10,11 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
 
-func (a *app) settingCommand() *cobra.Command {
-	list := a.wireCommand("list", "list_settings", exactly(0), func(*session, []string) (protocol.Body, error) {
+func settingCommand(a *app) *cobra.Command {
+	list := wireCommand(a, "list", "list_settings", exactly(0), func(*session, []string) (protocol.Body, error) {
 		return &protocol.ListSettings{}, nil
 	})
-	set := a.wireCommand("set <name> <value>", "set_setting", exactly(2), func(_ *session, args []string) (protocol.Body, error) {
+	set := wireCommand(a, "set <name> <value>", "set_setting", exactly(2), func(_ *session, args []string) (protocol.Body, error) {
 		return &protocol.SetSetting{Name: args[0], Value: args[1]}, nil
 	})
 	var names []cobra.Completion

@@ -32,9 +32,9 @@ type sinkRow struct {
 	Error   string `json:"error,omitempty"`
 }
 
-func (a *app) auditSinks() *cobra.Command {
-	cmd := a.wireCommand("sinks", "audit_sink_list", exactly(0), nil)
-	cmd.RunE = a.tableRunner("audit_sink_list", func() any { return &sinkTable{} }, nil)
+func auditSinks(a *app) *cobra.Command {
+	cmd := wireCommand(a, "sinks", "audit_sink_list", exactly(0), nil)
+	cmd.RunE = tableRunner(a, "audit_sink_list", func() any { return &sinkTable{} }, nil)
 	return cmd
 }
 
@@ -86,8 +86,8 @@ func addExport(cmd *cobra.Command) *exportFlags {
 	return f
 }
 
-func (a *app) auditSinkPut() *cobra.Command {
-	cmd := a.wireCommand("put <name>", "audit_sink_put", exactly(1), nil)
+func auditSinkPut(a *app) *cobra.Command {
+	cmd := wireCommand(a, "put <name>", "audit_sink_put", exactly(1), nil)
 	cmd.Long += "\n\nA sink that exists is replaced, and continues where it was. Without --secret-file it keeps its secret as long as\nthe endpoint stays."
 	cmd.Example = "  pilotctl audit sink put siem --kind export --format splunk_hec --endpoint https://splunk:8088/services/collector/event --secret-file hec.token --ack\n" +
 		"  pilotctl audit sink put alerts --kind webhook --endpoint https://alerts.example.org/in --secret-file - --actions 'member.*,network.deleted'"
@@ -100,7 +100,7 @@ func (a *app) auditSinkPut() *cobra.Command {
 	for _, name := range []string{"actions", "networks"} {
 		must(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
 	}
-	cmd.RunE = a.runner("audit_sink_put", func(s *session, args []string) (protocol.Body, error) {
+	cmd.RunE = runner(a, "audit_sink_put", func(s *session, args []string) (protocol.Body, error) {
 		secret, err := f.secret.read()
 		r := &protocol.AuditSinkPut{Name: args[0], Kind: *kind, Format: f.format, Endpoint: f.endpoint, Index: f.index, Source: f.source,
 			Ack: f.ack, Batch: f.batch, Framing: f.framing, Required: f.required, MaxLag: f.maxLag, Actions: *actions, Networks: *networks, Secret: secret}
@@ -109,24 +109,24 @@ func (a *app) auditSinkPut() *cobra.Command {
 	return cmd
 }
 
-func (a *app) auditSinkDelete() *cobra.Command {
-	return asking(a.wireCommand("delete <sink>", "audit_sink_delete", exactly(1), func(_ *session, args []string) (protocol.Body, error) {
+func auditSinkDelete(a *app) *cobra.Command {
+	return asking(wireCommand(a, "delete <sink>", "audit_sink_delete", exactly(1), func(_ *session, args []string) (protocol.Body, error) {
 		return &protocol.SinkName{Name: args[0]}, nil
 	}))
 }
 
-func (a *app) exportCommand() *cobra.Command {
-	show := a.wireCommand("show", "get_audit_export", exactly(0), nil)
+func exportCommand(a *app) *cobra.Command {
+	show := wireCommand(a, "show", "get_audit_export", exactly(0), nil)
 	show.Aliases = []string{"get"}
-	return groupCommand("export", "set and show the audit export", a.exportSet(), show)
+	return groupCommand("export", "set and show the audit export", exportSet(a), show)
 }
 
-func (a *app) exportSet() *cobra.Command {
-	set := a.wireCommand("set", "set_audit_export", exactly(0), nil)
+func exportSet(a *app) *cobra.Command {
+	set := wireCommand(a, "set", "set_audit_export", exactly(0), nil)
 	set.Example = "  pilotctl export set --format syslog_cef --endpoint tls://siem:6514\n  pilotctl export set --off"
 	f := addExport(set)
 	off := addOff(set)
-	set.RunE = a.runner("set_audit_export", func(s *session, _ []string) (protocol.Body, error) {
+	set.RunE = runner(a, "set_audit_export", func(s *session, _ []string) (protocol.Body, error) {
 		if *off != (f.format == "" && f.endpoint == "") || !*off && (f.format == "" || f.endpoint == "") {
 			return nil, usagef(s.cmd, "give --format and --endpoint, or --off")
 		}

@@ -28,11 +28,11 @@ type savedReport struct {
 	protocol.ClusterSnapshotReply
 }
 
-func (a *app) snapshotCommand() *cobra.Command {
-	return groupCommand("snapshot", "save the whole state as a backup, and look into backups", a.snapshotSave(), a.snapshotInspect(), a.snapshotVerify(), a.snapshotDiff())
+func snapshotCommand(a *app) *cobra.Command {
+	return groupCommand("snapshot", "save the whole state as a backup, and look into backups", snapshotSave(a), snapshotInspect(a), snapshotVerify(a), snapshotDiff(a))
 }
 
-func (a *app) snapshotSave() *cobra.Command {
+func snapshotSave(a *app) *cobra.Command {
 	row := protocol.Must("cluster_snapshot")
 	cmd := &cobra.Command{Use: "save <file>", Short: "save the whole state as a backup", Args: exactly(1), ValidArgsFunction: completeFiles("backup", "age"),
 		Long: longHelp(row, "save the whole state as a backup") + "\n\nThe state is of one moment and holds everything that was acknowledged before. Any member can be asked. The file\n" +
@@ -91,7 +91,7 @@ func (c *countedWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (a *app) snapshotInspect() *cobra.Command {
+func snapshotInspect(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "inspect <file>", Short: "show what a backup holds", Args: exactly(1), ValidArgsFunction: completeFiles("backup", "age"),
 		Long:    "Show what a backup holds: its cluster, index and time, and its records by kind. All of it is verified on the way.\nNo registry is asked.",
 		Example: "  pilotctl cluster snapshot inspect registry.backup"}
@@ -126,7 +126,7 @@ type verifiedReport struct {
 	ReadMS        int64  `json:"read_ms"`
 }
 
-func (a *app) snapshotVerify() *cobra.Command {
+func snapshotVerify(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "verify <file>", Short: "check that a backup can be restored", Args: exactly(1), ValidArgsFunction: completeFiles("backup", "age"),
 		Long: "Check that a backup can be restored: checksums, every record, and the digest computed again from the records.\nNo registry is asked.\n\n" +
 			"With --boot it is restored into a directory of its own, started as a cluster of one member on this machine only,\n" +
@@ -205,7 +205,7 @@ type diffReport struct {
 	Differences []fsm.Difference `json:"differences"`
 }
 
-func (a *app) snapshotDiff() *cobra.Command {
+func snapshotDiff(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "diff <from> <to>", Short: "show what changed between two backups", Args: exactly(2), ValidArgsFunction: completeFiles("backup", "age"),
 		Long:    "Show what changed between two backups: records added, removed and changed, by kind. No registry is asked.",
 		Example: "  pilotctl cluster snapshot diff monday.backup tuesday.backup"}

@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (a *app) trustCommand() *cobra.Command {
-	check := a.wireCommand("check <node> [node]", "check_trust", between(1, 2), func(s *session, args []string) (protocol.Body, error) {
+func trustCommand(a *app) *cobra.Command {
+	check := wireCommand(a, "check <node> [node]", "check_trust", between(1, 2), func(s *session, args []string) (protocol.Body, error) {
 		r := &protocol.Trust{}
 		var err error
 		if len(args) == 1 {
@@ -22,11 +22,11 @@ func (a *app) trustCommand() *cobra.Command {
 		return r, err
 	})
 	return groupCommand("trust", "establish, end and check trust",
-		a.trustPair("report <node>", "report_trust"), a.trustPair("revoke <node>", "revoke_trust"), check)
+		trustPair(a, "report <node>", "report_trust"), trustPair(a, "revoke <node>", "revoke_trust"), check)
 }
 
-func (a *app) trustPair(use, wire string) *cobra.Command {
-	return a.wireCommand(use, wire, exactly(1), func(s *session, args []string) (protocol.Body, error) {
+func trustPair(a *app, use, wire string) *cobra.Command {
+	return wireCommand(a, use, wire, exactly(1), func(s *session, args []string) (protocol.Body, error) {
 		own, err := s.node()
 		if err != nil {
 			return nil, err

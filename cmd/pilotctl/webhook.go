@@ -11,12 +11,12 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol/client"
 )
 
-func (a *app) webhookCommand() *cobra.Command {
-	set := a.wireCommand("set [url]", "set_webhook", between(0, 1), nil)
+func webhookCommand(a *app) *cobra.Command {
+	set := wireCommand(a, "set [url]", "set_webhook", between(0, 1), nil)
 	set.Example = "  pilotctl webhook set https://hooks.example.org/audit --secret-file webhook.secret\n  pilotctl webhook set --off"
 	secret := addSecretFile(set, "the signing secret: whsec_ and base64")
 	off := addOff(set)
-	set.RunE = a.runner("set_webhook", func(s *session, args []string) (protocol.Body, error) {
+	set.RunE = runner(a, "set_webhook", func(s *session, args []string) (protocol.Body, error) {
 		if *off == (len(args) == 1) || len(args) == 1 && args[0] == "" {
 			return nil, usagef(s.cmd, "give a URL, or --off")
 		}
@@ -29,9 +29,9 @@ func (a *app) webhookCommand() *cobra.Command {
 		r.Secret, err = secret.read()
 		return r, err
 	})
-	return groupCommand("webhook", "set and show the audit webhook and its dead letters", set, a.wireCommand("show", "get_webhook", exactly(0), nil),
-		groupCommand("dlq", "list, retry and drop dead letters", a.deadLetters(), a.wireCommand("events", "get_webhook_dlq", exactly(0), nil), a.changeLetters("retry [event-id]", "dlq_retry"),
-			asking(a.changeLetters("drop [event-id]", "dlq_drop"))))
+	return groupCommand("webhook", "set and show the audit webhook and its dead letters", set, wireCommand(a, "show", "get_webhook", exactly(0), nil),
+		groupCommand("dlq", "list, retry and drop dead letters", deadLetters(a), wireCommand(a, "events", "get_webhook_dlq", exactly(0), nil), changeLetters(a, "retry [event-id]", "dlq_retry"),
+			asking(changeLetters(a, "drop [event-id]", "dlq_drop"))))
 }
 
 // letterTable is what the table shows of dead letters; -o json has all of it.
@@ -55,8 +55,8 @@ func addSink(a *app, cmd *cobra.Command) *string {
 	return name
 }
 
-func (a *app) deadLetters() *cobra.Command {
-	cmd := a.wireCommand("list", "dlq_list", exactly(0), nil)
+func deadLetters(a *app) *cobra.Command {
+	cmd := wireCommand(a, "list", "dlq_list", exactly(0), nil)
 	sink := addSink(a, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		s, done, err := a.open(cmd)
@@ -77,11 +77,11 @@ func (a *app) deadLetters() *cobra.Command {
 	return cmd
 }
 
-func (a *app) changeLetters(use, wire string) *cobra.Command {
-	cmd := a.wireCommand(use, wire, between(0, 1), nil)
+func changeLetters(a *app, use, wire string) *cobra.Command {
+	cmd := wireCommand(a, use, wire, between(0, 1), nil)
 	sink := addSink(a, cmd)
 	all := cmd.Flags().Bool("all", false, "all dead letters of the sink")
-	cmd.RunE = a.runner(wire, func(s *session, args []string) (protocol.Body, error) {
+	cmd.RunE = runner(a, wire, func(s *session, args []string) (protocol.Body, error) {
 		r := &protocol.DeadLetters{Name: *sink}
 		if *all == (len(args) == 1) {
 			return nil, usagef(s.cmd, "give an event id, or --all")
