@@ -76,15 +76,19 @@ func untilEOF(ctx context.Context, r io.Reader) context.Context {
 	return ctx
 }
 
-func newLogger(c *config) hclog.Logger {
-	return hclog.New(&hclog.LoggerOptions{
-		Name: "pilot-registry", Level: hclog.LevelFromString(c.Log.Level), JSONFormat: c.Log.Format == "json", Output: os.Stderr,
+// newLogger makes the log of a member; done writes what is held back.
+func newLogger(c *config) (log hclog.Logger, done func() error) {
+	out := newFoldLog(os.Stderr)
+	log = hclog.New(&hclog.LoggerOptions{
+		Name: "pilot-registry", Level: hclog.LevelFromString(c.Log.Level), JSONFormat: c.Log.Format == "json", Output: out,
 	})
+	return log, out.Close
 }
 
 // runMember runs until ctx ends, the member leaves its cluster, or a listener fails.
 func runMember(ctx context.Context, c *config, hung *hangUps, load func() (*config, error)) error {
-	log := newLogger(c)
+	log, done := newLogger(c)
+	defer done()
 	if err := fault.Serve(); err != nil {
 		return err
 	}
