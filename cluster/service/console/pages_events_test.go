@@ -51,7 +51,7 @@ func TestEventsOfAnActor(t *testing.T) {
 	var want []string
 	for seq := events; seq > 0; seq-- {
 		e := protocol.AuditEntry{Seq: uint64(seq), Class: "activity", Actor: "system"}
-		if seq%20 == 7 {
+		if seq%20 >= 7 && seq%20 <= 9 { // neighbours: a page may end between them
 			e.Actor = "node:7"
 			want = append(want, strconv.Itoa(seq))
 		}
