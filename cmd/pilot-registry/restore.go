@@ -27,11 +27,7 @@ type restoreFlags struct {
 	runSinks, drill               bool
 }
 
-func newRestore() *cobra.Command {
-	var o restoreFlags
-	cmd := &cobra.Command{
-		Use: "restore", Short: "Make a new cluster from a backup, with this machine as its first member", Args: cobra.NoArgs,
-		Long: `restore prepares an empty data directory for the first member of a new cluster that holds what a backup holds: nodes,
+const restoreHelp = `restore prepares an empty data directory for the first member of a new cluster that holds what a backup holds: nodes,
 networks, trust, tokens, the audit trail and the wire certificate as they were. Cluster id and cluster CA are new, so that
 members of the old cluster cannot take part. Clients that pin the wire certificate go on unchanged; the SDK and pilotctl learn the new id by themselves.
 
@@ -42,7 +38,13 @@ Audit exports and webhooks wait until each is configured again (pilotctl audit s
 cluster delivers nothing; --run-sinks lets them go on where the backup was.
 
 With --drill nothing is kept: the backup is restored into a temporary directory, started on this machine only, compared
-and removed.`,
+and removed.`
+
+func newRestore() *cobra.Command {
+	var o restoreFlags
+	cmd := &cobra.Command{
+		Use: "restore", Short: "Make a new cluster from a backup, with this machine as its first member", Args: cobra.NoArgs,
+		Long: restoreHelp,
 	}
 	told := newMemberFlags(cmd)
 	form := addOutput(cmd)

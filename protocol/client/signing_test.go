@@ -174,3 +174,29 @@ func TestAKnownClusterIsNotAskedFor(t *testing.T) {
 		}
 	})
 }
+
+// A cluster that was restored from a backup has another id. A client that was
+// bound to the old one asks again, once, and what was refused is signed anew.
+func TestARestoredClusterIsLearned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		id := identity(t)
+		refused := `{"type":"error","error":"signature verification failed","code":"signature_invalid"}`
+		c := newCluster(&member{addr: "a:1", answer: script(`{"type":"set_tags_ok"}`, refused, `{"type":"set_tags_ok"}`, refused, refused), identity: signedServer})
+		cl := c.client(t, client.Options{Identity: id})
+		set := func() error { _, err := cl.SetTags(t.Context(), 7, nil); return err }
+		if err := set(); err != nil {
+			t.Fatal(err)
+		}
+		c.set("a:1", func(m *member) { m.identity = `{"type":"cluster_id_ok","cluster_id":"c2","signed_requests":true}` })
+		if err := set(); err != nil {
+			t.Errorf("after the restore: %v", err)
+		}
+		got := c.requests()
+		for i, cluster := range []string{"c1", "c1", "c2"} {
+			opened(t, got[i], cluster, id.PublicKey())
+		}
+		if err := set(); err == nil || len(c.requests()) != 4 {
+			t.Errorf("a signature that the same cluster refuses: %v after %d requests", err, len(c.requests()))
+		}
+	})
+}
