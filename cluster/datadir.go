@@ -55,7 +55,7 @@ type memberFile struct {
 	Left bool `json:"left,omitempty"`
 	// Epoch counts how often the cluster was recovered without its quorum.
 	Epoch uint64 `json:"epoch,omitempty"`
-	// Fenced are the members that the last recovery left behind, by id.
+	// Fenced are the members that recoveries left behind, by id.
 	Fenced map[string]string `json:"fenced,omitempty"`
 }
 
@@ -93,6 +93,15 @@ func openDataDir(path string) (*dataDir, error) {
 		return nil, fmt.Errorf("data directory %s is in use by another process (lock: %w)", path, err)
 	}
 	return &dataDir{path: path, lock: lock}, nil
+}
+
+// openMember locks the directory of a member. It creates and changes nothing
+// where there is none: the path may be a mistake.
+func openMember(path string) (*dataDir, error) {
+	if _, err := (&dataDir{path: path}).member(); err != nil {
+		return nil, err
+	}
+	return openDataDir(path)
 }
 
 // close gives the lock back.

@@ -166,6 +166,15 @@ func Recover(ctx context.Context, cfg RecoverConfig) (*RecoverPlan, error) {
 	return p, dir.exchange(fresh, p)
 }
 
+// fenced are the members that this recovery and those before it left behind:
+// one that was switched off all the time still has to be told.
+func (p *RecoverPlan) fenced(before map[string]string) map[string]string {
+	all := map[string]string{}
+	maps.Copy(all, before)
+	maps.Copy(all, p.LeftBehind)
+	return all
+}
+
 // exchange puts the recovered log in place of the old one. After a crash in
 // between, undoRecover goes back.
 func (d *dataDir) exchange(fresh *dataDir, p *RecoverPlan) error {
@@ -191,7 +200,7 @@ func (d *dataDir) exchange(fresh *dataDir, p *RecoverPlan) error {
 	if err := errors.Join(syncDir(p.Backup), syncDir(d.path)); err != nil {
 		return err
 	}
-	file.Epoch, file.Fenced = p.Epoch, p.LeftBehind
+	file.Epoch, file.Fenced = p.Epoch, p.fenced(file.Fenced)
 	if err := errors.Join(old.writeMember(memberFile{ClusterID: file.ClusterID, MemberID: file.MemberID, Epoch: p.Epoch - 1}), d.writeMember(file)); err != nil {
 		return err
 	}
@@ -200,7 +209,7 @@ func (d *dataDir) exchange(fresh *dataDir, p *RecoverPlan) error {
 
 // undoRecover goes back to what a recovery that was cut off had moved away.
 func undoRecover(path string) error {
-	dir, err := openDataDir(path)
+	dir, err := openMember(path)
 	if err != nil {
 		return err
 	}

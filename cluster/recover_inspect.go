@@ -47,7 +47,7 @@ func (s *Survivor) newer(other *Survivor) bool {
 // Inspect reads the data directory of a member that is not running. It changes
 // nothing in it.
 func Inspect(path, logStore string) (*Survivor, error) {
-	dir, err := openDataDir(path)
+	dir, err := openMember(path)
 	if err != nil {
 		return nil, err
 	}

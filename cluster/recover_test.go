@@ -61,6 +61,48 @@ func TestRecoverFencesTheMembersLeftBehind(t *testing.T) {
 	}
 }
 
+// A second recovery still fences the members that the first one left behind:
+// together they have a quorum of the configuration that they know.
+func TestTheSecondRecoveryKeepsTheFence(t *testing.T) {
+	c := newCluster(t, 3, nil)
+	c.node(c.leader())
+	lost := c.lose()
+	for range 2 {
+		if _, err := Recover(t.Context(), RecoverConfig{DataDir: lost[0].cfg.DataDir}); err != nil {
+			t.Fatal(err)
+		}
+		m := c.start(lost[0].cfg)
+		c.ready(m)
+		m.kill()
+	}
+	c.ready(c.start(lost[0].cfg))
+	for _, behind := range lost[1:] {
+		c.start(behind.cfg).awaitFatal(ExitDamaged)
+	}
+}
+
+// A directory that is no member's is left as it is: the path may be a mistake.
+func TestRecoverLeavesOtherDirectoriesAlone(t *testing.T) {
+	missing, other := filepath.Join(t.TempDir(), "missing"), t.TempDir()
+	if err := os.Chmod(other, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{missing, other} {
+		if _, err := PlanRecover(t.Context(), RecoverConfig{DataDir: path}); err == nil || !strings.Contains(err.Error(), "holds no member") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if _, err := os.Stat(missing); !os.IsNotExist(err) {
+		t.Errorf("the missing directory: %v", err)
+	}
+	if info, err := os.Stat(other); err != nil || info.Mode().Perm() != 0o755 {
+		t.Error("the mode of the other directory has changed")
+	}
+	if left, err := os.ReadDir(other); err != nil || len(left) > 0 {
+		t.Errorf("left over: %v, %v", left, err)
+	}
+}
+
 // A recovery is refused while others run, from a copy that is not the best
 // one, and from what belongs to another cluster.
 func TestRecoverRefusesTheWrongChoice(t *testing.T) {

@@ -20,7 +20,7 @@ type fence struct {
 	*self
 	// epoch counts the recoveries of the cluster that this member knows of.
 	epoch uint64
-	// behind are the members that the last one left behind, by id.
+	// behind are the members that recoveries left behind, by id.
 	behind map[string]string
 	peers  caller
 	health interface{ fatal(code int, reason string) }
