@@ -65,7 +65,10 @@ type snapshotHeader struct {
 
 func readHeader(in *bufio.Reader) (h snapshotHeader, err error) {
 	magic := make([]byte, len(snapshotMagic)+1)
-	if _, err := io.ReadFull(in, magic); err != nil || string(magic[:len(snapshotMagic)]) != snapshotMagic {
+	if _, err := io.ReadFull(in, magic); err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return h, fmt.Errorf("the snapshot cannot be read: %w", err)
+	}
+	if string(magic[:len(snapshotMagic)]) != snapshotMagic {
 		return h, errors.New("this is not a snapshot of a registry")
 	}
 	if f := magic[len(snapshotMagic)]; f != snapshotFormat {

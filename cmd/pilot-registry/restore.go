@@ -140,7 +140,7 @@ func (o *restoreFlags) open() (io.ReadCloser, []byte, error) {
 func readKeyring(path, passphraseFile string) ([]byte, error) {
 	r, err := backup.Open(path, os.Stdin, &backup.Keys{PassphraseFile: passphraseFile})
 	if err != nil {
-		return nil, &failure.Error{Err: fmt.Errorf("the keyring: %w", err), Exit: failure.Usage, Hint: "it is the file keyring of a member's data directory, or what pilot-registry keyring export made of it"}
+		return nil, &failure.Error{Err: fmt.Errorf("the keyring: %w", err), Exit: failure.Usage, Hint: "it is the file keyring of a member's data directory, or what pilot-registry keyring export made of it, which --keyring-passphrase-file opens"}
 	}
 	defer r.Close()
 	return io.ReadAll(r)

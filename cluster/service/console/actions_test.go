@@ -174,6 +174,15 @@ func TestDestructiveActionsAreTyped(t *testing.T) {
 	}
 }
 
+// A form that is too long is refused as such, not as that of another session.
+func TestALongFormIsRefusedAsLong(t *testing.T) {
+	d := newDesk(t)
+	w := d.post("/identity/check", d.cookie, url.Values{"csrf": {d.csrf}, "token": {strings.Repeat("x", maxForm)}})
+	if w.Code == http.StatusOK || !strings.Contains(w.Body.String(), "the form is longer than") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 // Nobody acts without the session and the form that was given to it.
 func TestActionsNeedTheirOwnForm(t *testing.T) {
 	d := newDesk(t)

@@ -110,7 +110,11 @@ func toLogin(w http.ResponseWriter, r *http.Request) {
 
 // ownForm refuses a form that was not given to this session.
 func (v *visit) ownForm() *protocol.Error {
-	if err := v.r.ParseMultipartForm(maxForm); err != nil && !errors.Is(err, http.ErrNotMultipart) {
+	err := v.r.ParseForm() // ParseMultipartForm does not tell what is wrong with other forms
+	if err == nil {
+		err = v.r.ParseMultipartForm(maxForm)
+	}
+	if err != nil && !errors.Is(err, http.ErrNotMultipart) {
 		var long *http.MaxBytesError
 		if errors.As(err, &long) {
 			return protocol.Errorf(protocol.CodeTooLarge, "the form is longer than %s bytes: use pilotctl, which sends long files in parts", count(maxForm))

@@ -142,11 +142,11 @@ func ParseEndpoint(text string, withHeaders bool) (string, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return "", fmt.Errorf("%q is not a URL as in https://collector.example.net:4318", text)
+		return "", errors.New("not a URL as in https://collector.example.net:4318") // it may hold a password
 	case u.User != nil:
 		return "", errors.New("a URL with a user name: give credentials in a file of headers")
 	case withHeaders && u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return "", fmt.Errorf("%q: headers would leave this machine in clear; use https", text)
+		return "", errors.New("headers would leave this machine in clear: use https")
 	}
 	if u.Path == "" || u.Path == "/" {
 		u.Path = tracesPath

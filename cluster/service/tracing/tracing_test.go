@@ -211,6 +211,11 @@ func TestParseEndpoint(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", text, got, err, want)
 		}
 	}
+	for _, text := range []string{"ftp://u:secret@c.example.net", "http://u:secret@c.example.net:bad", "http://u:secret@c.example.net", "http://c.example.net/?key=secret"} {
+		if _, err := ParseEndpoint(text, true); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
 	if _, err := ParseEndpoint("http://c.example.net", false); err != nil {
 		t.Error(err)
 	}

@@ -24,18 +24,41 @@ type Keys struct {
 	PassphraseFile string
 	// IdentityFile holds age private keys, AGE-SECRET-KEY-1…, to decrypt with.
 	IdentityFile string
+
+	// flags are those of SealFlags.
+	flags *pflag.FlagSet
 }
+
+const (
+	flagRecipient  = "recipient"
+	flagPassphrase = "passphrase-file"
+)
 
 // SealFlags adds the flags of a command that writes a backup.
 func (k *Keys) SealFlags(f *pflag.FlagSet) {
-	f.StringSliceVar(&k.Recipients, "recipient", nil, "encrypt to this age public `key` (age1…); may be repeated")
-	f.StringVar(&k.PassphraseFile, "passphrase-file", "", "encrypt with the passphrase in this `file`")
+	k.flags = f
+	f.StringSliceVar(&k.Recipients, flagRecipient, nil, "encrypt to this age public `key` (age1…); may be repeated")
+	f.StringVar(&k.PassphraseFile, flagPassphrase, "", "encrypt with the passphrase in this `file`")
 }
 
 // OpenFlags adds the flags of a command that reads backups.
 func (k *Keys) OpenFlags(f *pflag.FlagSet) {
 	f.StringVar(&k.IdentityFile, "identity-file", "", "`file` with the age private key that an encrypted backup is opened with")
-	f.StringVar(&k.PassphraseFile, "passphrase-file", "", "`file` with the passphrase that an encrypted backup is opened with")
+	f.StringVar(&k.PassphraseFile, flagPassphrase, "", "`file` with the passphrase that an encrypted backup is opened with")
+}
+
+// refuseEmpty refuses to write in clear what flags without a value, as an
+// unset variable makes them, asked to encrypt.
+func (k *Keys) refuseEmpty(sealing bool) error {
+	if sealing || k.flags == nil {
+		return nil
+	}
+	for _, name := range []string{flagRecipient, flagPassphrase} {
+		if k.flags.Changed(name) {
+			return fmt.Errorf("--%s is empty, so nothing would be encrypted", name)
+		}
+	}
+	return nil
 }
 
 // Seal makes what encrypts to w, nil when nothing is to be encrypted. The
@@ -54,14 +77,18 @@ func (k *Keys) Sealing() bool { return len(k.Recipients) > 0 || k.PassphraseFile
 func (k *Keys) recipients() ([]age.Recipient, error) {
 	var out []age.Recipient
 	for _, text := range k.Recipients {
-		r, err := age.ParseX25519Recipient(strings.TrimSpace(text))
+		text = strings.TrimSpace(text)
+		if strings.HasPrefix(strings.ToUpper(text), "AGE-SECRET-KEY-") {
+			return nil, errors.New("an age private key was given as a public key: want age1…, as age-keygen prints it") // and not the key
+		}
+		r, err := age.ParseX25519Recipient(text)
 		if err != nil {
 			return nil, fmt.Errorf("%q is not an age public key: want age1…, as age-keygen prints it", text)
 		}
 		out = append(out, r)
 	}
 	if k.PassphraseFile == "" {
-		return out, nil
+		return out, k.refuseEmpty(len(out) > 0)
 	}
 	if len(out) > 0 {
 		return nil, errors.New("a backup is encrypted to public keys or with a passphrase, not both")
