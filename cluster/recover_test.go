@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -67,8 +68,9 @@ func TestTheSecondRecoveryKeepsTheFence(t *testing.T) {
 	c := newCluster(t, 3, nil)
 	c.node(c.leader())
 	lost := c.lose()
-	for range 2 {
-		if _, err := Recover(t.Context(), RecoverConfig{DataDir: lost[0].cfg.DataDir}); err != nil {
+	for i := range 2 {
+		now := time.Now().Add(time.Duration(i) * 2 * time.Second) // names the copy, to the second
+		if _, err := Recover(t.Context(), RecoverConfig{DataDir: lost[0].cfg.DataDir, Now: now}); err != nil {
 			t.Fatal(err)
 		}
 		m := c.start(lost[0].cfg)
