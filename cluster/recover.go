@@ -185,12 +185,13 @@ func (d *dataDir) exchange(fresh *dataDir, p *RecoverPlan) error {
 	if err := os.Mkdir(p.Backup, 0o700); err != nil {
 		return err
 	}
-	if err := d.write([]byte(filepath.Base(p.Backup)), fileRecover); err != nil {
+	old := &dataDir{path: p.Backup}
+	// Whether a directory was moved is seen by where it is, so both are there.
+	if err := errors.Join(os.MkdirAll(d.file(dirSnapshots), 0o700), old.writeMember(file), d.write([]byte(filepath.Base(p.Backup)), fileRecover)); err != nil {
 		return err
 	}
-	old := &dataDir{path: p.Backup}
 	for _, name := range []string{dirRaft, dirSnapshots} {
-		if err := os.Rename(d.file(name), old.file(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := os.Rename(d.file(name), old.file(name)); err != nil {
 			return err
 		}
 		if err := os.Rename(fresh.file(name), d.file(name)); err != nil {
@@ -201,7 +202,7 @@ func (d *dataDir) exchange(fresh *dataDir, p *RecoverPlan) error {
 		return err
 	}
 	file.Epoch, file.Fenced = p.Epoch, p.fenced(file.Fenced)
-	if err := errors.Join(old.writeMember(memberFile{ClusterID: file.ClusterID, MemberID: file.MemberID, Epoch: p.Epoch - 1}), d.writeMember(file)); err != nil {
+	if err := d.writeMember(file); err != nil {
 		return err
 	}
 	return errors.Join(d.remove(fileRecover), os.RemoveAll(fresh.path))
@@ -223,14 +224,25 @@ func undoRecover(path string) error {
 	}
 	old := &dataDir{path: dir.file(filepath.Base(strings.TrimSpace(string(raw))))}
 	for _, name := range []string{dirRaft, dirSnapshots} {
-		if _, err := os.Stat(old.file(name)); err != nil {
+		if !old.has(name) {
 			continue // was not moved yet
 		}
 		if err := errors.Join(os.RemoveAll(dir.file(name)), os.Rename(old.file(name), dir.file(name))); err != nil {
 			return err
 		}
 	}
+	if was, err := old.member(); err == nil {
+		if err := dir.writeMember(was); err != nil {
+			return err
+		}
+	}
 	return errors.Join(os.RemoveAll(old.path), os.RemoveAll(dir.file(fileRecover+".new")), dir.remove(fileRecover))
+}
+
+// has reports whether there is a file or directory.
+func (d *dataDir) has(name string) bool {
+	_, err := os.Stat(d.file(name))
+	return err == nil
 }
 
 // refuseHalfRecovered keeps a member from starting on a log that a recovery

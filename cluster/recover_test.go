@@ -167,12 +167,22 @@ func TestRecoverAfterACrash(t *testing.T) {
 				must(os.Rename(dir.file(dirRaft), old.file(dirRaft)))
 				must(os.Rename(dir.file(dirSnapshots), old.file(dirSnapshots)))
 				must(os.MkdirAll(dir.file(dirRaft), 0o700)) // the new one, as far as it got
+				was, err := dir.member()
+				must(err)
+				must(old.writeMember(was))
+				if moved == "everything" {
+					was.Epoch, was.Fenced = 1, map[string]string{"x": "127.0.0.1:1"}
+					must(dir.writeMember(was))
+				}
 			}
 			if _, err := Start(t.Context(), lost.cfg); err == nil || !strings.Contains(err.Error(), "recover") {
 				t.Errorf("started: %v", err)
 			}
 			if _, err := Recover(t.Context(), RecoverConfig{DataDir: lost.cfg.DataDir}); err != nil {
 				t.Fatal(err)
+			}
+			if file, err := dir.member(); err != nil || file.Epoch != 1 || len(file.Fenced) != 0 {
+				t.Errorf("epoch %d, fenced %v, %v", file.Epoch, file.Fenced, err)
 			}
 			m := c.start(lost.cfg)
 			c.ready(m)

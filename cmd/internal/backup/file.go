@@ -38,10 +38,23 @@ func Create(path string, out io.Writer, keys *Keys, fill func(io.Writer) error) 
 	if err = errors.Join(err, tmp.Close()); err != nil {
 		return err
 	}
-	if err := os.Link(tmp.Name(), path); err != nil { // unlike a rename it replaces nothing
+	if err := place(tmp.Name(), path); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// place gives a file its name and replaces nothing: a link does that, and where
+// the file system has none, a look before a rename has to do.
+func place(tmp, path string) error {
+	err := os.Link(tmp, path)
+	if err == nil || errors.Is(err, os.ErrExist) {
+		return err
+	}
+	if _, there := os.Stat(path); there == nil {
+		return err
+	}
+	return os.Rename(tmp, path)
 }
 
 func sealed(w io.Writer, keys *Keys, fill func(io.Writer) error) error {
