@@ -90,7 +90,7 @@ func openDataDir(path string) (*dataDir, error) {
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = lock.Close()
-		return nil, fmt.Errorf("data directory %s is in use by another process (lock: %w)", path, err)
+		return nil, fmt.Errorf("data directory %s is in use by another process: stop it first (lock: %w)", path, err)
 	}
 	return &dataDir{path: path, lock: lock}, nil
 }

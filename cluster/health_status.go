@@ -215,7 +215,7 @@ func (p *reporter) problems(st memberStatus, members []protocol.ClusterMember) (
 	}
 	switch {
 	case voters > 0 && up <= voters/2:
-		add("start the members that are down; reads go on with --consistency stale; if they are lost for good, keep every data directory: there is no command yet that makes a quorum without them",
+		add("start the members that are down; reads go on with --consistency stale; if they are lost for good, keep every data directory and see: pilot-registry recover --help",
 			"no quorum: %d of %d voters answer, %d are needed", up, voters, voters/2+1)
 	case st.LeaderID == "":
 		add("wait for the election, then look at the members' logs", "no leader is known")

@@ -216,6 +216,10 @@ func (d *dev) greet(leader string) {
 	if d.adminFile != "" {
 		where = " (the admin token is in " + d.adminFile + ")"
 	}
+	killed := "it comes back"
+	if d.restart == "never" {
+		killed = "it stays down"
+	}
 	fmt.Fprintf(d.out, `
 Try, in another terminal:
   %s
@@ -223,7 +227,7 @@ Try, in another terminal:
   bin/pilotctl --identity bob.json --addr %s register --hostname bob
   bin/pilotctl cluster status
   or open http://%s/ in a browser%s
-  kill -9 PID        (any pid above: nothing acknowledged is lost, and it comes back)
+  kill -9 PID        (any pid above: nothing acknowledged is lost, and %s)
 Ctrl-C stops all members. Logs: %s/n*.log
-`, enter, d.addr(0, d.size-1), d.addr(opsPortOffset, 0), where, d.dataDir)
+`, enter, d.addr(0, d.size-1), d.addr(opsPortOffset, 0), where, killed, d.dataDir)
 }

@@ -139,6 +139,9 @@ func (o *restoreFlags) open() (io.ReadCloser, []byte, error) {
 // readKeyring reads a member's keyring or an exported one.
 func readKeyring(path, passphraseFile string) ([]byte, error) {
 	r, err := backup.Open(path, os.Stdin, &backup.Keys{PassphraseFile: passphraseFile})
+	if errors.Is(err, backup.ErrNoKey) { // its flags are for the backup
+		err = fmt.Errorf("%s is encrypted: give pilot-registry restore --keyring-passphrase-file", path)
+	}
 	if err != nil {
 		return nil, &failure.Error{Err: fmt.Errorf("the keyring: %w", err), Exit: failure.Usage, Hint: "it is the file keyring of a member's data directory, or what pilot-registry keyring export made of it, which --keyring-passphrase-file opens"}
 	}

@@ -81,6 +81,9 @@ func commandHint(code, command string) string {
 	case strings.Contains(command, "network"), strings.HasSuffix(command, "_policy"), strings.HasPrefix(command, "directory_"), command == "set_idp_config":
 		return "check the id or name: pilotctl network list"
 	}
+	if command == "resolve_hostname" {
+		return "check the name; a private node is found only by nodes that may see it, and one that went quiet comes back with: pilotctl register"
+	}
 	if row := protocol.ByName(command); row != nil && strings.Contains(row.Doc, "node") {
 		return "check the id or name; a node that went quiet comes back with: pilotctl register"
 	}

@@ -80,6 +80,9 @@ func syncDir(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// ErrNoKey says that a file is encrypted and that nothing was given to open it.
+var ErrNoKey = errors.New("give --identity-file or --passphrase-file")
+
 // Open opens a backup file, - for in, and decrypts it when it is encrypted.
 func Open(path string, in io.Reader, keys *Keys) (io.ReadCloser, error) {
 	file := io.NopCloser(in)
@@ -110,7 +113,7 @@ func decrypted(path string, r io.Reader, keys *Keys) (io.Reader, error) {
 		return nil, err
 	}
 	if len(ids) == 0 {
-		return nil, fmt.Errorf("%s is encrypted: give --identity-file or --passphrase-file", path)
+		return nil, fmt.Errorf("%s is encrypted: %w", path, ErrNoKey)
 	}
 	plain, err := age.Decrypt(buffered, ids...)
 	if wrong := (*age.NoIdentityMatchError)(nil); errors.As(err, &wrong) {
