@@ -123,4 +123,4 @@ func Held(gen uint64) string {
 }
 
 // Held reports whether a sink gets nothing until it is configured again.
-func (s *Sink) Held() bool { return s.Problem == Held(s.Gen) }
+func (s Sink) Held() bool { return s.Problem == Held(s.Gen) }

@@ -145,6 +145,11 @@ const batch = 256
 const pace = 200 * time.Millisecond
 
 func (w *worker) run(ctx context.Context) {
+	if w.sink.Held() {
+		w.log.Warn("the sink is held back since the registry was restored from a backup; configure it again to let it go on")
+		<-ctx.Done() // another configuration starts another worker
+		return
+	}
 	out, err := w.open()
 	if err != nil {
 		w.log.Error("the sink cannot be served", "error", err)
