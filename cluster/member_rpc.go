@@ -31,7 +31,7 @@ const (
 
 // rpcNames are the requests in traces.
 var rpcNames = [...]string{rpcPropose: "propose", rpcReadIndex: "read_index", rpcConfirm: "confirm", rpcStatus: "status", rpcDigest: "digest",
-	rpcHello: "hello", rpcJoin: "join", rpcAdmin: "admin", rpcKeyring: "keyring", rpcNudge: "nudge", rpcLogSums: "log_sums"}
+	rpcHello: "hello", rpcJoin: "join", rpcAdmin: "admin", rpcKeyring: "keyring", rpcNudge: "nudge", rpcLogSums: "log_sums", rpcFence: "fence"}
 
 func rpcName(typ byte) string {
 	if int(typ) < len(rpcNames) && rpcNames[typ] != "" {

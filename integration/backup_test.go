@@ -68,7 +68,7 @@ func TestABackupIsRestored(t *testing.T) {
 	o := &operator{t: t, ctx: ctx, path: binary(t, "cmd/pilot-registry")}
 	ring := filepath.Join(t.TempDir(), "registry.keyring.age")
 	o.run("keyring", "export", ring, "--data-dir", filepath.Join(c.Dir, "n1"), "--passphrase-file", passphrase)
-	drill, err := ctl(t, c, "cluster", "snapshot", "verify", file, "--passphrase-file", passphrase, "--boot", "--keyring", filepath.Join(c.Dir, "n1", "keyring"))
+	drill, err := ctl(t, c, "cluster", "snapshot", "verify", file, "--passphrase-file", passphrase, "--boot", "--keyring", ring, "--keyring-passphrase-file", passphrase)
 	if err != nil {
 		t.Error(err)
 	}

@@ -131,14 +131,16 @@ func snapshotVerify(a *app) *cobra.Command {
 		Long: "Check that a backup can be restored: checksums, every record, and the digest computed again from the records.\nNo registry is asked.\n\n" +
 			"With --boot it is restored into a directory of its own, started as a cluster of one member on this machine only,\n" +
 			"compared record by record, and removed again; pilot-registry does that and has to be installed beside pilotctl or\nin PATH.",
-		Example: "  pilotctl cluster snapshot verify registry.backup\n  pilotctl cluster snapshot verify registry.backup --boot --keyring ./keyring"}
+		Example: "  pilotctl cluster snapshot verify registry.backup\n  pilotctl cluster snapshot verify registry.backup --boot --keyring ./keyring.age --keyring-passphrase-file ./pass"}
 	keys := &backup.Keys{}
 	keys.OpenFlags(cmd.Flags())
 	boot := cmd.Flags().Bool("boot", false, "restore it on this machine, start it and compare")
-	ring := cmd.Flags().String("keyring", "", "`file` with the keyring of the cluster, for --boot")
+	ring := &drillKeyring{}
+	cmd.Flags().StringVar(&ring.file, "keyring", "", "`file` with the keyring of the cluster, for --boot")
+	cmd.Flags().StringVar(&ring.passphrase, "keyring-passphrase-file", "", "`file` with the passphrase of an exported keyring, for --boot")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *boot {
-			return a.drill(cmd, args[0], *ring, keys)
+			return a.drill(cmd, args[0], ring, keys)
 		}
 		start := time.Now()
 		root, err := a.loadBackup(args[0], keys)
@@ -155,16 +157,22 @@ func snapshotVerify(a *app) *cobra.Command {
 	return cmd
 }
 
+// drillKeyring is the keyring of a drill.
+type drillKeyring struct{ file, passphrase string }
+
 // drill has pilot-registry restore and start the backup.
-func (a *app) drill(cmd *cobra.Command, file, ring string, keys *backup.Keys) error {
-	if ring == "" {
+func (a *app) drill(cmd *cobra.Command, file string, ring *drillKeyring, keys *backup.Keys) error {
+	if ring.file == "" {
 		return usagef(cmd, "--boot needs --keyring, the file keyring of a member's data directory")
 	}
 	program, err := registryProgram()
 	if err != nil {
 		return err
 	}
-	args := []string{"restore", "--drill", "--from", file, "--keyring", ring, "--output", a.printer().Form}
+	args := []string{"restore", "--drill", "--from", file, "--keyring", ring.file, "--output", a.printer().Form}
+	if ring.passphrase != "" {
+		args = append(args, "--keyring-passphrase-file", ring.passphrase)
+	}
 	if keys.IdentityFile != "" {
 		args = append(args, "--identity-file", keys.IdentityFile)
 	}

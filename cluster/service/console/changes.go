@@ -118,6 +118,10 @@ func changeText(e protocol.AuditEntry) string {
 		return fmt.Sprintf("leadership handed over %s → %s", shortID(attr("from")), shortID(attr("to")))
 	case protocol.EventFeatureLevelRaised:
 		return "feature level " + attr("to")
+	case protocol.EventClusterRestored:
+		return "restored from a backup of " + shortID(attr("from_cluster"))
+	case protocol.EventClusterRecovered:
+		return "recovered with one member"
 	}
 	return ""
 }

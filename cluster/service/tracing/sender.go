@@ -35,7 +35,7 @@ const (
 )
 
 // sender posts batches as OTLP over HTTP. The library's own client of this kind
-// links gRPC, seven more modules, and reads no token anew.
+// links gRPC, seven more modules, and does not read a token again that was renewed.
 type sender struct {
 	endpoint string
 	headers  string
