@@ -65,7 +65,7 @@ func (e *engine) open(notify chan<- bool) error {
 	}
 	e.snaps = snaps
 	e.terms = termguard.New(termguard.Options{
-		Member: e.id, OnFork: e.forked, OnPhantom: e.mustRestart, Applied: e.applied.index.Load, Logger: e.log.Named("term"),
+		Member: e.id, OnFork: e.forked, OnStale: e.mustRestart, Applied: e.applied.index.Load, Logger: e.log.Named("term"),
 		Overtake: e.cfg.hooks.overtake,
 	})
 	e.trans = e.terms.Transport(raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
@@ -114,7 +114,7 @@ func (e *engine) forked(reason string) {
 	e.health.fatal(ExitDamaged, reason+"; move the data directory away and join the cluster again; if more than one member says so, keep all data directories")
 }
 
-// mustRestart ends the member so that it reads its configuration from the log again.
+// mustRestart ends the member so that raft reads again what its log holds.
 func (e *engine) mustRestart(reason string) {
 	e.health.fatal(ExitStalled, reason+"; nothing is lost: start the member again")
 }
@@ -133,15 +133,15 @@ func (e *engine) newRaft(conf *raft.Config, logs raft.LogStore, snaps *store.Sna
 			err = snaps.Damage()
 		}
 	}()
-	if r, err = raft.NewRaft(conf, e.fsm, logs, e.terms.Stable(e.store), snaps, e.trans); err != nil {
+	if err := dropReplaced(logs, snaps); err != nil {
 		return nil, err
 	}
-	return r, dropReplaced(logs, snaps)
+	return raft.NewRaft(conf, e.fsm, logs, e.terms.Stable(e.store), snaps, e.trans)
 }
 
 // dropReplaced finishes what a crash interrupted: the removal of a log that a
-// snapshot from the leader has replaced. It is called before other members can
-// send anything.
+// snapshot from the leader has replaced. It is called before raft reads where
+// its log ends.
 func dropReplaced(logs raft.LogStore, snaps *store.Snapshots) error {
 	metas, err := snaps.List()
 	if err != nil || len(metas) == 0 {
@@ -152,14 +152,18 @@ func dropReplaced(logs raft.LogStore, snaps *store.Snapshots) error {
 		return err
 	}
 	last, err := logs.LastIndex()
-	if err != nil || last > metas[0].Index {
+	if err != nil || first > metas[0].Index {
 		return err
 	}
 	var end raft.Log
-	if err := logs.GetLog(last, &end); err != nil || (last == metas[0].Index && end.Term == metas[0].Term) {
+	if err := logs.GetLog(min(last, metas[0].Index), &end); err != nil || (end.Index == metas[0].Index && end.Term == metas[0].Term) {
 		return err
 	}
-	return logs.DeleteRange(first, last)
+	_, snapshot, err := snaps.Open(metas[0].ID)
+	if err != nil {
+		return nil // damaged: raft looks for an older one, which may need this log
+	}
+	return errors.Join(snapshot.Close(), logs.DeleteRange(first, last))
 }
 
 func (e *engine) raftConfig(notify chan<- bool) *raft.Config {

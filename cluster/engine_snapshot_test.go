@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+
 	"github.com/pilotregistry/pilotregistry/cluster/base/store"
 )
 
@@ -170,4 +173,42 @@ func TestLaggingMemberGetsASnapshot(t *testing.T) {
 		t.Errorf("the late member reads %d", got)
 	}
 	c.agree(c.members...)
+}
+
+// TestALogThatASnapshotReplacedIsDropped: a crash left the log that a snapshot
+// from the leader has replaced, wherever that log ends.
+func TestALogThatASnapshotReplacedIsDropped(t *testing.T) {
+	for name, c := range map[string]struct {
+		snapshot, term, want uint64 // want is where the log ends
+	}{
+		"it ends before the snapshot":                {7, 2, 0},
+		"it ends with another entry":                 {5, 2, 0},
+		"it goes on after another entry":             {3, 2, 0},
+		"it goes on after the snapshot's last entry": {3, 1, 5},
+		"it ends with the snapshot's last entry":     {5, 1, 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			logs := raft.NewInmemStore()
+			for index := range uint64(5) {
+				if err := logs.StoreLog(&raft.Log{Index: index + 1, Term: 1}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			snaps, err := store.OpenSnapshots(t.TempDir(), 2, hclog.NewNullLogger(), func(err error) { t.Error(err) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, unused := raft.NewInmemTransport("")
+			sink, err := snaps.Create(raft.SnapshotVersionMax, c.snapshot, c.term, raft.Configuration{}, 1, unused)
+			if err == nil {
+				err = sink.Close()
+			}
+			if err == nil {
+				err = dropReplaced(logs, snaps)
+			}
+			if last, _ := logs.LastIndex(); err != nil || last != c.want {
+				t.Errorf("the log ends at %d, want %d: %v", last, c.want, err)
+			}
+		})
+	}
 }

@@ -16,7 +16,7 @@ import (
 
 // missing is what pilotctl says of a verb that the cluster does not have, with
 // the next step.
-var missing = regexp.MustCompile(`(?s)^error: .*(unknown message type|becomes available when all members are upgraded).*\nhint: .*upgrade`)
+var missing = regexp.MustCompile(`(?s)^error: .*(unknown message type|becomes available when all members are upgraded).*\nhint: .*upgrade|^error: .*of feature level .*; use a version that knows it`)
 
 // TestPilotctlOfTwoVersions: the verbs work between a pilotctl and a cluster
 // of the next version, in both directions. What the other end does not have is

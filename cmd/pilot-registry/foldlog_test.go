@@ -70,10 +70,14 @@ func TestWhatIsNotFolded(t *testing.T) {
 		defer fold.Close()
 		root := hclog.New(&hclog.LoggerOptions{Name: "pilot-registry", Output: fold, Level: hclog.Debug})
 		lines := func(write func()) int {
+			fold.mu.Lock() // its timers write too
 			out.Reset()
+			fold.mu.Unlock()
 			for range 20 {
 				write()
 			}
+			fold.mu.Lock()
+			defer fold.mu.Unlock()
 			return strings.Count(out.String(), "\n")
 		}
 		raft := root.Named("raft")

@@ -6,6 +6,7 @@ package termguard
 
 import (
 	"bytes"
+	"errors"
 	"io"
 
 	"github.com/hashicorp/raft"
@@ -54,8 +55,12 @@ func (g *Guard) admit(rpc raft.RPC) bool {
 	return true
 }
 
-// refusal is the answer to everything after a fork.
+// refusal is the answer to everything after a fork, and while this member
+// waits for its restart.
 func (g *Guard) refusal() error {
+	if reason := g.beheaded.Load(); reason != nil {
+		return errors.New(*reason)
+	}
 	if reason := g.forked.Load(); reason != nil {
 		return g.fork("%s", *reason)
 	}
@@ -133,13 +138,20 @@ func (g *Guard) same(index, term uint64, sum []byte, from string) error {
 		index, term, from, store.Maker(&own), own.Extensions, sum)
 }
 
-// has reports whether this member's state holds everything in a snapshot
-// already. Raft would go back to it, and throw away entries that it has
-// acknowledged since. It would also do so while it asks whether the others
+// has reports whether this member's state or log holds everything in a
+// snapshot already. Raft would go back to it, and throw away entries that it
+// has acknowledged since. It would also do so while it asks whether the others
 // would vote for it, which changes no term; so its state does not matter here.
 func (g *Guard) has(a *raft.InstallSnapshotRequest) bool {
 	r := g.raft.Load()
-	return r != nil && r.CurrentTerm() == a.Term && a.LastLogIndex <= g.opts.Applied()
+	if r == nil || r.CurrentTerm() != a.Term {
+		return false
+	}
+	if a.LastLogIndex <= g.opts.Applied() {
+		return true
+	}
+	var own raft.Log
+	return g.logs.GetLog(a.LastLogIndex, &own) == nil && own.Term == a.LastLogTerm
 }
 
 // discard reads a snapshot to its end and answers.

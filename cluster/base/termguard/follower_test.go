@@ -97,6 +97,37 @@ func TestAnOldSnapshotDoesNotTurnBack(t *testing.T) {
 	}
 }
 
+// TestASnapshotWithinTheLog: a snapshot ends within the log. When the log holds
+// its last entry, nothing is thrown away. When it holds another one, which was
+// never committed, raft remembers the end of a log that is gone: the member
+// takes part in nothing until it is started again.
+func TestASnapshotWithinTheLog(t *testing.T) {
+	t.Parallel()
+	w, p := follower(t)
+	if resp, err := p.install(10, 3); err != nil || !resp.Success {
+		t.Fatalf("refused: %+v %v", resp, err)
+	}
+	if last, _ := w.store.LastIndex(); last != 4 || w.stale.Load() {
+		t.Fatalf("the log ends at %d, want 4; stale: %v", last, w.stale.Load())
+	}
+	q := w.peers[1]
+	w.claim(11, q.id)
+	if resp, err := q.install(11, 3); err != nil || !resp.Success {
+		t.Fatalf("refused: %+v %v", resp, err)
+	}
+	if last, _ := w.store.LastIndex(); last != 0 || !w.stale.Load() {
+		t.Fatalf("the log ends at %d, want none; stale: %v", last, w.stale.Load())
+	}
+	if resp, err := q.append(raft.AppendEntriesRequest{Term: 11, PrevLogEntry: 4, PrevLogTerm: 10}); err == nil && resp.Success {
+		t.Error("it claims an entry that is gone")
+	}
+	w.trans.stand()
+	w.until(t, "an election is over", func() bool { return w.raft.CurrentTerm() > 11 && w.raft.State() == raft.Follower })
+	if last := w.raft.LastIndex(); last != 4 || w.guard.Refused() == 0 {
+		t.Errorf("it wrote as leader: its log ends at %d, %d entries were refused", last, w.guard.Refused())
+	}
+}
+
 // loseLeader makes the instance a candidate that nobody would vote for, which
 // leaves its term as it is.
 func (w *world) loseLeader(t *testing.T) {

@@ -5,6 +5,7 @@ package termguard
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -27,9 +28,10 @@ type Options struct {
 	// different entries at one place, or two members lead one term. Nothing may
 	// be applied from then on. It must not block.
 	OnFork func(reason string)
-	// OnPhantom is called when raft has taken over a configuration whose entry
-	// was refused: only a restart makes it forget. It must not block.
-	OnPhantom func(reason string)
+	// OnStale is called when raft keeps in memory what its log does not hold: a
+	// configuration whose entry was refused, or the end of a log that a
+	// snapshot has replaced. Only a restart makes it forget. It must not block.
+	OnStale func(reason string)
 	// Applied is the index of the last entry in the state machine.
 	Applied func() uint64
 	// Overtake lets heartbeats change the term beside raft's main loop, as raft
@@ -60,6 +62,8 @@ type Guard struct {
 	heartbeats sync.RWMutex
 	// forked is set for good when a fork was seen.
 	forked atomic.Pointer[string]
+	// beheaded is set for good when raft remembers the end of a log that is gone.
+	beheaded atomic.Pointer[string]
 	// refusals counts refused entries.
 	refusals atomic.Uint64
 }
@@ -81,6 +85,9 @@ func (g *Guard) Refused() uint64 { return g.refusals.Load() }
 
 // elected says whether this member was elected in a term: ErrNotElected if not.
 func (g *Guard) elected(term uint64) error {
+	if reason := g.beheaded.Load(); reason != nil {
+		return fmt.Errorf("%w: %s", ErrNotElected, *reason)
+	}
 	if c := g.candidacy.Load(); c != term {
 		return fmt.Errorf("%w: term %d, last candidate in term %d", ErrNotElected, term, c)
 	}
@@ -153,6 +160,33 @@ func (l *logStore) StoreLogs(entries []*raft.Log) error {
 	return l.LogStore.StoreLogs(entries)
 }
 
+// DeleteRange deletes entries. Raft deletes on both sides of its newest
+// snapshot in one case only: the snapshot came from the leader and ends within
+// the log, which holds other entries. Raft then goes on to claim the old end of
+// that log in elections, and as leader would look for entries that are gone.
+func (l *logStore) DeleteRange(first, last uint64) error {
+	err := l.LogStore.DeleteRange(first, last)
+	if r := l.g.raft.Load(); r != nil {
+		if snapshot := lastSnapshot(r); first <= snapshot && snapshot < last {
+			l.g.behead(fmt.Sprintf("the leader's snapshot up to entry %d has replaced a log that went on to entry %d without having been committed", snapshot, last))
+		}
+	}
+	return err
+}
+
+func (g *Guard) behead(reason string) {
+	if g.beheaded.CompareAndSwap(nil, &reason) {
+		g.opts.OnStale(reason)
+	}
+}
+
+// lastSnapshot is the index of raft's newest snapshot, 0 without one. Raft
+// tells it in its statistics only.
+func lastSnapshot(r *raft.Raft) uint64 {
+	index, _ := strconv.ParseUint(r.Stats()["last_snapshot_index"], 10, 64)
+	return index
+}
+
 // refused sees to what raft does after it could not store a configuration: it
 // takes it over nevertheless, and would count votes by it.
 func (g *Guard) refused(entries []*raft.Log) {
@@ -160,7 +194,7 @@ func (g *Guard) refused(entries []*raft.Log) {
 	g.opts.Logger.Warn("entries refused: another member has begun a newer term", "count", len(entries), "first", entries[0].Index, "term", entries[0].Term)
 	for _, e := range entries {
 		if e.Type == raft.LogConfiguration {
-			g.opts.OnPhantom(fmt.Sprintf("a change of the configuration at index %d came too late: another member had begun term %d", e.Index, e.Term))
+			g.opts.OnStale(fmt.Sprintf("a change of the configuration at index %d came too late: another member had begun term %d", e.Index, e.Term))
 		}
 	}
 }

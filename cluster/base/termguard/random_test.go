@@ -36,7 +36,7 @@ func schedules(t *testing.T) int {
 func TestEntriesBelongToTheirLeader(t *testing.T) {
 	t.Parallel()
 	total := schedules(t)
-	var next, refused, made, phantoms atomic.Uint64
+	var next, refused, made, stale atomic.Uint64
 	var wg sync.WaitGroup
 	for range 2 * runtime.GOMAXPROCS(0) {
 		wg.Add(1)
@@ -53,14 +53,14 @@ func TestEntriesBelongToTheirLeader(t *testing.T) {
 				}
 				refused.Add(w.guard.Refused())
 				made.Add(uint64(len(w.store.stored())))
-				if w.phantom.Load() {
-					phantoms.Add(1)
+				if w.stale.Load() {
+					stale.Add(1)
 				}
 			}
 		}()
 	}
 	wg.Wait()
-	t.Logf("%d entries stored, %d refused, %d instances with a configuration that is in no log", made.Load(), refused.Load(), phantoms.Load())
+	t.Logf("%d entries stored, %d refused, %d instances that must be restarted", made.Load(), refused.Load(), stale.Load())
 	if refused.Load() == 0 {
 		t.Error("not one entry came too late: the schedules have tried nothing")
 	}
@@ -87,7 +87,7 @@ func play(seed uint64) *world {
 		go func() {
 			defer wg.Done()
 			for range 12 {
-				if w.phantom.Load() { // such a member stops
+				if w.stale.Load() { // such a member stops
 					return
 				}
 				w.act(actor, number)

@@ -43,7 +43,7 @@ type world struct {
 	peers    []*handMade
 	fsm      *recorder
 	forked   atomic.Pointer[string]
-	phantom  atomic.Bool
+	stale    atomic.Bool
 	closed   chan struct{}
 	mu       sync.Mutex
 	leaderOf map[uint64]string
@@ -84,8 +84,8 @@ func newWorld(pause func(), timeout time.Duration, overtake bool) *world {
 // start starts the instance on what its store holds.
 func (w *world) start() {
 	w.guard = New(Options{Member: self, Applied: w.fsm.last.Load, Overtake: w.overtake,
-		OnFork:    func(reason string) { w.forked.Store(&reason) },
-		OnPhantom: func(string) { w.phantom.Store(true) }})
+		OnFork:  func(reason string) { w.forked.Store(&reason) },
+		OnStale: func(string) { w.stale.Store(true) }})
 	w.trans = w.guard.Transport(w.wire.transport(self))
 	var err error
 	w.raft, err = raft.NewRaft(w.config, w.fsm, w.guard.Logs(w.store), w.guard.Stable(w.store), raft.NewInmemSnapshotStore(), w.trans)
