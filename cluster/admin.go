@@ -33,7 +33,7 @@ func DialAdmin(path string) (*AdminClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, _, err := dir.identity(m)
+	id, err := dir.identity(m)
 	if err != nil {
 		return nil, err
 	}

@@ -117,7 +117,7 @@ func writeOwnCert(dir *dataDir, ca *peer.CA, res InitResult) error {
 	if err != nil {
 		return err
 	}
-	cert, err := ca.SignMember(csr, res.ClusterID, res.MemberID)
+	cert, err := ca.SignMember(csr, res.ClusterID, res.MemberID, time.Now())
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,6 @@ import (
 	"syscall"
 
 	"github.com/pilotregistry/pilotregistry/cluster/base/keyring"
-	"github.com/pilotregistry/pilotregistry/cluster/base/peer"
 )
 
 // UnusableError says that a data directory must not be used: starting again
@@ -33,7 +32,7 @@ func unusable(format string, args ...any) error {
 //	feature-level    the highest feature level applied here
 //	keyring          the cluster's secret keys
 //	lock             held while a process uses the directory
-//	tls/             ca.pem, member.pem, member.key
+//	tls/             ca.pem, member.pem, member.key; member.key.next while the certificate is exchanged
 //	raft/            log, term and vote (package store)
 //	snapshots/       raft snapshots
 //	recovering       only while a recovery exchanges log and snapshots
@@ -146,33 +145,6 @@ func (d *dataDir) writeMember(m memberFile) error {
 		return err
 	}
 	return d.write(append(raw, '\n'), fileMember)
-}
-
-func (d *dataDir) writeTLS(caPEM, certPEM, keyPEM []byte) error {
-	if err := os.MkdirAll(d.file(dirTLS), 0o700); err != nil {
-		return err
-	}
-	return errors.Join(
-		d.write(caPEM, dirTLS, "ca.pem"),
-		d.write(certPEM, dirTLS, "member.pem"),
-		d.write(keyPEM, dirTLS, "member.key"))
-}
-
-// identity reads the certificates and checks that they are this member's.
-func (d *dataDir) identity(m memberFile) (*peer.Identity, []byte, error) {
-	var files [3][]byte
-	for i, name := range []string{"ca.pem", "member.pem", "member.key"} {
-		raw, err := os.ReadFile(d.file(dirTLS, name))
-		if err != nil {
-			return nil, nil, fmt.Errorf("data directory is incomplete: %w; restore the file, or join again with an empty directory", err)
-		}
-		files[i] = raw
-	}
-	id, err := peer.NewIdentity(m.ClusterID, m.MemberID, files[0], files[1], files[2])
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", d.file(dirTLS), err)
-	}
-	return id, files[0], nil
 }
 
 func (d *dataDir) keyring() (*keyring.Keyring, error) {

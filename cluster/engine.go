@@ -33,8 +33,6 @@ type engine struct {
 	raft   *raft.Raft
 	server *peer.Server
 	client *peer.Client
-	// identity is what the member shows to the others.
-	identity *peer.Identity
 }
 
 // addressProvider tells raft where a member is and, for Dial, which member it means.

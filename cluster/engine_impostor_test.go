@@ -28,7 +28,7 @@ func (c *cluster) impostor(m, to *member) *impostor {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	id, _, err := dir.identity(file)
+	id, err := dir.identity(file)
 	if err != nil {
 		c.t.Fatal(err)
 	}

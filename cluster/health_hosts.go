@@ -15,6 +15,10 @@ type MemberHost struct {
 	// what is left of it for this member.
 	DiskBytes uint64 `json:"disk_bytes,omitempty"`
 	DiskFree  uint64 `json:"disk_free,omitempty"`
+	// Listeners are when the certificates of its listeners end: wire, ops.
+	Listeners map[string]int64 `json:"listeners,omitempty"`
+	// CertificateProblem is why the member's certificate cannot be renewed.
+	CertificateProblem string `json:"certificate_problem,omitempty"`
 	// CertificateEnds is of the member's certificate, CAEnds of the cluster's CA.
 	CertificateEnds int64 `json:"certificate_ends,omitempty"`
 	CAEnds          int64 `json:"ca_ends,omitempty"`
@@ -31,8 +35,20 @@ func (p *reporter) host() *MemberHost {
 	if !use.snapshot.At.IsZero() {
 		h.SnapshotAt = use.snapshot.At.UnixMilli()
 	}
-	member, ca := p.identity.Expiry()
-	h.CertificateEnds, h.CAEnds = member.UnixMilli(), ca.UnixMilli()
+	h.CertificateProblem = p.certs.failing()
+	for name, at := range p.certs.certEnds() {
+		switch name {
+		case certMember:
+			h.CertificateEnds = at.UnixMilli()
+		case certCA:
+			h.CAEnds = at.UnixMilli()
+		default:
+			if h.Listeners == nil {
+				h.Listeners = map[string]int64{}
+			}
+			h.Listeners[name] = at.UnixMilli()
+		}
+	}
 	return h
 }
 

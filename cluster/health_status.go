@@ -68,7 +68,11 @@ type reporter struct {
 	ring      interface{ Versions() []uint32 }
 	wantsVote bool
 	disk      interface{ use() diskUse }
-	identity  interface{ Expiry() (member, ca time.Time) }
+	certs     interface {
+		now() time.Time
+		certEnds() map[string]time.Time
+		failing() string
+	}
 
 	caughtUp atomic.Bool
 }
@@ -123,21 +127,27 @@ func (p *reporter) ask(ctx context.Context, id string) (memberStatus, error) {
 // members lists the configured members, asking each for at most half a second.
 // It works without a quorum.
 func (p *reporter) members(ctx context.Context) []protocol.ClusterMember {
+	out, _ := p.survey(ctx)
+	return out
+}
+
+// survey is members, with what those that answered say of their machines.
+func (p *reporter) survey(ctx context.Context) ([]protocol.ClusterMember, []*MemberHost) {
 	servers := p.roster.servers()
-	out := make([]protocol.ClusterMember, len(servers))
+	out, hosts := make([]protocol.ClusterMember, len(servers)), make([]*MemberHost, len(servers))
 	var wg sync.WaitGroup
 	for i, s := range servers {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			out[i] = p.describe(ctx, s)
+			out[i], hosts[i] = p.describe(ctx, s)
 		}()
 	}
 	wg.Wait()
-	return out
+	return out, hosts
 }
 
-func (p *reporter) describe(ctx context.Context, s raft.Server) protocol.ClusterMember {
+func (p *reporter) describe(ctx context.Context, s raft.Server) (protocol.ClusterMember, *MemberHost) {
 	m := protocol.ClusterMember{ID: string(s.ID), Address: string(s.Address), Role: "unknown", Suffrage: "nonvoter"}
 	if s.Suffrage == raft.Voter {
 		m.Suffrage = "voter"
@@ -148,7 +158,7 @@ func (p *reporter) describe(ctx context.Context, s raft.Server) protocol.Cluster
 	st, err := p.ask(ctx, m.ID)
 	if err != nil {
 		m.Problem = fmt.Sprintf("does not answer at %s: %v", m.Address, err)
-		return m
+		return m, nil
 	}
 	m.Reachable, m.Role, m.AppliedIndex = true, st.State, st.AppliedIndex
 	m.Version, m.LevelMin, m.LevelMax = st.Version, st.LevelMin, st.LevelMax
@@ -164,8 +174,10 @@ func (p *reporter) describe(ctx context.Context, s raft.Server) protocol.Cluster
 		m.Problem = "quarantined: " + st.Quarantined
 	case offset > maxSkew || offset < -maxSkew:
 		m.Problem = fmt.Sprintf("its clock is %s off the median of the voters' clocks: repair its time synchronisation", offset)
+	case st.Host != nil && st.Host.CertificateProblem != "":
+		m.Problem = st.Host.CertificateProblem
 	}
-	return m
+	return m, st.Host
 }
 
 // status tells what this member knows of the cluster and what to do about it.
@@ -173,16 +185,16 @@ func (p *reporter) describe(ctx context.Context, s raft.Server) protocol.Cluster
 func (p *reporter) status(ctx context.Context) protocol.ClusterStatusReply {
 	root, st := p.Root(), p.local()
 	digest := root.Digest()
-	members := p.members(ctx)
+	members, hosts := p.survey(ctx)
 	r := protocol.ClusterStatusReply{
-		AppliedIndex: root.Index(), ClusterID: p.clusterID, CommitIndex: st.CommitIndex, // of the same moment as the digest
+		AppliedIndex: root.Index(), Certificates: listCerts(members, hosts), ClusterID: p.clusterID, CommitIndex: st.CommitIndex, // of the same moment as the digest
 		Digest: fmt.Sprintf("%x", digest[:]), FeatureLevel: root.Level(), LastLogIndex: st.LastLogIndex, LeaderID: st.LeaderID,
 		LogTimeOffsetMS: logTimeOffset(members),
 		LogTime:         time.UnixMilli(root.Now()).UTC().Format(time.RFC3339),
 		MemberID:        p.id, Members: members, Nodes: root.NodeCount(), State: st.State, Term: st.Term, Version: p.cfg.Version,
 		Type: "cluster_status_ok",
 	}
-	r.Problems, r.NextSteps = p.problems(st, members)
+	r.Problems, r.NextSteps = p.problems(st, members, r.Certificates)
 	if len(r.NextSteps) > 0 {
 		r.Next = r.NextSteps[0]
 	}
@@ -191,7 +203,7 @@ func (p *reporter) status(ctx context.Context) protocol.ClusterStatusReply {
 }
 
 // problems names what is wrong, the worst first, and the next thing to do about each.
-func (p *reporter) problems(st memberStatus, members []protocol.ClusterMember) (out, next []string) {
+func (p *reporter) problems(st memberStatus, members []protocol.ClusterMember, certs []protocol.ClusterCertificate) (out, next []string) {
 	add := func(do, format string, args ...any) {
 		out, next = append(out, fmt.Sprintf(format, args...)), append(next, do)
 	}
@@ -232,5 +244,6 @@ func (p *reporter) problems(st memberStatus, members []protocol.ClusterMember) (
 			add("look at member "+m.ID, "member %s: %s", m.ID, m.Problem)
 		}
 	}
+	certProblems(certs, p.certs.now(), add)
 	return out, next
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -273,7 +274,7 @@ func TestReporterNamesWhatIsWrong(t *testing.T) {
 	h := &fakeHealth{}
 	term := &fakeTerm{leader: "a"}
 	p := &reporter{self: s, raft: rf, roster: fakeRoster{rf}, hello: &greeter{}, term: term, reads: fakeReads{}, health: h,
-		clock: &leaderClock{source: systemClock{}}, ring: fakeRing{1}, disk: fakeDisk{}, identity: fakeExpiry{},
+		clock: &leaderClock{source: systemClock{}}, ring: fakeRing{1}, disk: fakeDisk{}, certs: fakeCerts{},
 		peers: fakePeers(func(_ context.Context, id string, _ byte, _ []byte) ([]byte, error) { return nil, lost(id) })}
 	failing := func() (names string) {
 		for _, c := range p.checks() {
@@ -320,9 +321,15 @@ type fakeDisk struct{ diskUse }
 
 func (d fakeDisk) use() diskUse { return d.diskUse }
 
-type fakeExpiry struct{ member, ca time.Time }
+type fakeCerts struct {
+	at      time.Time
+	ends    map[string]time.Time
+	problem string
+}
 
-func (e fakeExpiry) Expiry() (member, ca time.Time) { return e.member, e.ca }
+func (c fakeCerts) now() time.Time                 { return c.at }
+func (c fakeCerts) certEnds() map[string]time.Time { return c.ends }
+func (c fakeCerts) failing() string                { return c.problem }
 
 // A member tells others of its machine. What versions before did not tell, and
 // who does not answer, is left out and not taken for zero.
@@ -331,7 +338,7 @@ func TestHostsSaysWhatMembersTell(t *testing.T) {
 	rf := raftOf(3, "a", "b", "old", "down")
 	at := time.UnixMilli(1_800_000_000_000)
 	p := &reporter{self: begun(t, Config{}), raft: rf, roster: fakeRoster{rf}, term: &fakeTerm{leader: "a"}, health: &fakeHealth{}, clock: &leaderClock{source: systemClock{}},
-		disk: fakeDisk{diskUse{bytes: 100, free: 40, snapshot: store.Written{At: at}}}, identity: fakeExpiry{at.Add(time.Hour), at.Add(2 * time.Hour)}}
+		disk: fakeDisk{diskUse{bytes: 100, free: 40, snapshot: store.Written{At: at}}}, certs: fakeCerts{ends: map[string]time.Time{"member": at.Add(time.Hour), "ca": at.Add(2 * time.Hour), "wire": at}}}
 	raw, err := json.Marshal(p.local())
 	must(t, err)
 	p.peers = fakePeers(func(_ context.Context, id string, _ byte, _ []byte) ([]byte, error) {
@@ -344,8 +351,9 @@ func TestHostsSaysWhatMembersTell(t *testing.T) {
 		return nil, lost(id)
 	})
 	got := p.hosts(t.Context())
-	want := MemberHost{DiskBytes: 100, DiskFree: 40, SnapshotAt: at.UnixMilli(), CertificateEnds: at.Add(time.Hour).UnixMilli(), CAEnds: at.Add(2 * time.Hour).UnixMilli()}
-	if len(got) != 2 || got["a"] != want || got["b"].DiskFree != 7 {
+	want := MemberHost{DiskBytes: 100, DiskFree: 40, SnapshotAt: at.UnixMilli(), CertificateEnds: at.Add(time.Hour).UnixMilli(), CAEnds: at.Add(2 * time.Hour).UnixMilli(),
+		Listeners: map[string]int64{"wire": at.UnixMilli()}}
+	if len(got) != 2 || !reflect.DeepEqual(got["a"], want) || got["b"].DiskFree != 7 {
 		t.Errorf("%+v", got)
 	}
 }

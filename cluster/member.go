@@ -37,6 +37,7 @@ type Member struct {
 
 	health  *health
 	levels  *levels
+	certs   *renewal
 	watch   *watchdog
 	digests *digests
 	disk    *disk
@@ -104,6 +105,7 @@ func (n *Member) wire(ctx context.Context) error {
 	n.self.run(func() { n.writes.batch.run(ctx) })
 	n.self.run(func() { n.hello.greet(ctx) })
 	n.self.run(func() { n.fence.tell(ctx) })
+	n.self.run(func() { n.certs.keep(ctx) })
 	n.self.run(func() { n.watch.guard(ctx) })
 	n.self.run(func() { n.digests.compare(ctx) })
 	n.self.run(func() { n.disk.watch(ctx) })
@@ -118,7 +120,7 @@ func (n *Member) load() (memberFile, *peer.Identity, error) {
 	if err != nil {
 		return file, nil, err
 	}
-	id, _, err := n.dir.identity(file)
+	id, err := n.dir.identity(file)
 	if err != nil {
 		return file, nil, err
 	}
@@ -138,7 +140,7 @@ func (n *Member) load() (memberFile, *peer.Identity, error) {
 // listen opens the connections to other members.
 func (n *Member) listen(id *peer.Identity) (err error) {
 	cfg, known := &n.self.cfg, peer.NewKnown()
-	n.engine.identity = id
+	id.Now = n.self.certTime
 	n.engine.client = peer.NewClient(peer.ClientConfig{Identity: id, Known: known, Dial: cfg.hooks.dial, Addr: n.addressOf, Logger: n.self.log.Named("peer")})
 	n.engine.server, err = peer.Listen(cfg.PeerAddr, peer.ServerConfig{Identity: id, Known: known, Authorize: n.authorize, Handle: n.handle, Join: n.join, Panicked: n.metrics.peerPanicked, Logger: n.self.log.Named("peer")})
 	if err != nil {
@@ -156,15 +158,16 @@ func (n *Member) compose(ctx context.Context, file memberFile, id *peer.Identity
 	n.term = &term{self: self, raft: r, clock: n.clock, health: n.health, seeds: n.dir, ring: n.ring, changes: n.metrics.leaderChanges, duties: n.duties}
 	router := &router{id: self.id, term: n.term, peers: client}
 	n.term.router = router
-	n.roster = &roster{self: self, ring: n.ring, caHash: id.CAHash(), raft: r, conns: client, router: router, clock: n.clock, term: n.term, said: n.hello.said}
+	n.roster = &roster{self: self, ring: n.ring, identity: id, raft: r, conns: client, router: router, clock: n.clock, term: n.term, said: n.hello.said}
 	n.roster.epoch = file.Epoch
 	n.fence = &fence{self: self, epoch: file.Epoch, behind: file.Fenced, peers: client, health: n.health}
 	n.hello.roster, n.hello.term, n.hello.peers = n.roster, n.term, client
 	n.reads = newReads(ctx, &reads{self: self, raft: r, peers: client, roster: n.roster, term: n.term, health: n.health, clock: n.clock, begun: n.metrics.rounds})
 	n.writes = newWrites(&writes{self: self, raft: r, peers: client, roster: n.roster, term: n.term, health: n.health, clock: n.clock, metrics: n.metrics, lastApplied: n.engine.fsm.timedEntry.Load})
+	n.certs = &renewal{self: self, dir: n.dir, identity: id, roster: n.roster, term: n.term}
 	n.disk = &disk{path: n.dir.path, store: n.engine.store, snaps: n.engine.snaps}
 	n.report = &reporter{self: self, raft: r, peers: client, roster: n.roster, hello: n.hello, term: n.term, reads: n.reads, health: n.health, clock: n.clock, ring: n.ring, wantsVote: !file.NonVoter,
-		disk: n.disk, identity: id}
+		disk: n.disk, certs: n.certs}
 	n.roster.reads, n.roster.writes, n.roster.status = n.reads, n.writes, n.report
 	n.term.roster, n.term.reads, n.term.writes = n.roster, n.reads, n.writes
 	n.skew = &clockGuard{term: n.term}

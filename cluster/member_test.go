@@ -60,7 +60,7 @@ func TestForeignClusterIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, _, err := b.dir.identity(file)
+	id, err := b.dir.identity(file)
 	if err != nil {
 		t.Fatal(err)
 	}

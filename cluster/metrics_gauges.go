@@ -3,7 +3,6 @@
 package cluster
 
 import (
-	"maps"
 	"math"
 	"runtime"
 	"time"
@@ -57,23 +56,20 @@ func (m *metrics) registerInfo(n *Member, fn func(name string, f func() float64)
 		m.collectors = append(m.collectors, v)
 		return v
 	}
-	m.collectors = append(m.collectors, newCertificates(n))
+	m.collectors = append(m.collectors, newCertificates(n.certs.certEnds))
 	constant("pilot_build_info", []string{"version", "go_version"}).WithLabelValues(n.self.cfg.Version, runtime.Version()).Set(1)
 }
 
-// certificates shows when certificates end. Those of listeners are read when
-// they are shown: they come later than the member, and can be renewed.
+// certificates shows when certificates end. They are read when they are
+// shown: those of listeners come later than the member, and all can be renewed.
 type certificates struct {
-	member, ca time.Time
-	listeners  func() map[string]time.Time
-	ends       *prometheus.Desc
+	all  func() map[string]time.Time
+	ends *prometheus.Desc
 }
 
-func newCertificates(n *Member) *certificates {
+func newCertificates(all func() map[string]time.Time) *certificates {
 	const name = "pilot_certificate_expiry_timestamp_seconds"
-	c := &certificates{listeners: n.self.cfg.Certificates, ends: prometheus.NewDesc(name, help(name), []string{"certificate"}, nil)}
-	c.member, c.ca = n.engine.identity.Expiry()
-	return c
+	return &certificates{all: all, ends: prometheus.NewDesc(name, help(name), []string{"certificate"}, nil)}
 }
 
 // Describe implements prometheus.Collector.
@@ -81,11 +77,7 @@ func (c *certificates) Describe(out chan<- *prometheus.Desc) { out <- c.ends }
 
 // Collect implements prometheus.Collector.
 func (c *certificates) Collect(out chan<- prometheus.Metric) {
-	ends := map[string]time.Time{"member": c.member, "ca": c.ca}
-	if c.listeners != nil {
-		maps.Copy(ends, c.listeners())
-	}
-	for name, at := range ends {
+	for name, at := range c.all() {
 		out <- prometheus.MustNewConstMetric(c.ends, prometheus.GaugeValue, unixSeconds(at), name)
 	}
 }

@@ -104,7 +104,7 @@ func (p *RecoverPlan) refuseTheLiving(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	id, _, err := dir.identity(file)
+	id, err := dir.identity(file)
 	if err != nil {
 		return err
 	}

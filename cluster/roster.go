@@ -44,15 +44,15 @@ type roster struct {
 	*self
 	ring *keyring.Keyring
 	// epoch counts the recoveries of the cluster, for members that join.
-	epoch  uint64
-	caHash string
-	raft   rosterRaft
-	conns  interface{ Connected(id string) bool }
-	router *router
-	clock  interface{ now() time.Time }
-	term   interface{ mayLead() *protocol.Error }
-	writes proposer
-	reads  interface {
+	epoch    uint64
+	identity interface{ CAHash() string }
+	raft     rosterRaft
+	conns    interface{ Connected(id string) bool }
+	router   *router
+	clock    interface{ now() time.Time }
+	term     interface{ mayLead() *protocol.Error }
+	writes   proposer
+	reads    interface {
 		readIndex(ctx context.Context) (uint64, *protocol.Error)
 		waitApplied(ctx context.Context, index uint64) *protocol.Error
 	}

@@ -86,7 +86,7 @@ func (r *roster) admit(ctx context.Context, req joinRequest) ([]byte, *protocol.
 	if err != nil {
 		return nil, protocol.NotAppliedf(protocol.CodeInternal, "%v", err)
 	}
-	cert, err := ca.SignMember(req.CSR, r.clusterID, req.MemberID)
+	cert, err := ca.SignMember(req.CSR, r.clusterID, req.MemberID, r.clock.now())
 	if err != nil {
 		return nil, protocol.Errorf(protocol.CodeInvalid, "%v", err)
 	}
@@ -122,7 +122,7 @@ func (r *roster) authority(root *fsm.Root) (*peer.CA, error) {
 }
 
 func (r *roster) mintJoinToken(ctx context.Context, req adminRequest) (adminReply, *protocol.Error) {
-	t := peer.Token{ClusterID: r.clusterID, CASHA256: r.caHash, Name: "join-" + uuid.NewString(), Secret: newSecret()}
+	t := peer.Token{ClusterID: r.clusterID, CASHA256: r.identity.CAHash(), Name: "join-" + uuid.NewString(), Secret: newSecret()}
 	for _, s := range r.servers() {
 		t.Addrs = append(t.Addrs, string(s.Address))
 	}

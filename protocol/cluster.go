@@ -67,10 +67,22 @@ type ClusterMembersReply struct {
 	Type    string          `json:"type"`
 }
 
+// ClusterCertificate is when a certificate ends: that of a member (member), of
+// the cluster's CA (ca), or of a listener (wire, ops). MemberID is empty when
+// all members have the same.
+type ClusterCertificate struct {
+	Certificate string `json:"certificate"`
+	Ends        string `json:"ends"`
+	MemberID    string `json:"member_id,omitempty"`
+}
+
 // ClusterStatusReply answers cluster_status from the local state of the
 // member that was asked; it works without a quorum.
 type ClusterStatusReply struct {
 	AppliedIndex uint64 `json:"applied_index"`
+	// Certificates are those of the members that answer, the next end first.
+	Certificates []ClusterCertificate `json:"certificates,omitempty"`
+
 	ClusterID    string `json:"cluster_id"`
 	CommitIndex  uint64 `json:"commit_index"`
 	Digest       string `json:"digest"`

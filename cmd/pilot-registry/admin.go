@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -86,6 +87,12 @@ func printStatus(p *output.Printer, s protocol.ClusterStatusReply) error {
 		s.ClusterID, s.MemberID, s.State, s.Ready, leader, s.Term, s.AppliedIndex, s.CommitIndex, s.LastLogIndex, s.FeatureLevel, s.Nodes, s.Version)
 	if err := printMembers(p, s.Members); err != nil {
 		return err
+	}
+	for i, c := range s.Certificates {
+		if i == 0 {
+			fmt.Fprintln(p.Out)
+		}
+		fmt.Fprintln(p.Out, strings.TrimRight(fmt.Sprintf("certificate    %-6s  ends %s  %s", c.Certificate, c.Ends, c.MemberID), " "))
 	}
 	for i, problem := range s.Problems {
 		output.Paragraph(p.Out, "\nproblem: ", problem)

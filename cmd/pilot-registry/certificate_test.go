@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,5 +75,20 @@ func TestCertificatesInFilesAreReadAgain(t *testing.T) {
 	check("with that of the cluster", later, false)
 	if s.ends()["ops"].IsZero() {
 		t.Error("nobody knows when the cluster's certificate ends")
+	}
+}
+
+// The wire certificate is good for the hosts that clients are told.
+func TestWireHosts(t *testing.T) {
+	c := defaultConfig()
+	c.Peer.Advertise, c.Ops.Hosts = "m1.example.net:9100", []string{"ops.example.net"}
+	hosts, err := c.wireHosts([]string{"m2.example.net", "192.0.2.7", "fd00::1"})
+	if got := strings.Join(hosts, " "); err != nil || got != "m1.example.net m1.example.net ops.example.net m2.example.net 192.0.2.7 fd00::1" {
+		t.Errorf("%s, %v", got, err)
+	}
+	for _, bad := range []string{"", "m2.example.net:9000", "a b"} {
+		if _, err := c.wireHosts([]string{bad}); err == nil {
+			t.Errorf("%q is taken for a host", bad)
+		}
 	}
 }

@@ -8,14 +8,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pilotregistry/pilotregistry/cluster"
 	"github.com/pilotregistry/pilotregistry/cluster/base/keyring"
+	"github.com/pilotregistry/pilotregistry/cmd/internal/failure"
 	"github.com/pilotregistry/pilotregistry/protocol"
 	"github.com/pilotregistry/pilotregistry/protocol/server"
 )
@@ -25,25 +29,35 @@ func keyringFile(dataDir string) string { return filepath.Join(dataDir, "keyring
 
 func newInit() *cobra.Command {
 	var adminFile, replicationFile, contextName string
+	var wireNames []string
 	cmd := &cobra.Command{
 		Use: "init", Short: "Create a new cluster with this machine as its first member", Args: cobra.NoArgs,
 		Long: `init prepares an empty data directory for the first member of a new cluster: member id, cluster id, cluster CA,
-keyring and the cluster's wire certificate. It works offline; start the member with: pilot-registry run`,
+keyring and the cluster's wire certificate. It works offline; start the member with: pilot-registry run
+
+The wire certificate is good for ten years, for the hosts of wire.advertise and peer.advertise, those in ops.hosts and
+--wire-name, and for localhost. All members show it, so name the other members too if clients will check names. Clients
+that pin it look at neither names nor dates.`,
 	}
 	told := newMemberFlags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&adminFile, "admin-token-file", "", "file with the first admin token, made with a random one if it is missing; without the flag no administrative command is accepted")
 	f.StringVar(&contextName, "context", "registry", contextHelp)
 	f.StringVar(&replicationFile, "replication-token-file", "", "file with the token for subscribe_replication")
+	f.StringSliceVar(&wireNames, "wire-name", nil, "one more `host` that the wire certificate is good for, as the name of another member; may be repeated")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := told.load(cmd)
 		if err != nil {
 			return err
 		}
+		hosts, err := c.wireHosts(wireNames)
+		if err != nil {
+			return failure.Usagef(cmd, "%v", err)
+		}
 		if err := ensureToken(adminFile); err != nil {
 			return err
 		}
-		res, err := initCluster(cmd.Context(), c.DataDir, c.peerAdvertise(), adminFile, replicationFile)
+		res, err := initCluster(cmd.Context(), c.DataDir, c.peerAdvertise(), adminFile, replicationFile, hosts...)
 		if err != nil {
 			return err
 		}
@@ -69,9 +83,27 @@ type initResult struct {
 	pin string
 }
 
+// wireHosts are the hosts that the wire certificate is good for: those that are
+// advertised and asked for, and more.
+func (c *config) wireHosts(more []string) ([]string, error) {
+	var hosts []string
+	for _, addr := range []string{c.wireAdvertise(c.Wire.Listen), c.peerAdvertise()} {
+		if host, _, err := net.SplitHostPort(addr); err == nil && host != "" && !net.ParseIP(host).IsUnspecified() {
+			hosts = append(hosts, host)
+		}
+	}
+	for _, host := range slices.Concat(c.Ops.Hosts, more) {
+		if host == "" || net.ParseIP(host) == nil && strings.Contains(host, ":") || !protocol.IsHostPort(net.JoinHostPort(host, "1")) {
+			return nil, fmt.Errorf("invalid host %q: want a name or an IP address, without a port", host)
+		}
+		hosts = append(hosts, host)
+	}
+	return hosts, nil
+}
+
 // initCluster makes the data directory of a first member and gives the
 // cluster its wire certificate.
-func initCluster(ctx context.Context, dataDir, advertise, adminFile, replicationFile string) (initResult, error) {
+func initCluster(ctx context.Context, dataDir, advertise, adminFile, replicationFile string, hosts ...string) (initResult, error) {
 	admin, err := readToken(adminFile)
 	if err != nil {
 		return initResult{}, err
@@ -90,7 +122,7 @@ func initCluster(ctx context.Context, dataDir, advertise, adminFile, replication
 	if err != nil {
 		return initResult{}, err
 	}
-	certPEM, keyPEM, err := server.SelfSigned(time.Now())
+	certPEM, keyPEM, err := server.SelfSigned(time.Now(), hosts...)
 	if err != nil {
 		return initResult{}, err
 	}

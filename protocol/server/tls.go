@@ -16,17 +16,19 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"slices"
 	"time"
 )
 
-// SelfSignedValidity is how long a self-signed certificate lasts (docs/protocol/README.md#connections).
-// Pinning clients do not check it.
-const SelfSignedValidity = 365 * 24 * time.Hour
+// SelfSignedValidity is how long a self-signed certificate lasts. Pinning
+// clients do not check it, and for the others another one is another pin.
+const SelfSignedValidity = 10 * 365 * 24 * time.Hour
 
 // SelfSigned makes the certificate that the protocol documents for TLS without
 // files: ECDSA P-256, random 128-bit serial, O=Pilot Protocol, for localhost,
-// 127.0.0.1 and ::1. It returns certificate and private key in PEM.
-func SelfSigned(from time.Time) (certPEM, keyPEM []byte, err error) {
+// 127.0.0.1, ::1 and the hosts given, which are names or addresses. It returns
+// certificate and private key in PEM.
+func SelfSigned(from time.Time, hosts ...string) (certPEM, keyPEM []byte, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, fmt.Errorf("make TLS key: %w", err)
@@ -47,6 +49,15 @@ func SelfSigned(from time.Time) (certPEM, keyPEM []byte, err error) {
 
 		BasicConstraintsValid: true,
 	}
+	for _, host := range hosts {
+		if ip := net.ParseIP(host); ip == nil {
+			template.DNSNames = append(template.DNSNames, host)
+		} else if !slices.ContainsFunc(template.IPAddresses, ip.Equal) {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		}
+	}
+	slices.Sort(template.DNSNames)
+	template.DNSNames = slices.Compact(template.DNSNames)
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		return nil, nil, fmt.Errorf("make TLS certificate: %w", err)

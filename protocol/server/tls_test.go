@@ -48,7 +48,7 @@ func TestSelfSigned(t *testing.T) {
 	if got := leaf.Subject.String(); got != "O=Pilot Protocol" {
 		t.Errorf("subject %q", got)
 	}
-	if got := leaf.NotAfter.Sub(leaf.NotBefore); got != 365*24*time.Hour {
+	if got := leaf.NotAfter.Sub(leaf.NotBefore); got != 10*365*24*time.Hour {
 		t.Errorf("valid for %v", got)
 	}
 	if leaf.KeyUsage != x509.KeyUsageDigitalSignature|x509.KeyUsageKeyEncipherment ||
@@ -59,6 +59,25 @@ func TestSelfSigned(t *testing.T) {
 		if err := leaf.VerifyHostname(host); err != nil {
 			t.Error(err)
 		}
+	}
+	if err := leaf.VerifyHostname("m1.example.net"); err == nil {
+		t.Error("good for any name")
+	}
+	certPEM, keyPEM, err := server.SelfSigned(time.Now(), "m1.example.net", "192.0.2.7", "localhost", "127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"m1.example.net", "192.0.2.7", "localhost", "::1"} {
+		if err := named.Leaf.VerifyHostname(host); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := len(named.Leaf.DNSNames) + len(named.Leaf.IPAddresses); got != 5 {
+		t.Errorf("names %v %v: one is there twice", named.Leaf.DNSNames, named.Leaf.IPAddresses)
 	}
 	_, second, _, _ := selfSigned(t)
 	if leaf.SerialNumber.Cmp(second.SerialNumber) == 0 || leaf.SerialNumber.BitLen() > 128 {

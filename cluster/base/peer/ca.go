@@ -18,12 +18,13 @@ import (
 	"time"
 )
 
-// Validity of certificates. They are backdated so that members whose clocks
-// disagree by hours still accept one another. Revocation is by the cluster's
-// configuration, not by expiry.
+// Validity of certificates. They are backdated so that machines that join
+// with a clock that is off by hours accept them. Revocation is by the
+// cluster's configuration, not by expiry.
 const (
-	caValidity     = 30 * 365 * 24 * time.Hour
-	memberValidity = 20 * 365 * 24 * time.Hour
+	caValidity = 30 * 365 * 24 * time.Hour
+	// MemberValidity is how long the certificate of a member is valid.
+	MemberValidity = 365 * 24 * time.Hour
 	backdate       = 24 * time.Hour
 )
 
@@ -117,9 +118,10 @@ func KeyHash(csrDER []byte) ([]byte, error) {
 	return sum[:], nil
 }
 
-// SignMember issues the certificate of a member for the key in csrDER. Names
-// in the request are ignored: the caller decides who the member is.
-func (c *CA) SignMember(csrDER []byte, clusterID, memberID string) ([]byte, error) {
+// SignMember issues the certificate of a member for the key in csrDER, at the
+// time given. It ends no later than the authority's own. Names in the request
+// are ignored: the caller decides who the member is.
+func (c *CA) SignMember(csrDER []byte, clusterID, memberID string, now time.Time) ([]byte, error) {
 	csr, err := x509.ParseCertificateRequest(csrDER)
 	if err != nil {
 		return nil, fmt.Errorf("certificate request: %w", err)
@@ -134,12 +136,15 @@ func (c *CA) SignMember(csrDER []byte, clusterID, memberID string) ([]byte, erro
 	template := &x509.Certificate{
 		SerialNumber:          serial,
 		Subject:               pkix.Name{CommonName: memberID},
-		NotBefore:             time.Now().Add(-backdate),
-		NotAfter:              time.Now().Add(memberValidity),
+		NotBefore:             now.Add(-backdate),
+		NotAfter:              now.Add(MemberValidity),
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		BasicConstraintsValid: true,
 		URIs:                  []*url.URL{memberURI(clusterID, memberID)},
+	}
+	if template.NotAfter.After(c.cert.NotAfter) {
+		template.NotAfter = c.cert.NotAfter
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, c.cert, csr.PublicKey, c.key)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -57,7 +58,7 @@ func TestIdentityMustFit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, err := a.ca.SignMember(csr, "cluster-1", "m")
+	cert, err := a.ca.SignMember(csr, "cluster-1", "m", time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -123,11 +123,11 @@ func FuzzJoinConnection(f *testing.F) {
 func FuzzMemberCertificate(f *testing.F) {
 	own, other := newAuthority(f), newAuthority(f)
 	id := own.identity("cluster-1", "m")
-	issued, err := x509.ParseCertificate(id.cert.Certificate[0])
+	issued, err := x509.ParseCertificate(id.shown().Certificate[0])
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, cert := range []tls.Certificate{id.cert, other.identity("cluster-1", "m").cert, own.identity("cluster-2", "m").cert} {
+	for _, cert := range []tls.Certificate{*id.shown(), *other.identity("cluster-1", "m").shown(), *own.identity("cluster-2", "m").shown()} {
 		for _, der := range cert.Certificate {
 			f.Add(der)
 		}
@@ -158,7 +158,7 @@ func FuzzCertificateRequest(f *testing.F) {
 	id := a.identity("cluster-1", "m")
 	f.Fuzz(func(t *testing.T, der []byte) {
 		_, _ = KeyHash(der)
-		cert, err := a.ca.SignMember(der, "cluster-1", "joiner")
+		cert, err := a.ca.SignMember(der, "cluster-1", "joiner", time.Now())
 		if err != nil {
 			return
 		}

@@ -7,7 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,83 +18,86 @@ const (
 	ProtoJoin = "pilot-join/1"
 )
 
-// Identity is who this member is: its certificate and the authority it trusts.
+// Identity is who this member is: its certificate and the authorities it
+// trusts. Both can be exchanged while connections use it; connections that
+// exist stay.
 type Identity struct {
 	ClusterID string
 	MemberID  string
-	cert      tls.Certificate
-	roots     *x509.CertPool
-	caHash    string
-	// expires and caExpires are when the certificates end.
-	expires, caExpires time.Time
+	// Now is the time at which certificates of others are judged, time.Now when
+	// nil. It is set before the identity is used.
+	Now   func() time.Time
+	creds atomic.Pointer[credentials]
 }
 
-// NewIdentity checks that the certificate was issued by the authority for
-// exactly this cluster and member, and that the key fits.
+// credentials are exchanged as a whole.
+type credentials struct {
+	cert   tls.Certificate
+	issuer *x509.Certificate
+	trust  trust
+}
+
+// NewIdentity checks that the certificate was issued by one of the authorities
+// for exactly this cluster and member, and that the key fits. A certificate
+// that has ended is taken: who it is shown to judges that.
 func NewIdentity(clusterID, memberID string, caPEM, certPEM, keyPEM []byte) (*Identity, error) {
-	caDER, err := pemBlock(caPEM, "CERTIFICATE")
-	if err != nil {
-		return nil, fmt.Errorf("CA certificate: %w", err)
-	}
-	ca, err := x509.ParseCertificate(caDER)
-	if err != nil {
-		return nil, fmt.Errorf("CA certificate: %w", err)
-	}
-	cert, err := tls.X509KeyPair(certPEM, keyPEM)
-	if err != nil {
-		return nil, fmt.Errorf("member certificate: %w", err)
-	}
-	// A joining machine knows only the hash of the CA, so the chain carries it.
-	cert.Certificate = append(cert.Certificate[:1:1], caDER)
-	id := &Identity{ClusterID: clusterID, MemberID: memberID, cert: cert, roots: x509.NewCertPool(), caHash: certHash(caDER)}
-	id.roots.AddCert(ca)
-	id.caExpires = ca.NotAfter
-	leaf, err := x509.ParseCertificate(cert.Certificate[0])
-	if err != nil {
-		return nil, fmt.Errorf("member certificate: %w", err)
-	}
-	id.expires = leaf.NotAfter
-	got, err := id.verify(leaf, x509.ExtKeyUsageServerAuth)
-	if err != nil {
-		return nil, fmt.Errorf("member certificate: %w", err)
-	}
-	if got != memberID {
-		return nil, fmt.Errorf("member certificate is for member %s, not %s", got, memberID)
+	id := &Identity{ClusterID: clusterID, MemberID: memberID}
+	if err := id.Use(caPEM, certPEM, keyPEM); err != nil {
+		return nil, err
 	}
 	return id, nil
 }
 
-// Expiry is when the member's certificate and that of the cluster's CA end.
-func (id *Identity) Expiry() (member, ca time.Time) { return id.expires, id.caExpires }
+// Use exchanges authorities, certificate and key, which it checks as
+// NewIdentity does. After an error all is as it was.
+func (id *Identity) Use(caPEM, certPEM, keyPEM []byte) error {
+	trust, err := parseTrust(caPEM)
+	if err != nil {
+		return err
+	}
+	cert, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		return fmt.Errorf("member certificate: %w", err)
+	}
+	got, err := trust.verify(cert.Leaf, id.ClusterID, x509.ExtKeyUsageServerAuth, cert.Leaf.NotBefore)
+	if err != nil {
+		return fmt.Errorf("member certificate: %w", err)
+	}
+	if got != id.MemberID {
+		return fmt.Errorf("member certificate is for member %s, not %s", got, id.MemberID)
+	}
+	issuer := trust.issuer(cert.Leaf)
+	// A joining machine knows only the hash of the CA, so the chain carries it.
+	cert.Certificate = append(cert.Certificate[:1:1], issuer.Raw)
+	id.creds.Store(&credentials{cert: cert, issuer: issuer, trust: trust})
+	return nil
+}
 
-// CAHash is the hex SHA-256 of the cluster's CA certificate.
-func (id *Identity) CAHash() string { return id.caHash }
+// shown is the certificate that others see.
+func (id *Identity) shown() *tls.Certificate { return &id.creds.Load().cert }
+
+// Validity is from when to when the member's certificate is valid.
+func (id *Identity) Validity() (from, to time.Time) {
+	leaf := id.shown().Leaf
+	return leaf.NotBefore, leaf.NotAfter
+}
+
+// Expiry is when the member's certificate and that of the CA that issued it end.
+func (id *Identity) Expiry() (member, ca time.Time) {
+	c := id.creds.Load()
+	return c.cert.Leaf.NotAfter, c.issuer.NotAfter
+}
+
+// CAHash is the hex SHA-256 of the CA certificate that issued the member's.
+func (id *Identity) CAHash() string { return certHash(id.creds.Load().issuer.Raw) }
 
 // verify returns the member id of a certificate of this cluster.
 func (id *Identity) verify(leaf *x509.Certificate, usage x509.ExtKeyUsage) (string, error) {
-	return verifyMember(leaf, id.roots, id.ClusterID, usage)
-}
-
-func verifyMember(leaf *x509.Certificate, roots *x509.CertPool, clusterID string, usage x509.ExtKeyUsage) (string, error) {
-	_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{usage}})
-	var unknown x509.UnknownAuthorityError
-	switch {
-	case errors.As(err, &unknown):
-		return "", fmt.Errorf("%w (its certificate was not issued by the CA of cluster %s)", ErrForeignCluster, clusterID)
-	case err != nil:
-		return "", err
+	now := time.Now
+	if id.Now != nil {
+		now = id.Now
 	}
-	for _, uri := range leaf.URIs {
-		member, ok := strings.CutPrefix(uri.Path, "/member/")
-		if uri.Scheme != "pilot" || !ok || member == "" {
-			continue
-		}
-		if uri.Host != clusterID {
-			return "", fmt.Errorf("%w (%s, not %s)", ErrForeignCluster, uri.Host, clusterID)
-		}
-		return member, nil
-	}
-	return "", errors.New("the peer's certificate names no member")
+	return id.creds.Load().trust.verify(leaf, id.ClusterID, usage, now())
 }
 
 // serverConfig is the TLS side of the listener. Members must show a
@@ -102,7 +105,7 @@ func verifyMember(leaf *x509.Certificate, roots *x509.CertPool, clusterID string
 func (id *Identity) serverConfig() *tls.Config {
 	base := &tls.Config{
 		MinVersion:             tls.VersionTLS13,
-		Certificates:           []tls.Certificate{id.cert},
+		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return id.shown(), nil },
 		NextProtos:             []string{ProtoRaft, ProtoRPC, ProtoJoin},
 		ClientAuth:             tls.RequireAnyClientCert,
 		SessionTicketsDisabled: true,
@@ -124,7 +127,7 @@ func (id *Identity) serverConfig() *tls.Config {
 func (id *Identity) clientConfig(proto, want string) *tls.Config {
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS13,
-		Certificates:       []tls.Certificate{id.cert},
+		Certificates:       []tls.Certificate{*id.shown()},
 		NextProtos:         []string{proto},
 		InsecureSkipVerify: true, // VerifyConnection below does the whole check.
 		VerifyConnection: func(cs tls.ConnectionState) error {
@@ -150,18 +153,16 @@ func pinnedConfig(clusterID, caHash string) *tls.Config {
 		NextProtos:         []string{ProtoJoin},
 		InsecureSkipVerify: true, // VerifyConnection below does the whole check.
 		VerifyConnection: func(cs tls.ConnectionState) error {
-			roots := x509.NewCertPool()
-			found := false
+			var pinned trust
 			for _, cert := range cs.PeerCertificates {
 				if cert.IsCA && certHash(cert.Raw) == caHash {
-					roots.AddCert(cert)
-					found = true
+					pinned.add(cert)
 				}
 			}
-			if !found {
+			if pinned.certs == nil {
 				return fmt.Errorf("%w (its CA is not the one the join token names)", ErrForeignCluster)
 			}
-			_, err := verifyMember(cs.PeerCertificates[0], roots, clusterID, x509.ExtKeyUsageServerAuth)
+			_, err := pinned.verify(cs.PeerCertificates[0], clusterID, x509.ExtKeyUsageServerAuth, time.Now())
 			return err
 		},
 	}

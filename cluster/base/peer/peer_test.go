@@ -39,7 +39,7 @@ func (a *authority) identity(clusterID, member string) *Identity {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	cert, err := a.ca.SignMember(csr, clusterID, member)
+	cert, err := a.ca.SignMember(csr, clusterID, member, time.Now())
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -270,8 +270,8 @@ func TestServerChecksTheCertificate(t *testing.T) {
 	a, other := newAuthority(t), newAuthority(t)
 	s := serve(t, a.identity("cluster-1", "b"), ServerConfig{})
 	for name, certs := range map[string][]tls.Certificate{
-		"another CA":         {other.identity("cluster-1", "a").cert},
-		"another cluster id": {a.identity("cluster-2", "a").cert},
+		"another CA":         {*other.identity("cluster-1", "a").shown()},
+		"another cluster id": {*a.identity("cluster-2", "a").shown()},
 		"no certificate":     nil,
 	} {
 		for _, proto := range []string{ProtoRaft, ProtoRPC} {

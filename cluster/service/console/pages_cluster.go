@@ -48,7 +48,7 @@ type hostRow struct {
 // From when on something of a machine is marked.
 const (
 	lowDisk, scarceDisk   = 20, 10 // percent that is left
-	certSoon, certNow     = 30 * 24 * time.Hour, 7 * 24 * time.Hour
+	certSoon, certNow     = 60 * 24 * time.Hour, 7 * 24 * time.Hour
 	clockWrong, clockNote = 10 * time.Second, 5 * time.Second
 )
 
@@ -74,7 +74,7 @@ func (h *hostRow) troubles(member string, now time.Time) (out []trouble) {
 		return out
 	}
 	if ends := time.UnixMilli(h.CertificateEnds); ends.Sub(now) < certNow {
-		return append(out, trouble{fmt.Sprintf("the certificate of member %s ends on %s", member, ends.UTC().Format(time.DateOnly)), "remove the member, then join its machine again with an empty data directory: it gets a new certificate"})
+		return append(out, trouble{fmt.Sprintf("the certificate of member %s ends on %s", member, ends.UTC().Format(time.DateOnly)), "look at its log: a certificate renews itself when two thirds of its life are over"})
 	}
 	return append(out, trouble{fmt.Sprintf("the certificate authority of the cluster ends on %s", time.UnixMilli(h.CAEnds).UTC().Format(time.DateOnly)), "plan a new cluster: the authority cannot be renewed"})
 }
