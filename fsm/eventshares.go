@@ -37,8 +37,11 @@ func eventBearer(actor, source, action string) (b bearer, counts bool) {
 // work is kept.
 func eventClass(x *txn, action, actor string) protocol.EventClass {
 	class := protocol.Events[action]
-	if class != protocol.ClassSecurity {
+	switch class {
+	case protocol.ClassActivity:
 		return class
+	case 0: // of another registry, see [Import]
+		return protocol.ClassActivity
 	}
 	b, counts := eventBearer(actor, x.by.source, action)
 	if !counts {

@@ -75,9 +75,14 @@ func (d *declaration[K, V]) drop(x *txn, k K) {
 }
 
 func (d *declaration[K, V]) load(x *txn, in *table.Decoder, level uint32) bool {
-	t := d.in(&x.view)
-	k, v, ok := t.Decode(in, level)
-	if !ok || t.Holds(k) || d.fits != nil && !d.fits(x, k, v) {
+	k, v, ok := d.in(&x.view).Decode(in, level)
+	return ok && d.add(x, k, v)
+}
+
+// add stores a record of a state that is being made. It reports false for one
+// that is there already or contradicts those before it.
+func (d *declaration[K, V]) add(x *txn, k K, v V) bool {
+	if d.in(&x.view).Holds(k) || d.fits != nil && !d.fits(x, k, v) {
 		return false
 	}
 	d.put(x, k, v)

@@ -90,6 +90,7 @@ const (
 	EventLeadershipTransferred = "cluster.leadership_transferred"
 	EventKeyringRotated        = "cluster.keyring_rotated"
 	EventClusterRestored       = "cluster.restored"
+	EventClusterImported       = "cluster.imported"
 	EventClusterRecovered      = "cluster.recovered"
 	EventAuditNote             = "audit.note"
 	EventWebhookConfigured     = "webhook.configured"
@@ -126,7 +127,7 @@ var Events = map[string]EventClass{
 	EventDirectorySynced: ClassSecurity, EventBeaconRegistered: ClassActivity,
 	EventClusterTokenSeeded: ClassSecurity, EventClusterTokenRevoked: ClassSecurity, EventMemberJoined: ClassSecurity, EventClusterMemberPromoted: ClassSecurity, EventMemberRemoved: ClassSecurity,
 	EventFeatureLevelRaised: ClassSecurity, EventLeadershipTransferred: ClassSecurity, EventKeyringRotated: ClassSecurity,
-	EventClusterRestored: ClassSecurity, EventClusterRecovered: ClassSecurity,
+	EventClusterRestored: ClassSecurity, EventClusterImported: ClassSecurity, EventClusterRecovered: ClassSecurity,
 	EventAuditNote:         ClassSecurity,
 	EventWebhookConfigured: ClassSecurity, EventIdentityWebhook: ClassSecurity, EventIDPKeysChanged: ClassSecurity,
 	EventSinkConfigured: ClassSecurity, EventSinkDeleted: ClassSecurity, EventAuditReplayed: ClassSecurity, EventAuditGap: ClassSecurity,
