@@ -27,6 +27,9 @@ const (
 	PurposeAdmin       = "admin"
 	PurposeReplication = "replication"
 	PurposeJoin        = "join"
+	// Those of networks.
+	PurposeNetwork      = "network-join"
+	PurposeNetworkAdmin = "network-admin"
 )
 
 // firstTokenName is the name under which init stores admin and replication tokens.
@@ -82,22 +85,7 @@ func Init(ctx context.Context, cfg InitConfig) (InitResult, error) {
 	if err := ctx.Err(); err != nil {
 		return InitResult{}, err
 	}
-	res := InitResult{ClusterID: uuid.NewString(), MemberID: uuid.NewString()}
-	ca, err := peer.NewCA(res.ClusterID)
-	if err != nil {
-		return InitResult{}, err
-	}
-	if err := os.Remove(dir.file(fileKeyring)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return InitResult{}, err // left over from an init that did not finish
-	}
-	ring, err := keyring.Create(dir.file(fileKeyring))
-	if err != nil {
-		return InitResult{}, fmt.Errorf("create keyring: %w", err)
-	}
-	if err := writeOwnCert(dir, ca, res); err != nil {
-		return InitResult{}, err
-	}
-	seeds, token, err := makeSeeds(cfg, ca, ring, res)
+	res, _, seeds, err := firstMember(dir, cfg)
 	if err != nil {
 		return InitResult{}, err
 	}
@@ -108,8 +96,28 @@ func Init(ctx context.Context, cfg InitConfig) (InitResult, error) {
 	if err := dir.write(raw, fileBootstrap); err != nil {
 		return InitResult{}, err
 	}
-	res.JoinToken = token
 	return res, dir.writeMember(memberFile{ClusterID: res.ClusterID, MemberID: res.MemberID})
+}
+
+// firstMember makes what the first member of a new cluster begins with: ids,
+// the keyring, the CA with this member's certificate, and the first tokens.
+func firstMember(dir *dataDir, cfg InitConfig) (res InitResult, ring *keyring.Keyring, seeds bootstrapFile, err error) {
+	res = InitResult{ClusterID: uuid.NewString(), MemberID: uuid.NewString()}
+	ca, err := peer.NewCA(res.ClusterID)
+	if err != nil {
+		return res, nil, seeds, err
+	}
+	if err := os.Remove(dir.file(fileKeyring)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return res, nil, seeds, err // left over from an init that did not finish
+	}
+	if ring, err = keyring.Create(dir.file(fileKeyring)); err != nil {
+		return res, nil, seeds, fmt.Errorf("create keyring: %w", err)
+	}
+	if err := writeOwnCert(dir, ca, res); err != nil {
+		return res, nil, seeds, err
+	}
+	seeds, res.JoinToken, err = makeSeeds(cfg, ca, ring, res)
+	return res, ring, seeds, err
 }
 
 func writeOwnCert(dir *dataDir, ca *peer.CA, res InitResult) error {

@@ -35,6 +35,7 @@ var importRules = []struct {
 	{"cluster/service", []string{"fsm", "identity", "audit", "protocol", "cluster"}, "services use the engine and the core, never the programs"},
 	{"cmd/internal", []string{"protocol", "cmd/internal"}, "what both programs share knows the command line and the wire only"},
 	{"cmd/internal/backup", []string{"fsm", "protocol"}, "a backup is a state, which only its own package reads"},
+	{"cmd/internal/original", []string{"fsm", "identity", "protocol"}, "the original's store is a state in another form, with external ids to compare"},
 	{"cmd/pilot-registry", []string{"fsm", "identity", "audit", "protocol", "cluster", "cmd/internal"}, "the composition root"},
 	{"cmd/pilotctl", []string{"protocol", "cmd/internal", "fsm"}, "the tool of operators and node owners talks the wire protocol, and reads backups"},
 	{"docs/cited", nil, "reading pages needs nothing of ours"},

@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"github.com/pilotregistry/pilotregistry/cluster"
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/identity"
 	"github.com/pilotregistry/pilotregistry/protocol"
@@ -12,8 +13,8 @@ import (
 // Purposes under which network credentials are hashed by the keyring. A token
 // of one purpose is never taken for another.
 const (
-	purposeNetwork      = "network-join"
-	purposeNetworkAdmin = "network-admin"
+	purposeNetwork      = cluster.PurposeNetwork
+	purposeNetworkAdmin = cluster.PurposeNetworkAdmin
 	purposeExportToken  = "blueprint-export-token"
 )
 
