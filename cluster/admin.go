@@ -103,6 +103,12 @@ func (a *AdminClient) Remove(ctx context.Context, memberID string, force bool) e
 	return err
 }
 
+// Repair gives a quarantined member the log and state of the others.
+func (a *AdminClient) Repair(ctx context.Context, memberID string) error {
+	_, err := a.call(ctx, adminRequest{Op: opRepair, ID: memberID})
+	return err
+}
+
 // Transfer hands leadership over, to any voter when memberID is empty.
 func (a *AdminClient) Transfer(ctx context.Context, memberID string) error {
 	_, err := a.call(ctx, adminRequest{Op: opTransfer, ID: memberID})

@@ -35,8 +35,10 @@ func unusable(format string, args ...any) error {
 //	tls/             ca.pem, member.pem, member.key; member.key.next while the certificate is exchanged
 //	raft/            log, term and vote (package store)
 //	snapshots/       raft snapshots
+//	acknowledged     how far the other members' logs are known to reach
 //	recovering       only while a recovery exchanges log and snapshots
 //	before-recover-* log and snapshots as they were before a recovery
+//	before-repair-*  log and snapshots as they were before a repair
 type dataDir struct {
 	path string
 	lock *os.File
@@ -56,6 +58,10 @@ type memberFile struct {
 	Epoch uint64 `json:"epoch,omitempty"`
 	// Fenced are the members that recoveries left behind, by id.
 	Fenced map[string]string `json:"fenced,omitempty"`
+	// Repair is where the log begins anew at the next start, 0 when it does not,
+	// Repaired where it did last.
+	Repair   uint64 `json:"repair,omitempty"`
+	Repaired uint64 `json:"repaired,omitempty"`
 }
 
 const (

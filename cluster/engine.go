@@ -22,6 +22,8 @@ type engine struct {
 	health  *health
 	metrics *metrics
 	ops     *storeOps
+	marks   *marks
+	confirm *confirmation
 	// address is where a member can be reached.
 	address func(id string) (string, bool)
 
@@ -64,6 +66,7 @@ func (e *engine) open(notify chan<- bool) error {
 	e.snaps = snaps
 	e.terms = termguard.New(termguard.Options{
 		Member: e.id, OnFork: e.forked, OnStale: e.mustRestart, Applied: e.applied.index.Load, Logger: e.log.Named("term"),
+		Withheld: e.confirm.withheld, Acknowledged: e.marks.acknowledged,
 		Overtake: e.cfg.hooks.overtake,
 	})
 	e.trans = e.terms.Transport(raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{

@@ -129,6 +129,10 @@ func (r *fakeRaft) AddNonvoter(id raft.ServerID, at raft.ServerAddress, _ uint64
 	return r.note("nonvoter " + string(id) + " " + string(at))
 }
 
+func (r *fakeRaft) DemoteVoter(id raft.ServerID, _ uint64, _ time.Duration) raft.IndexFuture {
+	return r.note("demote " + string(id))
+}
+
 func (r *fakeRaft) RemoveServer(id raft.ServerID, _ uint64, _ time.Duration) raft.IndexFuture {
 	return r.note("remove " + string(id))
 }

@@ -150,7 +150,7 @@ func (d *digests) judge(ctx context.Context, mine fsm.Checkpoint, before uint64)
 			d.compared.Store(mine.Index)
 		} else {
 			where := d.whereLogsDiffer(ctx, by[value], before+1, mine.Index)
-			d.standAside(fmt.Sprintf("its state at index %d differs from what %d of %d voters have (%s); join again with an empty data directory", mine.Index, c, len(voters), where))
+			d.standAside(fmt.Sprintf("its state at index %d differs from what %d of %d voters have (%s); `pilot-registry cluster repair %s` on another member's machine gives it the others' state", mine.Index, c, len(voters), where, d.id))
 		}
 		return true
 	}

@@ -5,6 +5,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,6 +67,7 @@ type reporter struct {
 	}
 	clock     interface{ offset() time.Duration }
 	ring      interface{ Versions() []uint32 }
+	confirm   interface{ withheld() (vote, entries bool) }
 	wantsVote bool
 	disk      interface{ use() diskUse }
 	certs     interface {
@@ -171,7 +173,7 @@ func (p *reporter) describe(ctx context.Context, s raft.Server) (protocol.Cluste
 	offset := time.Duration(st.ClockOffsetMS) * time.Millisecond
 	switch {
 	case st.Quarantined != "":
-		m.Problem = "quarantined: " + st.Quarantined
+		m.Problem = quarantinedProblem + st.Quarantined
 	case offset > maxSkew || offset < -maxSkew:
 		m.Problem = fmt.Sprintf("its clock is %s off the median of the voters' clocks: repair its time synchronisation", offset)
 	case st.Host != nil && st.Host.CertificateProblem != "":
@@ -202,13 +204,21 @@ func (p *reporter) status(ctx context.Context) protocol.ClusterStatusReply {
 	return r
 }
 
+// quarantinedProblem begins the problem of a quarantined member.
+const quarantinedProblem = "quarantined: "
+
+// repairStep is what to do about a quarantined member.
+func repairStep(id string) string {
+	return fmt.Sprintf("run `pilot-registry cluster repair %s` on the machine of a member that serves; it keeps the old log aside", id)
+}
+
 // problems names what is wrong, the worst first, and the next thing to do about each.
 func (p *reporter) problems(st memberStatus, members []protocol.ClusterMember, certs []protocol.ClusterCertificate) (out, next []string) {
 	add := func(do, format string, args ...any) {
 		out, next = append(out, fmt.Sprintf(format, args...)), append(next, do)
 	}
 	if st.Quarantined != "" {
-		add("stop this member and join again with an empty data directory", "this member is quarantined: %s", st.Quarantined)
+		add(repairStep(p.id), "this member is quarantined: %s", st.Quarantined)
 	}
 	if d, yes := p.health.writesStopped(); yes {
 		add("stop the cluster and restore a backup with `pilot-registry restore`", "writes have stopped: %s", d)
@@ -234,13 +244,19 @@ func (p *reporter) problems(st memberStatus, members []protocol.ClusterMember, c
 	case voters > 1 && up == voters/2+1 && up < voters:
 		add("start the members that are down", "no further voter may fail: %d of %d answer", up, voters)
 	}
+	if vote, _ := p.confirm.withheld(); vote {
+		add("start the members that are down", "this member withholds its vote until a majority of the members has confirmed that its log is not an old copy")
+	}
 	if off := logTimeOffset(members); off != nil {
 		if problem := logTimeProblem(time.Duration(*off) * time.Millisecond); problem != "" {
 			add("wait, and see \"When log time is wrong\" in the operations guide", "%s", problem)
 		}
 	}
 	for _, m := range members {
-		if m.Problem != "" {
+		switch {
+		case strings.HasPrefix(m.Problem, quarantinedProblem):
+			add(repairStep(m.ID), "member %s: %s", m.ID, m.Problem)
+		case m.Problem != "":
 			add("look at member "+m.ID, "member %s: %s", m.ID, m.Problem)
 		}
 	}

@@ -273,7 +273,7 @@ func TestReporterNamesWhatIsWrong(t *testing.T) {
 	s := begun(t, Config{})
 	h := &fakeHealth{}
 	term := &fakeTerm{leader: "a"}
-	p := &reporter{self: s, raft: rf, roster: fakeRoster{rf}, hello: &greeter{}, term: term, reads: fakeReads{}, health: h,
+	p := &reporter{self: s, raft: rf, roster: fakeRoster{rf}, hello: &greeter{}, confirm: confirmed(), term: term, reads: fakeReads{}, health: h,
 		clock: &leaderClock{source: systemClock{}}, ring: fakeRing{1}, disk: fakeDisk{}, certs: fakeCerts{},
 		peers: fakePeers(func(_ context.Context, id string, _ byte, _ []byte) ([]byte, error) { return nil, lost(id) })}
 	failing := func() (names string) {
@@ -337,7 +337,7 @@ func TestHostsSaysWhatMembersTell(t *testing.T) {
 	t.Parallel()
 	rf := raftOf(3, "a", "b", "old", "down")
 	at := time.UnixMilli(1_800_000_000_000)
-	p := &reporter{self: begun(t, Config{}), raft: rf, roster: fakeRoster{rf}, term: &fakeTerm{leader: "a"}, health: &fakeHealth{}, clock: &leaderClock{source: systemClock{}},
+	p := &reporter{self: begun(t, Config{}), raft: rf, roster: fakeRoster{rf}, term: &fakeTerm{leader: "a"}, health: &fakeHealth{}, confirm: confirmed(), clock: &leaderClock{source: systemClock{}},
 		disk: fakeDisk{diskUse{bytes: 100, free: 40, snapshot: store.Written{At: at}}}, certs: fakeCerts{ends: map[string]time.Time{"member": at.Add(time.Hour), "ca": at.Add(2 * time.Hour), "wire": at}}}
 	raw, err := json.Marshal(p.local())
 	must(t, err)

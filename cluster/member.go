@@ -40,6 +40,9 @@ type Member struct {
 	certs   *renewal
 	watch   *watchdog
 	digests *digests
+	marks   *marks
+	confirm *confirmation
+	repairs *repairs
 	disk    *disk
 	report  *reporter
 
@@ -88,6 +91,12 @@ func (n *Member) wire(ctx context.Context) error {
 	}
 	n.engine.fsm = &adapter{machine: n.self.machine, applied: n.self.applied, observe: n.metrics.snapshotOp, failed: n.health.storeFailed, onConfig: n.onConfiguration, onLevel: n.levels.note, noted: n.engine.noteApplied, timed: n.self.tracer != nil,
 		onHalt: func(reason string) { n.health.fatal(ExitDamaged, reason) }}
+	n.marks = &marks{self: n.self, dir: n.dir}
+	if err := n.marks.load(); err != nil {
+		return err
+	}
+	n.confirm = &confirmation{self: n.self, marks: n.marks, since: file.Repaired, began: time.Now(), kick: make(chan struct{}, 1), confirmed: map[string]bool{}}
+	n.engine.marks, n.engine.confirm = n.marks, n.confirm
 	notify := make(chan bool, 16)
 	if err := n.engine.open(notify); err != nil {
 		return err
@@ -101,6 +110,8 @@ func (n *Member) wire(ctx context.Context) error {
 		return err
 	}
 	close(n.self.up)
+	n.self.run(func() { n.confirm.seek(ctx) })
+	n.self.run(func() { n.marks.keep(ctx) })
 	n.self.run(func() { n.term.watch(ctx, notify) })
 	n.self.run(func() { n.writes.batch.run(ctx) })
 	n.self.run(func() { n.hello.greet(ctx) })
@@ -125,6 +136,9 @@ func (n *Member) load() (memberFile, *peer.Identity, error) {
 		return file, nil, err
 	}
 	if err := n.dir.refuseHalfRecovered(); err != nil {
+		return file, nil, err
+	}
+	if err := n.dir.beginAnew(&file); err != nil {
 		return file, nil, err
 	}
 	if n.ring, err = n.dir.keyring(); err != nil {
@@ -160,6 +174,7 @@ func (n *Member) compose(ctx context.Context, file memberFile, id *peer.Identity
 	n.term.router = router
 	n.roster = &roster{self: self, ring: n.ring, identity: id, raft: r, conns: client, router: router, clock: n.clock, term: n.term, said: n.hello.said}
 	n.roster.epoch = file.Epoch
+	n.roster.marks, n.roster.peers = n.marks, client
 	n.fence = &fence{self: self, epoch: file.Epoch, behind: file.Fenced, peers: client, health: n.health}
 	n.hello.roster, n.hello.term, n.hello.peers = n.roster, n.term, client
 	n.reads = newReads(ctx, &reads{self: self, raft: r, peers: client, roster: n.roster, term: n.term, health: n.health, clock: n.clock, begun: n.metrics.rounds})
@@ -167,7 +182,7 @@ func (n *Member) compose(ctx context.Context, file memberFile, id *peer.Identity
 	n.certs = &renewal{self: self, dir: n.dir, identity: id, roster: n.roster, term: n.term}
 	n.disk = &disk{path: n.dir.path, store: n.engine.store, snaps: n.engine.snaps}
 	n.report = &reporter{self: self, raft: r, peers: client, roster: n.roster, hello: n.hello, term: n.term, reads: n.reads, health: n.health, clock: n.clock, ring: n.ring, wantsVote: !file.NonVoter,
-		disk: n.disk, certs: n.certs}
+		disk: n.disk, certs: n.certs, confirm: n.confirm}
 	n.roster.reads, n.roster.writes, n.roster.status = n.reads, n.writes, n.report
 	n.term.roster, n.term.reads, n.term.writes = n.roster, n.reads, n.writes
 	n.skew = &clockGuard{term: n.term}
@@ -175,6 +190,13 @@ func (n *Member) compose(ctx context.Context, file memberFile, id *peer.Identity
 	n.keys = &rotation{self: self, ring: n.ring, raft: r, peers: client, roster: n.roster, writes: n.writes}
 	n.watch = &watchdog{self: self, ops: n.engine.ops, raft: r, writes: n.writes.batch, reads: n.reads, health: n.health, conns: n.engine}
 	n.digests = &digests{self: self, raft: r, trans: n.engine.trans, logs: n.engine.store, peers: client, roster: n.roster, health: n.health}
+	n.marks.peers, n.marks.roster = client, n.roster
+	n.confirm.peers, n.confirm.roster = client, electorate{n.roster}
+	n.confirm.end = func() logEnd { return endOf(r.Stats()) }
+	n.confirm.old = func(reason string) {
+		n.digests.standAside(fmt.Sprintf("%s: the data directory %s is an old copy; `pilot-registry cluster repair %s` on another member's machine gives it the others' log", reason, n.dir.path, self.id))
+	}
+	n.repairs = &repairs{self: self, dir: n.dir, health: n.health}
 }
 
 // duties are what this member does while it leads.
@@ -187,6 +209,7 @@ func (n *Member) duties() []Duty {
 		dutyFunc{"checkpoint", min(c.CheckpointEvery, time.Second), n.digests.checkpointDue()},
 		dutyFunc{"promoter", max(c.StableFor/4, 20*time.Millisecond), newPromoter(n.roster).look},
 		dutyFunc{"clock", c.ClockEvery, n.skew.look},
+		dutyFunc{"marks", marksEvery, n.marks.share()},
 	}
 	return append(built, n.self.cfg.Extra...)
 }

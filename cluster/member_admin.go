@@ -16,6 +16,7 @@ const (
 	opJoinToken  = "join_token"
 	opPromote    = "promote"
 	opRemove     = "remove"
+	opRepair     = "repair"
 	opTransfer   = "transfer"
 	opLeave      = "leave"
 	opStatus     = "status"
@@ -70,6 +71,12 @@ func (n *Member) Promote(ctx context.Context, memberID string) *protocol.Error {
 // refused when the remaining voters that answer are not a majority.
 func (n *Member) Remove(ctx context.Context, memberID string, force bool) *protocol.Error {
 	_, e := n.onLeader(ctx, adminRequest{Op: opRemove, ID: memberID, Force: force})
+	return e
+}
+
+// Repair gives a quarantined member the log and state of the others.
+func (n *Member) Repair(ctx context.Context, memberID string) *protocol.Error {
+	_, e := n.onLeader(ctx, adminRequest{Op: opRepair, ID: memberID})
 	return e
 }
 
@@ -150,6 +157,8 @@ func (n *Member) lead(ctx context.Context, req adminRequest) (adminReply, *proto
 		return adminReply{}, n.roster.promote(ctx, req)
 	case opRemove:
 		return adminReply{}, n.roster.remove(ctx, req)
+	case opRepair:
+		return adminReply{}, n.roster.repair(ctx, req)
 	case opTransfer:
 		return adminReply{}, n.term.transfer(ctx, req)
 	case opRotateKeys:

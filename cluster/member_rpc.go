@@ -27,11 +27,15 @@ const (
 	rpcNudge
 	rpcLogSums
 	rpcFence
+	rpcMark
+	rpcMarks
+	rpcRepair
 )
 
 // rpcNames are the requests in traces.
 var rpcNames = [...]string{rpcPropose: "propose", rpcReadIndex: "read_index", rpcConfirm: "confirm", rpcStatus: "status", rpcDigest: "digest",
-	rpcHello: "hello", rpcJoin: "join", rpcAdmin: "admin", rpcKeyring: "keyring", rpcNudge: "nudge", rpcLogSums: "log_sums", rpcFence: "fence"}
+	rpcHello: "hello", rpcJoin: "join", rpcAdmin: "admin", rpcKeyring: "keyring", rpcNudge: "nudge", rpcLogSums: "log_sums", rpcFence: "fence",
+	rpcMark: "mark", rpcMarks: "marks", rpcRepair: "repair"}
 
 func rpcName(typ byte) string {
 	if int(typ) < len(rpcNames) && rpcNames[typ] != "" {
@@ -75,6 +79,13 @@ func (n *Member) serve(ctx context.Context, from string, typ byte, payload []byt
 		return n.term.handleNudge(ctx, payload)
 	case rpcFence:
 		return n.fence.handleFence(from, payload)
+	case rpcMark:
+		_, quarantined := n.health.Quarantined()
+		return n.confirm.handleMark(from, quarantined)
+	case rpcMarks:
+		return n.marks.handleMarks(payload)
+	case rpcRepair:
+		return n.repairs.handleRepair(from, payload)
 	case rpcLogSums:
 		return n.digests.handleLogSums(payload)
 	}

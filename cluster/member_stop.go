@@ -49,7 +49,7 @@ func (n *Member) stop() error {
 	n.self.wg.Wait()
 	n.reads.rounds.wg.Wait()
 	n.metrics.unregister(n)
-	failures = append(failures, n.engine.store.Close(), n.dir.remove(filePeerAddr))
+	failures = append(failures, n.engine.store.Close(), n.marks.save(), n.dir.remove(filePeerAddr))
 	n.dir.close()
 	n.self.log.Info("member stopped", "member", n.self.id)
 	return errors.Join(failures...)

@@ -21,6 +21,7 @@ type rosterRaft interface {
 	GetConfiguration() raft.ConfigurationFuture
 	AddVoter(id raft.ServerID, address raft.ServerAddress, prevIndex uint64, timeout time.Duration) raft.IndexFuture
 	AddNonvoter(id raft.ServerID, address raft.ServerAddress, prevIndex uint64, timeout time.Duration) raft.IndexFuture
+	DemoteVoter(id raft.ServerID, prevIndex uint64, timeout time.Duration) raft.IndexFuture
 	RemoveServer(id raft.ServerID, prevIndex uint64, timeout time.Duration) raft.IndexFuture
 	LeadershipTransfer() raft.Future
 	LastIndex() uint64
@@ -57,6 +58,8 @@ type roster struct {
 		waitApplied(ctx context.Context, index uint64) *protocol.Error
 	}
 	status statusAsker
+	marks  *marks
+	peers  caller
 	said   *hearsay
 	// changes serialises changes of raft's configuration.
 	changes sync.Mutex

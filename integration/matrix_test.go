@@ -199,7 +199,7 @@ func TestClusterCommandsNeedTheAdminToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	for _, name := range []string{"cluster_transfer_leadership", "cluster_remove", "cluster_promote", "cluster_join_token"} {
+	for _, name := range []string{"cluster_transfer_leadership", "cluster_remove", "cluster_promote", "cluster_repair", "cluster_join_token"} {
 		for _, token := range []string{"", "wrong"} {
 			reply, err := w.Call(map[string]any{"type": name, "member_id": "nobody", "admin_token": token})
 			if err != nil || reply["code"] != protocol.CodeAdminToken {

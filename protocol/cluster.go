@@ -16,6 +16,8 @@ var clusterCommands = []Command{
 		Events: []string{EventClusterMemberPromoted}, newBody: body[ClusterTarget](), newReply: reply[ClusterChangeReply](), Doc: "make a non-voting member a voter"},
 	{Code: 66, Name: "cluster_remove", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeCluster,
 		newBody: body[ClusterTarget](), newReply: reply[ClusterChangeReply](), Doc: "remove a member from the cluster"},
+	{Code: 138, Name: "cluster_repair", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeCluster,
+		newBody: body[ClusterTarget](), newReply: reply[ClusterChangeReply](), Doc: "give a quarantined member the log and state of the others"},
 	{Code: 137, Name: "cluster_snapshot", Group: GroupCluster, Auth: AuthAdmin, Mode: ModeStream,
 		newBody: body[ClusterSnapshot](), newReply: reply[ClusterSnapshotReply](), Doc: "stream the whole state, as a backup"},
 	{Code: 96, Name: "cluster_id", Group: GroupCluster, Auth: AuthOpen, Mode: ModeLocal,
@@ -26,7 +28,7 @@ var clusterCommands = []Command{
 type ClusterQuery struct{ noFields }
 
 // ClusterTarget names a member: cluster_transfer_leadership (may be empty:
-// any), cluster_promote, cluster_remove.
+// any), cluster_promote, cluster_remove, cluster_repair.
 type ClusterTarget struct {
 	MemberID string `json:"member_id,omitempty"`
 	// Force allows cluster_remove of a member whose removal endangers the quorum.

@@ -146,6 +146,17 @@ func newCluster() *cobra.Command {
 					return err
 				}
 				return done(cmd, "member %s has a vote", id)
+			}),
+		adminCommand("repair MEMBER", "Give a quarantined member the log and state of the others", cobra.ExactArgs(1),
+			func(ctx context.Context, a *cluster.AdminClient, cmd *cobra.Command, args []string) error {
+				id, err := memberNamed(ctx, a, args[0])
+				if err != nil {
+					return err
+				}
+				if err := a.Repair(ctx, id); err != nil {
+					return err
+				}
+				return done(cmd, "member %s is repaired: it starts again, copies the others' state and then gets its vote back", id)
 			}))
 	return cmd
 }

@@ -51,7 +51,8 @@ func clusterCommand(a *app) *cobra.Command {
 	return groupCommand("cluster", "show and change the cluster",
 		clusterStatus(a), wireCommand(a, "id", "cluster_id", exactly(0), nil), wireCommand(a, "members", "cluster_members", exactly(0), nil),
 		target("transfer-leadership [member]", "cluster_transfer_leadership", between(0, 1)),
-		token, target("promote <member>", "cluster_promote", exactly(1)), remove, snapshotCommand(a), subscribeCommand(a))
+		token, target("promote <member>", "cluster_promote", exactly(1)),
+		target("repair <member>", "cluster_repair", exactly(1)), remove, snapshotCommand(a), subscribeCommand(a))
 }
 
 func clusterStatus(a *app) *cobra.Command {

@@ -326,6 +326,11 @@ func (c *Client) ClusterJoinTokenRevoke(ctx context.Context, name string, opts .
 	return Call[protocol.ClusterJoinTokenRevokeReply](ctx, c, "cluster_join_token_revoke", &protocol.ClusterJoinTokenName{Name: name}, opts...)
 }
 
+// ClusterRepair gives a quarantined member the log and state of the others.
+func (c *Client) ClusterRepair(ctx context.Context, member string, opts ...CallOption) (*protocol.ClusterChangeReply, error) {
+	return Call[protocol.ClusterChangeReply](ctx, c, "cluster_repair", &protocol.ClusterTarget{MemberID: member}, opts...)
+}
+
 // ClusterPromote makes a non-voting member a voter.
 func (c *Client) ClusterPromote(ctx context.Context, member string, opts ...CallOption) (*protocol.ClusterChangeReply, error) {
 	return Call[protocol.ClusterChangeReply](ctx, c, "cluster_promote", &protocol.ClusterTarget{MemberID: member}, opts...)

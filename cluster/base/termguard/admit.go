@@ -32,12 +32,18 @@ func (g *Guard) signPrevious(a *raft.AppendEntriesRequest) {
 // admit reports whether raft may see a request. One that it may not see is answered.
 func (g *Guard) admit(rpc raft.RPC) bool {
 	err := g.refusal()
+	if err == nil {
+		err = g.withhold(rpc.Command)
+	}
 	switch a := rpc.Command.(type) {
 	case *raft.AppendEntriesRequest:
 		if err == nil {
 			err = g.inspect(a)
 		}
 		shownOnly(a)
+		if err == nil {
+			g.acknowledged(string(a.ID), a)
+		}
 	case *raft.InstallSnapshotRequest:
 		if err == nil {
 			err = g.leads(a.Term, string(a.ID))
@@ -48,7 +54,11 @@ func (g *Guard) admit(rpc raft.RPC) bool {
 		}
 	}
 	if err != nil {
-		g.opts.Logger.Error("request of another member refused", "error", err)
+		log := g.opts.Logger.Error
+		if errors.Is(err, ErrWithheld) {
+			log = g.opts.Logger.Debug
+		}
+		log("request of another member refused", "error", err)
 		rpc.Respond(nil, err)
 		return false
 	}

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -362,5 +364,61 @@ func TestLeadersAreForgotten(t *testing.T) {
 	}
 	if l.newest() != "a" {
 		t.Errorf("newest leader %q", l.newest())
+	}
+}
+
+// TestAWithheldVote: a member that withholds its vote neither gives it nor asks
+// for the others', and takes entries only when it says so. What it then
+// takes, and who sent it, is reported as far as it is committed.
+func TestAWithheldVote(t *testing.T) {
+	t.Parallel()
+	w, p := follower(t)
+	var vote, entries atomic.Bool
+	var mu sync.Mutex
+	reached := map[string][3]uint64{}
+	w.guard.opts.Withheld = func() (bool, bool) { return vote.Load(), entries.Load() }
+	w.guard.opts.Acknowledged = func(member string, index, term, seen uint64) {
+		mu.Lock()
+		defer mu.Unlock()
+		reached[member] = [3]uint64{index, term, seen}
+	}
+	vote.Store(true)
+	entries.Store(true)
+	next := raft.AppendEntriesRequest{Term: 10, PrevLogEntry: 4, PrevLogTerm: 10, LeaderCommitIndex: 4, Entries: []*raft.Log{p.entry(5, 10)}}
+	if resp, err := p.append(next); err == nil && resp.Success {
+		t.Error("took an entry")
+	}
+	if resp, err := p.install(10, 9); err == nil && resp.Success {
+		t.Error("took a snapshot")
+	}
+	p.must(t, raft.AppendEntriesRequest{Term: 10, PrevLogEntry: 4, PrevLogTerm: 10, LeaderCommitIndex: 3})
+	if got := reached[p.id]; got != [3]uint64{3, 0, 10} {
+		t.Errorf("the leader is known to reach %v", got)
+	}
+	for name, rpc := range map[string]any{"vote": &raft.RequestVoteRequest{}, "pre-vote": &raft.RequestPreVoteRequest{}, "hand-over": &raft.TimeoutNowRequest{}} {
+		if err := w.guard.withhold(rpc); !errors.Is(err, ErrWithheld) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := w.trans.RequestPreVote(raft.ServerID(p.id), raft.ServerAddress(p.id), &raft.RequestPreVoteRequest{}, nil); !errors.Is(err, ErrWithheld) {
+		t.Errorf("asked whether others would vote: %v", err)
+	}
+	if err := w.trans.RequestVote(raft.ServerID(p.id), raft.ServerAddress(p.id), &raft.RequestVoteRequest{}, nil); !errors.Is(err, ErrWithheld) {
+		t.Errorf("asked for a vote: %v", err)
+	}
+	entries.Store(false)
+	p.must(t, next)
+	if got := reached[p.id]; got != [3]uint64{4, 0, 10} {
+		t.Errorf("the leader is known to reach %v", got)
+	}
+	p.must(t, raft.AppendEntriesRequest{Term: 10, PrevLogEntry: 5, PrevLogTerm: 10, LeaderCommitIndex: 5})
+	if got := reached[p.id]; got != [3]uint64{5, 10, 10} {
+		t.Errorf("the leader is known to reach %v", got)
+	}
+	vote.Store(false)
+	for name, rpc := range map[string]any{"vote": &raft.RequestVoteRequest{}, "snapshot": &raft.InstallSnapshotRequest{}} {
+		if err := w.guard.withhold(rpc); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 // no log. Raft steps down when it meets this error.
 var ErrNotElected = errors.New("this member does not lead the term: another member has begun a newer one")
 
-// Options of a guard. Only Logger may be left out.
+// Options of a guard. Withheld, Acknowledged and Logger may be left out.
 type Options struct {
 	// Member is the id of this member.
 	Member string
@@ -34,6 +34,14 @@ type Options struct {
 	OnStale func(reason string)
 	// Applied is the index of the last entry in the state machine.
 	Applied func() uint64
+	// Withheld says whether this member keeps its vote to itself, and whether it
+	// takes no entries either: nobody has confirmed yet that its log is not an
+	// old copy.
+	Withheld func() (vote, entries bool)
+	// Acknowledged is called with what another member is known to have on its
+	// disk: its log reaches at least a committed entry, of a term when that is not
+	// 0, and it has been in term seen. It must not block.
+	Acknowledged func(member string, index, term, seen uint64)
 	// Overtake lets heartbeats change the term beside raft's main loop, as raft
 	// alone does. It is for tests of what the guard does then.
 	Overtake bool
@@ -72,6 +80,12 @@ type Guard struct {
 func New(opts Options) *Guard {
 	if opts.Logger == nil {
 		opts.Logger = hclog.NewNullLogger()
+	}
+	if opts.Withheld == nil {
+		opts.Withheld = func() (vote, entries bool) { return false, false }
+	}
+	if opts.Acknowledged == nil {
+		opts.Acknowledged = func(string, uint64, uint64, uint64) {}
 	}
 	return &Guard{opts: opts}
 }

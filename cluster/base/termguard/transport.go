@@ -67,7 +67,11 @@ func (t *Transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 	out := *args // raft uses its own again
 	shownOnly(&out)
 	t.g.signPrevious(&out)
-	return t.NetworkTransport.AppendEntries(id, target, &out, resp)
+	err := t.NetworkTransport.AppendEntries(id, target, &out, resp)
+	if err == nil && resp.Success {
+		t.g.acknowledged(string(id), &out)
+	}
+	return err
 }
 
 // AppendEntriesPipeline is not offered: every message passes the guard, and
@@ -84,12 +88,27 @@ func (t *Transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress,
 	return t.NetworkTransport.InstallSnapshot(id, target, args, resp, data)
 }
 
+// RequestPreVote asks whether a member would vote for this one.
+func (t *Transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	if vote, _ := t.g.opts.Withheld(); vote {
+		return ErrWithheld
+	}
+	return t.NetworkTransport.RequestPreVote(id, target, args, resp)
+}
+
 // RequestVote asks for a vote.
 func (t *Transport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+	if vote, _ := t.g.opts.Withheld(); vote {
+		return ErrWithheld
+	}
 	if t.g.leaders.newest() == string(id) {
 		fault.Hit(fault.VoteToLeader)
 	}
-	return t.NetworkTransport.RequestVote(id, target, args, resp)
+	err := t.NetworkTransport.RequestVote(id, target, args, resp)
+	if err == nil && resp.Granted {
+		t.g.opts.Acknowledged(string(id), 0, 0, args.Term)
+	}
+	return err
 }
 
 // Consumer is where raft receives requests.

@@ -63,6 +63,8 @@ func (g *Gateway) clusterCommand(ctx context.Context, req *protocol.Request) (an
 			reply.LeaderID = g.engine.LeaderID()
 		case "cluster_promote":
 			e = g.engine.Promote(ctx, b.MemberID)
+		case "cluster_repair":
+			e = g.engine.Repair(ctx, b.MemberID)
 		case "cluster_remove":
 			e = g.engine.Remove(ctx, b.MemberID, b.Force)
 		}

@@ -37,6 +37,7 @@ type Engine interface {
 	LeaderID() string
 	JoinToken(ctx context.Context, nonvoter bool, ttl time.Duration) (token string, expires time.Time, e *protocol.Error)
 	Promote(ctx context.Context, memberID string) *protocol.Error
+	Repair(ctx context.Context, memberID string) *protocol.Error
 	Remove(ctx context.Context, memberID string, force bool) *protocol.Error
 }
 

@@ -129,6 +129,7 @@ func (e *engine) TransferLeadership(context.Context, string) *protocol.Error { r
 func (e *engine) ID() string                                                 { return "m1" }
 func (e *engine) LeaderID() string                                           { return "m1" }
 func (e *engine) Promote(context.Context, string) *protocol.Error            { return nil }
+func (e *engine) Repair(context.Context, string) *protocol.Error             { return nil }
 func (e *engine) Remove(context.Context, string, bool) *protocol.Error       { return nil }
 func (e *engine) JoinToken(context.Context, bool, time.Duration) (string, time.Time, *protocol.Error) {
 	return "token", time.Unix(1, 0), nil

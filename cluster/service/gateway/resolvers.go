@@ -25,6 +25,7 @@ var resolvers = map[string]resolver{
 	"cluster_members":             {},
 	"cluster_promote":             {},
 	"cluster_remove":              {},
+	"cluster_repair":              {},
 	"cluster_snapshot":            {},
 	"cluster_status":              {},
 	"cluster_transfer_leadership": {},
