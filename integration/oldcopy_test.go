@@ -20,9 +20,10 @@ import (
 // service, says why and what to do, and the command that it names repairs it.
 func TestAnOldCopyOfADataDirectory(t *testing.T) {
 	t.Parallel()
+	path := binary(t, "cmd/pilot-registry")
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	o := &operator{t: t, ctx: ctx, path: binary(t, "cmd/pilot-registry")}
+	o := &operator{t: t, ctx: ctx, path: path}
 	root := t.TempDir()
 	dirs := []string{filepath.Join(root, "m1"), filepath.Join(root, "m2"), filepath.Join(root, "m3")}
 	peers := []string{freeAddr(t), freeAddr(t), freeAddr(t)}
