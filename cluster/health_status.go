@@ -244,7 +244,7 @@ func (p *reporter) problems(st memberStatus, members []protocol.ClusterMember, c
 	case voters > 1 && up == voters/2+1 && up < voters:
 		add("start the members that are down", "no further voter may fail: %d of %d answer", up, voters)
 	}
-	if vote, _ := p.confirm.withheld(); vote {
+	if vote, _ := p.confirm.withheld(); vote && st.Quarantined == "" {
 		add("start the members that are down", "this member withholds its vote until a majority of the members has confirmed that its log is not an old copy")
 	}
 	if off := logTimeOffset(members); off != nil {

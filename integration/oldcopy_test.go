@@ -72,7 +72,7 @@ func TestAnOldCopyOfADataDirectory(t *testing.T) {
 	duplicate(copied, dirs[2])
 	third, _ = o.member(dirs[2], peers[2])
 
-	says := o.awaitExit(5, regexp.MustCompile(`(?s)quarantined.*old copy`), "status", "--data-dir", dirs[2])
+	says := o.awaitExit(5, regexp.MustCompile(`(?s)quarantined.*old\s+copy`), "status", "--data-dir", dirs[2])
 	id := regexp.MustCompile(`pilot-registry cluster\s+repair\s+([0-9a-f-]{36})`).FindStringSubmatch(says)
 	if id == nil {
 		t.Fatalf("status names no command:\n%s", says)
