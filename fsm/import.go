@@ -87,7 +87,7 @@ func (i *arrival) ms(text string) int64 {
 	}
 	at, ok := protocol.ParseTime(text)
 	if !ok || at.UnixMilli() < 0 || at.UnixMilli() > maxTime {
-		i.fail("%q is not a time", text)
+		i.fail("%s is not a time", protocol.Quote(text))
 		return 0
 	}
 	return at.UnixMilli()
@@ -99,7 +99,7 @@ func ids[V any](i *arrival, m map[string]V) []uint32 {
 	for _, k := range sortedKeys(m) {
 		id, err := strconv.ParseUint(k, 10, 32)
 		if err != nil {
-			i.fail("%q is not an id", k)
+			i.fail("%s is not an id", protocol.Quote(k))
 		}
 		out = append(out, uint32(id))
 	}
@@ -268,7 +268,7 @@ func (i *arrival) addNetworks() {
 		for _, p := range doc.RBACPreAssign[decimal(id32)] {
 			r := &preAssign{external: p.ExternalID, key: i.b.Keys(p.ExternalID).MatchOf(p.ExternalID), role: parseRole(p.Role)}
 			i.meta.queueSeq++
-			i.must(preAssignTable.add(i.txn, preAssignKey(id, i.meta.queueSeq), r), "the role of %q in network %d", p.ExternalID, id)
+			i.must(preAssignTable.add(i.txn, preAssignKey(id, i.meta.queueSeq), r), "the role of %s in network %d", protocol.Quote(p.ExternalID), id)
 		}
 	}
 }
@@ -294,7 +294,7 @@ func (i *arrival) addTrust() {
 	for _, pair := range doc.TrustPairs {
 		a, b, ok := parsePair(pair)
 		if !ok {
-			i.fail("trust pair %q is not one", pair)
+			i.fail("trust pair %s is not one", protocol.Quote(pair))
 			return
 		}
 		i.setSides(a, b, reportedBoth)
