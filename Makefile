@@ -11,7 +11,7 @@ export CGO_ENABLED ?= 0
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build pilot-registry and pilotctl into bin/
@@ -37,6 +37,10 @@ race: ## all tests under the race detector
 .PHONY: e2e
 e2e: ## the product page's examples, the search for secrets and longer upgrades, with real receivers and providers
 	GO=$(GO) integration/e2e.sh
+
+.PHONY: check-deploy
+check-deploy: ## what deploy/ holds, with the tools it is made for: Helm, Compose, dpkg and others
+	cd deploy/check && GOWORK=off $(GO) vet . && GOWORK=off $(GO) test -count=1 .
 
 .PHONY: lint
 lint: ## formatting, go vet, staticcheck

@@ -112,6 +112,20 @@ func openMember(path string) (*dataDir, error) {
 // close gives the lock back.
 func (d *dataDir) close() { _ = d.lock.Close() }
 
+// HoldsMember reports whether a data directory belongs to a member. One that
+// does not exist does not. It changes nothing.
+func HoldsMember(path string) (bool, error) {
+	dir := &dataDir{path: path}
+	for _, name := range []string{fileMember, dirRaft} {
+		if _, err := os.Stat(dir.file(name)); err == nil {
+			return true, nil
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
 // requireEmpty refuses a directory that already belongs to a member.
 func (d *dataDir) requireEmpty() error {
 	for _, name := range []string{fileMember, dirRaft} {

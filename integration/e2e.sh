@@ -58,6 +58,9 @@ have_rsyslog || install_rsyslog ||
 echo "== 10,000 random schedules of elections against one raft instance"
 SCHEDULES=10000 "${GO:-go}" test -count=1 -timeout 8m -run '^TestEntriesBelongToTheirLeader$' -v ./cluster/base/termguard
 
+echo "== what deploy holds, with the tools it is made for"
+(cd deploy/check && GOWORK=off "${GO:-go}" test -count=1 -timeout 15m -v .)
+
 echo "== floods of everything that is shared, for a minute, beside a client that behaves"
 PILOT_E2E=1 "${GO:-go}" test -count=1 -timeout 8m -v ./integration/hostile
 

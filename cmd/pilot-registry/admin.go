@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,15 +27,23 @@ import (
 // adminTimeout bounds one administrative call.
 const adminTimeout = 15 * time.Second
 
+// healthTimeout bounds the question whether a member serves.
+const healthTimeout = 5 * time.Second
+
 // decideWithin is how long a person may think about a question.
 const decideWithin = 5 * time.Minute
+
+// dataDirDefault is the data directory of commands that read no other settings.
+func dataDirDefault() string {
+	return cmp.Or(os.Getenv("PILOT_REGISTRY_DATA_DIR"), defaultConfig().DataDir)
+}
 
 // adminCommand makes a command that talks to the member running on a data
 // directory, with that member's own certificate.
 func adminCommand(use, short string, args cobra.PositionalArgs, run func(ctx context.Context, a *cluster.AdminClient, cmd *cobra.Command, args []string) error) *cobra.Command {
 	var dataDir string
 	cmd := &cobra.Command{Use: use, Short: short, Args: args}
-	cmd.Flags().StringVar(&dataDir, "data-dir", defaultConfig().DataDir, "data directory of the running member on this machine")
+	cmd.Flags().StringVar(&dataDir, "data-dir", dataDirDefault(), "data directory of the running member on this machine")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		a, err := cluster.DialAdmin(dataDir)
 		if err != nil {
@@ -72,6 +81,27 @@ func newStatus() *cobra.Command {
 		})
 	cmd.Long = cmd.Short + ".\n\nThe exit code is 5 when there is no leader."
 	form = addOutput(cmd)
+	return cmd
+}
+
+func newHealth() *cobra.Command {
+	var live bool
+	cmd := adminCommand("health", "Exit with 0 while the member on this machine serves: for probes", cobra.NoArgs,
+		func(ctx context.Context, a *cluster.AdminClient, cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+			defer cancel()
+			s, err := a.Status(ctx)
+			if err != nil || live || s.Ready {
+				return err
+			}
+			return &failure.Error{Err: fmt.Errorf("the member runs and does not serve: %s", strings.Join(s.Problems, "; ")), Exit: failure.Unavailable,
+				Hint: "see what is missing: pilot-registry status"}
+		})
+	cmd.Long = cmd.Short + `.
+
+It prints nothing then. The exit code is 5 while the member does not run, does not answer within 5 seconds, or does not serve;
+with --live a member that runs and does not serve is healthy too, as it should be where an unhealthy one is started again.`
+	cmd.Flags().BoolVar(&live, "live", false, "ask only whether the member runs")
 	return cmd
 }
 
@@ -215,7 +245,7 @@ its time and earlier: export again after each keyring rotate. A file that exists
 			return done(cmd, "keyring up to version %d exported", k.Latest())
 		},
 	}
-	cmd.Flags().StringVar(&dataDir, "data-dir", defaultConfig().DataDir, "data directory of a member on this machine")
+	cmd.Flags().StringVar(&dataDir, "data-dir", dataDirDefault(), "data directory of a member on this machine")
 	keys.SealFlags(cmd.Flags())
 	return cmd
 }
@@ -278,8 +308,14 @@ func newClusterMembers() *cobra.Command {
 }
 
 func newClusterTransfer() *cobra.Command {
-	return adminCommand("transfer-leadership [MEMBER]", "Hand leadership to another voter", cobra.MaximumNArgs(1),
+	var ifLeader bool
+	cmd := adminCommand("transfer-leadership [MEMBER]", "Hand leadership to another voter", cobra.MaximumNArgs(1),
 		func(ctx context.Context, a *cluster.AdminClient, cmd *cobra.Command, args []string) error {
+			if ifLeader {
+				if s, err := a.Status(ctx); err != nil || s.LeaderID != s.MemberID {
+					return err
+				}
+			}
 			to := ""
 			if len(args) == 1 {
 				var err error
@@ -292,6 +328,8 @@ func newClusterTransfer() *cobra.Command {
 			}
 			return done(cmd, "leadership was handed over; see: pilot-registry status")
 		})
+	cmd.Flags().BoolVar(&ifLeader, "if-leader", false, "do nothing unless the member on this machine leads, as before it is stopped")
+	return cmd
 }
 
 func newClusterRemove() *cobra.Command {

@@ -205,8 +205,7 @@ and prepares an empty data directory. Then start the member with: pilot-registry
 		if token = protocol.TrimSecret(token); token == "" {
 			return errors.New("a join token is required: --token or --token-file; an existing member prints one with: pilot-registry cluster add")
 		}
-		if err := cluster.Join(cmd.Context(), cluster.JoinConfig{DataDir: c.DataDir, Token: token, PeerAdvertise: c.peerAdvertise(),
-			Version: buildVersion().Version, LevelMin: levelMin, LevelMax: levelMax}); err != nil {
+		if err := joinCluster(cmd.Context(), c, token); err != nil {
 			return err
 		}
 		if err := told.keep(c); err != nil {
@@ -216,4 +215,9 @@ and prepares an empty data directory. Then start the member with: pilot-registry
 		return err
 	}
 	return cmd
+}
+
+func joinCluster(ctx context.Context, c *config, token string) error {
+	return cluster.Join(ctx, cluster.JoinConfig{DataDir: c.DataDir, Token: token, PeerAdvertise: c.peerAdvertise(),
+		Version: buildVersion().Version, LevelMin: levelMin, LevelMax: levelMax})
 }

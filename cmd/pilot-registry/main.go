@@ -62,7 +62,7 @@ Another member:                     pilot-registry join --token …, then pilot-
 		SilenceErrors: true,
 	}
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
-	root.AddCommand(newRun(), newInit(), newJoin(), newRestore(), newImport(), newExport(), newRecover(), newDev(), newStatus(), newLeave(), newCluster(), newKeyring(), newConfig(), newVersion())
+	root.AddCommand(newRun(), newInit(), newJoin(), newPrepare(), newHealth(), newRestore(), newImport(), newExport(), newRecover(), newDev(), newStatus(), newLeave(), newCluster(), newKeyring(), newConfig(), newVersion())
 	strict(root)
 	helptext.Fit(root)
 	return root

@@ -56,7 +56,7 @@ back after all are told so and end with code 78; they join again with an empty d
 	ask.Flags(cmd)
 	form := addOutput(cmd)
 	f := cmd.Flags()
-	f.StringVar(&cfg.DataDir, "data-dir", defaultConfig().DataDir, "data directory of the member to go on with")
+	f.StringVar(&cfg.DataDir, "data-dir", dataDirDefault(), "data directory of the member to go on with")
 	f.StringSliceVar(&cfg.Others, "other", nil, "data `directory` of another member of the cluster, to compare; may be repeated")
 	f.StringVar(&cfg.PeerAdvertise, "peer-advertise", "", "host:port at which other members will reach this one (default: as it was)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
