@@ -65,4 +65,4 @@ echo "== floods of everything that is shared, for a minute, beside a client that
 PILOT_E2E=1 "${GO:-go}" test -count=1 -timeout 8m -v ./integration/hostile
 
 PILOT_E2E=1 exec "${GO:-go}" test -count=1 -timeout 15m -v \
-  -run '^(TestExample|TestPageExamples|TestNoSecretLeaves|TestVault|TestRollInEveryLeaderPosition|TestNewMemberOf|TestOldVersionIn|TestReleaseBinaries|TestConsole|TestPrometheus|TestTenThousand)' ./integration
+  -run '^(TestExample|TestPageExamples|TestNoSecretLeaves|TestVault|TestRollInEveryLeaderPosition|TestNewMemberOf|TestOldVersionIn|TestReleaseBinaries|TestPilotctlOfTwoVersions|TestConsole|TestPrometheus|TestTenThousand)' ./integration

@@ -22,6 +22,7 @@ var missing = regexp.MustCompile(`(?s)^error: .*(unknown message type|becomes av
 // of the next version, in both directions. What the other end does not have is
 // said in words, with what to do.
 func TestPilotctlOfTwoVersions(t *testing.T) {
+	onlyE2E(t, "it builds both programs of the next version")
 	t.Parallel()
 	nextCtl, err := harness.Tagged("cmd/pilotctl", "nextver")
 	if err != nil {
