@@ -244,10 +244,14 @@ func (p *preparation) join(ctx context.Context, token string) error {
 
 // create makes the first member of a new cluster.
 func (p *preparation) create(ctx context.Context) error {
+	hosts, err := p.c.wireHosts(nil)
+	if err != nil {
+		return err
+	}
 	if err := ensureToken(p.adminFile); err != nil {
 		return err
 	}
-	res, err := initCluster(ctx, p.c.DataDir, p.c.peerAdvertise(), p.adminFile, "")
+	res, err := initCluster(ctx, p.c.DataDir, p.c.peerAdvertise(), p.adminFile, "", hosts...)
 	if err != nil {
 		return err
 	}
