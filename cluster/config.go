@@ -120,6 +120,9 @@ type Config struct {
 	Registry prometheus.Registerer
 	// Certificates tells when those of the listeners end, for the metrics; nil for none.
 	Certificates func() map[string]time.Time
+	// CertificateProblems tells why the files of a listener's certificate cannot
+	// be used, by listener, nil where they can; nil for no listeners.
+	CertificateProblems func() map[string]error
 	// Tracer makes the tracer of a member, by its id; nil traces nothing.
 	Tracer func(memberID string) trace.Tracer
 	// Fatal ends the process; the default logs and exits. It is called once,

@@ -17,7 +17,7 @@ type MemberHost struct {
 	DiskFree  uint64 `json:"disk_free,omitempty"`
 	// Listeners are when the certificates of its listeners end: wire, ops.
 	Listeners map[string]int64 `json:"listeners,omitempty"`
-	// CertificateProblem is why the member's certificate cannot be renewed.
+	// CertificateProblem is why a certificate of the member cannot be renewed.
 	CertificateProblem string `json:"certificate_problem,omitempty"`
 	// CertificateEnds is of the member's certificate, CAEnds of the cluster's CA.
 	CertificateEnds int64 `json:"certificate_ends,omitempty"`

@@ -44,6 +44,7 @@ var Metrics = []MetricInfo{
 	{"pilot_cluster_writes_stopped", "gauge", "1 while no member may write, because the voters' states differ", nil},
 	{"pilot_cluster_digest_compared_index", "gauge", "newest checkpoint at which a majority of the voters had this member's state, 0 for none since its start", nil},
 	{"pilot_certificate_expiry_timestamp_seconds", "gauge", "when a certificate ends, by certificate (member, ca: between members; wire, ops: of listeners with TLS), in Unix time", []string{"certificate"}},
+	{"pilot_certificate_unusable", "gauge", "1 while a certificate should have been replaced and cannot be, by certificate: member, or the listener with its files", []string{"certificate"}},
 	{"pilot_disk_bytes", "gauge", "size of the file system of the data directory", nil},
 	{"pilot_disk_free_bytes", "gauge", "what is left of it for this member", nil},
 	{"pilot_build_info", "gauge", "1, with the version and the Go version that it was built with", []string{"version", "go_version"}},

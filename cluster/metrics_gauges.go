@@ -56,29 +56,39 @@ func (m *metrics) registerInfo(n *Member, fn func(name string, f func() float64)
 		m.collectors = append(m.collectors, v)
 		return v
 	}
-	m.collectors = append(m.collectors, newCertificates(n.certs.certEnds))
+	m.collectors = append(m.collectors, newCertificates(n.certs))
 	constant("pilot_build_info", []string{"version", "go_version"}).WithLabelValues(n.self.cfg.Version, runtime.Version()).Set(1)
 }
 
-// certificates shows when certificates end. They are read when they are
-// shown: those of listeners come later than the member, and all can be renewed.
+// certificates shows when certificates end and which cannot be replaced. They
+// are read when they are shown: those of listeners come later than the member,
+// and all can be renewed.
 type certificates struct {
-	all  func() map[string]time.Time
-	ends *prometheus.Desc
+	*renewal
+	ends, bad *prometheus.Desc
 }
 
-func newCertificates(all func() map[string]time.Time) *certificates {
-	const name = "pilot_certificate_expiry_timestamp_seconds"
-	return &certificates{all: all, ends: prometheus.NewDesc(name, help(name), []string{"certificate"}, nil)}
+func newCertificates(r *renewal) *certificates {
+	desc := func(name string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help(name), []string{"certificate"}, nil)
+	}
+	return &certificates{r, desc("pilot_certificate_expiry_timestamp_seconds"), desc("pilot_certificate_unusable")}
 }
 
 // Describe implements prometheus.Collector.
-func (c *certificates) Describe(out chan<- *prometheus.Desc) { out <- c.ends }
+func (c *certificates) Describe(out chan<- *prometheus.Desc) { out <- c.ends; out <- c.bad }
 
 // Collect implements prometheus.Collector.
 func (c *certificates) Collect(out chan<- prometheus.Metric) {
-	for name, at := range c.all() {
+	for name, at := range c.certEnds() {
 		out <- prometheus.MustNewConstMetric(c.ends, prometheus.GaugeValue, unixSeconds(at), name)
+	}
+	for name, bad := range c.unusable() {
+		value := 0.0
+		if bad {
+			value = 1
+		}
+		out <- prometheus.MustNewConstMetric(c.bad, prometheus.GaugeValue, value, name)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -136,10 +138,34 @@ func (r *renewal) certEnds() map[string]time.Time {
 	return ends
 }
 
-// failing is why the certificate cannot be renewed, empty when it can.
-func (r *renewal) failing() string {
-	if text := r.problem.Load(); text != nil {
-		return fmt.Sprintf("its certificate cannot be renewed: %s", *text)
+// unusable says of each certificate whether another one should be in its
+// place and cannot be.
+func (r *renewal) unusable() map[string]bool {
+	bad := map[string]bool{certMember: r.problem.Load() != nil}
+	for listener, err := range r.listenerProblems() {
+		bad[listener] = err != nil
 	}
-	return ""
+	return bad
+}
+
+func (r *renewal) listenerProblems() map[string]error {
+	if r.cfg.CertificateProblems == nil {
+		return nil
+	}
+	return r.cfg.CertificateProblems()
+}
+
+// failing is why certificates cannot be renewed, empty when all can.
+func (r *renewal) failing() string {
+	var all []string
+	if text := r.problem.Load(); text != nil {
+		all = append(all, "its certificate cannot be renewed: "+*text)
+	}
+	problems := r.listenerProblems()
+	for _, listener := range slices.Sorted(maps.Keys(problems)) {
+		if err := problems[listener]; err != nil {
+			all = append(all, fmt.Sprintf("the files of %s.tls_cert and %s.tls_key cannot be used, the certificate before them stays: %v", listener, listener, err))
+		}
+	}
+	return strings.Join(all, "; ")
 }

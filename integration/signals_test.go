@@ -102,7 +102,8 @@ func servedPin(t *testing.T, addr string) string {
 }
 
 // SIGHUP takes the log level and the certificate as they are now, says what
-// has to wait, changes nothing when the file is wrong, and ends nobody. systemd
+// has to wait, changes nothing when the file is wrong, and ends nobody. Files
+// of the certificate that change are read without it. systemd
 // is told that the member serves, is alive, and stops.
 func TestSIGHUPReloadsAndSystemdIsTold(t *testing.T) {
 	t.Parallel()
@@ -166,6 +167,22 @@ func TestSIGHUPReloadsAndSystemdIsTold(t *testing.T) {
 	log.awaitText(t, `reload: the settings cannot be read, so nothing has changed.*loud`)
 	if got := servedPin(t, wire); got != second {
 		t.Errorf("after a reload in vain the certificate served has pin %s, want %s", got, second)
+	}
+	if err := os.WriteFile(certFile, []byte("half a file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log.awaitText(t, `a certificate was changed and cannot be used: error="wire.tls_cert: .*the certificate in use stays`)
+	if got := servedPin(t, wire); got != second {
+		t.Errorf("with files that cannot be used the certificate served has pin %s, want %s", got, second)
+	}
+	third := writeCertificate(t, certFile, keyFile)
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.awaitText(t, "certificate read again: listener=wire ends="+pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
+	if got := servedPin(t, wire); got != third {
+		t.Errorf("with other files the certificate served has pin %s, want %s", got, third)
 	}
 	if err := member.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

@@ -60,6 +60,27 @@ func TestCertificatesInFilesAreReadAgain(t *testing.T) {
 	check("renewed", later, false)
 	write([]byte("half a file"), nil)
 	check("damaged", later, true)
+	if s.problems()["wire"] == nil {
+		t.Error("nobody is told that the files cannot be used")
+	}
+	look := func(what string, from time.Time, fails bool) {
+		t.Helper()
+		if err := s.readAgain(hclog.NewNullLogger(), (*certificate).changed); (err != nil) != fails {
+			t.Errorf("%s: %v", what, err)
+		}
+		if want := from.Add(server.SelfSignedValidity); !s.ends()["wire"].Equal(want) || (s.problems()["wire"] != nil) != fails {
+			t.Errorf("%s: until %v, want %v; problem %v", what, s.ends()["wire"], want, s.problems()["wire"])
+		}
+	}
+	renew(begins)
+	look("repaired", begins, false)
+	write(nil, []byte("another key"))
+	look("half replaced", begins, true)
+	if err := s.readAgain(hclog.NewNullLogger(), (*certificate).changed); err != nil {
+		t.Errorf("what was told is told again: %v", err)
+	}
+	renew(later)
+	look("replaced", later, false)
 
 	home := t.TempDir()
 	if _, err := initCluster(t.Context(), home, "127.0.0.1:9100", "", ""); err != nil {

@@ -63,7 +63,7 @@ type wireConfig struct {
 	Listen            string        `yaml:"listen" help:"address for clients"`
 	Advertise         string        `yaml:"advertise" help:"address clients are told to use; default: listen, with the host of peer.advertise when listen names none"`
 	TLS               string        `yaml:"tls" help:"self_signed (the cluster's certificate, see the printed pin), files, both (TLS and plain on one port, told apart by the first byte; TLS with tls_cert if that is set, else as self_signed), or off"`
-	TLSCert           string        `yaml:"tls_cert" help:"PEM certificate file for tls files and both"`
+	TLSCert           string        `yaml:"tls_cert" help:"PEM certificate file for tls files and both; a renewed file is read when it changes"`
 	TLSKey            string        `yaml:"tls_key" help:"PEM key file for tls files and both"`
 	MaxConns          int           `yaml:"max_conns" help:"largest number of client connections"`
 	MaxConnsPerSource int           `yaml:"max_conns_per_source" help:"largest number of client connections of one source (an IPv4 address or an IPv6 /64); an IPv6 /48 may have eight times as many"`
@@ -82,7 +82,7 @@ type peerConfig struct {
 type opsConfig struct {
 	Listen  string `yaml:"listen" help:"HTTP address of health, counts, metrics and status; empty switches it off"`
 	TLS     string `yaml:"tls" help:"auto (plain on this machine's own addresses, else as self_signed), self_signed (with the cluster's certificate), files, or off"`
-	TLSCert string `yaml:"tls_cert" help:"certificate file in PEM, for ops.tls files; a renewed file is read on SIGHUP"`
+	TLSCert string `yaml:"tls_cert" help:"certificate file in PEM, for ops.tls files; a renewed file is read when it changes"`
 	TLSKey  string `yaml:"tls_key" help:"key file in PEM, for ops.tls files"`
 	Pprof   bool   `yaml:"pprof" help:"serve profiles under /debug/pprof/, to callers on this machine and with the admin token"`
 

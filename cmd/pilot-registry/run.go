@@ -45,7 +45,8 @@ func newRun() *cobra.Command {
 the YAML file; flags win over the environment, the environment over the file, and the file over what init or join
 kept in config.yaml in the data directory. On SIGTERM and SIGINT, and when
 its terminal is closed, the member finishes what is in flight, hands leadership over and stops; it stays a member of
-the cluster. On SIGHUP it takes log.level and the certificates in files as they are now.`,
+the cluster. Certificates in files are read again when the files change. On SIGHUP it takes log.level and the certificates
+in files as they are now.`,
 	}
 	load := configFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -116,10 +117,12 @@ func runMember(ctx context.Context, c *config, hung *hangUps, load func() (*conf
 		return err
 	}
 	defer closeTraces(traces)
+	go bounds.certs.watch(ctx, log)
 	ctx = hung.watch(ctx, (&reloader{load: load, now: *c, log: log, certs: bounds.certs}).reload)
 	engine := c.cluster(wire.Addr().String(), log, registry)
 	traces.Attach(&engine)
 	engine.Guesses, engine.Exempt, engine.Certificates = bounds.guesses, bounds.exempt, bounds.certs.ends
+	engine.CertificateProblems = bounds.certs.problems
 	backups, err := c.backups(registry)
 	if err != nil {
 		return err
