@@ -74,7 +74,7 @@ func TestAClockThatIsYearsAheadRefusesNobody(t *testing.T) {
 	}
 }
 
-// renewed makes a renewal of a member "m" whose certificate was issued at, in
+// newRenewal makes a renewal of a member "m" whose certificate was issued at, in
 // a directory, with an authority in the state.
 func newRenewal(t *testing.T, at time.Time) (*renewal, *handClock) {
 	t.Helper()
@@ -133,6 +133,18 @@ func TestRenewalAtTwoThirds(t *testing.T) {
 	}
 	if _, key, err := r.dir.ownCert(); err != nil || string(key) == string(oldKey) {
 		t.Errorf("the key is the old one (%v)", err)
+	}
+}
+
+// A certificate that has ended is no reason not to start, whatever its dates,
+// and is renewed then.
+func TestACertificateThatHasEndedIsRenewed(t *testing.T) {
+	t.Parallel()
+	r, clock := newRenewal(t, time.Now().Add(-5*365*day))
+	clock.t = time.Now()
+	must(t, r.look())
+	if _, ends := r.identity.Validity(); ends.Before(clock.t.Add(360 * day)) {
+		t.Errorf("ends on %s", ends)
 	}
 }
 

@@ -59,14 +59,17 @@ func (id *Identity) Use(caPEM, certPEM, keyPEM []byte) error {
 	if err != nil {
 		return fmt.Errorf("member certificate: %w", err)
 	}
-	got, err := trust.verify(cert.Leaf, id.ClusterID, x509.ExtKeyUsageServerAuth, cert.Leaf.NotBefore)
+	issuer := trust.issuer(cert.Leaf)
+	if issuer == nil {
+		return fmt.Errorf("member certificate: %w", notIssued(id.ClusterID))
+	}
+	got, err := memberOf(cert.Leaf, id.ClusterID)
 	if err != nil {
 		return fmt.Errorf("member certificate: %w", err)
 	}
 	if got != id.MemberID {
 		return fmt.Errorf("member certificate is for member %s, not %s", got, id.MemberID)
 	}
-	issuer := trust.issuer(cert.Leaf)
 	// A joining machine knows only the hash of the CA, so the chain carries it.
 	cert.Certificate = append(cert.Certificate[:1:1], issuer.Raw)
 	id.creds.Store(&credentials{cert: cert, issuer: issuer, trust: trust})

@@ -71,10 +71,19 @@ func (t *trust) verify(leaf *x509.Certificate, clusterID string, usage x509.ExtK
 	var unknown x509.UnknownAuthorityError
 	switch {
 	case errors.As(err, &unknown):
-		return "", fmt.Errorf("%w (its certificate was not issued by the CA of cluster %s)", ErrForeignCluster, clusterID)
+		return "", notIssued(clusterID)
 	case err != nil:
 		return "", err
 	}
+	return memberOf(leaf, clusterID)
+}
+
+func notIssued(clusterID string) error {
+	return fmt.Errorf("%w (its certificate was not issued by the CA of cluster %s)", ErrForeignCluster, clusterID)
+}
+
+// memberOf is the member of the cluster that a certificate names.
+func memberOf(leaf *x509.Certificate, clusterID string) (string, error) {
 	for _, uri := range leaf.URIs {
 		member, ok := strings.CutPrefix(uri.Path, "/member/")
 		if uri.Scheme != "pilot" || !ok || member == "" {
