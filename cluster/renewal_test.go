@@ -205,7 +205,7 @@ func TestStatusWarnsOfCertificates(t *testing.T) {
 	rf := raftOf(3, "a", "b")
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	ends := map[string]time.Time{"ca": now.Add(60*day + time.Second), "member": now.Add(60 * day), "wire": now.Add(-day)}
-	p := &reporter{self: begun(t, Config{}), raft: rf, roster: fakeRoster{rf}, hello: &greeter{}, term: &fakeTerm{leader: "a"}, reads: fakeReads{}, health: &fakeHealth{},
+	p := &reporter{self: begun(t, Config{}), raft: rf, roster: fakeRoster{rf}, hello: &greeter{}, confirm: confirmed(), term: &fakeTerm{leader: "a"}, reads: fakeReads{}, health: &fakeHealth{},
 		clock: &leaderClock{source: systemClock{}}, ring: fakeRing{1}, disk: fakeDisk{}, certs: fakeCerts{at: now, ends: ends, problem: "no keyring"}}
 	p.peers = fakePeers(func(_ context.Context, id string, _ byte, _ []byte) ([]byte, error) {
 		st := p.local()

@@ -39,11 +39,16 @@ func metricNames(t *testing.T) map[string]bool {
 func TestDeployNamesRealMetrics(t *testing.T) {
 	t.Parallel()
 	known := metricNames(t)
-	files, err := filepath.Glob("../deploy/*/*")
+	boards := 0
+	dashboards, err := filepath.Glob("../deploy/grafana/*")
 	if err != nil {
 		t.Fatal(err)
 	}
-	boards := 0
+	files, err := filepath.Glob("../deploy/prometheus/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = append(files, dashboards...)
 	for _, path := range files {
 		raw, err := os.ReadFile(path)
 		if err != nil {

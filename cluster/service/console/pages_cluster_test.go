@@ -29,7 +29,7 @@ func TestMachines(t *testing.T) {
 			t.Errorf("no %q in %s", want, body)
 		}
 	}
-	for _, want := range []string{"<strong>Make room on its machine: a member whose disk is full stops.</strong>", "Member m2 has 3 % of its disk left", "The certificate of member m2 ends on 2026-04-06", "join its machine again"} {
+	for _, want := range []string{"<strong>Make room on its machine: a member whose disk is full stops.</strong>", "Member m2 has 3 % of its disk left", "The certificate of member m2 ends on 2026-04-06", "renews itself when two thirds of its life are over"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %q in %s", want, body)
 		}

@@ -123,12 +123,12 @@ func (r *reader) readExport() {
 		f.Format = protocol.FormatJSON
 	}
 	sink := protocol.SinkConfig{Name: protocol.SinkNameExport, Kind: protocol.SinkExport, Format: f.Format, Endpoint: f.Endpoint, Index: f.Index, Source: f.Source}
-	if e := sink.Check(); err == nil && e != nil {
-		err = e
+	if err == nil {
+		err = sink.Check().AsError()
 	}
 	for _, t := range sink.Targets() {
-		if e := protocol.CheckURL(t.Field, t.URL); err == nil && e != nil {
-			err = e
+		if err == nil {
+			err = protocol.CheckURL(t.Field, t.URL).AsError()
 		}
 	}
 	if err == nil && len(f.Token) > protocol.MaxSinkText {
