@@ -222,7 +222,7 @@ func TestConsolePages(t *testing.T) {
 	b.shoot("keys")
 	b.do(chromedp.KeyEvent("\u001b"), chromedp.Click(`.theme [value="dark"]`))
 	b.becomes(`document.documentElement.dataset.theme === "dark"`)
-	b.do(chromedp.KeyEvent("g"), chromedp.KeyEvent("w"))
+	b.do(chromedp.KeyEvent("gw")) // at once: the second key counts for a moment only
 	b.see("h1", "Which networks are there?")
 	if bad := b.complaints(); len(bad) > 0 {
 		t.Errorf("%s", strings.Join(bad, "\n"))
