@@ -52,6 +52,7 @@ func (g *Guard) admit(rpc raft.RPC) bool {
 			go discard(rpc, a, err) // the sender streams it anyway
 			return false
 		}
+		g.installing.Store(a.LastLogIndex)
 	}
 	if err != nil {
 		log := g.opts.Logger.Error

@@ -70,6 +70,8 @@ type Guard struct {
 	heartbeats sync.RWMutex
 	// forked is set for good when a fork was seen.
 	forked atomic.Pointer[string]
+	// installing is the index of the snapshot that raft was last given.
+	installing atomic.Uint64
 	// beheaded is set for good when raft remembers the end of a log that is gone.
 	beheaded atomic.Pointer[string]
 	// refusals counts refused entries.
@@ -181,7 +183,7 @@ func (l *logStore) StoreLogs(entries []*raft.Log) error {
 func (l *logStore) DeleteRange(first, last uint64) error {
 	err := l.LogStore.DeleteRange(first, last)
 	if r := l.g.raft.Load(); r != nil {
-		if snapshot := lastSnapshot(r); first <= snapshot && snapshot < last {
+		if snapshot := l.g.installing.Load(); first <= snapshot && snapshot < last && lastSnapshot(r) == snapshot {
 			l.g.behead(fmt.Sprintf("the leader's snapshot up to entry %d has replaced a log that went on to entry %d without having been committed", snapshot, last))
 		}
 	}
