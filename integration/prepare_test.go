@@ -118,6 +118,13 @@ func (p *prepared) lost(first []string) {
 	if code, out := p.prepare(3, "--first", p.peer[3], "--admin-token-file", wrong); code != 4 || !strings.Contains(out, "invalid admin token") {
 		p.t.Errorf("with a wrong token: exit code %d: %s", code, out)
 	}
+	unknown := []string{"--first", p.peer[3], "--admin-token-file", filepath.Join(p.root, "new"), "--wait", "100ms"}
+	if code, out := p.prepare(3, unknown...); code != 5 || !strings.Contains(out, "so no cluster is created") {
+		p.t.Errorf("without the token, beside a cluster: exit code %d: %s", code, out)
+	}
+	if code, out := p.prepare(3, "--first", p.peer[3]); code != 2 || !strings.Contains(out, "--admin-token-file") {
+		p.t.Errorf("the first machine without a token: exit code %d: %s", code, out)
+	}
 	if code, out := p.prepare(3, "--first", p.peer[3], first[2], first[3]); code != 0 || !strings.Contains(out, "joined") {
 		p.t.Errorf("a lost first machine: exit code %d: %s", code, out)
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"strings"
 	"time"
 
@@ -73,13 +74,19 @@ once the cluster exists: a machine that lost its data directory then joins, and 
 			return err
 		}
 		p.c, p.out, p.log = c, cmd.OutOrStdout(), cmd.ErrOrStderr()
-		if len(p.from) == 0 && p.context == "" {
-			return failure.Usagef(cmd, "prepare needs the addresses of members: --from or --context")
+		switch {
+		case len(p.from) == 0 && (p.context == "" || p.creates()):
+			return failure.Usagef(cmd, "prepare needs the addresses of members: --from, or --context on machines that do not create the cluster")
+		case p.adminFile == "" && p.creates():
+			return failure.Usagef(cmd, "the --first machine needs --admin-token-file: without an admin token no other machine is let in")
 		}
 		return p.run(cmd.Context())
 	}
 	return cmd
 }
+
+// creates reports whether this machine may create the cluster.
+func (p *preparation) creates() bool { return p.first != "" && p.first == p.c.peerAdvertise() }
 
 // run makes the member, unless there is one.
 func (p *preparation) run(ctx context.Context) error {
@@ -100,8 +107,12 @@ func (p *preparation) run(ctx context.Context) error {
 			return p.join(ctx, token)
 		case !errors.Is(err, errNobodyThere) && !errors.Is(err, errNotNow):
 			return err
-		case errors.Is(err, errNobodyThere) && p.first != "" && p.first == p.c.peerAdvertise():
-			return p.create(ctx)
+		case errors.Is(err, errNobodyThere) && p.creates():
+			addr, there := p.anyoneAt(ctx)
+			if !there {
+				return p.create(ctx)
+			}
+			err = fmt.Errorf("%w: something answers at %s, so no cluster is created (%w)", errNotNow, addr, err)
 		}
 		if text := err.Error(); text != said {
 			fmt.Fprintf(p.log, "waiting: %s\n", text)
@@ -153,6 +164,21 @@ func (p *preparation) askAll(ctx context.Context) (string, error) {
 		problems = append(problems, err.Error())
 	}
 	return "", fmt.Errorf("%w: %s", cause, strings.Join(problems, "; "))
+}
+
+// anyoneAt looks whether anything listens at an address of a member. What is
+// known of the members may be lost with the data directory: their certificate,
+// or the admin token.
+func (p *preparation) anyoneAt(ctx context.Context) (addr string, there bool) {
+	d := net.Dialer{Timeout: prepareAsks}
+	for _, addr := range p.from {
+		conn, err := d.DialContext(ctx, "tcp", addr)
+		if err == nil {
+			conn.Close()
+			return addr, true
+		}
+	}
+	return "", false
 }
 
 // passing reports whether asking again may help. A new member has no admin
