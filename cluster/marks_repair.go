@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
 	"github.com/pilotregistry/pilotregistry/cluster/base/fault"
 	"github.com/pilotregistry/pilotregistry/protocol"
 )
@@ -37,7 +38,7 @@ func (r *roster) repair(ctx context.Context, req adminRequest) *protocol.Error {
 	switch {
 	case err != nil:
 		return protocol.Errorf(protocol.CodeConflict, "member %s does not answer (%v): start it, and repair it when it says that it is quarantined", s.ID, err)
-	case st.Quarantined == "":
+	case st.Quarantined == "": // it never was, or has been repaired
 		return nil
 	}
 	if e := r.demote(ctx, s); e != nil {

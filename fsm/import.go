@@ -209,7 +209,7 @@ func (i *arrival) addGone() {
 		key, err := protocol.ParsePublicKey(text)
 		id := doc.PubKeyIdx[text]
 		if holder, bound := i.nodes.byKey.Get(string(key[:])); err != nil || bound && holder != id {
-			i.fail("pub_key_idx: key %s is not one, or another node's", text)
+			i.fail("pub_key_idx: key %s is not one, or another node's", protocol.Quote(text))
 		} else if !bound && gone[id] {
 			i.fail("pub_key_idx: node %d has two keys", id)
 		} else if !bound {

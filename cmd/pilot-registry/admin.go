@@ -186,7 +186,7 @@ func newCluster() *cobra.Command {
 				if err := a.Repair(ctx, id); err != nil {
 					return err
 				}
-				return done(cmd, "member %s is repaired: it starts again, copies the others' state and then gets its vote back", id)
+				return done(cmd, "member %s is not quarantined, or ends now: start it again, and it copies the others' state and then gets its vote back; see: pilot-registry cluster members", id)
 			}))
 	return cmd
 }

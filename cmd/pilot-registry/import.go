@@ -201,7 +201,11 @@ func (o *importFlags) found(ctx context.Context, c *config, cfg *cluster.ImportC
 	if cfg.ReplicationToken, err = readToken(o.replicationFile); err != nil {
 		return err
 	}
-	if cfg.WireCert, cfg.WireKey, err = o.certificate(); err != nil {
+	hosts, err := c.wireHosts(nil)
+	if err != nil {
+		return err
+	}
+	if cfg.WireCert, cfg.WireKey, err = o.certificate(hosts); err != nil {
 		return err
 	}
 	cfg.DataDir, cfg.PeerAdvertise = c.DataDir, c.peerAdvertise()
@@ -220,9 +224,9 @@ func (o *importFlags) found(ctx context.Context, c *config, cfg *cluster.ImportC
 }
 
 // certificate is what clients of the original pin, or another one.
-func (o *importFlags) certificate() (certPEM, keyPEM []byte, err error) {
+func (o *importFlags) certificate(hosts []string) (certPEM, keyPEM []byte, err error) {
 	if o.wireCert == "" && o.wireKey == "" {
-		return server.SelfSigned(time.Now())
+		return server.SelfSigned(time.Now(), hosts...)
 	}
 	certPEM, err = os.ReadFile(o.wireCert)
 	keyPEM, errKey := os.ReadFile(o.wireKey)
