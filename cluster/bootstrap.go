@@ -74,17 +74,11 @@ func Init(ctx context.Context, cfg InitConfig) (InitResult, error) {
 			return InitResult{}, err
 		}
 	}
-	dir, err := openDataDir(cfg.DataDir)
+	dir, err := openNew(ctx, cfg.DataDir)
 	if err != nil {
 		return InitResult{}, err
 	}
 	defer dir.close()
-	if err := dir.requireEmpty(); err != nil {
-		return InitResult{}, err
-	}
-	if err := ctx.Err(); err != nil {
-		return InitResult{}, err
-	}
 	res, _, seeds, err := firstMember(dir, cfg)
 	if err != nil {
 		return InitResult{}, err

@@ -3,6 +3,8 @@
 package cluster
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -124,6 +126,19 @@ func HoldsMember(path string) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// openNew opens the data directory of a member that is to be made.
+func openNew(ctx context.Context, path string) (*dataDir, error) {
+	dir, err := openDataDir(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := cmp.Or(dir.requireEmpty(), ctx.Err()); err != nil {
+		dir.close()
+		return nil, err
+	}
+	return dir, nil
 }
 
 // requireEmpty refuses a directory that already belongs to a member.

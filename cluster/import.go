@@ -49,17 +49,11 @@ func ImportState(ctx context.Context, cfg ImportConfig) (ImportResult, error) {
 	if err := CheckAdvertise(cfg.PeerAdvertise); err != nil {
 		return res, err
 	}
-	dir, err := openDataDir(cfg.DataDir)
+	dir, err := openNew(ctx, cfg.DataDir)
 	if err != nil {
 		return res, err
 	}
 	defer dir.close()
-	if err := dir.requireEmpty(); err != nil {
-		return res, err
-	}
-	if err := ctx.Err(); err != nil {
-		return res, err
-	}
 	orDefault(&cfg.JoinTokenTTL, 24*time.Hour)
 	var ring *keyring.Keyring
 	var seeds bootstrapFile

@@ -67,14 +67,11 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 	}
 	orDefault(&cfg.LevelMin, 1)
 	orDefault(&cfg.LevelMax, fsm.LevelMax)
-	dir, err := openDataDir(cfg.DataDir)
+	dir, err := openNew(ctx, cfg.DataDir)
 	if err != nil {
 		return err
 	}
 	defer dir.close()
-	if err := dir.requireEmpty(); err != nil {
-		return err
-	}
 	key, csr, err := peer.NewMemberKey()
 	if err != nil {
 		return err

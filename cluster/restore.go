@@ -55,14 +55,11 @@ func Restore(ctx context.Context, cfg RestoreConfig) (RestoreResult, error) {
 	if err := CheckAdvertise(cfg.PeerAdvertise); err != nil {
 		return res, err
 	}
-	dir, err := openDataDir(cfg.DataDir)
+	dir, err := openNew(ctx, cfg.DataDir)
 	if err != nil {
 		return res, err
 	}
 	defer dir.close()
-	if err := dir.requireEmpty(); err != nil {
-		return res, err
-	}
 	machine := fsm.New()
 	if err := machine.Restore(cfg.Backup); err != nil {
 		return res, fmt.Errorf("the backup cannot be used: %w", err)
