@@ -49,7 +49,7 @@ func TestComposeFile(t *testing.T) {
 	}
 }
 
-// The image holds the two programs alone, and runs as nobody in particular.
+// The image holds the two programs alone, and runs as an unprivileged user.
 func TestDockerfile(t *testing.T) {
 	f, err := os.Open("../docker/Dockerfile")
 	if err != nil {
