@@ -59,16 +59,7 @@ func TestKeysAndCertificatesChangeUnderLoad(t *testing.T) {
 	for err := range failures {
 		t.Error(err)
 	}
-	reader, err := client.Open(client.Options{Addrs: c.Addrs(), Shuffle: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer reader.Close()
-	owners := map[uint32]string{}
-	for _, w := range workers {
-		w.verify(ctx, t, reader, owners)
-	}
-	awaitEqualDigests(ctx, t, c)
+	verifyAll(ctx, t, c, workers)
 }
 
 func memberDir(c *harness.Cluster, i int) string {

@@ -155,7 +155,14 @@ func TestLeaderKilledUnderLoad(t *testing.T) {
 	if rate := float64(acked.Load()) / took.Seconds(); rate < 200 {
 		t.Errorf("only %.0f writes/s were made, too few to mean anything", rate)
 	}
-	reader, err := client.Open(client.Options{Addrs: addrs, Shuffle: true})
+	verifyAll(ctx, t, c, workers)
+}
+
+// verifyAll checks that what the workers were acknowledged is there, once, and
+// that the members agree.
+func verifyAll(ctx context.Context, t *testing.T, c *harness.Cluster, workers []*worker) {
+	t.Helper()
+	reader, err := client.Open(client.Options{Addrs: c.Addrs(), Shuffle: true})
 	if err != nil {
 		t.Fatal(err)
 	}

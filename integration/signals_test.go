@@ -168,12 +168,27 @@ func TestSIGHUPReloadsAndSystemdIsTold(t *testing.T) {
 	if got := servedPin(t, wire); got != second {
 		t.Errorf("after a reload in vain the certificate served has pin %s, want %s", got, second)
 	}
+	certificateIsChanged(t, log, wire, certFile, keyFile)
+	if err := member.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	awaitTold(ctx, t, told, "STOPPING=1")
+	if err := member.Wait(); err != nil {
+		t.Errorf("the member ended with %v\n%s", err, log)
+	}
+}
+
+// certificateIsChanged changes the files without a signal: to something that
+// cannot be used, then to another certificate.
+func certificateIsChanged(t *testing.T, log *memberLog, wire, certFile, keyFile string) {
+	t.Helper()
+	inUse := servedPin(t, wire)
 	if err := os.WriteFile(certFile, []byte("half a file"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	log.awaitText(t, `a certificate was changed and cannot be used: error="wire.tls_cert: .*the certificate in use stays`)
-	if got := servedPin(t, wire); got != second {
-		t.Errorf("with files that cannot be used the certificate served has pin %s, want %s", got, second)
+	if got := servedPin(t, wire); got != inUse {
+		t.Errorf("with files that cannot be used the certificate served has pin %s, want %s", got, inUse)
 	}
 	third := writeCertificate(t, certFile, keyFile)
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
@@ -183,13 +198,6 @@ func TestSIGHUPReloadsAndSystemdIsTold(t *testing.T) {
 	log.awaitText(t, "certificate read again: listener=wire ends="+pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
 	if got := servedPin(t, wire); got != third {
 		t.Errorf("with other files the certificate served has pin %s, want %s", got, third)
-	}
-	if err := member.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	awaitTold(ctx, t, told, "STOPPING=1")
-	if err := member.Wait(); err != nil {
-		t.Errorf("the member ended with %v\n%s", err, log)
 	}
 }
 

@@ -19,7 +19,6 @@ import (
 	"github.com/pilotregistry/pilotregistry/fsm"
 	"github.com/pilotregistry/pilotregistry/integration/harness"
 	"github.com/pilotregistry/pilotregistry/protocol"
-	"github.com/pilotregistry/pilotregistry/protocol/client"
 )
 
 // roller is a cluster whose members run the program at one path, so that a
@@ -154,16 +153,7 @@ func (r *roller) underLoad(ctx context.Context, f func(acked *atomic.Int64)) {
 	for err := range failures {
 		r.t.Error(err)
 	}
-	reader, err := client.Open(client.Options{Addrs: addrs})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer reader.Close()
-	owners := map[uint32]string{}
-	for _, w := range workers {
-		w.verify(ctx, r.t, reader, owners)
-	}
-	awaitEqualDigests(ctx, r.t, r.Cluster)
+	verifyAll(ctx, r.t, r.Cluster, workers)
 }
 
 // motto tries the next version's command at a member and returns its code.

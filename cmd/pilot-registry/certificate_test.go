@@ -3,6 +3,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,87 +15,112 @@ import (
 	"github.com/pilotregistry/pilotregistry/protocol/server"
 )
 
-// A listener shows the certificate that was in its files when they were read
-// last. A bad one changes nothing, and that of the cluster is never another one.
-func TestCertificatesInFilesAreReadAgain(t *testing.T) {
-	t.Parallel()
+// filesInUse is a certificate in files that a listener uses.
+type filesInUse struct {
+	*certificates
+	t         *testing.T
+	cert, key string
+	secure    *tls.Config
+}
+
+func useFiles(t *testing.T) *filesInUse {
+	t.Helper()
 	dir := t.TempDir()
-	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	write := func(cert, key []byte) {
-		t.Helper()
-		for path, text := range map[string][]byte{certFile: cert, keyFile: key} {
-			if err := os.WriteFile(path, text, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	begins := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-	renew := func(from time.Time) {
-		t.Helper()
-		cert, key, err := server.SelfSigned(from)
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(cert, key)
-	}
-	renew(begins)
-	s := newCertificates()
-	secure, err := s.tlsFor("wire", wireTLSFiles, dir, certFile, keyFile)
-	if err != nil {
+	f := &filesInUse{certificates: newCertificates(), t: t, cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem")}
+	f.renew(inUseFrom)
+	var err error
+	if f.secure, err = f.tlsFor("wire", wireTLSFiles, dir, f.cert, f.key); err != nil {
 		t.Fatal(err)
 	}
-	check := func(what string, from time.Time, fails bool) {
-		t.Helper()
-		if err := s.reload(hclog.NewNullLogger()); (err != nil) != fails {
-			t.Errorf("%s: reload: %v", what, err)
-		}
-		want := from.Add(server.SelfSignedValidity)
-		cert, err := secure.GetCertificate(nil)
-		if err != nil || !cert.Leaf.NotAfter.Equal(want) || !s.ends()["wire"].Equal(want) {
-			t.Errorf("%s: a certificate until %v, shown as %v, want %v (%v)", what, cert.Leaf.NotAfter, s.ends()["wire"], want, err)
-		}
-	}
-	check("unchanged", begins, false)
-	later := begins.Add(24 * time.Hour)
-	renew(later)
-	check("renewed", later, false)
-	write([]byte("half a file"), nil)
-	check("damaged", later, true)
-	if s.problems()["wire"] == nil {
-		t.Error("nobody is told that the files cannot be used")
-	}
-	look := func(what string, from time.Time, fails bool) {
-		t.Helper()
-		if err := s.readAgain(hclog.NewNullLogger(), (*certificate).changed); (err != nil) != fails {
-			t.Errorf("%s: %v", what, err)
-		}
-		if want := from.Add(server.SelfSignedValidity); !s.ends()["wire"].Equal(want) || (s.problems()["wire"] != nil) != fails {
-			t.Errorf("%s: until %v, want %v; problem %v", what, s.ends()["wire"], want, s.problems()["wire"])
+	return f
+}
+
+var (
+	inUseFrom   = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	renewedFrom = inUseFrom.Add(24 * time.Hour)
+)
+
+func (f *filesInUse) write(cert, key []byte) {
+	f.t.Helper()
+	for path, text := range map[string][]byte{f.cert: cert, f.key: key} {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			f.t.Fatal(err)
 		}
 	}
-	renew(begins)
-	look("repaired", begins, false)
-	write(nil, []byte("another key"))
-	look("half replaced", begins, true)
-	if err := s.readAgain(hclog.NewNullLogger(), (*certificate).changed); err != nil {
+}
+
+func (f *filesInUse) renew(from time.Time) {
+	f.t.Helper()
+	cert, key, err := server.SelfSigned(from)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.write(cert, key)
+}
+
+// serves checks what is served, and shown, after the files were read again.
+func (f *filesInUse) serves(what string, from time.Time, failed error, fails bool) {
+	f.t.Helper()
+	if (failed != nil) != fails || (f.problems()["wire"] != nil) != fails {
+		f.t.Errorf("%s: %v; problem %v", what, failed, f.problems()["wire"])
+	}
+	want := from.Add(server.SelfSignedValidity)
+	cert, err := f.secure.GetCertificate(nil)
+	if err != nil || !cert.Leaf.NotAfter.Equal(want) || !f.ends()["wire"].Equal(want) {
+		f.t.Errorf("%s: a certificate until %v, shown as %v, want %v (%v)", what, cert.Leaf.NotAfter, f.ends()["wire"], want, err)
+	}
+}
+
+// reloaded reads the files again, as SIGHUP does, and checks what is served.
+func (f *filesInUse) reloaded(what string, from time.Time, fails bool) {
+	f.t.Helper()
+	f.serves(what, from, f.reload(hclog.NewNullLogger()), fails)
+}
+
+// looked reads the files again if they have changed, and checks what is served.
+func (f *filesInUse) looked(what string, from time.Time, fails bool) {
+	f.t.Helper()
+	f.serves(what, from, f.readAgain(hclog.NewNullLogger(), (*certificate).changed), fails)
+}
+
+// A listener shows the certificate that was in its files when they were read
+// last. A bad one changes nothing.
+func TestCertificatesInFilesAreReadAgain(t *testing.T) {
+	t.Parallel()
+	f := useFiles(t)
+	f.reloaded("unchanged", inUseFrom, false)
+	f.renew(renewedFrom)
+	f.reloaded("renewed", renewedFrom, false)
+	f.write([]byte("half a file"), nil)
+	f.reloaded("damaged", renewedFrom, true)
+	f.renew(inUseFrom)
+	f.looked("repaired", inUseFrom, false)
+	f.write(nil, []byte("another key"))
+	f.looked("half replaced", inUseFrom, true)
+	if err := f.readAgain(hclog.NewNullLogger(), (*certificate).changed); err != nil {
 		t.Errorf("what was told is told again: %v", err)
 	}
-	renew(later)
-	look("replaced", later, false)
+	f.renew(renewedFrom)
+	f.looked("replaced", renewedFrom, false)
+}
 
+// The cluster's own certificate is in no files, and is not read again.
+func TestTheClustersCertificateIsNotReadAgain(t *testing.T) {
+	t.Parallel()
+	f := useFiles(t)
 	home := t.TempDir()
 	if _, err := initCluster(t.Context(), home, "127.0.0.1:9100", "", ""); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.tlsFor("ops", wireTLSSelf, home, "", ""); err != nil {
+	if _, err := f.tlsFor("ops", wireTLSSelf, home, "", ""); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(keyringFile(home)); err != nil {
 		t.Fatal(err)
 	}
-	renew(later)
-	check("with that of the cluster", later, false)
-	if s.ends()["ops"].IsZero() {
+	f.renew(renewedFrom)
+	f.reloaded("with that of the cluster", renewedFrom, false)
+	if f.ends()["ops"].IsZero() {
 		t.Error("nobody knows when the cluster's certificate ends")
 	}
 }
